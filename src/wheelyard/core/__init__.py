@@ -1,0 +1,1 @@
+"""Names, versions, tags, digests and errors: pure values, no input or output."""

@@ -1,0 +1,181 @@
+"""Every error a user can meet: an exit code of its own, what happened, where, and what to do next.
+
+A :class:`WheelyardError` is somebody's input or the machine's state; anything else that escapes is a bug of
+ours and keeps its traceback. Codes follow the stages of the pipeline and never change their meaning; 1 is
+left to bugs and 2 to the command line's own syntax, as is the custom of command-line programs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class WheelyardError(Exception):
+    """Something the user can mend.
+
+    Args:
+        what: what happened, one sentence.
+        fix: what to do next, a command where there is one.
+        where: the place that caused it, ``file:line`` or a name.
+        details: every single finding, when there are several.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(
+        self, what: str, *, fix: str | None = None, where: str | None = None, details: Iterable[str] = ()
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+        self.where = where
+        self.details = tuple(details)
+
+    def __str__(self) -> str:
+        """The whole message, as a person reads it."""
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        lines = [head, *(f"  - {detail}" for detail in self.details)]
+        if self.fix:
+            lines.append(f"  fix: {self.fix}")
+        return "\n".join(lines)
+
+
+class ConfigError(WheelyardError):
+    """Site policy (``[tool.wheelyard]``) or the project folder is not usable."""
+
+    exit_code = 4
+
+
+class RecipeError(WheelyardError):
+    """A recipe or fragment does not say what a recipe may say."""
+
+    exit_code = 10
+
+
+class UnknownPackageError(WheelyardError):
+    """No recipe, or nothing on the index, of that name."""
+
+    exit_code = 11
+
+
+class UnknownVersionError(WheelyardError):
+    """The package has no such version, or it is yanked."""
+
+    exit_code = 12
+
+
+class SourceError(WheelyardError):
+    """The source cannot be had: no sdist, a missing tag, an sdist script that fails."""
+
+    exit_code = 13
+
+
+class DigestMismatchError(SourceError):
+    """Bytes are not those that were promised: hash or size differ."""
+
+    exit_code = 14
+
+
+class UnsafeArchiveError(SourceError):
+    """An archive tries to leave its folder or to fill the disk."""
+
+    exit_code = 15
+
+
+class PatchError(SourceError):
+    """A patch does not apply or does not say where it stands upstream."""
+
+    exit_code = 16
+
+
+class PlanError(WheelyardError):
+    """Nothing can be planned: no interpreter is left, or the lock is not usable."""
+
+    exit_code = 20
+
+
+class EngineError(WheelyardError):
+    """No container engine, no binfmt registration, or one that does not work."""
+
+    exit_code = 30
+
+
+class ImageError(WheelyardError):
+    """The build image cannot be pulled or made."""
+
+    exit_code = 31
+
+
+class BuildError(WheelyardError):
+    """The build ran and failed."""
+
+    exit_code = 40
+
+
+class TestsFailedError(BuildError):
+    """The wheel was built, upstream's tests failed on it."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+    exit_code = 41
+
+
+class StepTimeoutError(BuildError):
+    """A step took longer than its recipe allows."""
+
+    exit_code = 42
+
+
+class CheckError(WheelyardError):
+    """A wheel is not what was promised."""
+
+    exit_code = 50
+
+
+class PublishError(WheelyardError):
+    """A wheel may not be published, or the registry does not take it."""
+
+    exit_code = 60
+
+
+class ConflictError(PublishError):
+    """Other bytes stand under the same file name already."""
+
+    exit_code = 61
+
+
+class NetworkError(WheelyardError):
+    """A server cannot be reached or does not answer as it should."""
+
+    exit_code = 70
+
+
+class DiskError(WheelyardError):
+    """No room left, or a folder that cannot be written."""
+
+    exit_code = 71
+
+
+class ProgramError(WheelyardError):
+    """A program that we call is missing or failed where it should not."""
+
+    exit_code = 72
+
+
+class InterruptedRunError(WheelyardError):
+    """The user stopped the run (Ctrl-C); the shell's convention for SIGINT is 130."""
+
+    exit_code = 130
+
+
+def all_errors() -> tuple[type[WheelyardError], ...]:
+    """Return every error class, by exit code: the documentation's table and its test."""
+    found: set[type[WheelyardError]] = {WheelyardError}
+    todo: list[type[WheelyardError]] = [WheelyardError]
+    while todo:
+        for child in todo.pop().__subclasses__():
+            found.add(child)
+            todo.append(child)
+    return tuple(sorted(found, key=lambda error: error.exit_code))

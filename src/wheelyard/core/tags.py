@@ -1,0 +1,111 @@
+"""Interpreters and wheel tags (PEP 425, PEP 600, PEP 703's ``t``)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+from typing import TYPE_CHECKING, Self
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+if TYPE_CHECKING:
+    from packaging.tags import Tag
+    from packaging.version import Version
+
+_INTERPRETER = re.compile(r"\Acp3(\d{1,2})(t?)\Z")
+_POLICY = re.compile(r"\Amanylinux_(\d+)_(\d+)_([a-z0-9_]+)\Z")
+_LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Interpreter:
+    """One CPython: ``cp313``, or ``cp314t`` for the free-threaded build (PEP 703)."""
+
+    minor: int
+    free_threaded: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``cp313`` or ``cp314t``.
+
+        Raises:
+            ValueError: *text* is neither.
+        """
+        match = _INTERPRETER.match(text)
+        if not match:
+            raise ValueError(f"{text!r} is not an interpreter such as cp313 or cp314t")
+        return cls(int(match[1]), bool(match[2]))
+
+    def __str__(self) -> str:
+        return f"cp3{self.minor}{'t' if self.free_threaded else ''}"
+
+    def __lt__(self, other: Interpreter) -> bool:
+        return (self.minor, self.free_threaded) < (other.minor, other.free_threaded)
+
+    @property
+    def version(self) -> str:
+        """The language version, such as ``3.13``."""
+        return f"3.{self.minor}"
+
+    @property
+    def path(self) -> str:
+        """Where manylinux images keep it."""
+        return f"/opt/python/cp3{self.minor}-{self}"
+
+    def identifier(self, arch: str = "riscv64") -> str:
+        """Return cibuildwheel's build identifier on manylinux."""
+        return f"{self}-manylinux_{arch}"
+
+
+@dataclass(frozen=True)
+class WheelName:
+    """A wheel's file name, taken apart (PEP 427, PEP 425)."""
+
+    file: str
+    name: str
+    version: Version
+    build: str
+    tags: frozenset[Tag]
+
+    @classmethod
+    def parse(cls, file: str) -> Self:
+        """Take *file* apart.
+
+        Raises:
+            ValueError: it is not a wheel's file name.
+        """
+        if "/" in file or "\\" in file or "\0" in file:
+            raise ValueError(f"{file!r} is not a plain file name")
+        try:
+            name, version, build, tags = parse_wheel_filename(file)
+        except InvalidWheelFilename as error:
+            raise ValueError(str(error)) from error
+        return cls(file, name, version, "".join(map(str, build)), tags)
+
+    @property
+    def pythons(self) -> tuple[str, ...]:
+        """The Python tags, sorted."""
+        return tuple(sorted({tag.interpreter for tag in self.tags}))
+
+    @property
+    def abis(self) -> tuple[str, ...]:
+        """The ABI tags, sorted."""
+        return tuple(sorted({tag.abi for tag in self.tags}))
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platform tags, sorted."""
+        return tuple(sorted({tag.platform for tag in self.tags}))
+
+
+def manylinux(platform: str) -> tuple[tuple[int, int], str] | None:
+    """Return the glibc floor and architecture of a manylinux tag, None for any other (PEP 600, 513, 571, 599)."""
+    match = _POLICY.match(platform)
+    if match:
+        return (int(match[1]), int(match[2])), match[3]
+    legacy, _, arch = platform.partition("_")
+    if legacy in _LEGACY_GLIBC and arch:
+        return _LEGACY_GLIBC[legacy], arch
+    return None

@@ -1,0 +1,1 @@
+"""The outside world: programs, HTTP, files, the log. One module for each."""

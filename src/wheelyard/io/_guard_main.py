@@ -1,0 +1,61 @@
+"""The guard's own program: outlive a killed parent by as long as it takes to tidy up after it.
+
+Run as ``python -I -S _guard_main.py``; imports the standard library only. Each line on standard input is a
+JSON object: ``{"add": id, "groups": […], "commands": [[…]…], "folders": […]}`` or ``{"drop": id}``. When
+input ends, whatever was added and not dropped is carried out: process groups are killed, commands run,
+folders removed. A parent that ends in good order has dropped everything, and the guard just leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+_GRACE = 2.0  # seconds between asking a group to end and ending it
+_PATIENCE = 60  # seconds for one command
+
+
+def _tidy(entries: list[dict[str, Any]]) -> None:
+    groups = [group for entry in entries for group in entry.get("groups", ())]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for group in groups:
+            with contextlib.suppress(OSError):
+                os.killpg(group, number)
+        if groups and number is signal.SIGTERM:
+            time.sleep(_GRACE)
+    for entry in entries:
+        for command in entry.get("commands", ()):
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                subprocess.run(
+                    command,
+                    check=False,
+                    timeout=_PATIENCE,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+        for folder in entry.get("folders", ()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Listen until the parent is gone, then tidy up."""
+    entries: dict[int, dict[str, Any]] = {}
+    for line in sys.stdin:
+        message = json.loads(line)
+        if "drop" in message:
+            entries.pop(message["drop"], None)
+        else:
+            entries[message["add"]] = message
+    _tidy(list(entries.values()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,305 @@
+"""The one logger: steps with their times, CI folds, progress, tables, and no secrets.
+
+Three faces of the same calls: a live display on a terminal, folds in the logs of GitHub and GitLab, plain
+lines elsewhere. Everything goes to standard error, so that standard output carries results only. Lines bear
+the package they are about (:func:`package`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rich.progress import Progress
+
+
+class Face(Enum):
+    """Who reads the log."""
+
+    TERMINAL = "terminal"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one step took.
+
+    Attributes:
+        title: the step, as it was announced.
+        seconds: elapsed time.
+        ok: whether it ended without an error.
+    """
+
+    title: str
+    seconds: float
+    ok: bool
+
+
+@dataclass
+class _State:
+    face: Face = Face.PLAIN
+    live: Progress | None = None
+    users: int = 0
+
+
+_state = _State()
+_lock = threading.RLock()
+_secrets: set[str] = set()
+_package: ContextVar[str] = ContextVar("package", default="")
+_timings: ContextVar[list[Timing] | None] = ContextVar("timings", default=None)
+_depth: ContextVar[int] = ContextVar("depth", default=0)
+_SHORTEST_SECRET = 6  # shorter values would blank out ordinary words
+
+
+def setup(face: Face | None = None) -> None:
+    """Choose how to speak; by default from the environment and whether standard error is a terminal."""
+    _state.face = face or _detect()
+
+
+def _detect() -> Face:
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        return Face.GITHUB
+    if os.environ.get("GITLAB_CI") == "true":
+        return Face.GITLAB
+    return Face.TERMINAL if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Face.PLAIN
+
+
+def add_secret(value: str) -> None:
+    """Blank *value* out of everything that is logged from now on."""
+    if len(value) >= _SHORTEST_SECRET:
+        _secrets.add(value)
+
+
+def redact(text: str) -> str:
+    """Return *text* with every known secret blanked out."""
+    for secret in _secrets:
+        text = text.replace(secret, "[secret]")
+    return text
+
+
+def clean(text: str) -> str:
+    """Return *text* without control characters: what comes from outside must not steer a terminal or a CI log."""
+    return "".join(char if char.isprintable() or char == "\t" else " " for char in text)
+
+
+@contextlib.contextmanager
+def package(name: str) -> Iterator[None]:
+    """Prefix the lines logged inside with the package they are about."""
+    token = _package.set(name)
+    try:
+        yield
+    finally:
+        _package.reset(token)
+
+
+def info(message: str) -> None:
+    """Say something a person wants to know."""
+    _line(message)
+
+
+def warn(message: str) -> None:
+    """Say something a person should look at, though the work goes on."""
+    prefix = "::warning::" if _state.face is Face.GITHUB else "warning: "
+    _line(message, mark=prefix)
+
+
+def error(message: str) -> None:
+    """Say what ended the run."""
+    prefix = "::error::" if _state.face is Face.GITHUB else "error: "
+    _line(message, mark=prefix)
+
+
+def _line(message: str, *, mark: str = "") -> None:
+    name = _package.get()
+    text = f"{mark}{f'[{name}] ' if name else ''}{message}"
+    _emit(redact(text if mark.startswith("::") else "  " * _depth.get() + text))
+
+
+def _emit(text: str) -> None:
+    with _lock:
+        if _state.live is not None:
+            _state.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is where lines end up
+
+
+@contextlib.contextmanager
+def collect() -> Iterator[list[Timing]]:
+    """Yield a list that the steps inside add their times to."""
+    timings: list[Timing] = []
+    token = _timings.set(timings)
+    try:
+        yield timings
+    finally:
+        _timings.reset(token)
+
+
+@contextlib.contextmanager
+def step(title: str) -> Iterator[Callable[[str], None]]:
+    """Announce a step, time it, and say how it ended.
+
+    Yields:
+        A function that tells what the step is at just now: shown on a terminal only.
+    """
+    started = time.monotonic()
+    fold = f"{abs(hash(title)) % 10**8}_{int(time.time())}"
+    ok = False
+    _open_fold(title, fold)
+    depth = _depth.set(_depth.get() + 1)
+    try:
+        with _live_task(title) as tell:
+            yield tell
+        ok = True
+    finally:
+        _depth.reset(depth)
+        seconds = time.monotonic() - started
+        timings = _timings.get()
+        if timings is not None:
+            timings.append(Timing(title, round(seconds, 3), ok))
+        _close_fold(fold)
+        _line(f"{'ok' if ok else 'failed'}: {title} ({duration(seconds)})")
+
+
+def _open_fold(title: str, fold: str) -> None:
+    match _state.face:
+        case Face.GITHUB if _depth.get() == 0:  # GitHub's folds do not nest
+            _emit(f"::group::{redact(title)}")
+        case Face.GITLAB:
+            _emit(f"\x1b[0Ksection_start:{int(time.time())}:wy_{fold}\r\x1b[0K{redact(title)}")
+        case Face.PLAIN | Face.GITHUB:
+            _line(f"{title} ...")
+        case Face.TERMINAL:
+            pass
+
+
+def _close_fold(fold: str) -> None:
+    if _state.face is Face.GITHUB and _depth.get() == 0:
+        _emit("::endgroup::")
+    elif _state.face is Face.GITLAB:
+        _emit(f"\x1b[0Ksection_end:{int(time.time())}:wy_{fold}\r\x1b[0K")
+
+
+@contextlib.contextmanager
+def _live() -> Iterator[Progress]:
+    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    with _lock:
+        if _state.live is None:
+            _state.live = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=20),
+                TextColumn("{task.fields[note]}", markup=False),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            _state.live.start()
+        _state.users += 1
+        live = _state.live
+    try:
+        yield live
+    finally:
+        with _lock:
+            _state.users -= 1
+            if _state.users == 0:
+                live.stop()
+                _state.live = None
+
+
+@contextlib.contextmanager
+def _live_task(title: str, total: float | None = None) -> Iterator[Callable[[str], None]]:
+    if _state.face is not Face.TERMINAL:
+        yield lambda _note: None
+        return
+    with _live() as live:
+        task = live.add_task(redact(title), total=total, note="")
+        try:
+            yield lambda note: live.update(task, note=redact(clean(note))[:60])
+        finally:
+            live.remove_task(task)
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int | None, *, unit: str = "B") -> Iterator[Callable[[int], None]]:
+    """Show how far long work has come: a bar on a terminal, a line every ten seconds elsewhere.
+
+    Args:
+        title: what is being done.
+        total: how much there is to do, None when nobody knows.
+        unit: of what; ``B`` is shown in MB.
+
+    Yields:
+        A function to call with how much more is done.
+    """
+    done = 0
+    spoken = time.monotonic()
+
+    def amount(number: int) -> str:
+        return f"{number / 1e6:.1f} MB" if unit == "B" else f"{number} {unit}"
+
+    def note() -> str:
+        return f"{amount(done)}{f' of {amount(total)}' if total else ''}"
+
+    if _state.face is Face.TERMINAL:
+        with _live() as live:
+            task = live.add_task(redact(title), total=total, note="")
+
+            def advance(more: int) -> None:
+                nonlocal done
+                done += more
+                live.update(task, advance=more, note=note())
+
+            try:
+                yield advance
+            finally:
+                live.remove_task(task)
+        return
+
+    def speak(more: int) -> None:
+        nonlocal done, spoken
+        done += more
+        if time.monotonic() - spoken > 10:  # noqa: PLR2004 - seconds between two plain lines
+            spoken = time.monotonic()
+            _line(f"{title}: {note()}")
+
+    yield speak
+
+
+def duration(seconds: float) -> str:
+    """Return *seconds* as people say it: ``0.4 s``, ``72 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 120:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return an aligned table for people; columns are as wide as their widest cell, the last is not padded."""
+    cells = [list(columns), *([clean(str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+    lines = []
+    for row in cells:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(padded).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What people write: recipes, fragments and site policy."""

@@ -1,0 +1,252 @@
+"""What a recipe may say. The docstrings and field descriptions here are the reference page, ``docs/recipe.md``.
+
+All models are closed (an unknown key is an error) and frozen. The empty file is a valid recipe.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Self
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from wheelyard.core.names import canonical
+from wheelyard.core.tags import Interpreter
+
+_DURATION = re.compile(r"\A(\d+)\s*(s|min|h)\Z")
+_UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        match = _DURATION.match(value)
+        if not match:
+            raise ValueError("give a duration such as '90s', '45min' or '3h'")
+        return int(match[1]) * _UNITS[match[2]]
+    return value
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value or not value:
+        raise ValueError("must be a relative path inside the recipe's folder")
+    return value
+
+
+def _specifier(value: str) -> str:
+    try:
+        SpecifierSet(value)
+    except InvalidSpecifier as error:
+        raise ValueError("must be a version specifier such as '>=2.0,<3' (PEP 440)") from error
+    return value
+
+
+def _interpreter(value: str) -> str:
+    Interpreter.parse(value)
+    return value
+
+
+Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=str), Field(gt=0, le=86_400 * 2)]
+RecipePath = Annotated[str, AfterValidator(_inside)]
+Specifier = Annotated[str, AfterValidator(_specifier)]
+InterpreterTag = Annotated[str, AfterValidator(_interpreter)]
+PackageName = Annotated[str, AfterValidator(canonical)]
+
+
+class Model(BaseModel):
+    """Closed, frozen, and written in TOML's kebab-case."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=False,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        use_attribute_docstrings=False,
+    )
+
+
+class Source(Model):
+    """Where the source comes from. By default the sdist on the package index, under the folder's name."""
+
+    name: PackageName | None = Field(None, description="The name on the package index, where it is not the folder's.")
+    git: str | None = Field(
+        None,
+        pattern=r"^(https://|file://|ssh://|git@)[^\s]+$",
+        description="A git repository to take instead of the sdist.",
+    )
+    tag: str = Field(
+        "{version}",
+        description="Which tag a version has in git: a template of `{version}`, `{major}`, `{minor}`, `{micro}`, `{pre}`, "
+        "`{post}`, `{epoch}`. Versions are mapped to tags, never back.",
+    )
+    submodules: bool = Field(True, description="Fetch git submodules as well.")
+    path: str | None = Field(
+        None,
+        description="A local folder to take instead of the sdist, relative to the recipe's folder; for development.",
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.git and self.path:
+            raise ValueError("'git' and 'path' exclude each other")
+        if "{" not in self.tag:
+            raise ValueError("'tag' must contain a placeholder such as {version}")
+        return self
+
+
+class Sdist(Model):
+    """How an sdist is made, for sources from which only upstream's own tool can make one."""
+
+    run: RecipePath | None = Field(
+        None,
+        description="A script in the recipe's folder, run with bash in the source tree with $SRC, $VERSION and $OUT; it leaves "
+        "exactly one sdist in $OUT. It may run on any architecture.",
+    )
+    timeout: Seconds = Field(1800, description="How long it may take.")
+
+
+class Frontend(Enum):
+    """What builds the wheel inside the container."""
+
+    BUILD = "build"
+    BUILD_UV = "build[uv]"
+    PIP = "pip"
+    UV = "uv"
+
+
+class Build(Model):
+    """How the wheel is built."""
+
+    uses: tuple[str, ...] = Field(
+        (), description="Fragments to inherit from: `recipes/_shared/<name>.toml`, in this order."
+    )
+    needs: tuple[PackageName, ...] = Field(
+        (),
+        description="Packages of ours that the build takes from the index folder, because no other riscv64 wheel exists.",
+    )
+    extras: tuple[str, ...] = Field(
+        (),
+        description="What the local image must carry beyond its base, such as `rust`; the official image needs none.",
+    )
+    frontend: Frontend = Field(Frontend.BUILD_UV, description="cibuildwheel's build frontend.")
+    upstream: bool = Field(True, description="Inherit upstream's own `[tool.cibuildwheel]`.")
+    subdirectory: str = Field(".", description="The folder of the source tree that holds the package.")
+    timeout: Seconds = Field(10_800, description="How long one job may take, container start and tests included.")
+    network: bool = Field(True, description="Whether the build may use the network.")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="Variables added to upstream's, in the container."
+    )
+    cibuildwheel: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of cibuildwheel, verbatim. Lists, tables and commands are added to upstream's; an `inherit` table "
+        "says otherwise, as in cibuildwheel's own overrides.",
+    )
+
+
+class Test(Model):
+    """Which of upstream's tests run against the repaired wheel, in the container, on riscv64."""
+
+    __test__ = False
+
+    requires: tuple[str, ...] = Field((), description="What the tests need installed.")
+    command: str | None = Field(
+        None,
+        description="The test command, as cibuildwheel takes it; `{project}` is the source tree. Replaces upstream's.",
+    )
+    extras: tuple[str, ...] = Field((), description="Extras of the wheel to install for the tests.")
+    environment: dict[str, str] = Field(default_factory=dict, description="Variables for the tests only.")
+    subset: str | None = Field(None, description="Why only a part of upstream's tests runs; required when it does.")
+    skip: tuple[InterpreterTag, ...] = Field((), description="Interpreters to leave untested.")
+
+
+class Check(Model):
+    """What is checked of a wheel, beyond the rules that hold for all."""
+
+    imports: tuple[str, ...] | None = Field(
+        None, description="Modules to import, instead of every top-level module in the wheel."
+    )
+    libraries: tuple[str, ...] = Field(
+        (), description="Shared libraries the wheel may expect from the system, beyond what the policy grants."
+    )
+
+
+class Interpreters(Model):
+    """Which of the site's interpreters are built."""
+
+    only: tuple[InterpreterTag, ...] | None = Field(None, description="Build for these alone.")
+    skip: tuple[InterpreterTag, ...] = Field((), description="Do not build for these.")
+    why: str | None = Field(None, description="The reason, shown in the plan.")
+
+
+class Expect(Model):
+    """What the build is expected to yield, where it cannot be derived from upstream's own wheels."""
+
+    tags: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_.]+-[a-z0-9_.]+$")], ...] | None = Field(
+        None, description="Python and ABI tag of each wheel, such as `cp38-abi3`."
+    )
+
+
+class Patch(Model):
+    """One patch, in the recipe's folder, applied to the unpacked source with git."""
+
+    file: RecipePath = Field(description="The patch file.")
+    versions: Specifier = Field("", description="The versions it is for (PEP 440); all when empty.")
+    why: str = Field(min_length=3, description="Why it is needed.")
+    status: str = Field(
+        description="Where it stands upstream: `Issue [url]`, `Submitted [url]`, `Backport [url]`, `To upstream [comment]` or "
+        "`Inappropriate [reason]`."
+    )
+
+    @field_validator("status")
+    @classmethod
+    def _known_status(cls, value: str) -> str:
+        match = re.match(r"\A(Issue|Submitted|Backport|To upstream|Inappropriate) \[([^\[\]]+)\]\Z", value)
+        if not match:
+            raise ValueError(
+                "must be one of 'Issue [url]', 'Submitted [url]', 'Backport [url]', 'To upstream [comment]', "
+                "'Inappropriate [reason]'"
+            )
+        if match[1] in {"Issue", "Submitted", "Backport"} and not match[2].startswith("https://"):
+            raise ValueError(f"'{match[1]}' needs an https:// address in its brackets")
+        return value
+
+
+class Upstream(Model):
+    """What is known of upstream's own riscv64 wheels."""
+
+    ships_since: str | None = Field(
+        None, description="The first version for which upstream publishes riscv64 wheels itself."
+    )
+    note: str | None = Field(None, description="Why the recipe is kept all the same, or anything a reader should know.")
+
+
+class Settings(Model):
+    """All that one version of a package is built with, after inheritance."""
+
+    source: Source = Field(default_factory=Source)
+    sdist: Sdist = Field(default_factory=Sdist)
+    build: Build = Field(default_factory=Build)
+    test: Test = Field(default_factory=Test)
+    check: Check = Field(default_factory=Check)
+    interpreters: Interpreters = Field(default_factory=Interpreters)
+    expect: Expect = Field(default_factory=Expect)
+    upstream: Upstream = Field(default_factory=Upstream)
+    patch: tuple[Patch, ...] = Field((), description="Patches, applied in this order.")
+
+
+class VersionOverride(Model):
+    """Settings for a range of versions: any of the recipe's tables, laid over them."""
+
+    match: Specifier = Field(min_length=1, description="The versions it is for (PEP 440).")
+    source: dict[str, Any] = Field(default_factory=dict)
+    sdist: dict[str, Any] = Field(default_factory=dict)
+    build: dict[str, Any] = Field(default_factory=dict)
+    test: dict[str, Any] = Field(default_factory=dict)
+    check: dict[str, Any] = Field(default_factory=dict)
+    interpreters: dict[str, Any] = Field(default_factory=dict)
+    expect: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,102 @@
+"""The project folder and its site policy, ``[tool.wheelyard]`` in ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from wheelyard.core.errors import ConfigError
+from wheelyard.core.tags import manylinux
+from wheelyard.recipe.models import InterpreterTag, Model
+
+
+def _policy(value: str) -> str:
+    parsed = manylinux(value)
+    if parsed is None or parsed[1] != "riscv64":
+        raise ValueError("must be a riscv64 manylinux policy such as manylinux_2_39_riscv64 (PEP 600)")
+    return value
+
+
+class Policy(Model):
+    """What holds for all packages; no recipe repeats it."""
+
+    interpreters: tuple[InterpreterTag, ...] = Field(description="The site set of interpreters.")
+    policy: Annotated[str, AfterValidator(_policy)] = Field(description="No wheel may need a newer one.")
+    architecture_floor: str = Field("rv64gc", description="The instruction set that every board has.")
+    image: str = Field("auto", description="Which image builds use: auto, official, local, local:forky …")
+    index: str = Field("dist/index", description="The index folder that builds may take requirements from.")
+    cool_down_days: int = Field(0, ge=0)
+    max_sdist_mib: int = Field(512, gt=0, description="The largest sdist that is accepted, in MiB.")
+    max_unpacked_mib: int = Field(4096, gt=0, description="The largest unpacked source, in MiB.")
+    max_members: int = Field(200_000, gt=0, description="The most members an archive may have.")
+    min_free_gib: int = Field(6, ge=0, description="Free disk space below which no build starts, in GiB.")
+    defaults: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="The outermost layer of every recipe."
+    )
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout: where recipes, records and results are."""
+
+    root: Path
+    policy: Policy
+
+    @property
+    def recipes(self) -> Path:
+        """Where people write."""
+        return self.root / "recipes"
+
+    @property
+    def packages(self) -> Path:
+        """Where the tool keeps locks."""
+        return self.root / "packages"
+
+    @property
+    def dist(self) -> Path:
+        """Where wheels land: ``dist/<pkg>/<version>/``."""
+        return self.root / "dist"
+
+    @property
+    def index(self) -> Path:
+        """The index folder of site policy."""
+        return self.root / self.policy.index
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Return the project that *start* (the current folder by default) lies in.
+
+    Raises:
+        ConfigError: there is none, or its policy is not valid.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            try:
+                table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("wheelyard")
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise ConfigError(f"is not valid TOML: {error}", where=str(file)) from error
+            if table is not None:
+                return Project(folder, _read(table, file))
+    raise ConfigError(
+        f"{here} is not inside a wheelyard project",
+        fix="change to the checkout, or add [tool.wheelyard] to its pyproject.toml",
+    )
+
+
+def _read(table: dict[str, Any], file: Path) -> Policy:
+    try:
+        return Policy.model_validate(table)
+    except ValidationError as error:
+        details = [
+            f"tool.wheelyard.{'.'.join(map(str, item['loc']))}: {item['msg']}"
+            for item in error.errors(include_url=False)
+        ]
+        raise ConfigError(
+            "site policy is not valid", where=str(file), details=details, fix="see docs/policy.md for every key"
+        ) from error

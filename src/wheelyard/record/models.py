@@ -1,0 +1,174 @@
+"""What the tool writes down: closed, frozen, versioned.
+
+Every JSON file carries ``schema`` (its kind) and ``version`` (of that kind's layout); a reader refuses what it
+does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
+class Model(BaseModel):
+    """Closed and frozen."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class LockedVersion(Model):
+    """What one version is pinned to.
+
+    Attributes:
+        version: the version (PEP 440).
+        file: the sdist's file name, for sources from the index.
+        size: its size in bytes.
+        sha256: its hash; for git sources, absent.
+        commit: the commit that the tag named when it was locked, for git sources.
+        tag: that tag.
+        requires_python: upstream's Requires-Python, empty if there is none.
+        wheels: upstream's own wheels for the reference architectures, as ``python-abi`` tag pairs, sorted: what
+            the expected wheels are derived from.
+        reference: the architecture they were read from (``aarch64``, ``x86_64``), empty if upstream ships none.
+        ships: the tag pairs for which upstream itself publishes riscv64 wheels.
+    """
+
+    version: str
+    file: str | None = None
+    size: int | None = None
+    sha256: Sha256 | None = None
+    commit: Commit | None = None
+    tag: str | None = None
+    requires_python: str = ""
+    wheels: tuple[str, ...] = ()
+    reference: str = ""
+    ships: tuple[str, ...] = ()
+
+
+class Lock(Model):
+    """``packages/<pkg>/lock.toml``: the versions that are pinned, newest first."""
+
+    schema_: Literal["wheelyard/lock"] = Field("wheelyard/lock", alias="schema")
+    layout: Literal[1] = 1
+    versions: tuple[LockedVersion, ...] = Field((), alias="version")
+
+
+class Finding(Model):
+    """One thing that was checked.
+
+    Attributes:
+        rule: the rule's name, such as ``record-hashes``.
+        ok: whether the wheel obeys it.
+        text: what was seen; for a failure also what to do.
+    """
+
+    rule: str
+    ok: bool
+    text: str
+
+
+class WheelVerdict(Model):
+    """What was found in one wheel."""
+
+    wheel: str
+    sha256: Sha256
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every rule is obeyed."""
+        return all(finding.ok for finding in self.findings)
+
+
+class Verdict(Model):
+    """``verdict.json``: whether the wheels of one version may go on."""
+
+    schema_: Literal["wheelyard/verdict"] = Field("wheelyard/verdict", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    package: str
+    package_version: str
+    wheels: tuple[WheelVerdict, ...]
+    overall: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything passes."""
+        return all(wheel.ok for wheel in self.wheels) and all(finding.ok for finding in self.overall)
+
+
+class ImageRecord(Model):
+    """The image a wheel was built in; ``kind`` local means: honest, but not the PyPA toolchain."""
+
+    kind: Literal["official", "local"]
+    reference: str
+    digest: str
+    suite: str = ""
+    gcc: str = ""
+    glibc: str = ""
+
+
+class TestRecord(Model):
+    """Which tests ran."""
+
+    __test__ = False
+
+    ran: bool
+    command: str = ""
+    summary: str = ""
+    subset: str = ""
+
+
+class SourceRecord(Model):
+    """What the wheel was built from."""
+
+    kind: Literal["sdist", "git", "path"]
+    name: str
+    sha256: str
+    commit: str = ""
+
+
+class PatchRecord(Model):
+    """A patch that was applied."""
+
+    file: str
+    sha256: Sha256
+    status: str
+
+
+class WheelRecord(Model):
+    """``<wheel>.json``: how one wheel came to be.
+
+    Attributes:
+        inputs: the digest of everything that decides the wheel's content; equal inputs are not built again.
+        durations: seconds per step.
+    """
+
+    schema_: Literal["wheelyard/wheel"] = Field("wheelyard/wheel", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    package: str
+    package_version: str
+    wheel: str
+    sha256: Sha256
+    size: int
+    interpreters: tuple[str, ...]
+    inputs: Sha256
+    source: SourceRecord
+    recipe: Sha256
+    patches: tuple[PatchRecord, ...] = ()
+    image: ImageRecord
+    tools: dict[str, str]
+    durations: dict[str, float]
+    tests: TestRecord
+    verdict: Literal["passed", "failed"]
+    built_at: str

@@ -1,0 +1,1 @@
+"""One function per arrow of the pipeline; siblings do not import each other."""
