@@ -8,6 +8,7 @@ the package they are about (:func:`package`).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -60,6 +61,7 @@ _secrets: set[str] = set()
 _package: ContextVar[str] = ContextVar("package", default="")
 _timings: ContextVar[list[Timing] | None] = ContextVar("timings", default=None)
 _depth: ContextVar[int] = ContextVar("depth", default=0)
+_folds = itertools.count(1)
 _SHORTEST_SECRET = 6  # shorter values would blank out ordinary words
 
 
@@ -122,9 +124,12 @@ def error(message: str) -> None:
 
 
 def _line(message: str, *, mark: str = "") -> None:
-    name = _package.get()
+    _say(message, mark=mark, name=_package.get(), depth=_depth.get())
+
+
+def _say(message: str, *, mark: str = "", name: str, depth: int) -> None:
     text = f"{mark}{f'[{name}] ' if name else ''}{message}"
-    _emit(redact(text if mark.startswith("::") else "  " * _depth.get() + text))
+    _emit(redact(text if mark.startswith("::") else "  " * depth + text))
 
 
 def _emit(text: str) -> None:
@@ -146,6 +151,45 @@ def collect() -> Iterator[list[Timing]]:
         _timings.reset(token)
 
 
+class Steps:
+    """A row of steps, one at a time, opened by name as they come: for programs that announce their own.
+
+    It remembers where it was made, so that another thread may drive it.
+    """
+
+    def __init__(self) -> None:
+        self._name = _package.get()
+        self._depth = _depth.get()
+        self._timings = _timings.get()
+        self._title = ""
+        self._fold = ""
+        self._started = 0.0
+        self._live = contextlib.ExitStack()
+        self.tell: Callable[[str], None] = lambda _note: None
+
+    def open(self, title: str) -> None:
+        """End the step at hand, if there is one, and begin the next."""
+        self.close()
+        self._title = title
+        self._started = time.monotonic()
+        self._fold = f"wy_{next(_folds)}"
+        _open_fold(title, self._fold, depth=self._depth, name=self._name)
+        self.tell = self._live.enter_context(_live_task(title))
+
+    def close(self, *, ok: bool = True) -> None:
+        """End the step at hand, if there is one."""
+        if not self._title:
+            return
+        title, self._title = self._title, ""
+        self._live.close()
+        self.tell = lambda _note: None
+        seconds = time.monotonic() - self._started
+        if self._timings is not None:
+            self._timings.append(Timing(title, round(seconds, 3), ok))
+        _close_fold(self._fold, depth=self._depth)
+        _say(f"{'ok' if ok else 'failed'}: {title} ({duration(seconds)})", name=self._name, depth=self._depth)
+
+
 @contextlib.contextmanager
 def step(title: str) -> Iterator[Callable[[str], None]]:
     """Announce a step, time it, and say how it ended.
@@ -153,42 +197,35 @@ def step(title: str) -> Iterator[Callable[[str], None]]:
     Yields:
         A function that tells what the step is at just now: shown on a terminal only.
     """
-    started = time.monotonic()
-    fold = f"{abs(hash(title)) % 10**8}_{int(time.time())}"
-    ok = False
-    _open_fold(title, fold)
+    steps = Steps()
+    steps.open(title)
     depth = _depth.set(_depth.get() + 1)
+    ok = False
     try:
-        with _live_task(title) as tell:
-            yield tell
+        yield steps.tell
         ok = True
     finally:
         _depth.reset(depth)
-        seconds = time.monotonic() - started
-        timings = _timings.get()
-        if timings is not None:
-            timings.append(Timing(title, round(seconds, 3), ok))
-        _close_fold(fold)
-        _line(f"{'ok' if ok else 'failed'}: {title} ({duration(seconds)})")
+        steps.close(ok=ok)
 
 
-def _open_fold(title: str, fold: str) -> None:
+def _open_fold(title: str, fold: str, *, depth: int, name: str) -> None:
     match _state.face:
-        case Face.GITHUB if _depth.get() == 0:  # GitHub's folds do not nest
+        case Face.GITHUB if depth == 0:  # GitHub's folds do not nest
             _emit(f"::group::{redact(title)}")
         case Face.GITLAB:
-            _emit(f"\x1b[0Ksection_start:{int(time.time())}:wy_{fold}\r\x1b[0K{redact(title)}")
+            _emit(f"\x1b[0Ksection_start:{int(time.time())}:{fold}\r\x1b[0K{redact(title)}")
         case Face.PLAIN | Face.GITHUB:
-            _line(f"{title} ...")
+            _say(f"{title} ...", name=name, depth=depth)
         case Face.TERMINAL:
             pass
 
 
-def _close_fold(fold: str) -> None:
-    if _state.face is Face.GITHUB and _depth.get() == 0:
+def _close_fold(fold: str, *, depth: int) -> None:
+    if _state.face is Face.GITHUB and depth == 0:
         _emit("::endgroup::")
     elif _state.face is Face.GITLAB:
-        _emit(f"\x1b[0Ksection_end:{int(time.time())}:wy_{fold}\r\x1b[0K")
+        _emit(f"\x1b[0Ksection_end:{int(time.time())}:{fold}\r\x1b[0K")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,272 @@
+"""The call of cibuildwheel: configuration written, output followed, failure told apart."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tomli_w
+
+from wheelyard.core.errors import (
+    BuildError,
+    CheckError,
+    EngineError,
+    StepTimeoutError,
+    TestsFailedError,
+    WheelyardError,
+)
+from wheelyard.io import guard, log
+from wheelyard.io.files import disk_errors, write_text
+from wheelyard.io.run import run
+from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelyard.core.values import Image, Job, SourceTree
+    from wheelyard.io.engine import Engine
+    from wheelyard.io.run import Completed
+    from wheelyard.recipe.models import Settings
+
+# The lines with which cibuildwheel opens a step (its logger's fold titles) and a build.
+_STEP = re.compile(
+    r"\A(Starting container image .*|Copying project into container|Running before_all|Setting up build environment|"
+    r"Running before_build|Building wheel|Repairing wheel|Auditing wheel|Testing wheel|Copying wheels back to host)"
+    r"\.\.\.\s*\Z"
+)
+_BUILD = re.compile(r"\ABuilding (cp\d+t?)-\S+ wheel\s*\Z")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_SUMMARY = re.compile(
+    r"(\d+ (?:passed|failed|skipped|xfailed)[^=]*?) in [\d.]+ ?s|\A(Ran \d+ tests? in [\d.]+s)|\A(OK.*)\Z"
+)
+_CI_MARKS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "TRAVIS", "CIRCLECI", "APPVEYOR", "GITHUB_STEP_SUMMARY")
+# cibuildwheel/errors.py: each FatalError has a return code of its own.
+_NON_PLATFORM, _ENGINE_TOO_OLD, _NO_WHEEL = 5, 7, 10
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """All that one job needs.
+
+    Attributes:
+        job: what to build.
+        source: the prepared source.
+        settings: the recipe's, after inheritance.
+        image: the build image, present on this machine.
+        container: how to start it.
+        test: whether upstream's tests run.
+        work: a folder for this job alone.
+        log_file: where the full log goes.
+    """
+
+    job: Job
+    source: SourceTree
+    settings: Settings
+    image: Image
+    container: Container
+    test: bool
+    work: Path
+    log_file: Path
+
+
+@dataclass(frozen=True)
+class BuildOutcome:
+    """What a job yielded.
+
+    Attributes:
+        wheels: the repaired wheels.
+        test_summary: the tests' own last line, empty when none ran.
+        test_command: what was run, as the configuration has it.
+        dropped: upstream's options that this cibuildwheel does not take.
+    """
+
+    wheels: tuple[Path, ...]
+    test_summary: str
+    test_command: str
+    dropped: tuple[str, ...]
+
+
+def build(request: BuildRequest) -> BuildOutcome:
+    """Run one job to its end.
+
+    Raises:
+        BuildError: it failed; a subclass tells failed tests and timeouts apart.
+        CheckError: the source yields a pure wheel where a platform wheel is due.
+        EngineError: the container engine is too old or does not work.
+    """
+    label = f"wheelyard.job={uuid.uuid4().hex}"
+    container = replace(request.container, create_args=(*request.container.create_args, f"--label={label}"))
+    package_dir = request.source.folder / request.settings.build.subdirectory
+    composed = compose(upstream_table(package_dir), request.settings, request.image.reference, container)
+    if composed.dropped:
+        log.warn(
+            "upstream's [tool.cibuildwheel] has options that this cibuildwheel does not take; dropped: "
+            + ", ".join(map(log.clean, composed.dropped))
+        )
+    config = request.work / "cibuildwheel.toml"
+    write_text(config, tomli_w.dumps(composed.table))
+    out = request.work / "wheels"
+    out.mkdir(exist_ok=True)
+    follow = _Follower()
+    argv = _argv(request, config, out)
+    with disk_errors(request.work), _swept(container.engine, label):
+        ok = False
+        try:
+            done = run(
+                argv,
+                cwd=request.source.folder,
+                env=_environment(request),
+                timeout=request.settings.build.timeout,
+                check=False,
+                log_file=request.log_file,
+                on_line=follow.line,
+            )
+            ok = done.returncode == 0
+        except StepTimeoutError as error:
+            raise StepTimeoutError(
+                f"the build did not end within {log.duration(request.settings.build.timeout)}; "
+                f"it was at: {follow.where}",
+                where=str(request.log_file),
+                fix="look at the end of the log; if it was only slow, raise [build] timeout in the recipe",
+            ) from error
+        finally:
+            follow.end(ok=ok)
+        if done.returncode != 0:
+            raise _explain(done, follow, request)
+    wheels = tuple(sorted(out.glob("*.whl")))
+    if not wheels:
+        raise BuildError("cibuildwheel ended well but left no wheel", where=str(request.log_file))
+    command = _test_command(composed) if request.test else ""
+    return BuildOutcome(wheels, follow.summary if command else "", command, composed.dropped)
+
+
+def _argv(request: BuildRequest, config: Path, out: Path) -> list[str | Path]:
+    return [
+        sys.executable,
+        "-m",
+        "cibuildwheel",
+        "--platform=linux",
+        "--archs=riscv64",
+        f"--config-file={config}",
+        f"--output-dir={out}",
+        request.settings.build.subdirectory,
+    ]
+
+
+def _environment(request: BuildRequest) -> dict[str, str]:
+    """Return cibuildwheel's environment: ours, less the marks of CI and whatever CIBW_* a user has lying about."""
+    ours = request.container.engine.env
+    env = {key: value for key, value in ours.items() if not key.startswith("CIBW_") and key not in _CI_MARKS}
+    env["CIBW_BUILD"] = " ".join(interpreter.identifier() for interpreter in request.job.interpreters)
+    env["CIBW_LOG_FOLD_MODE"] = "disabled"
+    env["NO_COLOR"] = "1"
+    env["PYTHONUNBUFFERED"] = "1"
+    skipped = [f"{tag}-*" for tag in request.settings.test.skip]
+    if not request.test:
+        skipped = ["*"]
+    if skipped:
+        env["CIBW_TEST_SKIP"] = " ".join(skipped)
+    # cibuildwheel looks for uv beside its own interpreter and on PATH: our environment's must come first.
+    env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
+    return env
+
+
+@contextlib.contextmanager
+def _swept(engine: Engine, label: str) -> Iterator[None]:
+    """Leave no container of this job behind, whether we end, fail, or are killed."""
+    command = [engine.path, "rm", "--force", "--volumes", f"--filter=label={label}"]
+    # The guard's helper does not know our private configuration: name it in the command itself.
+    late = ["env", f"CONTAINERS_CONF={engine.conf}", *command] if engine.conf else command
+    with guard.on_death(commands=[late]):
+        try:
+            yield
+        except BaseException:
+            run(command, env=engine.env, check=False, timeout=60)
+            raise
+
+
+def _test_command(composed: Composed) -> str:
+    table = composed.table["tool"]["cibuildwheel"]
+    found = table.get("test-command", "")
+    for level in (table.get("linux", {}), *table["overrides"]):
+        found = level.get("test-command", found)
+    return found if isinstance(found, str) else " && ".join(found)
+
+
+def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> WheelyardError:
+    where = str(request.log_file)
+    last = [line for line in done.stdout.splitlines() if line.strip()]
+    details = [log.clean(_ANSI.sub("", line)) for line in _telling(last)]
+    if done.returncode == _NON_PLATFORM:
+        return CheckError(
+            "the source built a pure wheel (none-any) where a platform wheel is due",
+            where=where,
+            details=_compiler_errors(request.log_file) or details,
+            fix="some packages fall back to pure Python when compiling fails: find the compiler's error in the log",
+        )
+    if done.returncode == _ENGINE_TOO_OLD:
+        return EngineError("the container engine is too old or does not work", details=details, fix="nox -s doctor")
+    if done.returncode == _NO_WHEEL:
+        return BuildError("the source built no wheel", where=where, details=details, fix="look at the log")
+    if "no space left on device" in done.stdout.lower():
+        return BuildError(
+            "the disk is full", where=where, details=details, fix="free some space, then run the same command again"
+        )
+    if follow.where.startswith("Testing"):
+        return TestsFailedError(
+            f"the wheel was built, but its tests failed{f': {follow.summary}' if follow.summary else ''}",
+            where=where,
+            details=details,
+            fix="read the failures in the log; --no-test builds without them, which no index takes as tested",
+        )
+    return BuildError(f"cibuildwheel failed at: {follow.where}", where=where, details=details, fix="read the log")
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """Return the lines of a failure that tell most: errors if there are any, and the very last ones."""
+    errors = [line for line in lines if re.search(r"\berror\b|Error:|FAILED|fatal:", line, re.IGNORECASE)]
+    return list(dict.fromkeys([*errors[-6:], *lines[-4:]]))
+
+
+def _compiler_errors(log_file: Path) -> list[str]:
+    found = []
+    with contextlib.suppress(OSError), log_file.open(encoding="utf-8", errors="replace") as file:
+        found = [log.clean(line.strip()) for line in file if re.search(r"\berror:", line)]
+    return found[:8]
+
+
+class _Follower:
+    """Turns cibuildwheel's output into steps of our log, as it comes."""
+
+    def __init__(self) -> None:
+        self.where = "start"
+        self.summary = ""
+        self._identifier = ""
+        self._steps = log.Steps()
+
+    def end(self, *, ok: bool) -> None:
+        """Close the last step."""
+        self._steps.close(ok=ok)
+
+    def line(self, raw: str) -> None:
+        """Take one line of output."""
+        text = _ANSI.sub("", raw).strip()
+        if match := _BUILD.match(text):
+            self._identifier = match[1]
+        elif match := _STEP.match(text):
+            title = "Starting container" if match[1].startswith("Starting") else match[1]
+            self.where = title + (f" ({self._identifier})" if self._identifier else "")
+            self._steps.open(self.where)
+        elif text:
+            self._steps.tell(text)
+            if match := _SUMMARY.search(text):
+                self._count(next(group for group in match.groups() if group))
+
+    def _count(self, found: str) -> None:
+        # unittest says how many on one line and whether they passed on the next.
+        self.summary = f"{self.summary}, {found}" if found.startswith("OK") and self.summary else found

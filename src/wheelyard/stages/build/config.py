@@ -1,0 +1,204 @@
+"""cibuildwheel's configuration for one job: upstream's own, cleaned, plus ours as one last override.
+
+``CIBW_ENVIRONMENT`` would erase what upstream sets; an override with ``inherit`` adds to it instead
+(cibuildwheel's documentation, "Configuration overrides"). What decides *which* wheels are built belongs to the
+plan, so upstream's selectors are left out; options this cibuildwheel no longer takes are dropped and named.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from wheelyard.core.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from wheelyard.io.engine import Engine
+    from wheelyard.recipe.models import Settings
+
+Table = dict[str, Any]
+
+# The plan's business, or the image's: never upstream's and never a recipe's.
+OWNED = frozenset({"archs", "build", "skip", "test-skip", "enable", "container-engine", "build-frontend"})
+_OTHER_PLATFORMS = frozenset({"macos", "windows", "pyodide", "android", "ios"})
+_ADDED = (
+    "environment",
+    "test-environment",
+    "config-settings",
+    "before-all",
+    "before-build",
+    "before-test",
+    "environment-pass",
+    "test-extras",
+    "test-groups",
+    "test-sources",
+    "test-requires",
+)
+_MOST_DROPS = 100
+
+
+@dataclass(frozen=True)
+class Container:
+    """How the container is started.
+
+    Attributes:
+        engine: the container engine.
+        create_args: arguments for its ``create``.
+        environment: variables set for every step inside.
+        passed: names of variables taken over from the host.
+    """
+
+    engine: Engine
+    create_args: tuple[str, ...]
+    environment: Mapping[str, str]
+    passed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A configuration file's content, and what had to be left out of upstream's."""
+
+    table: Table
+    dropped: tuple[str, ...]
+
+
+def upstream_table(package_dir: Path) -> Table:
+    """Return upstream's ``[tool.cibuildwheel]``, empty if it has none.
+
+    Raises:
+        SourceError: its ``pyproject.toml`` cannot be read.
+    """
+    file = package_dir / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("cibuildwheel", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"upstream's pyproject.toml cannot be read: {error}", fix="mend it with a patch in the recipe"
+        ) from error
+    return table if isinstance(table, dict) else {}
+
+
+def compose(upstream: Table, settings: Settings, image: str, container: Container) -> Composed:
+    """Return the configuration of one job: *upstream*, cleaned, and one override for every identifier.
+
+    Args:
+        upstream: upstream's table, as :func:`upstream_table` gives it.
+        settings: the recipe's, after inheritance.
+        image: the reference of the build image.
+        container: how to start it.
+    """
+    cleaned, dropped = _clean(upstream) if settings.build.upstream else ({}, ())
+    ours = _ours(settings, container)
+    overrides = [*cleaned.pop("overrides", []), ours]
+    table = {
+        **cleaned,
+        "container-engine": {
+            "name": container.engine.name,
+            "create-args": list(container.create_args),
+            "disable-host-mount": True,
+        },
+        "manylinux-riscv64-image": image,
+        "build-frontend": settings.build.frontend.value,
+        "overrides": overrides,
+    }
+    return Composed({"tool": {"cibuildwheel": table}}, dropped)
+
+
+def _ours(settings: Settings, container: Container) -> Table:
+    verbatim = {key: value for key, value in settings.build.cibuildwheel.items() if key != "inherit"}
+    environment = {**container.environment, **settings.build.environment, **verbatim.pop("environment", {})}
+    ours: Table = {"select": "*", **verbatim}
+    if environment:
+        ours["environment"] = environment
+    if container.passed:
+        ours["environment-pass"] = [*verbatim.get("environment-pass", []), *container.passed]
+    inherit: Table = {key: "append" for key in _ADDED if key in ours}
+    inherit |= settings.build.cibuildwheel.get("inherit", {})
+    test = settings.test
+    if test.environment:
+        ours["test-environment"] = {**ours.get("test-environment", {}), **test.environment}
+        inherit.setdefault("test-environment", "append")
+    # The recipe's [test] speaks for itself: it replaces upstream's, never adds to it.
+    for key, value in (
+        ("test-command", test.command),
+        ("test-requires", list(test.requires)),
+        ("test-extras", list(test.extras)),
+    ):
+        if value:
+            ours[key] = value
+            inherit.pop(key, None)
+    if inherit:
+        ours["inherit"] = inherit
+    return ours
+
+
+def _clean(upstream: Table) -> tuple[Table, tuple[str, ...]]:
+    table = json.loads(json.dumps(upstream, default=str))  # a deep copy; TOML's dates are no option's value
+    for level in _levels(table):
+        for key in [key for key in level if key in OWNED or key.endswith("-image")]:
+            del level[key]
+    for platform in _OTHER_PLATFORMS & table.keys():
+        del table[platform]
+    dropped = tuple(_drop_unknown(table)) if table else ()
+    # An override that lost all it had to say is an error to cibuildwheel's schema.
+    table["overrides"] = [item for item in table.get("overrides", []) if item.keys() - {"select", "inherit"}]
+    return table, dropped
+
+
+def _levels(table: Table) -> Iterable[Table]:
+    yield table
+    if isinstance(linux := table.get("linux"), dict):
+        yield linux
+    for item in table.get("overrides", []):
+        if isinstance(item, dict):
+            yield item
+
+
+def _drop_unknown(table: Table) -> Iterable[str]:
+    """Remove from *table* what this cibuildwheel's own schema refuses, and yield each option's name."""
+    import fastjsonschema  # noqa: PLC0415 - half a second that only builds pay
+
+    schema = json.loads((resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json").read_text("utf-8"))
+    validate = fastjsonschema.compile(schema)
+    for _ in range(_MOST_DROPS):
+        try:
+            validate(table)
+        except fastjsonschema.JsonSchemaValueException as error:
+            if not (names := _remove(table, error)):
+                table.clear()
+                yield "all of [tool.cibuildwheel]"
+                return
+            yield from names
+        else:
+            return
+
+
+def _remove(table: Table, error: Any) -> list[str]:
+    """Remove the option that *error* is about; a table's unknown keys go, anything else goes whole."""
+    path = [part for part in error.path[1:] if part != "properties"]
+    holder: Any = table
+    for part in path:
+        if error.rule == "additionalProperties" and holder is error.value:
+            break
+        nested = holder[int(part)] if isinstance(holder, list) else holder[part]
+        if part not in {"linux", "overrides"} and isinstance(holder, dict):
+            del holder[part]
+            return [".".join(path[: path.index(part) + 1])]
+        holder = nested
+    if isinstance(holder, dict) and error.rule == "additionalProperties":
+        unknown = [key for key in holder if key not in error.definition.get("properties", {})]
+        for key in unknown:
+            del holder[key]
+        return [".".join([*path, key]) for key in unknown]
+    if len(path) > 1 and path[0] == "overrides":  # an override that is wrong as a whole
+        table["overrides"].pop(int(path[1]))
+        return [f"overrides.{path[1]}"]
+    return []
