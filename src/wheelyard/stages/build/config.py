@@ -7,6 +7,7 @@ plan, so upstream's selectors are left out; options this cibuildwheel no longer 
 
 from __future__ import annotations
 
+import functools
 import json
 import tomllib
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wheelyard.core.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from wheelyard.io.engine import Engine
@@ -97,7 +98,7 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
     """
     cleaned, dropped = _clean(upstream) if settings.build.upstream else ({}, ())
     ours = _ours(settings, container)
-    overrides = [*cleaned.pop("overrides", []), ours]
+    overrides = [*cleaned.pop("overrides", []), *([ours] if ours.keys() - {"select", "inherit"} else [])]
     table = {
         **cleaned,
         "container-engine": {
@@ -162,12 +163,20 @@ def _levels(table: Table) -> Iterable[Table]:
             yield item
 
 
-def _drop_unknown(table: Table) -> Iterable[str]:
-    """Remove from *table* what this cibuildwheel's own schema refuses, and yield each option's name."""
+@functools.cache
+def _validator() -> Callable[[Table], object]:
     import fastjsonschema  # noqa: PLC0415 - half a second that only builds pay
 
-    schema = json.loads((resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json").read_text("utf-8"))
-    validate = fastjsonschema.compile(schema)
+    file = resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json"
+    validate: Callable[[Table], object] = fastjsonschema.compile(json.loads(file.read_text("utf-8")), use_default=False)
+    return validate
+
+
+def _drop_unknown(table: Table) -> Iterable[str]:
+    """Remove from *table* what this cibuildwheel's own schema refuses, and yield each option's name."""
+    import fastjsonschema  # noqa: PLC0415 - only builds pay for it
+
+    validate = _validator()
     for _ in range(_MOST_DROPS):
         try:
             validate(table)

@@ -1,0 +1,125 @@
+"""The front door: `nox -l` is the table of contents, and every session is one thin call.
+
+The verbs are the `wheelyard` command's, run by the environment that `ci/bootstrap` made; only the sessions for
+development make environments of their own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+RECIPES = sorted(file.parent.name for file in ROOT.glob("recipes/[!_]*/recipe.toml"))
+
+nox.options.sessions = ["unit"]
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = False
+
+
+def verb(session: nox.Session, *words: str) -> None:
+    session.run("wheelyard", *words, *session.posargs, external=True)
+
+
+def tools(session: nox.Session) -> None:
+    """Install what development needs, hash-locked; uv does nothing when it is there already."""
+    locks = ("-r", "ci/requirements.txt", "-r", "ci/requirements-dev.txt")
+    session.run("uv", "pip", "install", "--quiet", "--require-hashes", *locks, external=True)
+    session.run("uv", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", ".", external=True)
+
+
+# ------------------------------------------------------------------ packages
+
+
+def build_session(package: str) -> None:
+    @nox.session(name=f"build-{package}", venv_backend="none", tags=["build"])
+    def build(session: nox.Session) -> None:
+        verb(session, "build", package)
+
+    build.__doc__ = f"Build, test and check {package}'s riscv64 wheels."
+
+
+for _package in RECIPES:
+    build_session(_package)
+
+
+@nox.session(venv_backend="none", tags=["packages"])
+def plan(session: nox.Session) -> None:
+    """Show what would be built, and why: all recipes, or those named after --."""
+    verb(session, "plan")
+
+
+@nox.session(venv_backend="none", tags=["packages"])
+def publish(session: nox.Session) -> None:
+    """Put passing wheels into an index folder: -- --to DIR [package ...]."""
+    verb(session, "publish")
+
+
+# ------------------------------------------------------------------- machine
+
+
+@nox.session(venv_backend="none", tags=["machine"])
+def doctor(session: nox.Session) -> None:
+    """Tell what this machine can do; each missing thing with its fix."""
+    verb(session, "doctor")
+
+
+@nox.session(venv_backend="none", tags=["machine"])
+def image(session: nox.Session) -> None:
+    """List the build images, or make one: -- build local:forky."""
+    session.run("wheelyard", "image", *(session.posargs or ["list"]), external=True)
+
+
+# --------------------------------------------------------------- development
+
+
+@nox.session(tags=["dev"])
+def tests(session: nox.Session) -> None:
+    """Run everything: lint, unit, integration, and real wheels end to end; quick ones first."""
+    tools(session)
+    checks(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(tags=["dev"])
+def unit(session: nox.Session) -> None:
+    """Run the fast tests."""
+    tools(session)
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(tags=["dev"])
+def lint(session: nox.Session) -> None:
+    """Check style, types, layers and the shell script."""
+    tools(session)
+    checks(session)
+
+
+def checks(session: nox.Session) -> None:
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports", silent=True)
+    session.run("shellcheck", "ci/bootstrap")
+
+
+@nox.session(tags=["dev"])
+def docs(session: nox.Session) -> None:
+    """Write the pages and schemas that are made from the models."""
+    tools(session)
+    session.run("python", "-m", "wheelyard.cli.docs", *session.posargs)
+
+
+@nox.session(tags=["dev"])
+def bench(session: nox.Session) -> None:
+    """Measure the speed claims, as ratios in one run (minutes)."""
+    tools(session)
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session(venv_backend="none", tags=["dev"])
+def pins(session: nox.Session) -> None:
+    """Refresh every pin: the tool, development, and what the local image carries."""
+    session.run("python", "ci/pins.py", *session.posargs, external=True)

@@ -1,0 +1,195 @@
+"""The ``wheelyard`` command: parses its words, calls one flow, shows the result.
+
+A user's mistake ends with its message and its exit code (:mod:`wheelyard.core.errors`); a bug keeps its
+traceback. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from wheelyard import __version__
+from wheelyard.core.errors import InterruptedRunError, WheelyardError
+from wheelyard.core.tags import Interpreter
+from wheelyard.io import log
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class InterpreterType(click.ParamType):
+    """An interpreter on the command line."""
+
+    name = "cpXY"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Interpreter:
+        """Read ``cp313``."""
+        try:
+            return Interpreter.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+INTERPRETER = InterpreterType()
+version_option = click.option("--version", "version", metavar="V", help="A version other than the newest locked one.")
+python_option = click.option(
+    "--python", "pythons", type=INTERPRETER, multiple=True, help="Only this interpreter, such as cp313; repeatable."
+)
+image_option = click.option(
+    "--image", metavar="IMAGE", help="auto, official, local, local:forky, local:trixie+emulated."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wheelyard")
+def cli() -> None:
+    """Make tested riscv64 wheels from small recipes."""
+
+
+@cli.command()
+@click.argument("package")
+@version_option
+@python_option
+@image_option
+@click.option("--force", is_flag=True, help="Build even if the same inputs were built before.")
+@click.option("--no-test", is_flag=True, help="Leave upstream's tests out; the record says so.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Builds at once.")
+@json_option
+def build(
+    package: str,
+    version: str | None,
+    pythons: tuple[Interpreter, ...],
+    image: str | None,
+    *,
+    force: bool,
+    no_test: bool,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    """Build, test and check PACKAGE's riscv64 wheels."""
+    from wheelyard.cli import render
+    from wheelyard.flows.build import BuildOptions, build_package
+    from wheelyard.recipe.policy import find_project
+
+    options = BuildOptions(version, pythons, image, force=force, test=not no_test, jobs=jobs)
+    report = build_package(find_project(), package, options)
+    click.echo(render.as_json(report.to_json()) if as_json else render.build_summary(report))
+
+
+@cli.command()
+@click.argument("packages", nargs=-1)
+@version_option
+@python_option
+@image_option
+@click.option("--explain", is_flag=True, help="Every setting, its value, and which file gave it.")
+@json_option
+def plan(
+    packages: tuple[str, ...],
+    version: str | None,
+    pythons: tuple[Interpreter, ...],
+    image: str | None,
+    *,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    """Show what would be built for PACKAGES (all recipes by default), and why."""
+    from wheelyard.cli import render
+    from wheelyard.flows import plan as flow
+    from wheelyard.recipe.policy import find_project
+
+    if version and len(packages) != 1:
+        raise click.UsageError("--version needs exactly one package")
+    if explain and len(packages) != 1:
+        raise click.UsageError("--explain needs exactly one package")
+    project = find_project()
+    if explain:
+        rows = flow.explain(project, packages[0], version)
+        click.echo(render.as_json(flow.explain_json(packages[0], rows)) if as_json else render.explanation(rows))
+        return
+    result = flow.plan_packages(project, packages, version=version, pythons=pythons, image=image)
+    click.echo(render.as_json(result.to_json()) if as_json else render.plans(result))
+    if result.problems:
+        raise result.problems[0]
+
+
+@cli.command()
+@click.argument("package")
+@version_option
+@json_option
+def check(package: str, version: str | None, *, as_json: bool) -> None:
+    """Check PACKAGE's wheels in dist/ once more; changes nothing."""
+    from wheelyard.cli import render
+    from wheelyard.flows.check import check_package
+    from wheelyard.recipe.policy import find_project
+
+    verdict = check_package(find_project(), package, version)
+    if as_json:
+        click.echo(json.dumps(verdict.model_dump(mode="json"), indent=2))
+    else:
+        click.echo(render.verdict(verdict))
+    if not verdict.ok:
+        sys.exit(50)
+
+
+@cli.command()
+@click.argument("packages", nargs=-1)
+@click.option("--to", "target", required=True, metavar="DIR", help="The index folder; made if need be.")
+@click.option("--dry-run", is_flag=True, help="Show the same table, write nothing.")
+def publish(packages: tuple[str, ...], target: str, *, dry_run: bool) -> None:
+    """Put the passing wheels of PACKAGES (all by default) into an index folder."""
+    from wheelyard.cli import render
+    from wheelyard.flows.publish import publish_packages
+    from wheelyard.recipe.policy import find_project
+
+    report = publish_packages(find_project(), packages, target, dry_run=dry_run)
+    click.echo(render.publication(report))
+
+
+@cli.command()
+@json_option
+def doctor(*, as_json: bool) -> None:
+    """Tell what this machine can do; each missing thing with its fix."""
+    from wheelyard.cli import render
+    from wheelyard.flows.doctor import examine
+    from wheelyard.recipe.policy import find_project
+
+    report = examine(find_project())
+    click.echo(render.as_json(report.to_json()) if as_json else render.doctor(report))
+    if not report.ok:
+        sys.exit(30)
+
+
+@cli.group()
+def image() -> None:
+    """List, make and remove build images."""
+
+
+def main() -> None:
+    """Run the command line; the exit code is the error's."""
+    log.setup()
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        done = cli.main(standalone_mode=False)
+        sys.exit(done if isinstance(done, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        log.error("interrupted; nothing is left running, and the same command goes on where it stopped")
+        sys.exit(InterruptedRunError.exit_code)
+    except WheelyardError as error:
+        log.error(str(error))
+        sys.exit(error.exit_code)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    # A polite end request tidies up the same way as Ctrl-C.
+    raise KeyboardInterrupt

@@ -1,0 +1,146 @@
+"""cibuildwheel's configuration: what is inherited, added, replaced and dropped."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import fastjsonschema
+import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wheelyard.core.errors import SourceError
+from wheelyard.io.engine import Engine
+from wheelyard.recipe.models import Settings
+from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTAINER = Container(Engine("podman", "/usr/bin/podman"), ("--network=host",), {}, ())
+SCHEMA = json.loads((resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json").read_text("utf-8"))
+VALID = fastjsonschema.compile(SCHEMA, use_default=False)
+
+
+def make(upstream: dict[str, Any], recipe: dict[str, Any] | None = None, container: Container = CONTAINER) -> Composed:
+    composed = compose(upstream, Settings.model_validate(recipe or {}), "localhost/image:1", container)
+    VALID(table(composed))  # whatever goes in, cibuildwheel takes what comes out
+    assert tomllib.loads(tomli_w.dumps(composed.table)) == composed.table
+    return composed
+
+
+def table(composed: Composed) -> dict[str, Any]:
+    result: dict[str, Any] = composed.table["tool"]["cibuildwheel"]
+    return result
+
+
+def last(composed: Composed) -> dict[str, Any]:
+    """What is said last: the override that is ours."""
+    override: dict[str, Any] = table(composed)["overrides"][-1]
+    return override
+
+
+def test_upstream_options_are_kept() -> None:
+    upstream = {"before-build": "make deps", "environment": {"A": "1"}, "linux": {"test-command": "pytest"}}
+    composed = make(upstream)
+    assert table(composed)["before-build"] == "make deps"
+    assert table(composed)["environment"] == {"A": "1"}
+    assert table(composed)["linux"] == {"test-command": "pytest"}
+    assert composed.dropped == ()
+
+
+def test_environment_is_added_to_never_erased() -> None:
+    composed = make({"environment": {"A": "1"}}, {"build": {"environment": {"B": "2"}}})
+    assert table(composed)["environment"] == {"A": "1"}
+    assert last(composed)["environment"] == {"B": "2"}
+    assert last(composed)["inherit"]["environment"] == "append"
+
+
+def test_a_recipe_may_say_that_nothing_is_inherited() -> None:
+    recipe = {"build": {"cibuildwheel": {"before-all": "true", "inherit": {"before-all": "none"}}}}
+    assert last(make({"before-all": "yum install x"}, recipe))["inherit"]["before-all"] == "none"
+
+
+def test_the_recipes_tests_replace_upstreams() -> None:
+    upstream = {"test-command": "tox", "test-requires": ["tox"]}
+    composed = make(upstream, {"test": {"command": "pytest {project}/tests", "requires": ["pytest"]}})
+    assert last(composed)["test-command"] == "pytest {project}/tests"
+    assert last(composed)["test-requires"] == ["pytest"]
+    assert "test-requires" not in last(composed).get("inherit", {})
+
+
+@pytest.mark.parametrize("key", ["build", "skip", "test-skip", "archs", "enable", "manylinux-riscv64-image"])
+def test_selectors_are_the_plans_business(key: str) -> None:
+    composed = make({key: "cp313-*"})
+    assert table(composed).get(key) in {None, "localhost/image:1"}
+    assert composed.dropped == ()  # not a fault of upstream's: nothing to warn of
+
+
+def test_images_and_engines_in_upstreams_overrides_go_too() -> None:
+    upstream = {"overrides": [{"select": "*-manylinux*", "manylinux-riscv64-image": "old", "before-all": "x"}]}
+    assert table(make(upstream))["overrides"][0] == {"select": "*-manylinux*", "before-all": "x"}
+
+
+@pytest.mark.parametrize(
+    ("upstream", "dropped"),
+    [
+        ({"enable": "cpython-freethreading"}, ()),  # owned by the plan; an error in 4.x if it stayed
+        ({"free-threaded-support": True}, ("free-threaded-support",)),
+        ({"linux": {"free-threaded-support": True}}, ("linux.free-threaded-support",)),
+        ({"overrides": [{"select": "*", "old-option": 1, "before-all": "x"}]}, ("overrides.0.old-option",)),
+        ({"environment": 3}, ("environment",)),
+        ({"build-verbosity": "loud", "before-all": 7}, ("before-all", "build-verbosity")),
+    ],
+)
+def test_options_of_other_times_are_dropped_and_named(upstream: dict[str, Any], dropped: tuple[str, ...]) -> None:
+    assert tuple(sorted(make(upstream).dropped)) == dropped
+
+
+def test_other_platforms_are_left_out_silently() -> None:
+    composed = make({"macos": {"archs": ["arm64"], "nonsense": 1}, "windows": {"skip": "*"}})
+    assert not {"macos", "windows"} & table(composed).keys()
+    assert composed.dropped == ()
+
+
+def test_upstream_can_be_left_aside() -> None:
+    composed = make({"before-all": "exit 1", "nonsense": True}, {"build": {"upstream": False}})
+    assert "before-all" not in table(composed)
+    assert composed.dropped == ()
+
+
+def test_the_host_is_not_mounted() -> None:
+    assert table(make({}))["container-engine"] == {
+        "name": "podman",
+        "create-args": ["--network=host"],
+        "disable-host-mount": True,
+    }
+
+
+keys = st.sampled_from([*SCHEMA["properties"], "nonsense", "linux", "overrides"])
+values = st.recursive(
+    st.one_of(st.booleans(), st.integers(-5, 5), st.text("abc*{}-", max_size=6)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.dictionaries(keys, values, max_size=4))
+def test_whatever_upstream_wrote_the_result_is_valid(upstream: dict[str, Any]) -> None:
+    make(upstream, {"test": {"command": "true"}})
+
+
+def test_upstreams_table_is_read_from_its_pyproject(tmp_path: Path) -> None:
+    assert upstream_table(tmp_path) == {}
+    (tmp_path / "pyproject.toml").write_text('[tool.cibuildwheel]\nbefore-all = "x"\n')
+    assert upstream_table(tmp_path) == {"before-all": "x"}
+
+
+def test_a_broken_pyproject_is_upstreams_fault_and_said_so(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool")
+    with pytest.raises(SourceError, match="cannot be read"):
+        upstream_table(tmp_path)
