@@ -82,7 +82,9 @@ def test_an_unknown_place_is_that_of_the_table_around_it() -> None:
 KEYS = st.text(min_size=1, max_size=8)
 SCALARS = st.one_of(st.integers(-9, 9), st.booleans(), st.text(max_size=20), st.floats(allow_nan=False), st.dates())
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)), max_leaves=12
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
+    max_leaves=12,
 )
 
 
@@ -110,7 +112,7 @@ def test_the_line_is_the_one_that_bears_the_key(table: dict[str, int]) -> None:
     assert all(written[line - 1].startswith(str(path[1])) for path, line in key_lines(text).items() if len(path) == 2)
 
 
-@given(st.text(alphabet=st.sampled_from('ab.=[]{}"\'#,\\\n\r\t 1é'), max_size=60))
+@given(st.text(alphabet=st.sampled_from("ab.=[]{}\"'#,\\\n\r\t 1é"), max_size=60))
 @example('a = "')
 @example("[[a]")
 @example("a = {b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,8 @@ def key_lines(text: str) -> Mapping[Path, int]:
     raises: a place that is not known must not hide the error that it was wanted for.
     """
     scanner = _Scanner(text)
-    try:
+    with contextlib.suppress(IndexError, ValueError, RecursionError):
         scanner.document()
-    except (IndexError, ValueError, RecursionError):
-        pass
     return scanner.lines
 
 

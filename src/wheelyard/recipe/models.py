@@ -8,31 +8,42 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import PurePosixPath
+from string import Formatter
 from typing import Annotated, Any, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    field_validator,
+    model_validator,
+)
 
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import Interpreter
 
 _DURATION = re.compile(r"\A(\d+)\s*(s|min|h)\Z")
+_PLACEHOLDERS = {"version", "major", "minor", "micro", "pre", "post", "epoch"}
 _UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
 def _seconds(value: object) -> object:
-    if isinstance(value, str):
-        match = _DURATION.match(value)
-        if not match:
-            raise ValueError("give a duration such as '90s', '45min' or '3h'")
+    match = _DURATION.match(value) if isinstance(value, str) else None
+    if match:
         return int(match[1]) * _UNITS[match[2]]
-    return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("must be a duration such as '90s', '45min' or '3h', or a number of seconds")
 
 
 def _inside(value: str) -> str:
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or "\\" in value or not value:
-        raise ValueError("must be a relative path inside the recipe's folder")
+        raise ValueError("must be a relative path with '/' and without '..'")
     return value
 
 
@@ -49,10 +60,11 @@ def _interpreter(value: str) -> str:
     return value
 
 
-Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=str), Field(gt=0, le=86_400 * 2)]
+_Duration = Annotated[str, Field(pattern=_DURATION.pattern.replace(r"\A", "^").replace(r"\Z", "$"))]
+Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=int | _Duration), Field(gt=0, le=86_400 * 2)]
 RecipePath = Annotated[str, AfterValidator(_inside)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
-InterpreterTag = Annotated[str, AfterValidator(_interpreter)]
+InterpreterTag = Annotated[str, AfterValidator(_interpreter), Field(json_schema_extra={"pattern": "^cp3[0-9]{1,2}t?$"})]
 PackageName = Annotated[str, AfterValidator(canonical)]
 
 
@@ -81,10 +93,10 @@ class Source(Model):
     )
     tag: str = Field(
         "{version}",
-        description="Which tag a version has in git: a template of `{version}`, `{major}`, `{minor}`, `{micro}`, `{pre}`, "
-        "`{post}`, `{epoch}`. Versions are mapped to tags, never back.",
+        description="Which tag a version has in git: a template of `{version}`, `{major}`, `{minor}`, `{micro}`, "
+        "`{pre}`, `{post}`, `{epoch}`. Versions are mapped to tags, never back.",
     )
-    submodules: bool = Field(True, description="Fetch git submodules as well.")
+    submodules: StrictBool = Field(True, description="Fetch git submodules as well.")
     path: str | None = Field(
         None,
         description="A local folder to take instead of the sdist, relative to the recipe's folder; for development.",
@@ -94,9 +106,18 @@ class Source(Model):
     def _one_kind(self) -> Self:
         if self.git and self.path:
             raise ValueError("'git' and 'path' exclude each other")
-        if "{" not in self.tag:
-            raise ValueError("'tag' must contain a placeholder such as {version}")
         return self
+
+    @field_validator("tag")
+    @classmethod
+    def _known_placeholders(cls, value: str) -> str:
+        try:
+            names = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"is not a template: {error}") from error
+        if not names or names - _PLACEHOLDERS:
+            raise ValueError(f"must contain a placeholder, and none but {', '.join(sorted(_PLACEHOLDERS))}")
+        return value
 
 
 class Sdist(Model):
@@ -104,8 +125,8 @@ class Sdist(Model):
 
     run: RecipePath | None = Field(
         None,
-        description="A script in the recipe's folder, run with bash in the source tree with $SRC, $VERSION and $OUT; it leaves "
-        "exactly one sdist in $OUT. It may run on any architecture.",
+        description="A script in the recipe's folder, run with bash in the source tree with $SRC, $VERSION and $OUT; it "
+        "leaves exactly one sdist in $OUT. It may run on any architecture.",
     )
     timeout: Seconds = Field(1800, description="How long it may take.")
 
@@ -127,24 +148,25 @@ class Build(Model):
     )
     needs: tuple[PackageName, ...] = Field(
         (),
-        description="Packages of ours that the build takes from the index folder, because no other riscv64 wheel exists.",
+        description="Packages of ours that the build takes from the index folder, because no other riscv64 wheel "
+        "exists.",
     )
     extras: tuple[str, ...] = Field(
         (),
         description="What the local image must carry beyond its base, such as `rust`; the official image needs none.",
     )
     frontend: Frontend = Field(Frontend.BUILD_UV, description="cibuildwheel's build frontend.")
-    upstream: bool = Field(True, description="Inherit upstream's own `[tool.cibuildwheel]`.")
-    subdirectory: str = Field(".", description="The folder of the source tree that holds the package.")
+    upstream: StrictBool = Field(True, description="Inherit upstream's own `[tool.cibuildwheel]`.")
+    subdirectory: RecipePath = Field(".", description="The folder of the source tree that holds the package.")
     timeout: Seconds = Field(10_800, description="How long one job may take, container start and tests included.")
-    network: bool = Field(True, description="Whether the build may use the network.")
+    network: StrictBool = Field(True, description="Whether the build may use the network.")
     environment: dict[str, str] = Field(
         default_factory=dict, description="Variables added to upstream's, in the container."
     )
     cibuildwheel: dict[str, Any] = Field(
         default_factory=dict,
-        description="Options of cibuildwheel, verbatim. Lists, tables and commands are added to upstream's; an `inherit` table "
-        "says otherwise, as in cibuildwheel's own overrides.",
+        description="Options of cibuildwheel, verbatim. Lists, tables and commands are added to upstream's; an "
+        "`inherit` table says otherwise, as in cibuildwheel's own overrides.",
     )
 
 
@@ -198,8 +220,8 @@ class Patch(Model):
     versions: Specifier = Field("", description="The versions it is for (PEP 440); all when empty.")
     why: str = Field(min_length=3, description="Why it is needed.")
     status: str = Field(
-        description="Where it stands upstream: `Issue [url]`, `Submitted [url]`, `Backport [url]`, `To upstream [comment]` or "
-        "`Inappropriate [reason]`."
+        description="Where it stands upstream: `Issue [url]`, `Submitted [url]`, `Backport [url]`, `To upstream "
+        "[comment]` or `Inappropriate [reason]`."
     )
 
     @field_validator("status")
@@ -239,14 +261,15 @@ class Settings(Model):
     patch: tuple[Patch, ...] = Field((), description="Patches, applied in this order.")
 
 
-class VersionOverride(Model):
+class VersionOverride(Settings):
     """Settings for a range of versions: any of the recipe's tables, laid over them."""
 
-    match: Specifier = Field(min_length=1, description="The versions it is for (PEP 440).")
-    source: dict[str, Any] = Field(default_factory=dict)
-    sdist: dict[str, Any] = Field(default_factory=dict)
-    build: dict[str, Any] = Field(default_factory=dict)
-    test: dict[str, Any] = Field(default_factory=dict)
-    check: dict[str, Any] = Field(default_factory=dict)
-    interpreters: dict[str, Any] = Field(default_factory=dict)
-    expect: dict[str, Any] = Field(default_factory=dict)
+    match: Specifier = Field(min_length=1, description="The versions it is for (PEP 440); pre-releases count.")
+
+
+class RecipeFile(Settings):
+    """A recipe, as it is written: `recipes/<package>/recipe.toml`. Every table may be left out; so may all of them."""
+
+    version: tuple[VersionOverride, ...] = Field(
+        (), description="Settings for some versions only; those that match are laid over the rest in this order."
+    )
