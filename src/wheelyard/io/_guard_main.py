@@ -24,12 +24,13 @@ _PATIENCE = 60  # seconds for one command
 
 def _tidy(entries: list[dict[str, Any]]) -> None:
     groups = [group for entry in entries for group in entry.get("groups", ())]
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for group in groups:
-            with contextlib.suppress(OSError):
-                os.killpg(group, number)
-        if groups and number is signal.SIGTERM:
-            time.sleep(_GRACE)
+    groups = [group for group in groups if _signal(group, signal.SIGTERM)]
+    deadline = time.monotonic() + _GRACE
+    while groups and time.monotonic() < deadline:
+        time.sleep(0.05)
+        groups = [group for group in groups if _signal(group, 0)]
+    for group in groups:
+        _signal(group, signal.SIGKILL)
     for entry in entries:
         for command in entry.get("commands", ()):
             with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -45,11 +46,23 @@ def _tidy(entries: list[dict[str, Any]]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _signal(group: int, number: int) -> bool:
+    """Send a signal; tell whether there was anybody to get it."""
+    try:
+        os.killpg(group, number)
+    except OSError:
+        return False
+    return True
+
+
 def main() -> None:
     """Listen until the parent is gone, then tidy up."""
     entries: dict[int, dict[str, Any]] = {}
     for line in sys.stdin:
-        message = json.loads(line)
+        try:
+            message = json.loads(line)
+        except ValueError:  # the parent died in the middle of it
+            break
         if "drop" in message:
             entries.pop(message["drop"], None)
         else:

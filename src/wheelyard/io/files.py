@@ -9,8 +9,9 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import DiskError
 
 if TYPE_CHECKING:
@@ -44,12 +45,22 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Raises:
         DiskError: no space, or no right to write there.
     """
+    with _whole(path, mode) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def _whole(path: Path, mode: int) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the name *path* when the block ends well, and is gone otherwise."""
+    # Named after its owner: what a killed process left behind is found by the next that writes this file.
+    prefix = f".{os.fsdecode(os.fsencode(path.name)[:100])}.{sha256_bytes(os.fsencode(path.name))[:8]}-"
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        _sweep_temporary(path.parent, prefix)
+        handle, name = tempfile.mkstemp(prefix=f"{prefix}{owner_mark()}-", suffix=".tmp", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
@@ -58,6 +69,14 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             Path(name).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def _sweep_temporary(folder: Path, prefix: str) -> None:
+    for entry in os.scandir(folder):
+        if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):
+            mark = entry.name.removeprefix(prefix).rpartition("-")[0]
+            if not owner_alive(mark):
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -85,20 +104,8 @@ def copy_whole(source: Path, target: Path) -> None:
     Raises:
         DiskError: no space, or no right to write there.
     """
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".tmp", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as out, source.open("rb") as file:
-                shutil.copyfileobj(file, out, 1 << 20)
-                out.flush()
-                os.fchmod(out.fileno(), 0o644)
-                os.fsync(out.fileno())
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        sync_folder(target.parent)
+    with source.open("rb") as file, _whole(target, 0o644) as out:
+        shutil.copyfileobj(file, out, 1 << 20)
 
 
 def remove(path: Path) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from wheelyard.core.errors import ProgramError, StepTimeoutError
 from wheelyard.io import guard, log
+from wheelyard.io.files import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 _TAIL = 200  # lines kept in memory of a program whose output goes to a file
 _LONGEST_LINE = 1 << 16  # bytes; a program that prints no newline must not fill our memory
+_CHUNK = 1 << 16
+_GRACE = 2.0  # seconds that what a program left behind may keep its output open
+_INTERRUPT = ((signal.SIGINT, 15.0), (signal.SIGTERM, 3.0))  # what is sent, and seconds until the next
+_TERMINATE = ((signal.SIGTERM, 5.0),)
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,9 @@ def run(
 ) -> Completed:
     """Run a program to its end.
 
-    The child leads a process group of its own, which is ended whole: on a timeout, on Ctrl-C (it is asked
-    first, so that it may tidy up), and by the guard if we are killed.
+    The child leads a process group of its own, which is ended whole: when the program ends, on a timeout, on
+    Ctrl-C (it is asked first, so that it may tidy up; a second Ctrl-C does not wait), and by the guard if we
+    are killed.
 
     Args:
         argv: the program and its arguments; no shell is involved.
@@ -73,27 +79,29 @@ def run(
     Raises:
         ProgramError: it is not installed, or it failed and *check* is set.
         StepTimeoutError: it took longer than *timeout*.
+        DiskError: *log_file* cannot be written.
     """
     words = tuple(str(word) for word in argv)
     started = time.monotonic()
-    streaming = log_file is not None or on_line is not None
-    with (
-        _start(words, cwd=cwd, env=env, merge=streaming, has_input=stdin is not None) as process,
-        guard.on_death(groups=[process.pid]),
-        _ended_whole(process),
-    ):
-        try:
-            if streaming:
-                out, err = _stream(process, stdin, timeout, log_file, on_line), ""
-            else:
-                raw_out, raw_err = process.communicate(stdin, timeout)
-                out, err = raw_out.decode(errors="replace"), raw_err.decode(errors="replace")
-        except subprocess.TimeoutExpired:
-            raise StepTimeoutError(
-                f"{words[0]} did not end within {log.duration(timeout or 0)}",
-                fix="allow it more time (a recipe's [build] timeout), or look at what it waits for",
-            ) from None
-    done = Completed(words, process.returncode, out, err, time.monotonic() - started)
+    with contextlib.ExitStack() as stack:
+        lines = None
+        if log_file is not None or on_line is not None:
+            lines = stack.enter_context(_lines(log_file, on_line))
+        process = stack.enter_context(
+            _start(words, cwd=cwd, env=env, merge=lines is not None, has_input=stdin is not None)
+        )
+        out, err = bytearray(), bytearray()
+        stack.enter_context(guard.on_death(groups=[process.pid]))
+        with _pump(process, stdin, lines.feed if lines else out.extend, err.extend) as pump:
+            try:
+                pump.finish(timeout)
+            except BaseException as error:
+                pump.end(_INTERRUPT if isinstance(error, KeyboardInterrupt) else _TERMINATE)
+                if isinstance(error, TimeoutError):
+                    raise _too_slow(words[0], timeout or 0) from None
+                raise
+        text = lines.flush() if lines else out.decode(errors="replace")
+    done = Completed(words, process.returncode, text, err.decode(errors="replace"), time.monotonic() - started)
     if check and done.returncode != 0:
         raise failure(done, fix=fix)
     return done
@@ -102,12 +110,14 @@ def run(
 def failure(done: Completed, *, fix: str | None = None) -> ProgramError:
     """Return the error that says how a program failed, with the last lines it printed."""
     last = [log.redact(log.clean(line)) for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    return ProgramError(
-        f"{' '.join(done.argv[:3])} … ended with status {done.returncode}"
-        if len(done.argv) > 3  # noqa: PLR2004
-        else f"{' '.join(done.argv)} ended with status {done.returncode}",
-        details=last[-8:],
-        fix=fix,
+    shown = f"{' '.join(done.argv[:3])} …" if len(done.argv) > 3 else " ".join(done.argv)  # noqa: PLR2004
+    return ProgramError(f"{log.redact(shown)} ended with status {done.returncode}", details=last[-8:], fix=fix)
+
+
+def _too_slow(program: str, timeout: float) -> StepTimeoutError:
+    return StepTimeoutError(
+        f"{program} did not end within {log.duration(timeout)}",
+        fix="allow it more time (a recipe's [build] timeout), or look at what it waits for",
     )
 
 
@@ -128,84 +138,202 @@ def _start(
             stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            bufsize=0,
             start_new_session=True,
         )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
             raise ProgramError(f"cannot run {words[0]}: the folder {cwd} does not exist") from error
         raise ProgramError(f"{words[0]} is not installed", fix="ci/bootstrap nox -s doctor") from error
-    except PermissionError as error:
-        raise ProgramError(f"{words[0]} may not be run: {error.strerror}") from error
+    except OSError as error:
+        raise ProgramError(f"{words[0]} cannot be started: {error.strerror}") from error
     with process:
-        yield process
+        try:
+            yield process
+        finally:
+            if process.returncode is None:  # left before anybody could wait for it
+                _signal_group(process.pid, signal.SIGKILL)
+
+
+# ---------------------------------------------------------------- output, line by line
+
+
+class _Lines:
+    """Cuts a stream into lines, and passes them on to the log file, the caller and the tail."""
+
+    def __init__(self, path: Path | None, file: IO[bytes] | None, on_line: Callable[[str], None] | None) -> None:
+        self._path, self._file, self._on_line = path, file, on_line
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._pass_on(line, b"\n")
+        while len(self._rest) >= _LONGEST_LINE:
+            piece, self._rest = self._rest[:_LONGEST_LINE], self._rest[_LONGEST_LINE:]
+            self._pass_on(piece, b"")
+        self._to_disk()
+
+    def flush(self) -> str:
+        """Pass the last, unfinished line on; return the tail."""
+        if self._rest:
+            self._pass_on(self._rest, b"")
+            self._rest = b""
+        self._to_disk()
+        return "\n".join(self._tail)
+
+    def _pass_on(self, raw: bytes, end: bytes) -> None:
+        line = log.redact(raw.decode(errors="replace"))
+        self._tail.append(line.rstrip("\r"))
+        if self._file and self._path:
+            with disk_errors(self._path):
+                self._file.write(line.encode() + end)
+        if self._on_line:
+            self._on_line(self._tail[-1])
+
+    def _to_disk(self) -> None:
+        if self._file and self._path:
+            with disk_errors(self._path):
+                self._file.flush()
 
 
 @contextlib.contextmanager
-def _ended_whole(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End the whole group when the block is left by an exception."""
+def _lines(path: Path | None, on_line: Callable[[str], None] | None) -> Iterator[_Lines]:
+    if path is None:
+        yield _Lines(None, None, on_line)
+        return
+    with disk_errors(path):
+        file = path.open("ab")
     try:
-        yield
-    except BaseException as error:
-        polite = isinstance(error, KeyboardInterrupt)
-        signals = ((signal.SIGINT, 15.0), (signal.SIGTERM, 3.0)) if polite else ((signal.SIGTERM, 5.0),)
-        for number, patience in signals:
-            _signal_group(process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(patience)
-                break
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+        yield _Lines(path, file, on_line)
+    finally:
+        with disk_errors(path):
+            file.close()
+
+
+# ---------------------------------------------------------------- one loop for pipes, time and the end
+
+
+class _Pump:
+    """Moves bytes to and from a program, in one thread, so that no pipe can block another or outlast a deadline."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes | None) -> None:
+        self._process = process
+        self._input = memoryview(stdin or b"")
+        self._selector = selectors.DefaultSelector()
+        self._quiet = False
+
+    def open(self, stream: IO[bytes] | None, sink: Callable[[bytes], None] | None) -> None:
+        """Read *stream* into *sink*; without a sink it is the program's input."""
+        if stream is not None:
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, selectors.EVENT_READ if sink else selectors.EVENT_WRITE, sink)
+
+    def close(self) -> None:
+        self._selector.close()
+
+    def finish(self, timeout: float | None) -> None:
+        """Serve the program until it has ended; then end what it left behind.
+
+        Raises:
+            TimeoutError: it did not end in time.
+        """
+        if not self._until(self._ended, timeout):
+            raise TimeoutError
+        # Whoever still holds the pipes, a daemon perhaps, must not hold us. The leader is not reaped yet, so its
+        # group's number cannot be somebody else's.
+        self._until(self._drained, _GRACE)
+        _signal_group(self._process.pid, signal.SIGKILL)
+        self._until(self._drained, _GRACE / 2)
+        self._process.wait()
+
+    def end(self, signals: Sequence[tuple[signal.Signals, float]]) -> None:
+        """End the whole group: the signals first, each with its patience, then SIGKILL."""
+        self._quiet = True
+        try:
+            for number, patience in signals:
+                _signal_group(self._process.pid, number)
+                if self._until(self._ended, patience):
+                    break
+        finally:
+            if self._process.returncode is None:
+                _signal_group(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+    def _until(self, done: Callable[[], bool], seconds: float | None) -> bool:
+        deadline = None if seconds is None else time.monotonic() + seconds
+        nap = 0.0005
+        while not done():
+            left = 0.1 if deadline is None else min(0.1, deadline - time.monotonic())
+            if left <= 0:
+                return False
+            if self._drained():  # nothing to serve: the program is about to end, or has closed its output
+                time.sleep(min(nap, left))
+                nap = min(2 * nap, 0.05)
+            else:
+                self._serve(left)
+        return True
+
+    def _ended(self) -> bool:
+        if self._process.returncode is not None:
+            return True
+        # WNOWAIT leaves the leader to be reaped later (waitid(2)): until then its number is not given away.
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _drained(self) -> bool:
+        return not self._selector.get_map()
+
+    def _serve(self, seconds: float) -> None:
+        for key, _events in self._selector.select(seconds):
+            with contextlib.suppress(BlockingIOError):
+                if key.data is None:
+                    self._write(key)
+                else:
+                    self._read(key)
+
+    def _write(self, key: selectors.SelectorKey) -> None:
+        try:
+            self._input = self._input[os.write(key.fd, self._input[:_CHUNK]) :]
+        except BrokenPipeError:  # it does not want the rest
+            self._input = memoryview(b"")
+        if not self._input:
+            self._forget(key)
+
+    def _read(self, key: selectors.SelectorKey) -> None:
+        data = os.read(key.fd, _CHUNK)
+        if not data:
+            self._forget(key)
+            return
+        try:
+            key.data(data)
+        except Exception:
+            if not self._quiet:
+                raise
+
+    def _forget(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fileobj)
+        if not isinstance(key.fileobj, int):
+            key.fileobj.close()  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _pump(
+    process: subprocess.Popen[bytes],
+    stdin: bytes | None,
+    out: Callable[[bytes], None],
+    err: Callable[[bytes], None],
+) -> Iterator[_Pump]:
+    pump = _Pump(process, stdin)
+    try:
+        pump.open(process.stdin, None)
+        pump.open(process.stdout, out)
+        pump.open(process.stderr, err)
+        yield pump
+    finally:
+        pump.close()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _stream(
-    process: subprocess.Popen[bytes],
-    stdin: bytes | None,
-    timeout: float | None,
-    log_file: Path | None,
-    on_line: Callable[[str], None] | None,
-) -> str:
-    """Pass output on as it comes, and return its last lines."""
-    tail: deque[str] = deque(maxlen=_TAIL)
-    problem: list[BaseException] = []
-
-    def pump() -> None:
-        stream = process.stdout
-        assert stream is not None  # noqa: S101 - asked for in _start
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(log_file.open("ab", buffering=0)) if log_file else None
-            while raw := stream.readline(_LONGEST_LINE):
-                line = log.redact(raw.decode(errors="replace"))
-                tail.append(line.rstrip("\r\n"))
-                if file:
-                    file.write(line.encode())
-                if on_line:
-                    on_line(tail[-1])
-
-    def guarded() -> None:
-        try:
-            pump()
-        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread below
-            problem.append(error)
-            _signal_group(process.pid, signal.SIGTERM)
-
-    reader = threading.Thread(target=guarded, daemon=True)
-    reader.start()
-    if stdin is not None and process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(stdin)
-            process.stdin.close()
-    process.wait(timeout)
-    # A grandchild that kept the pipe must not keep us: the group is ours to end.
-    reader.join(5)
-    if reader.is_alive():
-        _signal_group(process.pid, signal.SIGKILL)
-        reader.join(5)
-    if problem:
-        raise problem[0]
-    return "\n".join(tail)
