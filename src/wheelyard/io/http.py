@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, cast
 
 from wheelyard import __version__
+from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import DigestMismatchError, NetworkError
 from wheelyard.io import log
 from wheelyard.io.files import disk_errors, sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedRandom
     from pathlib import Path
 
     from requests import Response, Session
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 _CHUNK = 1 << 16
 _ATTEMPTS = 4
+_PAUSE = 0.3  # seconds before the second attempt, doubled before each further one
+_LONGEST_PAUSE = 30  # seconds that a server may ask us to wait (Retry-After)
 _PARTIAL = 206
 _RANGE_REFUSED = 416
 
@@ -34,10 +42,11 @@ def session() -> Session:
 
     retry = Retry(
         total=3,
-        backoff_factor=0.3,
+        backoff_factor=_PAUSE,
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=("GET", "HEAD"),
         respect_retry_after_header=True,
+        retry_after_max=_LONGEST_PAUSE,
         raise_on_status=False,
     )
     made = requests.Session()
@@ -80,7 +89,8 @@ def _host(url: str) -> str:
 def download(url: str, target: Path, *, sha256: str, size: int | None = None, limit: int) -> None:
     """Download *url* to *target*: verified while streaming, resumed after a break, whole or not at all.
 
-    Bytes arrive in ``.<name>.<digest>.part`` beside the target, which a later run goes on from.
+    Bytes arrive in ``.<name>.<digest>.part`` beside the target, which a later run goes on from. Of several
+    processes that want the same file one downloads it, the others wait for it.
 
     Args:
         url: where from.
@@ -95,34 +105,73 @@ def download(url: str, target: Path, *, sha256: str, size: int | None = None, li
         DiskError: no space, or no right to write there.
     """
     part = target.with_name(f".{target.name}.{sha256[:16]}.part")
-    allowed = min(limit, size) if size is not None else limit
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(_ATTEMPTS):
-            if _fetch(url, part, allowed=allowed, total=size):
-                break
-            if attempt + 1 < _ATTEMPTS:
-                log.info(f"{target.name}: the connection broke off, going on where it stopped")
-                time.sleep(0.3 * 2**attempt)
-        else:
-            raise NetworkError(
-                f"{target.name}: {_host(url)} broke off {_ATTEMPTS} times",
-                fix="run the same command again: what has arrived is kept and not asked for twice",
-            )
-        _verify(part, target.name, sha256, size)
-        with part.open("rb") as file:
+        with _own(part, target.name) as file:
+            if is_file_with(target, sha256):  # whoever we waited for has done it
+                part.unlink(missing_ok=True)
+                return
+            transfer = _Transfer(url, file, target.name, allowed=limit if size is None else min(limit, size))
+            try:
+                _complete(transfer, sha256, size)
+            except DigestMismatchError:
+                part.unlink(missing_ok=True)
+                raise
             os.fsync(file.fileno())
-        part.replace(target)
-        sync_folder(target.parent)
+            part.replace(target)
+            sync_folder(target.parent)
 
 
-def _verify(part: Path, name: str, sha256: str, size: int | None) -> None:
-    got_size = part.stat().st_size
-    with part.open("rb") as file:
-        got = hashlib.file_digest(file, "sha256").hexdigest()
-    if got == sha256 and size in (None, got_size):
+def is_file_with(path: Path, sha256: str) -> bool:
+    """Tell whether *path* is a file with that hash."""
+    try:
+        return sha256_file(path) == sha256
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _own(part: Path, name: str) -> Iterator[IO[bytes]]:
+    """Open *part* for us alone. The kernel's lock goes with its holder, however that one ends (flock(2))."""
+    told = False
+    while True:
+        with part.open("ab+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    log.info(f"waiting for another run that downloads {name}")
+                told = True
+                fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                    yield file
+                    return
+        # The one before us has renamed or removed it: ours is a file without a name.
+
+
+def _complete(transfer: _Transfer, sha256: str, size: int | None) -> None:
+    """Go on with what an earlier run left; if that leads nowhere, start anew once."""
+    if transfer.file.seek(0, os.SEEK_END):
+        try:
+            _transfer_all(transfer, total=size)
+            _verify(transfer.file, transfer.name, sha256, size)
+        except DigestMismatchError:
+            log.info(f"{transfer.name}: what an earlier run left does not fit, starting anew")
+            transfer.file.truncate(0)
+        else:
+            return
+    _transfer_all(transfer, total=size)
+    _verify(transfer.file, transfer.name, sha256, size)
+
+
+def _verify(file: IO[bytes], name: str, sha256: str, size: int | None) -> None:
+    file.flush()
+    file.seek(0)
+    got = hashlib.file_digest(cast("BufferedRandom", file), "sha256").hexdigest()
+    got_size = file.tell()
+    if got == sha256 and size in {None, got_size}:
         return
-    part.unlink()
     wanted = f"sha256 {sha256}" + (f", {size} bytes" if size is not None else "")
     raise DigestMismatchError(
         f"{name} is not the file that was promised",
@@ -131,49 +180,91 @@ def _verify(part: Path, name: str, sha256: str, size: int | None) -> None:
     )
 
 
-def _fetch(url: str, part: Path, *, allowed: int, total: int | None) -> bool:
-    """Append what is missing to *part*; tell whether all has arrived as far as the server's own count says."""
-    import requests  # noqa: PLC0415
+@dataclass(frozen=True)
+class _Transfer:
+    """What is being downloaded: from where, into which open file, and how much of it we accept."""
 
-    have = part.stat().st_size if part.exists() else 0
+    url: str
+    file: IO[bytes]
+    name: str
+    allowed: int
+
+
+def _transfer_all(transfer: _Transfer, *, total: int | None) -> None:
+    for attempt in range(_ATTEMPTS):
+        if _fetch(transfer, total=total):
+            return
+        if attempt + 1 < _ATTEMPTS:
+            log.info(f"{transfer.name}: the connection broke off, trying again")
+            time.sleep(_PAUSE * 2**attempt)
+    raise NetworkError(
+        f"{transfer.name}: {_host(transfer.url)} broke off {_ATTEMPTS} times",
+        fix="run the same command again: what has arrived is kept and not asked for twice",
+    )
+
+
+def _fetch(transfer: _Transfer, *, total: int | None) -> bool:
+    """Append what is missing; tell whether all has arrived as far as the server's own count says."""
+    file = transfer.file
+    have = file.seek(0, os.SEEK_END)
     if total is not None and have == total:
         return True
     # A body that was compressed on the way has another length than the file.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with get(url, headers=headers, stream=True) as answer:
-        if answer.status_code == _RANGE_REFUSED:
-            part.unlink(missing_ok=True)
-            return False
-        if not answer.ok:
+    with get(transfer.url, headers=headers, stream=True) as answer:
+        if have and answer.status_code in {_PARTIAL, _RANGE_REFUSED}:
+            place = answer.headers.get("Content-Range", "")
+            if answer.status_code == _RANGE_REFUSED and place == f"bytes */{have}":
+                return True
+            if answer.status_code == _RANGE_REFUSED or not place.startswith(f"bytes {have}-"):
+                file.truncate(0)  # another part than we asked for: start anew
+                return False
+        elif not answer.ok or answer.status_code == _PARTIAL:
             raise NetworkError(
-                f"{_host(url)} answers {answer.status_code} for {part.name.split('.', 2)[1]}…", where=url
+                f"{_host(transfer.url)} answers {answer.status_code} for {transfer.name}",
+                fix="run the same command again later; if it stays so, the file may be gone from the server",
             )
-        start = answer.headers.get("Content-Range", "")
-        resumed = answer.status_code == _PARTIAL and start.startswith(f"bytes {have}-")
-        have = have if resumed else 0
-        length = answer.headers.get("Content-Length", "")
-        goal = have + int(length) if length.isdigit() else total
-        try:
-            with (
-                part.open("ab" if resumed else "wb") as file,
-                log.progress(f"downloading {_name(url)}", goal) as tell,
-            ):
-                tell(have)
-                for chunk in answer.iter_content(_CHUNK):
-                    have += len(chunk)
-                    if have > allowed:
-                        file.close()
-                        part.unlink()
-                        raise DigestMismatchError(
-                            f"{_name(url)} is larger than the {allowed} bytes that were promised or are allowed",
-                            fix="if it really is that large, raise max-sdist-mib in [tool.wheelyard]",
-                        )
-                    file.write(chunk)
-                    tell(len(chunk))
-        except requests.exceptions.RequestException:
-            return False
-    return goal is None or have >= goal
+        else:
+            file.truncate(0)
+            have = 0
+        return _receive(answer, transfer, have, total)
 
 
-def _name(url: str) -> str:
-    return log.clean(url.partition("?")[0].partition("#")[0].rpartition("/")[2])
+def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None) -> bool:
+    """Append the answer's body; tell whether it came to its end."""
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    length = answer.headers.get("Content-Length", "")
+    goal = have + int(length) if length.isdigit() else total
+    with log.progress(f"downloading {transfer.name}", goal) as tell:
+        tell(have)
+        # The raw stream: some servers declare a .tar.gz as an encoding, and it must arrive as it is.
+        pieces = answer.raw.stream(_CHUNK, decode_content=False)
+        while True:
+            try:
+                piece = next(pieces, b"")
+            except HTTPError:
+                return False
+            finally:
+                transfer.file.flush()
+            if not piece:
+                return goal is None or have >= goal
+            have += len(piece)
+            if have > transfer.allowed:
+                raise DigestMismatchError(
+                    f"{transfer.name} is larger than the {transfer.allowed} bytes that were promised or are allowed",
+                    fix="if it really is that large, raise max-sdist-mib in [tool.wheelyard]",
+                )
+            transfer.file.write(piece)
+            tell(len(piece))
+
+
+def answers(url: str, *, timeout: float) -> int | None:
+    """Return the status of one HEAD-like GET without retries, None when nobody answers within *timeout* seconds."""
+    import requests  # noqa: PLC0415
+
+    try:
+        with requests.get(url, timeout=timeout, stream=True, headers=dict(session().headers)) as answer:
+            return answer.status_code
+    except (requests.exceptions.RequestException, OSError):
+        return None
