@@ -135,7 +135,12 @@ def find() -> Engine:
 
 
 def engine_run(
-    args: Sequence[str | Path], *, check: bool = True, timeout: float | None = 600, fix: str | None = None
+    args: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    check: bool = True,
+    timeout: float | None = 600,
+    fix: str | None = None,
 ) -> Completed:
     """Run the engine itself, such as ``image inspect``.
 
@@ -143,7 +148,7 @@ def engine_run(
         EngineError: there is no engine, or it failed and *check* is set.
     """
     engine = find()
-    done = run([engine.path, *args], env=engine.env, check=False, timeout=timeout)
+    done = run([engine.path, *args], cwd=cwd, env=engine.env, check=False, timeout=timeout)
     if check and done.returncode != 0:
         problem = failure(done)
         raise EngineError(problem.what, details=problem.details, fix=fix or "wheelyard doctor")

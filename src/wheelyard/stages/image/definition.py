@@ -1,0 +1,172 @@
+"""What a local image is made by: the shipped definition and lock, and the digest that names the image."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import platform
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from wheelyard.core.digests import sha256_bytes, sha256_value
+from wheelyard.core.errors import ConfigError
+from wheelyard.core.tags import Interpreter
+from wheelyard.stages.image.choice import Image, ImageChoice
+
+# Raised whenever this package makes another image of the same definition.
+FORMAT = 1
+TRIPLE = "riscv64-linux-gnu"
+# Machines whose Debian architecture has a compiler for riscv64, and whose programs their own kernel runs at full
+# speed inside a riscv64 container.
+_HOSTS = {"x86_64": "amd64"}
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)")
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One locked Python package: name, version, and the sha256 of each file it may be."""
+
+    name: str
+    version: str
+    hashes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Everything that decides what is in a local image.
+
+    Attributes:
+        choice: what was asked for.
+        policy: the platform the image builds for.
+        interpreters: its CPythons.
+        glibc: version of its C library.
+        gcc: major version of its compiler.
+        host: Debian architecture of the compiler that runs unemulated; empty when the compiler is emulated too.
+        packages: Debian packages of the base.
+        extras: Debian packages of the extras.
+        hosted: Debian packages, for *host*, of the unemulated compiler.
+        exclude: patterns of paths to leave out.
+        links: symbolic links to make, target by path.
+        interpreter_wheels: Python packages that each interpreter gets.
+        commands: programs of the other Python packages that go on PATH.
+        requirements: the lock of the Python packages, as pip reads it.
+        digest: sha256 over all of this.
+    """
+
+    choice: ImageChoice
+    policy: str
+    interpreters: tuple[Interpreter, ...]
+    glibc: str
+    gcc: str
+    host: str
+    packages: tuple[str, ...]
+    extras: tuple[str, ...]
+    hosted: tuple[str, ...]
+    exclude: tuple[str, ...]
+    links: dict[str, str]
+    interpreter_wheels: tuple[str, ...]
+    commands: tuple[str, ...]
+    requirements: str
+    digest: str
+
+    @property
+    def reference(self) -> str:
+        """The image's name."""
+        return f"localhost/wheelyard/{self.policy}:{self.choice.suite}-{self.digest[:12]}"
+
+    def pins(self) -> tuple[Pin, ...]:
+        """Return the locked Python packages."""
+        found = []
+        for block in self.requirements.replace("\\\n", " ").splitlines():
+            match = _PIN.match(block)
+            if match:
+                found.append(Pin(match[1], match[2], frozenset(_HASH.findall(block))))
+        return tuple(found)
+
+    def image(self, digest: str = "", gcc: str = "") -> Image:
+        """Return the image of this definition; without a digest it is not made yet."""
+        return Image(
+            kind="local",
+            reference=self.reference,
+            digest=digest,
+            interpreters=tuple(str(each) for each in self.interpreters),
+            policy=self.policy,
+            glibc=self.glibc,
+            gcc=gcc or self.gcc,
+            suite=self.choice.suite,
+            public=False,
+            definition=self.digest,
+            choice=self.choice,
+        )
+
+
+@functools.cache
+def _shipped() -> tuple[dict[str, Any], str]:
+    folder = resources.files(__package__).joinpath("definitions")
+    return tomllib.loads(folder.joinpath("images.toml").read_text()), folder.joinpath("requirements.txt").read_text()
+
+
+def suites() -> tuple[str, ...]:
+    """Return the Debian suites that local images are made from."""
+    return tuple(_shipped()[0]["suite"])
+
+
+def extras() -> tuple[str, ...]:
+    """Return what a local image can carry beyond its base."""
+    return tuple(_shipped()[0]["extra"])
+
+
+def _known(what: str, name: str, names: tuple[str, ...]) -> None:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        raise ConfigError(
+            f"no local image has the {what} {name!r}" + (f"; perhaps you meant {near[0]!r}" if near else ""),
+            fix=f"one of {', '.join(names)}",
+        )
+
+
+@functools.cache
+def load(choice: ImageChoice, policy: str) -> Definition:
+    """Return what the local image of *choice* is made by.
+
+    Raises:
+        ConfigError: no such suite or extra.
+    """
+    shipped, requirements = _shipped()
+    _known("suite", choice.suite, suites())
+    for name in choice.extras:
+        _known("extra", name, extras())
+    base, suite = shipped["base"], shipped["suite"][choice.suite]
+    tables = [shipped["extra"][name] for name in choice.extras]
+    interpreters = tuple(Interpreter.parse(name) for name in suite["interpreters"])
+    host = "" if choice.emulated_compiler else _HOSTS.get(platform.machine(), "")
+    gcc = suite["gcc"]
+    compilers = ["gcc", "g++", *(name for table in tables for name in table.get("hosted", ()))]
+    hosted = [f"{name}-{gcc}-{TRIPLE}" for name in compilers] + [f"binutils-{TRIPLE}"]
+    content: dict[str, Any] = {
+        "policy": policy,
+        "glibc": suite["glibc"],
+        "gcc": gcc,
+        "host": host,
+        "packages": (*base["packages"], *suite["packages"]),
+        "extras": tuple(name for table in tables for name in table["packages"]),
+        "hosted": tuple(hosted) if host else (),
+        "exclude": tuple(base["exclude"]),
+        "links": base["links"] | suite.get("links", {}),
+        "interpreter_wheels": tuple(base["interpreter-wheels"]),
+        "commands": tuple(base["commands"]),
+    }
+    digest = sha256_value(
+        content
+        | {
+            "format": FORMAT,
+            "suite": choice.suite,
+            "interpreters": suite["interpreters"],
+            "requirements": sha256_bytes(requirements.encode()),
+        }
+    )
+    return Definition(choice=choice, interpreters=interpreters, requirements=requirements, digest=digest, **content)

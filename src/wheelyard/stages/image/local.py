@@ -1,0 +1,227 @@
+"""Making a local image: resolve, download, write layers, load, try.
+
+Nothing of the image runs before it is complete, nothing is unpacked but a few interpreters for this machine, and
+all temporary files are in one folder that the next run removes if this one is killed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelyard.core.digests import sha256_value
+from wheelyard.core.errors import DiskError, EngineError, ImageError, ProgramError
+from wheelyard.core.tags import manylinux
+from wheelyard.io import cache, engine, files, guard, log
+from wheelyard.stages.image import compiler, debian, pythons, system
+from wheelyard.stages.image.oci import Layout, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.stages.image.choice import Image
+    from wheelyard.stages.image.definition import Definition
+
+LABEL = "wheelyard.image"
+_SCRATCH = "image"
+# What making an image takes for a while, in bytes: packages and layers in the cache, and the storage's copies.
+_NEED_CACHE = 2_500_000_000
+_NEED_STORAGE = 3_000_000_000
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What apt resolved for one image.
+
+    Attributes:
+        base: the base's packages.
+        extra: those that the extras add.
+        hosted: the compiler's for this machine.
+        python: the interpreters' for this machine.
+    """
+
+    base: tuple[debian.Deb, ...]
+    extra: tuple[debian.Deb, ...]
+    hosted: tuple[debian.Deb, ...]
+    python: tuple[debian.Deb, ...]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the list of what is in the image."""
+        parts = {"base": self.base, "extra": self.extra, "hosted": self.hosted}
+        return sha256_value({name: [[deb.file, deb.sha256] for deb in debs] for name, debs in parts.items()})
+
+
+def made(definition: Definition) -> Image | None:
+    """Return the image if storage has it, as it was made."""
+    found = engine.inspect(definition.reference)
+    if found is None or found.labels.get(f"{LABEL}.definition") != definition.digest:
+        return None
+    return definition.image(found.digest, found.labels.get(f"{LABEL}.gcc", ""))
+
+
+def ensure(definition: Definition) -> Image:
+    """Return the image, made now if it is not in storage; of two runs one makes it, and the other waits.
+
+    Raises:
+        ImageError: it cannot be made, or does not work.
+        EngineError: podman is missing or does not work.
+        DiskError: there is not enough space.
+        NetworkError: a server does not answer.
+    """
+    if not engine.find().local_images:
+        raise EngineError(
+            "docker cannot hold a local image for riscv64",
+            fix="install podman (ci/bootstrap true), or use --image official",
+        )
+    if image := made(definition):
+        return image
+    lock = cache.cache_dir("locks") / f"image-{definition.digest[:12]}.lock"
+    with cache.lock(lock, what=f"it makes {definition.reference}"):
+        if image := made(definition):
+            return image
+        work = cache.cache_dir("work")
+        files.sweep_scratch(work, _SCRATCH)
+        _check_space(work)
+        with (
+            log.step(f"making the local image {definition.choice} for {definition.policy}"),
+            files.scratch(work, _SCRATCH) as scratch,
+            guard.on_death(folders=[scratch]),
+            files.disk_errors(scratch),
+        ):
+            return _make(definition, scratch)
+
+
+def _check_space(work: Path) -> None:
+    places = {work: _NEED_CACHE, engine.storage(): _NEED_STORAGE}
+    devices: dict[int, tuple[Path, int]] = {}
+    for place, need in places.items():
+        device = place.stat().st_dev
+        known = devices.get(device, (place, 0))
+        devices[device] = (known[0], known[1] + need)
+    short = [
+        f"{place}: {shutil.disk_usage(place).free / 1e9:.1f} GB free, {need / 1e9:.1f} GB needed"
+        for place, need in devices.values()
+        if shutil.disk_usage(place).free < need
+    ]
+    if short:
+        raise DiskError(
+            "not enough space to make an image",
+            details=short,
+            fix="free some space (podman image prune; wheelyard image --remove), then run the same command again",
+        )
+
+
+def _make(definition: Definition, scratch: Path) -> Image:
+    layout = Layout(scratch / f"wheelyard-{definition.digest[:12]}")
+    with ThreadPoolExecutor(1, thread_name_prefix="wheels") as pool:
+        wheels = pool.submit(pythons.wheels, definition, scratch)
+        with log.step("resolving Debian packages"):
+            packages = _resolve(definition, scratch)
+        with log.step("downloading"):
+            paths = debian.download({*packages.base, *packages.extra, *packages.hosted, *packages.python})
+            tools = wheels.result()
+    with log.step("writing layers"):
+        sources = pythons.Sources(scratch / "modules")
+        system.write(definition, (packages.base, packages.extra, packages.hosted), paths, layout, sources.watch)
+        layer = layout.new_layer(sources.watch)
+        pythons.populate(layer, definition, tools)
+        layout.add_layer(layer)
+        if definition.host:
+            _bytecode(definition, packages.python, paths, layout, sources)
+    gcc = compiler.gcc_version(packages.base, definition.gcc).partition("-")[0]
+    labels = {
+        LABEL: "local",
+        f"{LABEL}.definition": definition.digest,
+        f"{LABEL}.packages": packages.digest,
+        f"{LABEL}.choice": str(definition.choice),
+        f"{LABEL}.policy": definition.policy,
+        f"{LABEL}.gcc": gcc,
+        f"{LABEL}.glibc": definition.glibc,
+        f"{LABEL}.interpreters": " ".join(str(each) for each in definition.interpreters),
+        f"{LABEL}.compiler": "this machine's" if definition.host else "emulated",
+    }
+    layout.finish(definition.reference, arch=engine.TARGET_ARCH, env=_environment(definition), labels=labels)
+    with log.step(f"loading {layout.size / 1e6:.0f} MB into the engine's storage"):
+        found = load(layout, definition.reference)
+    with log.step("trying it"):
+        _try(definition)
+    return definition.image(found.digest, gcc)
+
+
+def _resolve(definition: Definition, scratch: Path) -> Packages:
+    suite, base = definition.choice.suite, definition.packages
+    groups = [base, (*base, *definition.extras)] if definition.extras else [base]
+    with ThreadPoolExecutor(1, thread_name_prefix="solve") as pool:
+        foreign = [definition.hosted, pythons.host_packages(definition)]
+        other = pool.submit(debian.solve, suite, definition.host, foreign, scratch) if definition.host else None
+        native = debian.solve(suite, engine.TARGET_ARCH, groups, scratch)
+        hosted, python = other.result() if other else ((), ())
+    hosted = tuple(deb for deb in hosted if compiler.needed(deb))
+    if definition.host:
+        retry = f"local:{suite}+emulated"
+        compiler.same_version(native[0], hosted, definition.gcc, retry)
+    extra = tuple(sorted(set(native[-1]) - set(native[0])))
+    return Packages(native[0], extra, hosted, python)
+
+
+def _bytecode(
+    definition: Definition,
+    packages: tuple[debian.Deb, ...],
+    paths: dict[debian.Deb, Path],
+    layout: Layout,
+    sources: pythons.Sources,
+) -> None:
+    """Write the layer of bytecode."""
+    host = sources.tree.with_name("host-python")
+    for _, data in debian.payloads(packages, paths):
+        pythons.unpack(data, host)
+    sources.compile(definition, host)
+    layer = layout.new_layer()
+    sources.add_bytecode(layer)
+    layout.add_layer(layer)
+
+
+def _environment(definition: Definition) -> dict[str, str]:
+    """Return the image's variables: those of the official images that builds look at."""
+    known = manylinux(definition.policy)
+    arch = known[1] if known else engine.TARGET_ARCH
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "AUDITWHEEL_PLAT": definition.policy,
+        "AUDITWHEEL_POLICY": definition.policy.removesuffix(f"_{arch}"),
+        "AUDITWHEEL_ARCH": arch,
+        "LC_ALL": "C.UTF-8",
+        "LANG": "C.UTF-8",
+        "PKG_CONFIG_PATH": "/usr/local/lib/pkgconfig",
+        "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
+    }
+
+
+_TRIAL = """
+for python in "$@"; do "$python/bin/python" -m build --version; done
+cd /tmp
+echo 'int f(int x) { return x + 1; }' >a.c
+echo '#include <string>\nstd::string g() { return "g"; }' >b.cc
+gcc -O2 -fPIC -c a.c && g++ -O2 -fPIC -c b.cc && g++ -shared a.o b.o -o c.so
+readelf -h c.so | grep -q 'Machine: *RISC-V'
+for tool in auditwheel patchelf cmake uv; do "$tool" --version; done
+"""
+
+
+def _try(definition: Definition) -> None:
+    """Start the interpreters, the compiler and the tools once; an image that does not work is removed.
+
+    Raises:
+        ImageError: something does not work.
+    """
+    pythons_in = [each.path for each in definition.interpreters]
+    try:
+        engine.run_in(definition.reference, ["sh", "-ec", _TRIAL, "sh", *pythons_in], timeout=300)
+    except (ProgramError, EngineError) as error:
+        engine.engine_run(["rmi", "--force", definition.reference], check=False)
+        raise ImageError(
+            "the new image does not work; it is removed", details=error.details, fix="wheelyard doctor"
+        ) from error

@@ -1,0 +1,129 @@
+"""The official manylinux image: which one, and whether it can be had."""
+
+from __future__ import annotations
+
+import configparser
+import functools
+import json
+import time
+import tomllib
+from importlib import resources
+from urllib.parse import urlsplit
+
+from wheelyard.core.errors import EngineError, ImageError
+from wheelyard.core.tags import manylinux
+from wheelyard.io import cache, engine, files, http, log
+from wheelyard.stages.image.choice import Image, ImageChoice
+
+_REMEMBERED = 600  # seconds for which the answer of a registry is believed
+_PATIENCE = 5.0  # seconds that a registry is given to answer
+_AUTHENTICATE = 401  # the registry protocol's answer to a visitor without a token: it is there (OCI distribution spec)
+
+
+@functools.cache
+def pin(policy: str) -> str:
+    """Return the official image of *policy*, by digest, as the installed cibuildwheel pins it.
+
+    Raises:
+        ImageError: it pins none.
+    """
+    known = manylinux(policy)
+    config = configparser.ConfigParser(inline_comment_prefixes=("#",))
+    config.read_string(resources.files("cibuildwheel").joinpath("resources/pinned_docker_images.cfg").read_text())
+    arch = known[1] if known else ""
+    short = policy.removesuffix(f"_{arch}")
+    if not known or not config.has_option(arch, short):
+        raise ImageError(
+            f"this cibuildwheel pins no image for {policy}",
+            fix="set 'policy' in [tool.wheelyard] to one of its manylinux images, or use --image local",
+        )
+    return config.get(arch, short).strip()
+
+
+@functools.cache
+def interpreters(arch: str) -> tuple[str, ...]:
+    """Return the CPythons of the official manylinux images for *arch*, as the installed cibuildwheel knows them."""
+    text = resources.files("cibuildwheel").joinpath("resources/build-platforms.toml").read_text()
+    builds = tomllib.loads(text)["linux"]["python_configurations"]
+    suffix = f"-manylinux_{arch}"
+    names = [entry["identifier"].removesuffix(suffix) for entry in builds if entry["identifier"].endswith(suffix)]
+    return tuple(name for name in names if name.startswith("cp"))
+
+
+def resolve(policy: str) -> Image:
+    """Return the official image of *policy*, whether or not it is here."""
+    reference = pin(policy)
+    (major, minor), arch = manylinux(policy) or ((0, 0), "")
+    return Image(
+        kind="official",
+        reference=reference,
+        digest=reference.partition("@")[2],
+        interpreters=interpreters(arch),
+        policy=policy,
+        glibc=f"{major}.{minor}",
+        gcc="",
+        suite="",
+        public=True,
+        definition="",
+        choice=ImageChoice("official"),
+    )
+
+
+def available(policy: str, *, offline: bool) -> bool:
+    """Tell whether the official image is in local storage, or its registry answers.
+
+    The answer is remembered for ten minutes; *offline* believes whatever was remembered last, and asks nobody.
+    """
+    host = urlsplit(f"https://{pin(policy)}").netloc
+    memory = cache.cache_dir("registries") / f"{host.replace(':', '_')}.json"
+    try:
+        known = json.loads(memory.read_text())
+        answers, asked = bool(known["answers"]), float(known["asked"])
+    except (OSError, ValueError, KeyError, TypeError):
+        answers, asked = False, 0.0
+    if _stored(policy):
+        return True
+    if offline or 0 <= time.time() - asked < _REMEMBERED:
+        return answers
+    status = http.answers(f"https://{host}/v2/", timeout=_PATIENCE)
+    answers = status is not None and (200 <= status < 300 or status == _AUTHENTICATE)  # noqa: PLR2004
+    files.write_json(memory, {"answers": answers, "asked": time.time()})
+    return answers
+
+
+def _stored(policy: str) -> bool:
+    try:
+        return engine.inspect(pin(policy)) is not None
+    except EngineError:
+        return False  # without an engine there is nothing in storage; whoever builds will say so
+
+
+def ensure(image: Image) -> Image:
+    """Pull the image, if it is not there.
+
+    Raises:
+        ImageError: the registry does not give it, or gives another platform.
+        EngineError: there is no engine.
+    """
+    found = engine.inspect(image.reference)
+    if found is None:
+        with log.step(f"pulling {image.reference.partition('@')[0]}"):
+            done = engine.engine_run(
+                ["pull", "--quiet", f"--platform=linux/{engine.TARGET_ARCH}", image.reference],
+                check=False,
+                timeout=3600,
+            )
+        found = engine.inspect(image.reference)
+        if found is None:
+            last = [log.clean(line) for line in done.stderr.splitlines() if line.strip()][-3:]
+            raise ImageError(
+                "the official image cannot be pulled",
+                where=image.reference,
+                details=last,
+                fix="check the network, or add --image local to use an image made on this machine",
+            )
+    if found.platform != f"linux/{engine.TARGET_ARCH}":
+        raise ImageError(
+            f"the image is for {found.platform}", where=image.reference, fix=f"podman rmi {image.reference}"
+        )
+    return image
