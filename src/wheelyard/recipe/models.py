@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from pathlib import PurePosixPath
 from string import Formatter
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import (
@@ -23,8 +23,12 @@ from pydantic import (
     model_validator,
 )
 
+from wheelyard.core.errors import UnknownPackageError
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import Interpreter
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 _DURATION = re.compile(r"\A(\d+)\s*(s|min|h)\Z")
 _PLACEHOLDERS = {"version", "major", "minor", "micro", "pre", "post", "epoch"}
@@ -55,6 +59,13 @@ def _specifier(value: str) -> str:
     return value
 
 
+def _package(value: str) -> str:
+    try:
+        return canonical(value)
+    except UnknownPackageError as error:
+        raise ValueError(error.what) from error
+
+
 def _interpreter(value: str) -> str:
     Interpreter.parse(value)
     return value
@@ -65,7 +76,7 @@ Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=int | 
 RecipePath = Annotated[str, AfterValidator(_inside)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
 InterpreterTag = Annotated[str, AfterValidator(_interpreter), Field(json_schema_extra={"pattern": "^cp3[0-9]{1,2}t?$"})]
-PackageName = Annotated[str, AfterValidator(canonical)]
+PackageName = Annotated[str, AfterValidator(_package)]
 
 
 class Model(BaseModel):
@@ -125,8 +136,8 @@ class Sdist(Model):
 
     run: RecipePath | None = Field(
         None,
-        description="A script in the recipe's folder, run with bash in the source tree with $SRC, $VERSION and $OUT; it "
-        "leaves exactly one sdist in $OUT. It may run on any architecture.",
+        description="A script in the recipe's folder, run with bash in the source tree with $SRC, $VERSION and $OUT; "
+        "it leaves exactly one sdist in $OUT. It may run on any architecture.",
     )
     timeout: Seconds = Field(1800, description="How long it may take.")
 
@@ -236,6 +247,10 @@ class Patch(Model):
         if match[1] in {"Issue", "Submitted", "Backport"} and not match[2].startswith("https://"):
             raise ValueError(f"'{match[1]}' needs an https:// address in its brackets")
         return value
+
+    def is_for(self, version: Version) -> bool:
+        """Tell whether it is applied to *version*; pre-releases are versions like others."""
+        return SpecifierSet(self.versions).contains(version, prereleases=True)
 
 
 class Upstream(Model):
