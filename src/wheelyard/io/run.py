@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _CHUNK = 1 << 16
 _GRACE = 2.0  # seconds that what a program left behind may keep its output open
 _INTERRUPT = ((signal.SIGINT, 15.0), (signal.SIGTERM, 3.0))  # what is sent, and seconds until the next
 _TERMINATE = ((signal.SIGTERM, 5.0),)
+
+
+_stopping = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,16 @@ def run(
     if check and done.returncode != 0:
         raise failure(done, fix=fix)
     return done
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """Have every program that other threads run ended as on Ctrl-C, which only the main thread hears."""
+    _stopping.set()
+    try:
+        yield
+    finally:
+        _stopping.clear()
 
 
 def failure(done: Completed, *, fix: str | None = None) -> ProgramError:
@@ -265,6 +279,8 @@ class _Pump:
         deadline = None if seconds is None else time.monotonic() + seconds
         nap = 0.0005
         while not done():
+            if _stopping.is_set() and not self._quiet:
+                raise KeyboardInterrupt
             left = 0.1 if deadline is None else min(0.1, deadline - time.monotonic())
             if left <= 0:
                 return False
