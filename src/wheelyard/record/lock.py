@@ -1,0 +1,167 @@
+"""``packages/<pkg>/lock.toml``: what each version is pinned to; read, and changed one entry at a time."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import ValidationError
+
+from wheelyard.core.digests import sha256_bytes
+from wheelyard.core.errors import PlanError
+from wheelyard.core.lines import key_lines, line_of
+from wheelyard.io import cache, files
+from wheelyard.record.models import Lock, LockedVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wheelyard.core.lines import Path as KeyPath
+
+_PAIR = re.compile(r"\A[a-z0-9_.]+-[a-z0-9_.]+\Z")
+_PLAIN = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
+_HEADER = "# Written by wheelyard: what each version is pinned to. To pin one anew, remove its entry.\n"
+
+
+def lock_file(packages: Path, package: str) -> Path:
+    """Return where *package*'s lock is, in the folder of records."""
+    return packages / package / "lock.toml"
+
+
+def read_lock(path: Path) -> Lock:
+    """Read a lock; the empty one where there is none.
+
+    Raises:
+        PlanError: the file is not a lock of a layout we know; every problem is named with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Lock()
+    except (UnicodeDecodeError, OSError) as error:
+        raise _unusable(path, [f"{path}: {error}"]) from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unusable(path, [f"{path}: is not valid TOML: {error}"]) from error
+    problems = list(_problems(table))
+    if problems:
+        lines = key_lines(text)
+        raise _unusable(path, [f"{path}:{line_of(lines, key)}: {said}" for key, said in problems])
+    return Lock.model_validate(table)
+
+
+def find(lock: Lock, version: str) -> LockedVersion | None:
+    """Return the entry for *version*, compared as PEP 440 does (``1.0`` is ``1.0.0``), None if there is none.
+
+    Raises:
+        InvalidVersion: *version* is no version.
+    """
+    wanted = Version(version)
+    return next((entry for entry in lock.versions if Version(entry.version) == wanted), None)
+
+
+def newest(lock: Lock) -> LockedVersion | None:
+    """Return the entry of the newest final version, or of the newest pre-release where there are only those."""
+
+    def rank(entry: LockedVersion) -> tuple[bool, Version]:
+        version = Version(entry.version)
+        return not version.is_prerelease, version
+
+    return max(lock.versions, key=rank, default=None)
+
+
+def pin(path: Path, entry: LockedVersion, *, replace: bool = False) -> LockedVersion:
+    """Add *entry* to the lock, and return the one that stands.
+
+    Runs that pin at the same time do not lose each other's entries. A version that is pinned already stays as it
+    is: nobody moves a pin by accident.
+
+    Args:
+        path: the lock.
+        entry: what to pin.
+        replace: let *entry* take the place of what its version is pinned to.
+
+    Raises:
+        PlanError: the file is not a lock.
+        DiskError: it cannot be written.
+    """
+    guard = cache.cache_dir("locks") / f"pin-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
+    with cache.lock(guard, what=f"writing {path.name}"):
+        lock = read_lock(path)
+        standing = find(lock, entry.version)
+        if standing is not None and not replace:
+            return standing
+        others = [other for other in lock.versions if other is not standing]
+        write_lock(path, Lock(versions=(*others, entry)))
+    return entry
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Write *lock* whole or not at all, newest version first; nothing is touched when nothing changes.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    text = dump(lock)
+    if not path.is_file() or path.read_bytes() != text.encode():
+        files.write_text(path, text)
+
+
+def dump(lock: Lock) -> str:
+    """Return the text of a lock: sorted, without what is empty."""
+    import tomli_w  # noqa: PLC0415 - only who writes pays for it
+
+    ordered = sorted(lock.versions, key=lambda entry: Version(entry.version), reverse=True)
+    table = Lock(versions=tuple(ordered)).model_dump(mode="json", exclude_defaults=True)
+    head = {"schema": lock.schema_, "layout": lock.layout}
+    return _HEADER + tomli_w.dumps({**head, **table})
+
+
+def _problems(table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    if table.get("schema") != "wheelyard/lock" or table.get("layout") != 1:
+        yield ("schema",), "this is not a lock of layout 1, the one that this wheelyard knows"
+        return
+    try:
+        lock = Lock.model_validate(table)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            yield item["loc"], f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+        return
+    seen: set[Version] = set()
+    for index, entry in enumerate(lock.versions):
+        for key, said in _entry_problems(entry, seen):
+            yield ("version", index, key), said
+
+
+def _entry_problems(entry: LockedVersion, seen: set[Version]) -> Iterator[tuple[str, str]]:
+    try:
+        version = Version(entry.version)
+        if version in seen:
+            yield "version", f"{entry.version} is pinned twice"
+        seen.add(version)
+    except InvalidVersion:
+        yield "version", f"{entry.version!r} is not a version (PEP 440)"
+    try:
+        SpecifierSet(entry.requires_python)
+    except InvalidSpecifier:
+        yield "requires-python", f"{entry.requires_python!r} is not a version specifier (PEP 440)"
+    if entry.file is not None and not (_PLAIN.match(entry.file) and entry.sha256):
+        yield "file", f"{entry.file!r} must be a plain file name, and have a sha256"
+    for key, pairs in (("wheels", entry.wheels), ("ships", entry.ships)):
+        for pair in pairs:
+            if not _PAIR.match(pair):
+                yield key, f"{pair!r} is not a pair of tags such as cp313-cp313"
+
+
+def _unusable(path: Path, details: list[str]) -> PlanError:
+    return PlanError(
+        "the lock cannot be used",
+        where=str(path),
+        details=details,
+        fix=f"git checkout -- {path}, or remove the file to pin every version anew",
+    )
