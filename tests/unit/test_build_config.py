@@ -106,6 +106,12 @@ def test_other_platforms_are_left_out_silently() -> None:
     assert composed.dropped == ()
 
 
+def test_an_override_with_nothing_left_to_say_goes_without_a_warning() -> None:
+    composed = make({"overrides": [{"select": "*-musllinux_ppc64le", "build-frontend": "build"}]})
+    assert composed.dropped == ()
+    assert table(composed)["overrides"] == []
+
+
 def test_upstream_can_be_left_aside() -> None:
     composed = make({"before-all": "exit 1", "nonsense": True}, {"build": {"upstream": False}})
     assert "before-all" not in table(composed)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from wheelyard import __version__
-from wheelyard.core.errors import InterruptedRunError, WheelyardError
+from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
 
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class InterpreterType(click.ParamType):
+class InterpreterType(click.ParamType[Interpreter]):
     """An interpreter on the command line."""
 
     name = "cpXY"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Interpreter:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Interpreter:
         """Read ``cp313``."""
         try:
             return Interpreter.parse(str(value))
@@ -149,8 +148,14 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool) -> None:
     from wheelyard.flows.publish import publish_packages
     from wheelyard.recipe.policy import find_project
 
-    report = publish_packages(find_project(), packages, target, dry_run=dry_run)
+    report = publish_packages(find_project(), packages, Path(target), dry_run=dry_run)
     click.echo(render.publication(report))
+    if report.held_back:
+        raise PublishError(
+            f"{len(report.held_back)} reason(s) to hold wheels back; all others are there",
+            details=report.held_back,
+            fix="build them again: nox -s build-<pkg>",
+        )
 
 
 @cli.command()

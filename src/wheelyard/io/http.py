@@ -36,9 +36,9 @@ _RANGE_REFUSED = 416
 @functools.cache
 def session() -> Session:
     """Return the process's session: a name for the server's log, retries with backoff for what passes by itself."""
-    import requests  # noqa: PLC0415 - a tenth of a second that offline verbs need not pay
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
-    from urllib3.util import Retry  # noqa: PLC0415
+    import requests  # a tenth of a second that offline verbs need not pay
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
 
     retry = Retry(
         total=3,
@@ -62,7 +62,7 @@ def get(url: str, *, headers: dict[str, str] | None = None, stream: bool = False
     Raises:
         NetworkError: no answer came.
     """
-    import requests  # noqa: PLC0415
+    import requests
 
     try:
         return session().get(url, headers=headers, stream=stream, timeout=TIMEOUT)
@@ -81,7 +81,7 @@ def get(url: str, *, headers: dict[str, str] | None = None, stream: bool = False
 
 
 def _host(url: str) -> str:
-    from urllib.parse import urlsplit  # noqa: PLC0415
+    from urllib.parse import urlsplit
 
     return urlsplit(url).hostname or url
 
@@ -232,7 +232,7 @@ def _fetch(transfer: _Transfer, *, total: int | None) -> bool:
 
 def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None) -> bool:
     """Append the answer's body; tell whether it came to its end."""
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+    from urllib3.exceptions import HTTPError
 
     length = answer.headers.get("Content-Length", "")
     goal = have + int(length) if length.isdigit() else total
@@ -261,7 +261,7 @@ def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None
 
 def answers(url: str, *, timeout: float) -> int | None:
     """Return the status of one HEAD-like GET without retries, None when nobody answers within *timeout* seconds."""
-    import requests  # noqa: PLC0415
+    import requests
 
     try:
         with requests.get(url, timeout=timeout, stream=True, headers=dict(session().headers)) as answer:

@@ -230,8 +230,8 @@ def _close_fold(fold: str, *, depth: int) -> None:
 
 @contextlib.contextmanager
 def _live() -> Iterator[Progress]:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console  # only a terminal pays for it
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     with _lock:
         if _state.live is None:

@@ -12,6 +12,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import SourceError
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 Table = dict[str, Any]
 
 # The plan's business, or the image's: never upstream's and never a recipe's.
-OWNED = frozenset({"archs", "build", "skip", "test-skip", "enable", "container-engine", "build-frontend"})
+OWNED = frozenset(
+    {"archs", "build", "skip", "test-skip", "enable", "container-engine", "build-frontend", "dependency-versions"}
+)
 _OTHER_PLATFORMS = frozenset({"macos", "windows", "pyodide", "android", "ios"})
 _ADDED = (
     "environment",
@@ -108,6 +111,8 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
         },
         "manylinux-riscv64-image": image,
         "build-frontend": settings.build.frontend.value,
+        # cibuildwheel's own constraints may name versions that a mirror does not have.
+        "dependency-versions": {"packages": [f"virtualenv=={version('virtualenv')}"]},
         "overrides": overrides,
     }
     return Composed({"tool": {"cibuildwheel": table}}, dropped)
@@ -148,24 +153,33 @@ def _clean(upstream: Table) -> tuple[Table, tuple[str, ...]]:
             del level[key]
     for platform in _OTHER_PLATFORMS & table.keys():
         del table[platform]
+    _drop_silent(table)
     dropped = tuple(_drop_unknown(table)) if table else ()
-    # An override that lost all it had to say is an error to cibuildwheel's schema.
-    table["overrides"] = [item for item in table.get("overrides", []) if item.keys() - {"select", "inherit"}]
+    _drop_silent(table)
     return table, dropped
+
+
+def _drop_silent(table: Table) -> None:
+    """Remove overrides that have lost all they had to say: to cibuildwheel's schema they are an error."""
+    if isinstance(overrides := table.get("overrides"), list):
+        table["overrides"] = [
+            item for item in overrides if not isinstance(item, dict) or item.keys() - {"select", "inherit"}
+        ]
 
 
 def _levels(table: Table) -> Iterable[Table]:
     yield table
     if isinstance(linux := table.get("linux"), dict):
         yield linux
-    for item in table.get("overrides", []):
+    overrides = table.get("overrides")
+    for item in overrides if isinstance(overrides, list) else []:
         if isinstance(item, dict):
             yield item
 
 
 @functools.cache
 def _validator() -> Callable[[Table], object]:
-    import fastjsonschema  # noqa: PLC0415 - half a second that only builds pay
+    import fastjsonschema  # half a second that only builds pay
 
     file = resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json"
     validate: Callable[[Table], object] = fastjsonschema.compile(json.loads(file.read_text("utf-8")), use_default=False)
@@ -174,7 +188,7 @@ def _validator() -> Callable[[Table], object]:
 
 def _drop_unknown(table: Table) -> Iterable[str]:
     """Remove from *table* what this cibuildwheel's own schema refuses, and yield each option's name."""
-    import fastjsonschema  # noqa: PLC0415 - only builds pay for it
+    import fastjsonschema  # only builds pay for it
 
     validate = _validator()
     for _ in range(_MOST_DROPS):

@@ -1,0 +1,118 @@
+"""Results for people: tables and summaries. Flows return values; only this module makes text of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wheelyard.io import log
+
+if TYPE_CHECKING:
+    from wheelyard.flows.build import BuildReport
+    from wheelyard.flows.plan import Plans
+    from wheelyard.flows.publish import Publication
+    from wheelyard.recipe.cascade import Explanation
+    from wheelyard.record.models import Verdict, WheelRecord
+
+
+def as_json(value: dict[str, Any]) -> str:
+    """Return *value* as JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def build_summary(report: BuildReport) -> str:
+    """Return what was built, where, how long each step took, what was checked, and how to install it."""
+    image = report.image
+    lines = ["", f"{report.package} {report.version} on {image.reference}"]
+    if not report.built:
+        lines.append("nothing to build: the same inputs were built before")
+    lines += ["", "wheels in " + str(report.folder)]
+    for record in (*report.built, *report.reused):
+        state = "" if record in report.built else "  (built before)"
+        lines.append(f"  {record.wheel}  {record.size / 1000:.0f} kB{state}")
+        lines.append(f"    tests: {_tests(record)}")
+    if report.built:
+        rows = [(timing.title, log.duration(timing.seconds)) for timing in report.timings]
+        rows.append(("in all", log.duration(report.seconds)))
+        lines += ["", log.table(("step", "time"), rows)]
+    if report.verdict:
+        lines += ["", _checked(report.verdict)]
+    if report.notes:
+        lines += ["", *(f"note: {note}" for note in report.notes)]
+    names = " ".join(str(report.folder / record.wheel) for record in (*report.built, *report.reused))
+    lines += [
+        "",
+        "install on riscv64:",
+        f"  pip install {names}",
+        "or from an index folder:",
+        f"  wheelyard publish --to dist/index {report.package}",
+        f"  pip install {report.package} --prefer-binary --extra-index-url file://{report.folder.parents[1]}/index/simple/",
+    ]
+    return "\n".join(lines)
+
+
+def _tests(record: WheelRecord) -> str:
+    tests = record.tests
+    if not tests.ran:
+        return "none ran"
+    subset = f" (a subset: {tests.subset})" if tests.subset else ""
+    return log.clean((tests.summary or "passed") + subset)
+
+
+def _checked(verdict: Verdict) -> str:
+    rules = sorted({item.rule for wheel in verdict.wheels for item in wheel.findings})
+    rules += sorted({item.rule for item in verdict.overall})
+    count = sum(len(wheel.findings) for wheel in verdict.wheels) + len(verdict.overall)
+    return f"checked ({count} findings, all well): {', '.join(rules)}"
+
+
+def plans(result: Plans) -> str:
+    """Return the plans as a table, with what is left out and why."""
+    rows = []
+    for plan in result.plans:
+        for index, wheel in enumerate(plan.expected):
+            head = (plan.package, plan.version) if index == 0 else ("", "")
+            rows.append((*head, ", ".join(map(str, wheel.interpreters)), wheel.pattern))
+    lines = [log.table(("package", "version", "for", "expected wheel"), rows)] if rows else []
+    reasons: dict[str, list[str]] = {}
+    for plan in result.plans:
+        for interpreter, reason in plan.omissions:
+            reasons.setdefault(f"{interpreter}: {reason}", []).append(plan.package)
+    if reasons:
+        lines += ["", "left out:", *(f"  {reason} ({_names(names)})" for reason, names in reasons.items())]
+    notes = [f"  {plan.package}: {note}" for plan in result.plans for note in plan.notes]
+    if notes:
+        lines += ["", "notes:", *notes]
+    for problem in result.problems[1:]:
+        lines += ["", f"error: {problem}"]
+    return "\n".join(lines)
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} packages"  # noqa: PLR2004
+
+
+def explanation(settings: Explanation) -> str:
+    """Return every setting, its value, and which file gave it."""
+    rows = [(key, json.dumps(item.value, ensure_ascii=False), item.where) for key, item in settings.items()]
+    return log.table(("setting", "value", "from"), rows)
+
+
+def verdict(result: Verdict) -> str:
+    """Return what was checked; what failed comes first."""
+    from wheelyard.stages.check import verdict_table  # auditwheel is slow to load
+
+    return verdict_table(result)
+
+
+def publication(report: Publication) -> str:
+    """Return what was, or would be, published, and how to install from there."""
+    from wheelyard.stages.registry import uploads_table
+
+    simple = report.target.resolve() / "simple"
+    lines = [uploads_table(report.uploads)]
+    if report.dry_run:
+        lines += ["", "a dry run: nothing was written"]
+    else:
+        lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url file://{simple}/"]
+    return "\n".join(lines)

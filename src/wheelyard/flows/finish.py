@@ -1,0 +1,277 @@
+"""One job to its end: build, check, record, and put the wheels in their place."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wheelyard.core.digests import sha256_file, sha256_value
+from wheelyard.core.errors import CheckError
+from wheelyard.core.tags import WheelName
+from wheelyard.flows.inputs import recipe_digest, tools
+from wheelyard.io import engine, files, log
+from wheelyard.record.models import ImageRecord, PatchRecord, SourceRecord, TestRecord, WheelRecord
+from wheelyard.record.store import read_verdict, write_record, write_verdict
+from wheelyard.stages.build import BuildOutcome, BuildRequest, build
+from wheelyard.stages.build.config import Container
+from wheelyard.stages.check import check_wheels, install_check, modules_to_import, with_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from wheelyard.core.values import ExpectedWheel, Image, Job, SourceTree
+    from wheelyard.flows.target import Target
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.models import Verdict
+
+_verdict_lock = threading.Lock()  # jobs at once share one verdict.json
+INDEX_INSIDE = "/wheelyard-index"
+# What a user's own settings for pip, uv and the network are called; their values stay where they are.
+PASSED = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_DEFAULT_TIMEOUT",
+    "UV_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_HTTP_TIMEOUT",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the jobs of one run share.
+
+    Attributes:
+        project, target, source, image: what is built, from what, in what.
+        needed: wheels that the build may take from the index folder, with their hashes.
+        test: whether upstream's tests run.
+        folder: where results go.
+        work: a folder that goes away with the run.
+    """
+
+    project: Project
+    target: Target
+    source: SourceTree
+    image: Image
+    needed: Mapping[str, str]
+    test: bool
+    folder: Path
+    work: Path
+
+
+def finish(bench: Bench, job: Job, inputs: Mapping[ExpectedWheel, str]) -> tuple[tuple[WheelRecord, ...], Verdict]:
+    """Take one job from source to records.
+
+    What was built and not yet checked is kept in ``held/<digest>``: a run that was killed while checking, or a
+    check that failed for a reason outside the wheel, does not build again.
+
+    Raises:
+        BuildError: it does not build, or its tests fail.
+        CheckError: a wheel is not what was promised; everything is kept for inspection.
+    """
+    mark = sha256_value(sorted(inputs[wheel] for wheel in job.expected))[:16]
+    held = bench.folder / "held" / mark
+    outcome, durations = _held(held) or _build(bench, job, held)
+    verdict = _check(bench, job, outcome.wheels)
+    write_verdict(held, verdict)
+    if not verdict.ok:
+        failing = [f"{item.rule}: {item.text}" for item in verdict.overall if not item.ok]
+        failing += [
+            f"{wheel.wheel}: {item.rule}: {item.text}"
+            for wheel in verdict.wheels
+            for item in wheel.findings
+            if not item.ok
+        ]
+        raise CheckError(
+            f"{len(failing)} check(s) failed", where=str(held), details=failing, fix="the wheels are kept there"
+        )
+    records = tuple(_record(bench, job, wheel, outcome, durations, inputs) for wheel in outcome.wheels)
+    for record, wheel in zip(records, outcome.wheels, strict=True):
+        _make_way(bench.folder, wheel.name)
+        files.copy_whole(wheel, bench.folder / wheel.name)
+        write_record(bench.folder, record)
+    with _verdict_lock:
+        write_verdict(bench.folder, _united(bench.folder, verdict))
+    files.remove(held)
+    return records, verdict
+
+
+def _make_way(folder: Path, new: str) -> None:
+    """Remove a wheel that the new one replaces under another name: the same tags, another glibc floor."""
+    name = WheelName.parse(new)
+    for old in folder.glob("*.whl"):
+        other = WheelName.parse(old.name)
+        if old.name != new and (other.pythons, other.abis) == (name.pythons, name.abis):
+            files.remove(old.with_name(f"{old.name}.json"))
+            files.remove(old)
+
+
+def _united(folder: Path, verdict: Verdict) -> Verdict:
+    """Return *verdict* with what earlier runs found in the other wheels that are still here."""
+    try:
+        earlier = read_verdict(folder).wheels
+    except CheckError:
+        return verdict
+    names = {wheel.wheel for wheel in verdict.wheels}
+    kept = [wheel for wheel in earlier if wheel.wheel not in names and (folder / wheel.wheel).is_file()]
+    return verdict.model_copy(update={"wheels": (*verdict.wheels, *kept)})
+
+
+# ------------------------------------------------------------------- build
+
+
+def _held(held: Path) -> tuple[BuildOutcome, dict[str, float]] | None:
+    try:
+        kept = json.loads((held / "outcome.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    wheels = tuple(held / name for name in kept["wheels"])
+    if any(not wheel.is_file() or sha256_file(wheel) != kept["wheels"][wheel.name] for wheel in wheels):
+        return None
+    log.info("taking up a finished build that was not checked yet")
+    return BuildOutcome(wheels, kept["test-summary"], kept["test-command"], tuple(kept["dropped"])), kept["durations"]
+
+
+def _build(bench: Bench, job: Job, held: Path) -> tuple[BuildOutcome, dict[str, float]]:
+    name = "-".join(map(str, job.interpreters))
+    work = bench.work / name
+    work.mkdir()
+    log_file = bench.folder / f"build-{name}.log"
+    files.remove(log_file)
+    with log.collect() as timings:
+        outcome = build(
+            BuildRequest(
+                job,
+                bench.source,
+                bench.target.settings,
+                bench.image,
+                container(bench),
+                bench.test,
+                work,
+                log_file,
+            )
+        )
+    durations = {timing.title: timing.seconds for timing in timings}
+    files.remove(held)
+    for wheel in outcome.wheels:
+        files.copy_whole(wheel, held / wheel.name)
+    files.write_json(
+        held / "outcome.json",
+        {
+            "wheels": {wheel.name: sha256_file(wheel) for wheel in outcome.wheels},
+            "test-summary": outcome.test_summary,
+            "test-command": outcome.test_command,
+            "dropped": list(outcome.dropped),
+            "durations": durations,
+        },
+    )
+    kept, _ = _held(held) or (outcome, durations)
+    return kept, durations
+
+
+def container(bench: Bench) -> Container:
+    """Return how build containers are started: our labels, the host's trust, the network, needed wheels, time."""
+    mounts, trust = engine.ca_mounts()
+    network = "host" if bench.target.settings.build.network else "none"
+    args = [*engine.label_args(), *mounts, f"--network={network}"]
+    environment = {**trust, "SOURCE_DATE_EPOCH": str(bench.source.epoch)}
+    if bench.source.kind != "sdist":
+        # A checkout without its history cannot tell its version.
+        environment["SETUPTOOLS_SCM_PRETEND_VERSION"] = bench.target.version
+    if bench.needed:
+        args.append(f"--volume={bench.project.index.resolve()}:{INDEX_INSIDE}:ro")
+        links = [f"{INDEX_INSIDE}/files/{name}" for name in bench.target.settings.build.needs]
+        environment |= {"PIP_FIND_LINKS": " ".join(links), "UV_FIND_LINKS": ",".join(links)}
+    return Container(engine.find(), tuple(args), environment, PASSED)
+
+
+# ------------------------------------------------------------------- check
+
+
+def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
+    settings = bench.target.settings.check
+    with log.step("Checking wheels"):
+        verdict = check_wheels(wheels, job.expected, bench.project.policy, settings)
+    if not verdict.ok:
+        return verdict  # a wheel that is not sound is not installed
+    mounts, trust = engine.ca_mounts()
+    run_in = partial(engine.run_in, bench.image.reference, env=trust, network=True, create_args=mounts)
+    index = bench.project.index if bench.project.index.is_dir() else None
+    for wheel in wheels:
+        name = WheelName.parse(wheel.name)
+        for expected in job.expected:
+            if expected.python not in name.pythons or expected.abi not in name.abis:
+                continue
+            for interpreter in expected.interpreters:
+                with log.step(f"Installing and importing ({interpreter})"):
+                    findings = install_check(
+                        wheel,
+                        interpreter,
+                        run_in,
+                        modules=modules_to_import(wheel, settings),
+                        index=index,
+                        log_file=bench.folder / f"install-{interpreter}.log",
+                    )
+                verdict = with_findings(verdict, {wheel.name: findings})
+    return verdict
+
+
+# ------------------------------------------------------------------ record
+
+
+def _record(
+    bench: Bench,
+    job: Job,
+    wheel: Path,
+    outcome: BuildOutcome,
+    durations: Mapping[str, float],
+    inputs: Mapping[ExpectedWheel, str],
+) -> WheelRecord:
+    name = WheelName.parse(wheel.name)
+    expected = next(item for item in job.expected if item.python in name.pythons and item.abi in name.abis)
+    image, source, settings = bench.image, bench.source, bench.target.settings
+    tested = bool(outcome.test_command) and not set(map(str, expected.interpreters)) <= set(settings.test.skip)
+    return WheelRecord(
+        package=bench.target.package,
+        package_version=bench.target.version,
+        wheel=wheel.name,
+        sha256=sha256_file(wheel),
+        size=wheel.stat().st_size,
+        interpreters=tuple(map(str, expected.interpreters)),
+        inputs=inputs[expected],
+        source=SourceRecord(kind=source.kind, name=source.name, sha256=source.sha256, commit=source.commit),
+        recipe=recipe_digest(bench.target),
+        patches=tuple(
+            PatchRecord(file=patch.file, sha256=patch.sha256, status=patch.status) for patch in source.patches
+        ),
+        image=ImageRecord(
+            kind=image.kind,
+            reference=image.reference,
+            digest=image.digest,
+            suite=image.suite,
+            gcc=image.gcc,
+            glibc=image.glibc,
+        ),
+        tools=tools(),
+        durations=dict(durations),
+        tests=TestRecord(
+            ran=tested,
+            command=outcome.test_command if tested else "",
+            summary=outcome.test_summary if tested else "",
+            subset=(settings.test.subset or "") if tested else "",
+        ),
+        verdict="passed",
+        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

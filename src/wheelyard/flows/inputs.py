@@ -1,0 +1,66 @@
+"""The digest of everything that decides a wheel's content: equal inputs are not built twice."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from wheelyard.core.digests import sha256_file, sha256_value
+from wheelyard.recipe.load import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.core.values import ExpectedWheel, Image
+    from wheelyard.flows.target import Target
+
+_TOOLS = ("wheelyard", "cibuildwheel", "auditwheel", "build", "uv")
+
+
+def tools() -> dict[str, str]:
+    """Return the versions of the tools that make a wheel."""
+    return {name: version(name) for name in _TOOLS}
+
+
+def recipe_digest(target: Target) -> str:
+    """Return the digest of what the recipe says for this version: settings, patches, scripts; not its comments."""
+    return digest(target.recipe, target.settings, target.version)
+
+
+def source_mark(target: Target, tree: str) -> str:
+    """Return what pins the source: the sdist's hash, the git commit, or the digest *tree* of a local folder."""
+    return target.locked.sha256 or target.locked.commit or tree
+
+
+def needed_wheels(target: Target, index: Path) -> dict[str, str]:
+    """Return the wheels in the index folder that the build may take, with their hashes."""
+    found: dict[str, str] = {}
+    for name in target.settings.build.needs:
+        for wheel in sorted((index / "files" / name).glob("*.whl")):
+            found[wheel.name] = sha256_file(wheel)
+    return found
+
+
+def inputs_digest(
+    target: Target,
+    wheel: ExpectedWheel,
+    image: Image,
+    *,
+    source: str,
+    needed: dict[str, str],
+    test: bool,
+) -> str:
+    """Return the digest of all that decides *wheel*."""
+    return sha256_value(
+        {
+            "source": source,
+            "package": target.package,
+            "version": target.version,
+            "recipe": recipe_digest(target),
+            "wheel": [wheel.python, wheel.abi, str(wheel.interpreters[0])],
+            "image": image.definition or image.digest,
+            "needed": needed,
+            "tools": tools(),
+            "tested": test and target.settings.test.command is not None,
+        }
+    )

@@ -1,0 +1,31 @@
+"""Build requirements that only our own index folder has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import PlanError
+from wheelyard.flows.inputs import needed_wheels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.flows.target import Target
+
+
+def find(target: Target, index: Path) -> dict[str, str]:
+    """Return the wheels that the build may take from the index folder, with their hashes.
+
+    Raises:
+        PlanError: a needed package has no wheel there; every missing one is told.
+    """
+    found = needed_wheels(target, index)
+    missing = [name for name in target.settings.build.needs if not any((index / "files" / name).glob("*.whl"))]
+    if missing:
+        commands = " && ".join(f"nox -s build-{name} && wheelyard publish --to {index} {name}" for name in missing)
+        raise PlanError(
+            f"{target.package} needs wheels of {', '.join(missing)}, and the index folder {index} has none",
+            where=f"recipes/{target.package}/recipe.toml",
+            fix=commands,
+        )
+    return found

@@ -1,0 +1,87 @@
+"""``plan``: what would be built, and why; instant and offline once versions are locked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wheelyard.core.errors import WheelyardError
+from wheelyard.core.values import ImageChoice
+from wheelyard.flows.target import find_target
+from wheelyard.io import log
+from wheelyard.recipe.load import list_recipes
+from wheelyard.stages.image import resolve
+from wheelyard.stages.plan import make_plan, plan_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.core.values import Image
+    from wheelyard.recipe.cascade import Explanation
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.plan import Plan
+
+
+@dataclass(frozen=True)
+class Plans:
+    """The plans of several packages.
+
+    Attributes:
+        plans: those that can be made.
+        problems: why the others cannot; one package's mistake does not hide the rest.
+    """
+
+    plans: tuple[Plan, ...]
+    problems: tuple[WheelyardError, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plans for machines (``docs/plan.schema.json``)."""
+        return plan_json(self.plans)
+
+
+def plan_packages(
+    project: Project,
+    packages: Sequence[str] = (),
+    *,
+    version: str | None = None,
+    pythons: tuple[Interpreter, ...] = (),
+    image: str | None = None,
+) -> Plans:
+    """Return the plans of *packages*, all recipes when there are none; nothing is written.
+
+    Raises:
+        ConfigError: there is no such image.
+    """
+    choice = ImageChoice.parse(image or project.policy.image)
+    images: dict[tuple[str, ...], Image] = {}
+    plans: list[Plan] = []
+    problems: list[WheelyardError] = []
+    for package in packages or list_recipes(project):
+        try:
+            with log.package(package):
+                target = find_target(project, package, version, write=False)
+                extras = target.settings.build.extras
+                if extras not in images:
+                    images[extras] = resolve(choice.with_extras(extras), project.policy.policy, offline=True)
+                plans.append(
+                    make_plan(target.package, target.settings, target.locked, images[extras], project.policy, pythons)
+                )
+        except WheelyardError as error:
+            problems.append(error)
+    return Plans(tuple(plans), tuple(problems))
+
+
+def explain(project: Project, package: str, version: str | None) -> Explanation:
+    """Return every setting of one version, and which file gave it."""
+    return find_target(project, package, version, write=False).explanation
+
+
+def explain_json(package: str, explanation: Explanation) -> dict[str, Any]:
+    """Return the explanation for machines."""
+    return {
+        "schema": "wheelyard/explanation",
+        "version": 1,
+        "package": package,
+        "settings": {key: {"value": item.value, "where": item.where} for key, item in explanation.items()},
+    }
