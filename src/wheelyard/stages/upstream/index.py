@@ -1,0 +1,170 @@
+"""The package index: which one, and its page of a project."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from wheelyard.core.errors import ConfigError, NetworkError, UnknownPackageError
+from wheelyard.core.names import did_you_mean
+from wheelyard.io import http, log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pypi_simple import ProjectPage
+
+# A page of the largest projects is a few MiB; what is far larger is no such page.
+_PAGE_LIMIT = 128 << 20
+_JSON = "application/vnd.pypi.simple.v1+json"
+_KINDS = {_JSON, "application/vnd.pypi.simple.v1+html", "text/html"}
+_NOT_FOUND = 404
+_REFUSED = (401, 403)
+
+
+def index_url() -> str:
+    """Return the index that this machine uses: the environment's, pip's configuration's, or the public one.
+
+    Raises:
+        ConfigError: what is configured is not an address we may use.
+    """
+    for name in ("WHEELYARD_INDEX", "PIP_INDEX_URL", "UV_INDEX_URL"):
+        if value := os.environ.get(name, "").strip():
+            return check_index(value, f"${name}")
+    for file in _pip_files():
+        if value := _pip_option(file):
+            return check_index(value, str(file))
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # offline verbs do not pay for it
+
+    return PYPI_SIMPLE_ENDPOINT
+
+
+def check_index(url: str, where: str) -> str:
+    """Return *url* with a slash at its end; a password in it is kept out of the log from now on.
+
+    Raises:
+        ConfigError: it is not an http, https or file address.
+    """
+    parts = urlsplit(url)
+    if parts.password:
+        log.add_secret(parts.password)
+        log.add_secret(unquote(parts.password))
+    if parts.scheme not in {"http", "https", "file"} or not (parts.hostname or parts.scheme == "file"):
+        raise ConfigError(
+            "the package index must be an http, https or file address", where=where, fix="set WHEELYARD_INDEX"
+        )
+    return url if url.endswith("/") else url + "/"
+
+
+def _pip_files() -> Iterator[Path]:
+    """Yield pip's configuration files, those that win first (pip's documentation, "Location")."""
+    named = os.environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return
+    if named:
+        yield Path(named)
+    if environment := os.environ.get("VIRTUAL_ENV"):
+        yield Path(environment) / "pip.conf"
+    home = Path.home()
+    yield Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    yield home / ".pip" / "pip.conf"
+    yield Path("/etc/xdg/pip/pip.conf")
+    yield Path("/etc/pip.conf")
+
+
+def _pip_option(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    import configparser
+
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(file.read_text(encoding="utf-8"), str(file))
+    except (configparser.Error, UnicodeDecodeError, OSError) as error:
+        log.warn(f"{file} cannot be read as pip's configuration: {log.clean(str(error))}")
+        return ""
+    return parser.get("global", "index-url", fallback="").strip()
+
+
+def project_page(project: str, index: str, known: Iterable[str]) -> ProjectPage:
+    """Return the index's page of *project*, in JSON or HTML as the index has it.
+
+    Raises:
+        UnknownPackageError: there is none; *known* are names to suggest.
+        NetworkError: the index cannot be reached, or does not answer as one.
+    """
+    import warnings
+
+    from pypi_simple import ProjectPage, UnexpectedRepoVersionWarning, UnsupportedRepoVersionError
+
+    url, body, kind = _fetch(project, index, known)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
+            if kind == _JSON:
+                return ProjectPage.from_json_data(json.loads(body), url)
+            return ProjectPage.from_html(project, body, url)
+    except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
+        raise NetworkError(
+            f"what the index says of {project!r} is not a page of the simple API (PEP 503, PEP 691)",
+            details=[log.clean(str(error))[:200]],
+            fix="check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index",
+        ) from error
+
+
+def _fetch(project: str, index: str, known: Iterable[str]) -> tuple[str, bytes, str]:
+    """Return address, body and content type of a project's page."""
+    url = f"{index}{project}/"
+    if urlsplit(index).scheme == "file":
+        file = Path(unquote(urlsplit(url).path)) / "index.html"
+        if not file.is_file():
+            raise _unknown_package(project, known)
+        return file.as_uri(), file.read_bytes(), "text/html"
+    from pypi_simple import ACCEPT_JSON_PREFERRED
+
+    with http.get(url, headers={"Accept": ACCEPT_JSON_PREFERRED}, stream=True) as answer:
+        host = urlsplit(url).hostname
+        if answer.status_code == _NOT_FOUND:
+            raise _unknown_package(project, known)
+        if answer.status_code in _REFUSED:
+            raise NetworkError(f"{host} refuses access ({answer.status_code})", fix="check the index's credentials")
+        if not answer.ok:
+            raise NetworkError(
+                f"{host} answers {answer.status_code} for {project!r}",
+                fix="try again later; versions that are locked plan without the index",
+            )
+        kind = answer.headers.get("Content-Type", "text/html").partition(";")[0].strip().lower()
+        if kind not in _KINDS:
+            raise NetworkError(
+                f"{host} answers for {project!r} with {log.clean(kind)[:60]!r}, which is not the simple API",
+                fix="check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index",
+            )
+        return answer.url, _body(answer.iter_content(1 << 16), project), kind
+
+
+def _body(chunks: Iterable[bytes], project: str) -> bytes:
+    from requests.exceptions import RequestException
+
+    body = bytearray()
+    try:
+        for chunk in chunks:
+            body += chunk
+            if len(body) > _PAGE_LIMIT:
+                raise NetworkError(f"the index's page of {project!r} is larger than {_PAGE_LIMIT >> 20} MiB")
+    except RequestException as error:
+        raise NetworkError(
+            f"the index broke off in the middle of its page of {project!r}",
+            details=[log.clean(str(error))[:200]],
+            fix="run the same command again",
+        ) from error
+    return bytes(body)
+
+
+def _unknown_package(project: str, known: Iterable[str]) -> UnknownPackageError:
+    return UnknownPackageError(
+        f"the index has no package {project!r}{did_you_mean(project, known)}",
+        fix="if it has another name there: [source] name = … in its recipe; if it is not there: [source] git = …",
+    )

@@ -1,0 +1,157 @@
+"""Which version, and what it is pinned to."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from wheelyard.core.errors import SourceError, UnknownPackageError, UnknownVersionError
+from wheelyard.core.names import canonical
+from wheelyard.io import log
+from wheelyard.record.models import LockedVersion
+from wheelyard.stages.upstream.index import project_page
+from wheelyard.stages.upstream.releases import TARGET, Release, pairs_for, reference_pairs, releases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pypi_simple import DistributionPackage
+
+_SHA256 = re.compile(r"\A[0-9a-f]{64}\Z")
+
+
+def look_up(
+    name: str, version: str | None, *, index: str, known: Iterable[str] = (), sdist: bool = True
+) -> LockedVersion:
+    """Return what the index says of *version*, ready to be pinned.
+
+    Args:
+        name: the package, however it is spelt.
+        version: the one that is wanted, yanked or pre-release too; the newest final one when None.
+        index: the root of the simple API.
+        known: names to suggest when there is no such package.
+        sdist: whether it must have an sdist; sources from git need none.
+
+    Raises:
+        UnknownPackageError: the index has no such package.
+        UnknownVersionError: it has no such version, or no final one that is not yanked.
+        SourceError: there is no sdist, or one without a sha256.
+        NetworkError: the index cannot be reached, or does not answer as one.
+    """
+    project = canonical(name)
+    found = releases(project, project_page(project, index, known))
+    if not found:
+        raise UnknownPackageError(
+            f"the index lists no usable file of {project!r}", fix="[source] git = … in its recipe"
+        )
+    release = _newest(project, found, sdist=sdist) if version is None else _named(project, found, version)
+    if release.sdist is None and sdist:
+        raise _no_sdist(project, str(release.version))
+    wheels, reference = reference_pairs(release.wheels)
+    locked = LockedVersion(
+        version=str(release.version),
+        requires_python=_specifier(project, release.requires_python),
+        wheels=wheels,
+        reference=reference,
+        ships=pairs_for(release.wheels, TARGET),
+    )
+    return locked.model_copy(update=_pinned(release.sdist)) if release.sdist and sdist else locked
+
+
+def sdist_url(name: str, locked: LockedVersion, *, index: str) -> str:
+    """Return where the pinned sdist can be downloaded; addresses are not kept in the lock.
+
+    Raises:
+        SourceError: the index does not list the file any more, or says that its sha256 is another.
+        NetworkError: the index cannot be reached, or does not answer as one.
+    """
+    project = canonical(name)
+    for package in project_page(project, index, ()).packages:
+        if package.filename != locked.file:
+            continue
+        claimed = package.digests.get("sha256", "").lower()
+        if claimed and claimed != locked.sha256:
+            raise SourceError(
+                f"the index now says that {locked.file} is another file",
+                details=[f"pinned: sha256 {locked.sha256}", f"index: sha256 {log.clean(claimed)[:64]}"],
+                where=f"packages/{project}/lock.toml",
+                fix="find out why upstream's file changed before you remove the entry from the lock",
+            )
+        if urlsplit(package.url).scheme in {"http", "https", urlsplit(index).scheme}:
+            return package.url
+    raise SourceError(
+        f"the index does not list {locked.file} any more",
+        where=f"packages/{project}/lock.toml",
+        fix="remove the entry to pin the version anew, or give [source] git",
+    )
+
+
+def _pinned(sdist: DistributionPackage) -> dict[str, object]:
+    sha256 = sdist.digests.get("sha256", "").lower()
+    if not _SHA256.match(sha256):
+        raise SourceError(
+            f"the index gives no sha256 for {sdist.filename}, so nothing could be verified",
+            fix="use an index that gives hashes (WHEELYARD_INDEX), or [source] git = … in the recipe",
+        )
+    size = sdist.size if sdist.size and sdist.size > 0 else None
+    return {"file": sdist.filename, "size": size, "sha256": sha256}
+
+
+def _newest(project: str, found: Mapping[Version, Release], *, sdist: bool) -> Release:
+    final = [release for release in found.values() if not release.version.is_prerelease]
+    kept = [release for release in final if release.yanked is None]
+    if not kept:
+        yanked = [f"{release.version} is yanked: {release.yanked or 'no reason given'}" for release in final][:5]
+        what = "no final version that is not yanked" if final else "only pre-releases"
+        newest = max(found)
+        raise UnknownVersionError(
+            f"{project} has {what}", details=yanked, fix=f"ask for one by name: --version {newest}"
+        )
+    usable = [release for release in kept if release.sdist or not sdist]
+    newest_kept = max(kept, key=lambda release: release.version)
+    if not usable:
+        raise _no_sdist(project, str(newest_kept.version))
+    chosen = max(usable, key=lambda release: release.version)
+    if chosen is not newest_kept:
+        log.warn(f"{project} {newest_kept.version} has no sdist; taking {chosen.version}, the newest that has one")
+    return chosen
+
+
+def _named(project: str, found: Mapping[Version, Release], version: str) -> Release:
+    try:
+        wanted = Version(version)
+    except InvalidVersion as error:
+        raise UnknownVersionError(f"{version!r} is not a version (PEP 440)", fix=_offer(found, version)) from error
+    release = found.get(wanted)
+    if release is None:
+        raise UnknownVersionError(f"{project} has no version {wanted}", fix=_offer(found, version))
+    if release.yanked is not None:
+        log.warn(f"{project} {wanted} is yanked: {release.yanked or 'no reason given'}; taken because you named it")
+    return release
+
+
+def _offer(found: Mapping[Version, Release], version: str) -> str:
+    kept = [str(key) for key in sorted(found, reverse=True) if found[key].yanked is None]
+    near = [word for word in difflib.get_close_matches(version, kept, n=3) if word not in kept[:3]]
+    return f"the newest are {', '.join(kept[:3])}" + (f"; near to it are {', '.join(near)}" if near else "")
+
+
+def _no_sdist(project: str, version: str) -> SourceError:
+    return SourceError(
+        f"{project} {version} has no sdist on the index",
+        where=f"recipes/{project}/recipe.toml",
+        fix='say where its source is: [source] git = "https://…", and tag if it is not the version',
+    )
+
+
+def _specifier(project: str, text: str | None) -> str:
+    try:
+        return str(SpecifierSet(text or ""))
+    except InvalidSpecifier:
+        log.warn(f"{project}: upstream's Requires-Python {log.clean(text or '')[:80]!r} is not valid; taken as none")
+        return ""
