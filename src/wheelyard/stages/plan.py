@@ -1,0 +1,265 @@
+"""The plan: which interpreters, which wheels, which jobs; and for everything left out, why.
+
+A pure function of recipe, lock, image and site policy: nothing is read, run or asked. The expected wheels are
+derived from upstream's own: riscv64 gets, for each interpreter, the wheel that an installer would take on
+upstream's reference platform, with the architecture swapped. So abi3 and free-threading need no configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from packaging.specifiers import SpecifierSet
+from packaging.tags import compatible_tags, cpython_tags
+
+from wheelyard.core.errors import PlanError
+from wheelyard.core.tags import Interpreter
+from wheelyard.core.values import ExpectedWheel, ImageKind, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wheelyard.core.values import Image
+    from wheelyard.recipe.models import Settings
+    from wheelyard.recipe.policy import Policy
+    from wheelyard.record.models import LockedVersion
+
+SCHEMA = "wheelyard/plan"
+VERSION = 1
+_PURE = "any"  # the reference of a package whose wheels run everywhere
+
+
+class Omission(NamedTuple):
+    """An interpreter that is left out, and why."""
+
+    interpreter: Interpreter
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be built.
+
+    Attributes:
+        package: its canonical name.
+        version: the version that is locked.
+        image: what it is built in.
+        interpreters: those that get a wheel, sorted.
+        omissions: those that do not.
+        expected: the wheels, each once.
+        jobs: the cibuildwheel runs that yield them.
+        notes: what a reader should know.
+    """
+
+    package: str
+    version: str
+    image: Image
+    interpreters: tuple[Interpreter, ...]
+    omissions: tuple[Omission, ...]
+    expected: tuple[ExpectedWheel, ...]
+    jobs: tuple[Job, ...]
+    notes: tuple[str, ...]
+
+
+def make_plan(  # noqa: PLR0917 - the six things that decide a plan
+    package: str,
+    settings: Settings,
+    locked: LockedVersion,
+    image: Image,
+    policy: Policy,
+    only: Sequence[Interpreter] = (),
+    *,
+    split: bool = False,
+) -> Plan:
+    """Return the plan for one version of a package.
+
+    Args:
+        package: its canonical name.
+        settings: the recipe's, effective for this version.
+        locked: what the version is pinned to.
+        image: what it is built in.
+        policy: the site's.
+        only: the interpreters the user asks for; the site's when empty.
+        split: one job for each expected wheel instead of one for all.
+
+    Raises:
+        PlanError: nothing is left to build; every omission is named.
+    """
+    candidates = sorted(set(only) or {Interpreter.parse(text) for text in policy.interpreters})
+    pairs, derived_from = _pairs(settings, locked)
+    kept: dict[Interpreter, str] = {}
+    omissions = []
+    for interpreter in candidates:
+        reason = _excluded(interpreter, settings, locked, image)
+        pair = None if reason else wheel_for(interpreter, pairs) if pairs else _abi_pair(interpreter)
+        if pair:
+            kept[interpreter] = pair
+        else:
+            omissions.append(Omission(interpreter, reason or _no_wheel(interpreter, pairs, derived_from)))
+    if not kept:
+        raise _nothing_left(package, locked, omissions)
+    expected = _expected(package, locked.version, kept)
+    groups = [(wheel,) for wheel in expected] if split else [expected]
+    return Plan(
+        package=package,
+        version=locked.version,
+        image=image,
+        interpreters=tuple(kept),
+        omissions=tuple(omissions),
+        expected=expected,
+        jobs=tuple(_job(package, locked.version, group) for group in groups),
+        notes=_notes(package, settings, locked, kept, assumed=not pairs),
+    )
+
+
+# ------------------------------------------------------------------ deriving
+
+
+def wheel_for(interpreter: Interpreter, pairs: Iterable[str]) -> str | None:
+    """Return which of *pairs* an installer prefers for *interpreter*, None if it takes none of them.
+
+    The order is that of :mod:`packaging.tags`, which installers use: its own ABI, then the stable ABI from the
+    newest on (PEP 384; PEP 803 for free-threaded builds), then wheels without an ABI (PEP 425).
+    """
+    by_tag = {tag: pair for pair in pairs for tag in _expanded(pair)}
+    version = (3, interpreter.minor)
+    tags = (
+        *cpython_tags(version, [str(interpreter)], ["any"]),
+        *compatible_tags(version, f"cp3{interpreter.minor}", ["any"]),
+    )
+    return next((by_tag[key] for tag in tags if (key := (tag.interpreter, tag.abi)) in by_tag), None)
+
+
+def _expanded(pair: str) -> list[tuple[str, str]]:
+    """Take a compressed tag set apart (PEP 425): ``py2.py3-none`` stands for two tags."""
+    pythons, _, abis = pair.partition("-")
+    return [(python, abi) for python in pythons.split(".") for abi in abis.split(".")]
+
+
+def _abi_pair(interpreter: Interpreter) -> str:
+    return f"cp3{interpreter.minor}-{interpreter}"
+
+
+def _pairs(settings: Settings, locked: LockedVersion) -> tuple[tuple[str, ...], str]:
+    """Return the tag pairs to choose from, and what they are taken from; none means: one wheel per interpreter."""
+    if settings.expect.tags is not None:
+        return settings.expect.tags, "the recipe's [expect] tags"
+    if locked.reference == _PURE:
+        return (), ""
+    return locked.wheels, f"upstream's {locked.reference} wheels"
+
+
+def _expected(package: str, version: str, kept: Mapping[Interpreter, str]) -> tuple[ExpectedWheel, ...]:
+    users: dict[str, list[Interpreter]] = {}
+    for interpreter, pair in kept.items():
+        users.setdefault(pair, []).append(interpreter)
+    wheels = []
+    for pair, interpreters in users.items():
+        python, _, abi = pair.partition("-")
+        wheels.append(ExpectedWheel(package, version, python, abi, tuple(interpreters)))
+    return tuple(wheels)
+
+
+def _job(package: str, version: str, wheels: tuple[ExpectedWheel, ...]) -> Job:
+    interpreters = sorted(interpreter for wheel in wheels for interpreter in wheel.interpreters)
+    return Job(package, version, tuple(interpreters), wheels)
+
+
+# ------------------------------------------------------------------- reasons
+
+
+def _excluded(interpreter: Interpreter, settings: Settings, locked: LockedVersion, image: Image) -> str | None:
+    """Say why *interpreter* is left out whatever wheels there are, None if it is not."""
+    text = str(interpreter)
+    chosen = settings.interpreters
+    why = f": {chosen.why}" if chosen.why else ""
+    # As cibuildwheel does: a bound such as >=3.9.2 is about old patch releases, which no image has.
+    if not SpecifierSet(locked.requires_python).contains(f"3.{interpreter.minor}.99"):
+        return f"upstream's Requires-Python is {locked.requires_python}"
+    if text in chosen.skip:
+        return f"the recipe skips it{why}"
+    if chosen.only is not None and text not in chosen.only:
+        return f"the recipe builds for {', '.join(chosen.only)} only{why}"
+    if interpreter not in image.interpreters:
+        name = f"the local image ({image.suite})" if image.kind is ImageKind.LOCAL else "the official image"
+        return f"{name} does not have it"
+    return None
+
+
+def _no_wheel(interpreter: Interpreter, pairs: tuple[str, ...], derived_from: str) -> str:
+    free = "free-threaded " if interpreter.free_threaded else ""
+    return f"there is no {free}wheel for it among {derived_from} ({', '.join(pairs)})"
+
+
+def _nothing_left(package: str, locked: LockedVersion, omissions: Iterable[Omission]) -> PlanError:
+    return PlanError(
+        f"{package} {locked.version}: no interpreter is left to build for",
+        details=[f"{omission.interpreter}: {omission.reason}" for omission in omissions],
+        fix="choose another --version, --python or --image, or say what to expect: [expect] tags in the recipe",
+    )
+
+
+def _notes(
+    package: str, settings: Settings, locked: LockedVersion, kept: Mapping[Interpreter, str], *, assumed: bool
+) -> tuple[str, ...]:
+    notes = []
+    if locked.reference == _PURE and assumed:
+        notes.append(
+            f"upstream's only wheel of {package} {locked.version} is pure Python and installs on riscv64 as it is: "
+            "does it need a recipe?"
+        )
+    elif assumed:
+        notes.append(
+            f"nothing is known of upstream wheels of {package} {locked.version}: one per interpreter is assumed"
+        )
+    elif settings.expect.tags is None and locked.reference not in {"aarch64", "x86_64"}:
+        notes.append(
+            f"upstream has no aarch64 or x86-64 Linux wheel: tags are derived from those for {locked.reference}"
+        )
+    shipped = sorted(set(kept.values()) & set(locked.ships))
+    if shipped:
+        notes.append(f"upstream ships {', '.join(shipped)} for riscv64 itself")
+    if settings.upstream.note:
+        notes.append(settings.upstream.note)
+    return tuple(notes)
+
+
+# --------------------------------------------------------------- for machines
+
+
+def plan_json(plans: Iterable[Plan]) -> dict[str, Any]:
+    """Return plans as ``docs/plan.schema.json`` describes them."""
+    return {"schema": SCHEMA, "version": VERSION, "plans": [_as_json(plan) for plan in plans]}
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "package": plan.package,
+        "version": plan.version,
+        "image": {
+            "kind": plan.image.kind.value,
+            "reference": plan.image.reference,
+            "definition": plan.image.definition,
+        },
+        "interpreters": [str(interpreter) for interpreter in plan.interpreters],
+        "omissions": [{"interpreter": str(one.interpreter), "reason": one.reason} for one in plan.omissions],
+        "expected": [_wheel_json(wheel) for wheel in plan.expected],
+        "jobs": [
+            {
+                "interpreters": [str(interpreter) for interpreter in job.interpreters],
+                "expected": [wheel.pattern for wheel in job.expected],
+            }
+            for job in plan.jobs
+        ],
+        "notes": list(plan.notes),
+    }
+
+
+def _wheel_json(wheel: ExpectedWheel) -> dict[str, Any]:
+    return {
+        "pattern": wheel.pattern,
+        "python": wheel.python,
+        "abi": wheel.abi,
+        "interpreters": [str(interpreter) for interpreter in wheel.interpreters],
+    }
