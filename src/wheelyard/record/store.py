@@ -1,0 +1,188 @@
+"""Verdicts and wheel records on disk: read, written whole, and found again.
+
+A folder of results, ``dist/<pkg>/<version>/``, holds wheels, ``<wheel>.json`` beside each, and ``verdict.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from wheelyard.core.digests import sha256_file
+from wheelyard.core.errors import CheckError, PublishError
+from wheelyard.io.files import write_json
+from wheelyard.record.models import Model, Verdict, WheelRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VERDICT_FILE = "verdict.json"
+_Kind = TypeVar("_Kind", Verdict, WheelRecord)
+_SCHEMAS: dict[str, type[Model]] = {"verdict": Verdict, "wheel": WheelRecord}
+
+
+def wheel_record_path(wheel: Path) -> Path:
+    """Return where the record of *wheel* is: beside it, ``<wheel>.json``."""
+    return wheel.with_name(f"{wheel.name}.json")
+
+
+def write_record(folder: Path, record: WheelRecord) -> Path:
+    """Write the record of a wheel that lies in *folder*, and return its path.
+
+    Raises:
+        DiskError: no space, or no right to write there.
+    """
+    path = wheel_record_path(folder / record.wheel)
+    _write(path, record)
+    return path
+
+
+def read_record(wheel: Path) -> WheelRecord:
+    """Return the record of *wheel*.
+
+    Raises:
+        CheckError: there is none, or not one that this version reads.
+    """
+    return _read(wheel_record_path(wheel), WheelRecord)
+
+
+def write_verdict(folder: Path, verdict: Verdict) -> Path:
+    """Write ``verdict.json`` into *folder*, and return its path.
+
+    Raises:
+        DiskError: no space, or no right to write there.
+    """
+    path = folder / VERDICT_FILE
+    _write(path, verdict)
+    return path
+
+
+def read_verdict(folder: Path) -> Verdict:
+    """Return the verdict on the wheels in *folder*.
+
+    Raises:
+        CheckError: there is none, or not one that this version reads.
+    """
+    return _read(folder / VERDICT_FILE, Verdict)
+
+
+def _write(path: Path, model: Model) -> None:
+    write_json(path, model.model_dump(mode="json", by_alias=True))
+
+
+def _read(path: Path, kind: type[_Kind]) -> _Kind:
+    fix = "build the version again: `nox -s build-<pkg> -- --force`"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckError("is not there", where=str(path), fix=fix) from error
+    except ValueError as error:
+        raise CheckError(f"is not JSON: {error}", where=str(path), fix=fix) from error
+    schema, version = kind.model_fields["schema_"].default, kind.model_fields["version_"].default
+    if not isinstance(value, dict) or value.get("schema") != schema:
+        raise CheckError(f"is not a {schema} file", where=str(path), fix=fix)
+    if value.get("version") != version:
+        raise CheckError(
+            f"has version {value.get('version')!r} of its layout; this wheelyard reads {version}",
+            where=str(path),
+            fix="use the wheelyard that wrote it, or build the version again with --force",
+        )
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        details = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+        raise CheckError(f"is not a valid {schema} file", where=str(path), details=details, fix=fix) from error
+
+
+def find_by_inputs(folder: Path, inputs: str) -> WheelRecord | None:
+    """Return the record of a wheel in *folder* that was built from *inputs*, None if there is none to rely on.
+
+    The wheel must still be there with the recorded hash, and have passed. A record that cannot be read counts as
+    none: the wheel is built again.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return next((record for record in _records(folder, inputs) if _stands(folder, record)), None)
+
+
+def _records(folder: Path, inputs: str) -> Iterator[WheelRecord]:
+    for path in sorted(folder.glob("*.whl.json")):
+        # Looking for the digest in the text first spares us from parsing the others.
+        if inputs in path.read_text(encoding="utf-8", errors="replace"):
+            try:
+                record = _read(path, WheelRecord)
+            except CheckError:
+                continue
+            if record.inputs == inputs and wheel_record_path(folder / record.wheel) == path:
+                yield record
+
+
+def _stands(folder: Path, record: WheelRecord) -> bool:
+    wheel = folder / record.wheel
+    try:
+        same_size = wheel.stat().st_size == record.size
+        return record.verdict == "passed" and same_size and sha256_file(wheel) == record.sha256
+    except FileNotFoundError:
+        return False
+
+
+def releasable(folder: Path) -> list[tuple[Path, WheelRecord]]:
+    """Return the wheels in *folder* that may be published, each with its record.
+
+    All or nothing: a version goes out whole. Every wheel must have passed, and be unchanged since.
+
+    Raises:
+        PublishError: there are no wheels, or at least one may not go; every reason is told.
+    """
+    fix = "build the version again: `nox -s build-<pkg> -- --force`"
+    wheels = sorted(folder.glob("*.whl"))
+    if not wheels:
+        raise PublishError("there is no wheel here", where=str(folder), fix="nox -s build-<pkg>")
+    try:
+        verdict = read_verdict(folder)
+    except CheckError as error:
+        raise PublishError(f"no verdict to go by: {error.what}", where=error.where, fix=fix) from error
+    problems = [f"{finding.rule}: {finding.text}" for finding in verdict.overall if not finding.ok]
+    found: list[tuple[Path, WheelRecord]] = []
+    for wheel in wheels:
+        reasons, record = _reasons(wheel, verdict)
+        problems += [f"{wheel.name}: {reason}" for reason in reasons]
+        if record is not None:
+            found.append((wheel, record))
+    named = {one.wheel for one in verdict.wheels}
+    problems += [f"{name}: is in the verdict and not here" for name in sorted(named - {wheel.name for wheel in wheels})]
+    if problems:
+        raise PublishError("these wheels may not be published", where=str(folder), details=problems, fix=fix)
+    return found
+
+
+def _reasons(wheel: Path, verdict: Verdict) -> tuple[list[str], WheelRecord | None]:
+    """Return why *wheel* may not be published."""
+    mine = [one for one in verdict.wheels if one.wheel == wheel.name]
+    if not mine:
+        return ["has no verdict"], None
+    reasons = [f"{finding.rule}: {finding.text}" for one in mine for finding in one.findings if not finding.ok]
+    sha256 = sha256_file(wheel)
+    if {one.sha256 for one in mine} != {sha256}:
+        reasons.append(f"was changed after its verdict: sha256 {mine[0].sha256} then, {sha256} now")
+    try:
+        record = read_record(wheel)
+    except CheckError as error:
+        return [*reasons, f"its record {error.what}"], None
+    if record.wheel != wheel.name or record.sha256 != sha256:
+        reasons.append("its record is of another file")
+    if record.verdict != "passed":
+        reasons.append("its record says that it failed")
+    return reasons, record
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schemas of what is stored, by file stem: ``docs/<stem>.schema.json`` holds each."""
+    return {
+        stem: {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
+        for stem, model in _SCHEMAS.items()
+    }

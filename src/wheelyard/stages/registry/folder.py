@@ -1,0 +1,268 @@
+"""A registry in a folder: files, and static index pages that any web server or ``file://`` serves.
+
+Layout::
+
+    files/<project>/<wheel>            the wheel
+    files/<project>/<wheel>.metadata   its METADATA (PEP 658)
+    files/<project>/<wheel>.json       what the pages say of it, so that nothing is hashed twice
+    simple/index.html, index.json      the projects
+    simple/<project>/index.{html,json} a project's files
+
+A wheel's own rename is the moment it is published: what describes it is written before, pages are derived
+after, from what is there. So a run that is killed anywhere leaves either no wheel, or a whole one that the next
+run (or :meth:`FolderRegistry.rebuild`) lists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import TYPE_CHECKING, Literal
+
+from packaging.utils import canonicalize_name
+from pydantic import Field, ValidationError
+
+from wheelyard.core.digests import sha256_bytes, sha256_file
+from wheelyard.core.errors import ConflictError, PublishError
+from wheelyard.core.tags import WheelName
+from wheelyard.io import cache, files
+from wheelyard.record.models import Model, Sha256
+from wheelyard.stages.registry import pages
+from wheelyard.stages.registry.port import RegistryFile
+from wheelyard.stages.registry.release import Release, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_LEFTOVERS = ".*.tmp"  # what io.files leaves when it is killed
+_COMING = ".coming"  # suffix of a wheel that is not whole yet
+
+
+class FileEntry(Model):
+    """``<wheel>.json``: what index pages say of a wheel; yanked None means it is not."""
+
+    schema_: Literal["wheelyard/index-file"] = Field("wheelyard/index-file", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    sha256: Sha256
+    size: int
+    requires_python: str = ""
+    metadata_sha256: Sha256
+    uploaded: str
+    yanked: str | None = None
+
+
+class FolderRegistry:
+    """The registry in *root*, which is made when the first wheel comes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def title(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def projects(self) -> tuple[str, ...]:
+        """Return the canonical names of all projects that have files, sorted."""
+        base = self.root / "files"
+        if not base.is_dir():
+            return ()
+        return tuple(sorted(folder.name for folder in base.iterdir() if any(self._wheels(folder.name))))
+
+    def files(self, project: str) -> tuple[RegistryFile, ...]:
+        """Return the files of a project, sorted by name.
+
+        Raises:
+            PublishError: a wheel is there without its description.
+        """
+        return tuple(_listed(wheel.name, self._entry(wheel)) for wheel in self._wheels(project))
+
+    def put(self, release: Release) -> bool:
+        """Publish a wheel; see :meth:`wheelyard.stages.registry.port.Registry.put`."""
+        with files.disk_errors(self.root), self._locked():
+            target = self._folder(release.project) / release.name.file
+            new = not target.exists()
+            known = release.sha256 if new else self._published(target)
+            if known != release.sha256:
+                raise ConflictError(
+                    f"{release.name.file} is in {self.title} already, with other bytes",
+                    details=[f"there: sha256 {known}", f"here:  sha256 {release.sha256}"],
+                    fix="a file is never replaced: publish a new version, or give the wheel a build number",
+                )
+            # The very bytes that were published may have been damaged since: then they are restored.
+            if new or sha256_file(target) != known:
+                self._add(release, target)
+            self._write_pages(release.project)
+            return new
+
+    def rebuild(self) -> tuple[str, ...]:
+        """Derive what is missing, and every page, from the wheels; return what was found wrong.
+
+        A wheel whose bytes are not those that were published is told. Its page goes on stating the published hash,
+        so that every installer refuses it; publishing the true one again restores it.
+
+        Raises:
+            DiskError: no space, or no right to write there.
+        """
+        problems: list[str] = []
+        with files.disk_errors(self.root), self._locked():
+            folders = sorted(path for path in (self.root / "files").glob("*") if path.is_dir())
+            for folder in folders:
+                _sweep(folder)
+                if canonicalize_name(folder.name) != folder.name:
+                    problems.append(f"{folder.name}: is not a project's canonical name")
+                    continue
+                for wheel in tuple(self._wheels(folder.name)):
+                    problems += self._renew(wheel)
+                self._write_pages(folder.name)
+            for page in (self.root / "simple").glob("*/index.html"):
+                if not any(self._wheels(page.parent.name)):
+                    files.remove(page.parent)
+            self._write_root()
+        return tuple(problems)
+
+    # ------------------------------------------------------------ inside the lock
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with cache.lock(self.root / ".lock", what=f"publishing to {self.title}"):
+            yield
+
+    def _folder(self, project: str) -> Path:
+        return self.root / "files" / project
+
+    def _wheels(self, project: str) -> Iterator[Path]:
+        """Yield a project's whole wheels, sorted by name; whatever else lies in the folder is not ours."""
+        folder = self._folder(project)
+        for path in sorted(folder.glob("*.whl")) if folder.is_dir() else ():
+            try:
+                mine = WheelName.parse(path.name).name == project
+            except ValueError:
+                continue
+            if mine and path.is_file():
+                yield path
+
+    def _add(self, release: Release, target: Path) -> None:
+        """Write a wheel that is not there yet: its description first, its name last."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
+        coming = target.with_name(f".{target.name}{_COMING}")
+        files.copy_whole(release.path, coming)
+        # What counts is the copy: its bytes are what people will get.
+        arrived = sha256_file(coming)
+        if arrived != release.sha256:
+            coming.unlink()
+            raise PublishError(
+                "was changed after it was checked",
+                where=str(release.path),
+                details=[f"checked: sha256 {release.sha256}", f"now:     sha256 {arrived}"],
+                fix="build the version again: `nox -s build-<pkg> -- --force`",
+            )
+        self._write_entry(target, release, time.time())
+        coming.replace(target)
+        files.sync_folder(target.parent)
+
+    def _write_entry(self, target: Path, release: Release, uploaded: float, *, yanked: str | None = None) -> None:
+        entry = FileEntry(
+            sha256=release.sha256,
+            size=release.size,
+            requires_python=release.requires_python,
+            metadata_sha256=sha256_bytes(release.metadata),
+            uploaded=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(uploaded)),
+            yanked=yanked,
+        )
+        files.write_bytes(_beside(target, "metadata"), release.metadata)
+        files.write_json(_beside(target, "json"), entry.model_dump(mode="json", by_alias=True))
+
+    def _entry(self, wheel: Path) -> FileEntry:
+        path = _beside(wheel, "json")
+        try:
+            return FileEntry.model_validate(json.loads(path.read_bytes()))
+        except (FileNotFoundError, ValueError, ValidationError) as error:
+            raise PublishError(
+                f"does not describe {wheel.name}: {str(error).splitlines()[0]}",
+                where=str(path),
+                fix="publish it again: that writes the description anew",
+            ) from error
+
+    def _published(self, wheel: Path) -> str:
+        """Return the hash that *wheel* was published with; of one that was put here by hand, its hash now."""
+        with contextlib.suppress(PublishError):
+            return self._entry(wheel).sha256
+        for problem in self._renew(wheel):
+            raise PublishError(problem, fix=f"remove {wheel}, which nothing lists, and publish again")
+        return self._entry(wheel).sha256
+
+    def _renew(self, wheel: Path) -> list[str]:
+        """Write a wheel's description anew where it is missing or wrong, and return what cannot be mended."""
+        try:
+            release = describe(wheel, WheelName.parse(wheel.name))
+        except PublishError as error:
+            files.remove(_beside(wheel, "json"))
+            return [str(error)]
+        try:
+            entry = self._entry(wheel)
+        except PublishError:
+            self._write_entry(wheel, release, wheel.stat().st_mtime)
+            return []
+        if entry.sha256 != release.sha256:
+            return [f"{wheel.name}: sha256 {entry.sha256} was published, {release.sha256} is there"]
+        if sha256_bytes(release.metadata) != entry.metadata_sha256 or not _same(_beside(wheel, "metadata"), release):
+            self._write_entry(wheel, release, wheel.stat().st_mtime, yanked=entry.yanked)
+        return []
+
+    def _write_pages(self, project: str) -> None:
+        listed = []
+        for wheel in self._wheels(project):
+            with contextlib.suppress(PublishError):  # told by files() and rebuild(); others must not suffer
+                listed.append(_listed(wheel.name, self._entry(wheel)))
+        folder = self.root / "simple" / project
+        _sweep(folder)
+        _write_changed(folder / "index.json", pages.project_json(project, listed))
+        _write_changed(folder / "index.html", pages.project_html(project, listed))
+        self._write_root()
+
+    def _write_root(self) -> None:
+        projects = self.projects()
+        _sweep(self.root / "simple")
+        _write_changed(self.root / "simple" / "index.json", pages.root_json(projects))
+        _write_changed(self.root / "simple" / "index.html", pages.root_html(projects))
+
+
+def _beside(wheel: Path, kind: Literal["metadata", "json"]) -> Path:
+    return wheel.with_name(f"{wheel.name}.{kind}")
+
+
+def _listed(file: str, entry: FileEntry) -> RegistryFile:
+    return RegistryFile(
+        file=file,
+        sha256=entry.sha256,
+        size=entry.size,
+        requires_python=entry.requires_python,
+        yanked=entry.yanked,
+        metadata_sha256=entry.metadata_sha256,
+        uploaded=entry.uploaded,
+    )
+
+
+def _same(path: Path, release: Release) -> bool:
+    return path.is_file() and path.read_bytes() == release.metadata
+
+
+def _write_changed(path: Path, text: str) -> None:
+    """Leave a page alone that says the right thing already: readers and mirrors see no needless change."""
+    try:
+        if path.read_bytes() == text.encode():
+            return
+    except FileNotFoundError:
+        pass
+    files.write_text(path, text)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left; only ever called by the one who holds the lock."""
+    for pattern in (_LEFTOVERS, f".*{_COMING}"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)

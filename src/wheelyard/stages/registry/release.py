@@ -1,0 +1,111 @@
+"""A wheel on its way out: what a registry must know of it, read from the wheel itself."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.metadata import parse_email
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from wheelyard.core.digests import sha256_file
+from wheelyard.core.errors import PublishError
+from wheelyard.core.tags import WheelName
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LARGEST_METADATA = 16 << 20  # bytes
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, OSError)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A wheel that may be published.
+
+    Attributes:
+        path: the file.
+        name: its file name, taken apart.
+        sha256: its hash, as it was when it was checked.
+        size: bytes.
+        metadata: its METADATA file (PEP 658 serves it by itself).
+        requires_python: its Requires-Python, empty if there is none.
+    """
+
+    path: Path
+    name: WheelName
+    sha256: str
+    size: int
+    metadata: bytes
+    requires_python: str
+
+    @property
+    def project(self) -> str:
+        """The project's canonical name."""
+        return self.name.name
+
+
+def read_release(path: Path, *, sha256: str) -> Release:
+    """Read what a registry must know of a wheel.
+
+    Args:
+        path: the wheel.
+        sha256: its hash when it was checked.
+
+    Raises:
+        PublishError: it is no wheel, was changed since, or its METADATA is another one's.
+    """
+    try:
+        name = WheelName.parse(path.name)
+    except ValueError as error:
+        raise PublishError(f"is not a wheel: {error}", where=str(path), fix="publish what a build made") from error
+    release = describe(path, name)
+    if release.sha256 != sha256:
+        raise PublishError(
+            "was changed after it was checked",
+            where=str(path),
+            details=[f"checked: sha256 {sha256}", f"now:     sha256 {release.sha256}"],
+            fix="build the version again: `nox -s build-<pkg> -- --force`",
+        )
+    return release
+
+
+def describe(path: Path, name: WheelName) -> Release:
+    """Return what *path* is at this moment; see :func:`read_release`.
+
+    Raises:
+        PublishError: it cannot be read, or its METADATA is another wheel's.
+    """
+    fix = "build it again; a registry takes only what pip can install"
+    try:
+        sha256, size = sha256_file(path), path.stat().st_size
+        metadata = _metadata(path)
+        raw, _ = parse_email(metadata)
+    except _BROKEN as error:
+        raise PublishError(f"cannot be read as a wheel: {error}", where=str(path), fix=fix) from error
+    said, version = raw.get("name", ""), raw.get("version", "")
+    try:
+        same = canonicalize_name(said) == name.name and Version(version) == name.version
+    except InvalidVersion:
+        same = False
+    if not same:
+        raise PublishError(f"METADATA says {said} {version}, the file name does not", where=str(path), fix=fix)
+    return Release(path, name, sha256, size, metadata, raw.get("requires_python", ""))
+
+
+def _metadata(path: Path) -> bytes:
+    """Return the one METADATA file of a wheel (PEP 427)."""
+    with zipfile.ZipFile(path) as archive:
+        found = [
+            info
+            for info in archive.infolist()
+            if info.filename.endswith(".dist-info/METADATA") and info.filename.count("/") == 1
+        ]
+        if len(found) != 1:
+            raise ValueError(f"it has {len(found)} METADATA files")
+        if found[0].file_size > _LARGEST_METADATA:
+            raise ValueError(f"its METADATA has {found[0].file_size} bytes")
+        return archive.read(found[0])
