@@ -1,0 +1,291 @@
+"""Sources from git: a tag becomes a commit once, when it is locked; after that only the commit counts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from packaging.version import Version
+
+from wheelyard.core.digests import sha256_bytes
+from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError, SourceError
+from wheelyard.core.names import did_you_mean
+from wheelyard.io import cache, files, guard, log
+from wheelyard.io.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wheelyard.io.run import Completed
+    from wheelyard.recipe.models import Source
+
+_TIMEOUT = 1800.0  # seconds for one exchange with a server
+_REF = "refs/wheelyard/pin"
+# No program named by configuration runs, and files are as they are in the repository.
+_OPTIONS = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.autocrlf": "false",
+    "core.symlinks": "true",
+    "advice.detachedHead": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "60",
+}
+# Variables that would point git to a repository other than the one at hand (git rev-parse --local-env-vars).
+_FOREIGN = {
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_IMPLICIT_WORK_TREE",
+}
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_UNREACHABLE = re.compile(
+    r"Could not resolve|Failed to connect|Couldn't connect|Connection (refused|reset)|timed out|Network is unreachable"
+    r"|error: 5\d\d|early EOF|Operation too slow",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What a version is in git.
+
+    Attributes:
+        tag: the tag that the template yields.
+        commit: the commit it names at this moment.
+    """
+
+    tag: str
+    commit: str
+
+
+def tag_for(template: str, version: str) -> str:
+    """Return the tag of a version.
+
+    Only the named placeholders are replaced; there is no way to anything else from within a template.
+
+    Raises:
+        RecipeError: a placeholder that is not known, or a tag that git does not allow.
+    """
+    parsed = Version(version)
+    known = {
+        "version": version,
+        "major": str(parsed.major),
+        "minor": str(parsed.minor),
+        "micro": str(parsed.micro),
+        "pre": "".join(map(str, parsed.pre or ())),
+        "post": "" if parsed.post is None else str(parsed.post),
+        "epoch": str(parsed.epoch),
+    }
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            raise RecipeError(
+                f"[source] tag has an unknown placeholder {match[0]}{did_you_mean(match[1], known)}",
+                fix=f"use {', '.join(f'{{{name}}}' for name in known)}",
+            )
+        return known[match[1]]
+
+    tag = _PLACEHOLDER.sub(value, template)
+    if "{" in tag or "}" in tag or run(["git", "check-ref-format", f"refs/tags/{tag}"], check=False).returncode:
+        raise RecipeError(f"[source] tag yields {tag!r}, which git does not allow as a tag", fix="correct the template")
+    return tag
+
+
+def pin(source: Source, version: str) -> Pin:
+    """Ask the repository which commit a version's tag names.
+
+    Raises:
+        SourceError: there is no such tag (the nearest are named), or no such repository.
+        NetworkError: the server cannot be reached.
+    """
+    url = _checked(source.git or "")
+    tag = tag_for(source.tag, version)
+    found = _remote_tags(url, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}")
+    commit = found.get(f"{tag}^{{}}") or found.get(
+        tag
+    )  # an annotated tag is an object of its own; ^{} is what it names
+    if commit:
+        return Pin(tag, commit)
+    tags = [name for name in _remote_tags(url) if not name.endswith("^{}")]
+    near = difflib.get_close_matches(tag, tags, n=3, cutoff=0.5)
+    raise SourceError(
+        f"{url} has no tag {tag!r} for version {version}",
+        details=[f"the nearest tags: {', '.join(log.clean(name) for name in near)}"]
+        if near
+        else [f"it has {len(tags)} tags"],
+        fix="correct [source] tag in the recipe, with a [[version]] override where only some versions differ",
+    )
+
+
+def checkout(url: str, commit: str, tag: str, target: Path, *, submodules: bool) -> int:
+    """Put the tree of a commit into a new folder, without anything of git's own.
+
+    Returns:
+        The commit's time, in seconds since 1970.
+
+    Raises:
+        SourceError: the server no longer has the commit, or a submodule cannot be had.
+        DigestMismatchError: the tag names another commit by now, and the pinned one is gone.
+        NetworkError: the server cannot be reached.
+        DiskError: no space.
+    """
+    repository = _repository(_checked(url), commit, tag)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    alone = local_env(target.parent)
+    _git(["init", "--quiet", "--template=", target], env=alone, url=url)
+    _git(["-C", target, "remote", "add", "origin", url], env=alone, url=url)
+    _git(["-C", target, "fetch", "--quiet", "--depth=1", repository, _REF], env=alone | _allow("file"), url=url)
+    _git(["-C", target, "checkout", "--quiet", "--detach", "FETCH_HEAD"], env=alone, url=url)
+    head, seconds = _git(["-C", target, "show", "-s", "--format=%H %ct", "HEAD"], env=alone, url=url).stdout.split()
+    if head != commit:
+        raise DigestMismatchError(
+            f"the cache holds {head} where {commit} should be", fix=f"remove {repository} and run again"
+        )
+    if submodules and (target / ".gitmodules").is_file():
+        _submodules(target, url)
+    _strip(target)
+    return int(seconds)
+
+
+def local_env(ceiling: Path) -> dict[str, str]:
+    """Return an environment in which git sees no configuration but ours, and no repository in *ceiling* or above.
+
+    Without the ceiling, ``git apply`` inside another repository's work tree silently skips every file.
+    """
+    env = _env() | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+    return {key: value for key, value in env.items() if not key.startswith(("GIT_CONFIG_COUNT", "GIT_CONFIG_KEY"))} | {
+        "GIT_CEILING_DIRECTORIES": f"{ceiling.absolute()}:{ceiling.resolve()}"
+    }
+
+
+def _env() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+    return (
+        {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
+        | kept
+        | {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+            "LC_ALL": "C",
+        }
+    )
+
+
+def _allow(*protocols: str) -> dict[str, str]:
+    return {"GIT_ALLOW_PROTOCOL": ":".join(protocols)}
+
+
+def _network_env(url: str) -> dict[str, str]:
+    return _env() | (_allow("file") if url.startswith("file://") else _allow("https", "ssh"))
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password or (parts.scheme == "https" and parts.username):
+        raise RecipeError(
+            "[source] git holds a user name or password",
+            fix="leave them out of the address, and give git a credential helper (gitcredentials(7))",
+        )
+    return url
+
+
+def _remote_tags(url: str, *patterns: str) -> dict[str, str]:
+    done = _git(["ls-remote", "--tags", "--", url, *patterns], env=_network_env(url), url=url)
+    pairs = (line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 1)
+    return {name.removeprefix("refs/tags/"): commit for commit, name in pairs}
+
+
+def _repository(url: str, commit: str, tag: str) -> Path:
+    """Return a bare repository in the cache that has the commit: fetched into a scratch folder, then renamed."""
+    folder = cache.cache_dir("git", sha256_bytes(url.encode())[:16])
+    ready = folder / f"{commit}.git"
+    if ready.is_dir():
+        return ready
+    with cache.lock(folder / "lock", what=f"it fetches {url}"):
+        if ready.is_dir():
+            return ready
+        files.sweep_scratch(folder, "fetch")
+        with files.scratch(folder, "fetch") as scratch, guard.on_death(folders=[scratch]):
+            bare = scratch / "bare"
+            _git(["init", "--quiet", "--bare", "--template=", bare], env=local_env(scratch), url=url)
+            _fetch(bare, url, commit, tag)
+            bare.rename(ready)
+    return ready
+
+
+def _fetch(bare: Path, url: str, commit: str, tag: str) -> None:
+    env = _network_env(url)
+    fetch: list[str | Path] = [
+        "-C",
+        bare,
+        "fetch",
+        "--quiet",
+        "--depth=1",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--",
+        url,
+    ]
+    with log.step(f"fetching {url} at {tag or commit[:12]}"):
+        # Not every server gives a commit that no branch or tag names (uploadpack.allowReachableSHA1InWant).
+        if _git([*fetch, f"+{commit}:{_REF}"], env=env, url=url, check=False).returncode == 0:
+            return
+        _git([*fetch, f"+refs/tags/{tag}:{_REF}"], env=env, url=url)
+    found = _git(["-C", bare, "rev-parse", f"{_REF}^{{commit}}"], env=local_env(bare.parent), url=url).stdout.strip()
+    if found != commit:
+        raise DigestMismatchError(
+            f"the tag {tag} of {url} has moved",
+            details=[f"locked: {commit}", f"now: {found}"],
+            fix="find out why upstream moved it; then remove the version from packages/<pkg>/lock.toml to lock it anew",
+        )
+
+
+def _submodules(target: Path, url: str) -> None:
+    env = _network_env(url)
+    update: list[str | Path] = ["-C", target, "submodule", "--quiet", "update", "--init", "--recursive"]
+    with log.step("fetching submodules"):
+        if _git([*update, "--depth=1"], env=env, url=url, check=False).returncode:
+            _git(update, env=env, url=url)  # servers that do not give single commits
+
+
+def _strip(target: Path) -> None:
+    shutil.rmtree(target / ".git")
+    for folder, _folders, names in os.walk(target):
+        if ".git" in names:  # of a submodule, pointing into what has just been removed
+            os.unlink(os.path.join(folder, ".git"))  # noqa: PTH108, PTH118 - many folders, few hits
+
+
+def _git(args: Sequence[str | Path], *, env: dict[str, str], url: str, check: bool = True) -> Completed:
+    options = [word for key, value in _OPTIONS.items() for word in ("-c", f"{key}={value}")]
+    done = run(["git", *options, *args], env=env, timeout=_TIMEOUT, check=False)
+    if check and done.returncode:
+        raise _problem(done, url)
+    return done
+
+
+def _problem(done: Completed, url: str) -> SourceError | NetworkError:
+    details = [log.redact(log.clean(line)) for line in done.stderr.splitlines() if line.strip()][-6:]
+    if _UNREACHABLE.search(done.stderr):
+        return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
+    return SourceError(
+        f"git cannot get the source from {url}",
+        details=details,
+        fix="check [source] git in the recipe; a private repository needs a credential helper (gitcredentials(7))",
+    )

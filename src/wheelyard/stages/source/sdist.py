@@ -1,0 +1,129 @@
+"""Sdists: whether one is what it says, and the script by which a recipe makes its own."""
+
+from __future__ import annotations
+
+import os
+from email.parser import BytesHeaderParser
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
+from packaging.version import InvalidVersion, Version
+
+from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
+from wheelyard.io import files, guard, log
+from wheelyard.io.archive import unpack
+from wheelyard.io.run import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.io.archive import Limits
+
+_LARGEST_METADATA = 1 << 24
+# What a script gets of our environment: how to reach the network, and nothing else.
+_NETWORK = (
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "all_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+    *("PIP_CERT", "PIP_INDEX_URL", "PIP_CONFIG_FILE", "UV_INDEX_URL", "UV_DEFAULT_INDEX"),
+)
+
+
+def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
+    """Make sure that an unpacked sdist's ``PKG-INFO`` speaks of this name and version (source distribution format).
+
+    Raises:
+        SourceError: it is missing, or speaks of another.
+    """
+    file = tree / "PKG-INFO"
+    if not file.is_file() or file.is_symlink() or file.stat().st_size > _LARGEST_METADATA:
+        raise SourceError(f"{what} is not an sdist: it has no PKG-INFO", fix="take the source from git instead")
+    headers = BytesHeaderParser().parsebytes(file.read_bytes())
+    found_name, found_version = str(headers.get("Name", "")).strip(), str(headers.get("Version", "")).strip()
+    try:
+        same = canonicalize_name(found_name) == canonicalize_name(name) and Version(found_version) == Version(version)
+    except InvalidVersion:
+        same = False
+    if not same:
+        raise SourceError(
+            f"{what} says of itself that it is {log.clean(found_name)!r} {log.clean(found_version)!r}, "
+            f"not {name!r} {version!r}",
+            fix="correct [source] name in the recipe, or report it upstream",
+        )
+
+
+def make(
+    script: Path,
+    tree: Path,
+    target: Path,
+    *,
+    name: str,
+    version: str,
+    epoch: int,
+    timeout: float,
+    limits: Limits,
+    log_file: Path | None = None,
+) -> str:
+    """Run a recipe's sdist script in a patched tree, and unpack what it leaves as *target*.
+
+    The script runs with bash on this machine, in *tree*, with ``$SRC`` (the tree), ``$VERSION``, ``$OUT`` (an
+    empty folder), ``$SOURCE_DATE_EPOCH``, a ``$HOME`` and ``$TMPDIR`` of its own, ``$PATH``, and the variables
+    that say how to reach the network; nothing else.
+
+    Returns:
+        The sdist's file name.
+
+    Raises:
+        SourceError: the script fails, or does not leave exactly one sdist of this name and version.
+        StepTimeoutError: it takes longer than *timeout* seconds.
+        UnsafeArchiveError: what it leaves may not be unpacked.
+    """
+    if not script.is_file():
+        raise SourceError(
+            f"the sdist script {script.name} is missing", where=str(script), fix="put it there, or correct [sdist] run"
+        )
+    with files.scratch(target.parent, ".sdist") as scratch, guard.on_death(folders=[scratch]):
+        folders = {key: scratch / key.lower() for key in ("OUT", "HOME", "TMPDIR")}
+        for folder in folders.values():
+            folder.mkdir()
+        env = {key: os.environ[key] for key in ("PATH", *_NETWORK) if key in os.environ}
+        env |= {key: str(folder) for key, folder in folders.items()}
+        env |= {"SRC": str(tree), "VERSION": version, "SOURCE_DATE_EPOCH": str(epoch), "LANG": "C.UTF-8"}
+        with log.step(f"running {script.name}"):
+            _run(script, tree, env, timeout, log_file)
+        archive = _one_sdist(folders["OUT"], name, version, script)
+        unpack(archive, target, limits=limits)
+        check_metadata(target, name, version, what=archive.name)
+        return archive.name
+
+
+def _run(script: Path, tree: Path, env: dict[str, str], timeout: float, log_file: Path | None) -> None:
+    try:
+        run(["bash", script.absolute()], cwd=tree, env=env, timeout=timeout, log_file=log_file)
+    except StepTimeoutError as error:
+        raise StepTimeoutError(
+            f"the sdist script {script.name} did not end within {log.duration(timeout)}",
+            where=str(script),
+            fix="allow it more time ([sdist] timeout), or look at what it waits for",
+        ) from error
+    except ProgramError as error:
+        raise SourceError(
+            f"the sdist script {script.name} failed", where=str(script), details=error.details, fix="mend the script"
+        ) from error
+
+
+def _one_sdist(out: Path, name: str, version: str, script: Path) -> Path:
+    found = sorted(out.iterdir())
+    if len(found) == 1 and found[0].is_file() and not found[0].is_symlink():
+        try:
+            got = parse_sdist_filename(found[0].name)
+        except InvalidSdistFilename:
+            got = None
+        if got == (canonicalize_name(name), Version(version)):
+            return found[0]
+    raise SourceError(
+        f"the sdist script {script.name} must leave exactly one sdist of {name} {version} in $OUT",
+        where=str(script),
+        details=[f"it left {log.clean(path.name)}" for path in found[:20]] or ["it left nothing"],
+        fix="have it write one .tar.gz named as the source distribution format says, such as "
+        f"{canonicalize_name(name).replace('-', '_')}-{version}.tar.gz",
+    )
