@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import fastjsonschema
 import pytest
@@ -18,10 +19,7 @@ from wheelyard.io.engine import Engine
 from wheelyard.recipe.models import Settings
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-CONTAINER = Container(Engine("podman", "/usr/bin/podman"), ("--network=host",), {}, ())
+CONTAINER = Container(Engine("podman", "/usr/bin/podman"), ("--network=host",), {}, (), Path("/tmp/constraints.txt"))
 SCHEMA = json.loads((resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json").read_text("utf-8"))
 VALID = fastjsonschema.compile(SCHEMA, use_default=False)
 

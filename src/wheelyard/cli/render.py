@@ -76,8 +76,8 @@ def plans(result: Plans) -> str:
     lines = [log.table(("package", "version", "for", "expected wheel"), rows)] if rows else []
     reasons: dict[str, list[str]] = {}
     for plan in result.plans:
-        for interpreter, reason in plan.omissions:
-            reasons.setdefault(f"{interpreter}: {reason}", []).append(plan.package)
+        for omission in plan.omissions:
+            reasons.setdefault(f"{omission.interpreter}: {omission.reason}", []).append(plan.package)
     if reasons:
         lines += ["", "left out:", *(f"  {reason} ({_names(names)})" for reason, names in reasons.items())]
     notes = [f"  {plan.package}: {note}" for plan in result.plans for note in plan.notes]

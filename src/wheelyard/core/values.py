@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
+
+from wheelyard.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,52 +13,83 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
 
 
-class ImageKind(Enum):
-    """Which image to build in."""
-
-    AUTO = "auto"
-    OFFICIAL = "official"
-    LOCAL = "local"
+Kind = Literal["auto", "official", "local"]
+DEFAULT_SUITE = "trixie"
+_SYNTAX = "auto, official, local, local:<suite>, each local one with +emulated or +<extra>"
 
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """What the user or site policy asks for.
+    """Which image is wanted.
 
     Attributes:
-        kind: official, local, or official where its registry answers and local elsewhere.
-        suite: Debian's suite of a local image.
-        emulated_compiler: leave the riscv64-hosted compiler in a local image, for comparison; slow.
-        extras: what a recipe needs beyond the base of a local image, such as ``rust``.
+        kind: ``official`` (the PyPA's, by digest), ``local`` (made here), or ``auto``: official where its
+            registry answers, else local.
+        suite: the Debian suite of a local image.
+        emulated_compiler: leave the compiler in a local image emulated, as everything else is.
+        extras: what a local image carries beyond its base, sorted.
     """
 
-    kind: ImageKind = ImageKind.AUTO
-    suite: str = "trixie"
+    kind: Kind = "auto"
+    suite: str = DEFAULT_SUITE
     emulated_compiler: bool = False
     extras: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a choice as people write it: ``auto``, ``official``, ``local:forky``, ``local:trixie+emulated+rust``.
+
+        Raises:
+            ConfigError: *text* is none of these.
+        """
+        head, *words = text.strip().split("+")
+        kind, colon, suite = head.partition(":")
+        if kind not in {"auto", "official", "local"} or (colon and (kind != "local" or not suite)):
+            raise ConfigError(f"{text!r} is not an image", fix=f"one of {_SYNTAX}")
+        if words and kind == "official":
+            raise ConfigError(f"{text!r}: the official image has no variants", fix=f"one of {_SYNTAX}")
+        extras = tuple(sorted({word for word in words if word != "emulated"}))
+        return cls(kind, suite or DEFAULT_SUITE, "emulated" in words, extras)  # type: ignore[arg-type] # checked above
+
+    def __str__(self) -> str:
+        if self.kind != "local":
+            return self.kind
+        return "+".join([f"local:{self.suite}", *(["emulated"] if self.emulated_compiler else []), *self.extras])
+
+    def with_extras(self, extras: tuple[str, ...]) -> ImageChoice:
+        """Return the same choice with these extras as well."""
+        return ImageChoice(self.kind, self.suite, self.emulated_compiler, tuple(sorted({*self.extras, *extras})))
 
 
 @dataclass(frozen=True)
 class Image:
-    """A build image.
+    """An image that builds run in.
 
     Attributes:
-        kind: official or local, never auto.
-        reference: what the container engine calls it.
-        digest: ``sha256:…`` of the image as the engine has it, empty while it is not here yet.
-        definition: the digest of what makes a local image; of an official one, its pinned digest.
+        kind: ``official`` or ``local``.
+        reference: its name for ``podman run`` and cibuildwheel.
+        digest: ``sha256:…`` of its manifest; empty for a local image that is not made yet.
         interpreters: the CPythons it has.
-        suite, gcc, glibc: what it is made of, where known.
+        policy: the platform it builds for, such as ``manylinux_2_39_riscv64``.
+        glibc: its C library's version.
+        gcc: its compiler's version; of a local image that is not made yet the major version, empty where unknown.
+        suite: the Debian suite of a local image, empty otherwise.
+        public: whether its wheels may go to a public registry; those of a local image may not.
+        definition: digest of what a local image is made by, empty otherwise.
+        choice: what was asked for, with ``auto`` decided.
     """
 
-    kind: Literal[ImageKind.OFFICIAL, ImageKind.LOCAL]
+    kind: Literal["official", "local"]
     reference: str
     digest: str
-    definition: str
     interpreters: tuple[Interpreter, ...]
-    suite: str = ""
-    gcc: str = ""
-    glibc: str = ""
+    policy: str
+    glibc: str
+    gcc: str
+    suite: str
+    public: bool
+    definition: str
+    choice: ImageChoice
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -11,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 from wheelyard.core.errors import DiskError, PlanError, WheelyardError
 from wheelyard.core.values import ImageChoice
 from wheelyard.flows import needs
+from wheelyard.flows.fetch import prepare_source
 from wheelyard.flows.finish import Bench, finish
-from wheelyard.flows.inputs import inputs_digest, source_mark
+from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.target import Target, find_target
 from wheelyard.io import cache, engine, files, guard, log, run
 from wheelyard.record.store import find_by_inputs
 from wheelyard.stages.image import ensure, resolve
 from wheelyard.stages.plan import make_plan
+from wheelyard.stages.source import identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.core.values import ExpectedWheel, Image, Job, SourceTree
+    from wheelyard.core.values import ExpectedWheel, Image, Job
     from wheelyard.recipe.policy import Project
     from wheelyard.record.models import Verdict, WheelRecord
     from wheelyard.stages.plan import Plan
@@ -106,8 +109,8 @@ def build_package(project: Project, package: str, options: BuildOptions) -> Buil
         choice = ImageChoice.parse(options.image or project.policy.image).with_extras(target.settings.build.extras)
         image = resolve(choice, project.policy.policy)
         plan = make_plan(target.package, target.settings, target.locked, image, project.policy, options.pythons)
-        for interpreter, reason in plan.omissions:
-            log.info(f"no wheel for {interpreter}: {reason}")
+        for omission in plan.omissions:
+            log.info(f"no wheel for {omission.interpreter}: {omission.reason}")
         folder = project.dist / target.package / target.version
         with cache.lock(folder / ".lock", what=f"{target.package} {target.version} is being built"):
             built, reused, verdict, image = _Run(project, target, options, image, plan, folder).go()
@@ -138,27 +141,27 @@ class _Run:
 
     def go(self) -> tuple[tuple[WheelRecord, ...], tuple[WheelRecord, ...], Verdict | None, Image]:
         """Reuse what can be, build the rest."""
+        target = self.target
         files.sweep_scratch(self.folder, "work")
-        needed = needs.find(self.target, self.project.index)
-        # A local folder has no digest until it is read, so its source is prepared first.
+        needed = needs.find(target, self.project.index)
+        mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
+        inputs = {
+            wheel: inputs_digest(target, wheel, self.image, source=mark, needed=needed, test=self.options.test)
+            for wheel in self.plan.expected
+        }
+        found = {} if self.options.force else self._found(inputs)
+        reused = tuple(found.values())
+        if len(found) == len(inputs):
+            return (), reused, None, self.image
+        self._check_space()
+        image = ensure(self.image)
+        engine.sweep()
         with files.scratch(self.folder, "work") as work, guard.on_death(folders=[work]):
-            source = self._prepare(work) if self.target.settings.source.path else None
-            mark = source_mark(self.target, source.sha256 if source else "")
-            inputs = {
-                wheel: inputs_digest(self.target, wheel, self.image, source=mark, needed=needed, test=self.options.test)
-                for wheel in self.plan.expected
-            }
-            found = {} if self.options.force else self._found(inputs)
-            if len(found) == len(inputs):
-                return (), tuple(found.values()), None, self.image
-            self._check_space()
-            image = ensure(self.image)
-            engine.sweep()
-            source = source or self._prepare(work)
+            source = prepare_source(self.project, target, work, log_file=self.folder / "sdist.log")
+            bench = Bench(self.project, target, source, image, needed, self.options.test, self.folder, work)
             missing = [wheel for wheel in inputs if wheel not in found]
-            bench = Bench(self.project, self.target, source, image, needed, self.options.test, self.folder, work)
             built, verdict = self._build(bench, self._jobs(missing), inputs)
-            return built, tuple(found.values()), verdict, image
+        return built, reused, verdict, image
 
     def _found(self, inputs: dict[ExpectedWheel, str]) -> dict[ExpectedWheel, WheelRecord]:
         if not self.folder.is_dir():
@@ -166,14 +169,7 @@ class _Run:
         pairs = ((wheel, find_by_inputs(self.folder, digest)) for wheel, digest in inputs.items())
         return {wheel: record for wheel, record in pairs if record is not None}
 
-    def _prepare(self, work: Path) -> SourceTree:
-        from wheelyard.flows.fetch import prepare_source  # only builds pay for HTTP
-
-        return prepare_source(self.project, self.target, work)
-
     def _check_space(self) -> None:
-        import shutil
-
         wanted = self.project.policy.min_free_gib
         free = shutil.disk_usage(self.folder).free / 2**30
         if free < wanted:

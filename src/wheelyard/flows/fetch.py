@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from wheelyard.recipe.policy import Project
 
 
-def prepare_source(project: Project, target: Target, work: Path) -> SourceTree:
+def prepare_source(project: Project, target: Target, work: Path, *, log_file: Path) -> SourceTree:
     """Return the source of *target*, ready to build, inside *work*.
 
     Raises:
@@ -31,7 +30,8 @@ def prepare_source(project: Project, target: Target, work: Path) -> SourceTree:
             target.settings,
             recipe_folder=target.recipe.folder,
             work=work,
-            limits=source.Limits.of(project.policy),
-            find_url=partial(upstream.find_url, name, target.locked),
-            patch_places=tuple(target.recipe.patch_place(index) for index in range(len(target.settings.patch))),
+            policy=project.policy,
+            find_url=lambda: upstream.sdist_url(name, target.locked, index=upstream.index_url()),
+            where=target.patch_place,
+            log_file=log_file,
         )

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from wheelyard.core.digests import sha256_file, sha256_value
@@ -194,7 +195,9 @@ def container(bench: Bench) -> Container:
         args.append(f"--volume={bench.project.index.resolve()}:{INDEX_INSIDE}:ro")
         links = [f"{INDEX_INSIDE}/files/{name}" for name in bench.target.settings.build.needs]
         environment |= {"PIP_FIND_LINKS": " ".join(links), "UV_FIND_LINKS": ",".join(links)}
-    return Container(engine.find(), tuple(args), environment, PASSED)
+    constraints = bench.work / "constraints.txt"
+    files.write_text(constraints, f"virtualenv=={version('virtualenv')}\n")
+    return Container(engine.find(), tuple(args), environment, PASSED, constraints)
 
 
 # ------------------------------------------------------------------- check

@@ -27,11 +27,6 @@ def recipe_digest(target: Target) -> str:
     return digest(target.recipe, target.settings, target.version)
 
 
-def source_mark(target: Target, tree: str) -> str:
-    """Return what pins the source: the sdist's hash, the git commit, or the digest *tree* of a local folder."""
-    return target.locked.sha256 or target.locked.commit or tree
-
-
 def needed_wheels(target: Target, index: Path) -> dict[str, str]:
     """Return the wheels in the index folder that the build may take, with their hashes."""
     found: dict[str, str] = {}

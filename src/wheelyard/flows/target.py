@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from wheelyard.core.errors import UnknownVersionError
+from wheelyard.core.errors import UnknownPackageError, UnknownVersionError
 from wheelyard.io import log
-from wheelyard.recipe.load import Recipe, effective, load_recipe
-from wheelyard.record.lock import lock_file, read_lock, write_locked
+from wheelyard.recipe.load import Recipe, effective, list_recipes, load_recipe
+from wheelyard.record import lock
+from wheelyard.record.models import LockedVersion
 
 if TYPE_CHECKING:
     from wheelyard.recipe.cascade import Explanation
     from wheelyard.recipe.models import Settings
     from wheelyard.recipe.policy import Project
-    from wheelyard.record.models import Lock, LockedVersion
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Target:
         """The version, as the lock has it."""
         return self.locked.version
 
+    def patch_place(self, index: int) -> str:
+        """Return where the n-th patch stands, ``file:line``."""
+        known = self.explanation.get(f"patch.{index}.file") or self.explanation.get("patch")
+        return known.where if known else self.recipe.file
+
 
 def find_target(project: Project, package: str, version: str | None = None, *, write: bool = True) -> Target:
     """Return what *package* means: the version asked for, else the newest that is locked, else upstream's newest.
@@ -60,43 +65,41 @@ def find_target(project: Project, package: str, version: str | None = None, *, w
         NetworkError: the index does not answer.
     """
     recipe = load_recipe(project, package)
-    file = lock_file(project, recipe.package)
-    locked = _choose(read_lock(file), version)
+    file = lock.lock_file(project.packages, recipe.package)
+    known = lock.read_lock(file)
+    locked = lock.find(known, _checked(version)) if version else lock.newest(known)
     if locked is None:
-        locked = _look_up(recipe, version)
+        locked = _look_up(recipe, version, list_recipes(project))
         if write:
-            write_locked(file, locked)
+            locked = lock.pin(file, locked)
             log.info(f"locked {recipe.package} {locked.version} in {file.relative_to(project.root)}")
     settings, explanation = effective(recipe, locked.version)
     return Target(recipe, settings, explanation, locked)
 
 
-def _choose(lock: Lock, version: str | None) -> LockedVersion | None:
-    if version is not None:
-        wanted = _parse(version)
-        return next((entry for entry in lock.versions if Version(entry.version) == wanted), None)
-    # A pre-release is built when it is asked for, never by itself.
-    final = [entry for entry in lock.versions if not Version(entry.version).is_prerelease]
-    return max(final or lock.versions, key=lambda entry: Version(entry.version), default=None)
-
-
-def _parse(version: str) -> Version:
+def _checked(version: str) -> str:
     try:
-        return Version(version)
+        return str(Version(version))
     except InvalidVersion as error:
         raise UnknownVersionError(f"{version!r} is not a version (PEP 440)") from error
 
 
-def _look_up(recipe: Recipe, version: str | None) -> LockedVersion:
+def _look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> LockedVersion:
     from wheelyard.stages import source, upstream  # offline verbs need not pay for HTTP
 
     settings, _ = effective(recipe, version)
     name = settings.source.name or recipe.package
+    from_index = settings.source.git is None and settings.source.path is None
     with log.step(f"Looking up {name} upstream"):
-        if settings.source.git is None and settings.source.path is None:
-            return upstream.look_up(name, version)
-        found = upstream.look_up(name, version, sdist=False)
+        try:
+            found = upstream.look_up(name, version, index=upstream.index_url(), known=known, sdist=from_index)
+        except UnknownPackageError:
+            # A package of one's own, or one that is not on the index yet: the version must be told.
+            if from_index or version is None:
+                raise
+            found = LockedVersion(version=_checked(version))
         settings, _ = effective(recipe, found.version)
-        if settings.source.git is not None:
-            return source.pin_git(settings.source, found)
-        return found
+        if settings.source.git is None:
+            return found
+        pin = source.pin(settings.source, found.version)
+        return found.model_copy(update={"tag": pin.tag, "commit": pin.commit})

@@ -15,7 +15,7 @@ from packaging.tags import compatible_tags, cpython_tags
 
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter
-from wheelyard.core.values import ExpectedWheel, ImageKind, Job
+from wheelyard.core.values import ExpectedWheel, Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -182,7 +182,7 @@ def _excluded(interpreter: Interpreter, settings: Settings, locked: LockedVersio
     if chosen.only is not None and text not in chosen.only:
         return f"the recipe builds for {', '.join(chosen.only)} only{why}"
     if interpreter not in image.interpreters:
-        name = f"the local image ({image.suite})" if image.kind is ImageKind.LOCAL else "the official image"
+        name = f"the local image ({image.suite})" if image.kind == "local" else "the official image"
         return f"{name} does not have it"
     return None
 
@@ -238,7 +238,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "package": plan.package,
         "version": plan.version,
         "image": {
-            "kind": plan.image.kind.value,
+            "kind": plan.image.kind,
             "reference": plan.image.reference,
             "definition": plan.image.definition,
         },

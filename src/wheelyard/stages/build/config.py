@@ -12,7 +12,6 @@ import json
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import SourceError
@@ -56,12 +55,14 @@ class Container:
         create_args: arguments for its ``create``.
         environment: variables set for every step inside.
         passed: names of variables taken over from the host.
+        constraints: a pip constraints file for what cibuildwheel itself installs.
     """
 
     engine: Engine
     create_args: tuple[str, ...]
     environment: Mapping[str, str]
     passed: tuple[str, ...]
+    constraints: Path
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
         "manylinux-riscv64-image": image,
         "build-frontend": settings.build.frontend.value,
         # cibuildwheel's own constraints may name versions that a mirror does not have.
-        "dependency-versions": {"packages": [f"virtualenv=={version('virtualenv')}"]},
+        "dependency-versions": {"file": str(container.constraints)},
         "overrides": overrides,
     }
     return Composed({"tool": {"cibuildwheel": table}}, dropped)

@@ -7,10 +7,10 @@ content-addressed by what it is made by, and reused.
 from __future__ import annotations
 
 from wheelyard.core.errors import EngineError, ImageError
+from wheelyard.core.values import Image, ImageChoice
 from wheelyard.io import engine, files
 from wheelyard.io.cache import cache_dir
 from wheelyard.stages.image import definition, local, official
-from wheelyard.stages.image.choice import Image, ImageChoice
 
 __all__ = ["Image", "ImageChoice", "ensure", "list_images", "local_extras", "remove", "resolve", "suites"]
 

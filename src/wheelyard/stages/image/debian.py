@@ -188,7 +188,7 @@ def payload(deb: Deb, path: Path) -> bytes:
 
 def _unxz(data: memoryview) -> bytes:
     try:
-        import lzma  # noqa: PLC0415 - optional in a Python made from source
+        import lzma  # optional in a Python made from source
     except ImportError as error:
         raise ImageError(
             "this Python was made without lzma, which Debian packages need",

@@ -14,7 +14,7 @@ from typing import Any
 from wheelyard.core.digests import sha256_bytes, sha256_value
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import Interpreter
-from wheelyard.stages.image.choice import Image, ImageChoice
+from wheelyard.core.values import Image, ImageChoice
 
 # Raised whenever this package makes another image of the same definition.
 FORMAT = 1
@@ -93,7 +93,7 @@ class Definition:
             kind="local",
             reference=self.reference,
             digest=digest,
-            interpreters=tuple(str(each) for each in self.interpreters),
+            interpreters=self.interpreters,
             policy=self.policy,
             glibc=self.glibc,
             gcc=gcc or self.gcc,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Since merged /usr these are links to the folder of the same name in /usr; nothing may be put in their place.
 _MERGED = ("bin", "sbin", "lib", "lib64")
 _BLOCK = tarfile.BLOCKSIZE
+# 2020-01-01: the time of what has none. Zip archives, and so wheels, cannot hold times before 1980.
+_OLDEST = 1_577_836_800
 
 
 def clean_name(name: str) -> str:
@@ -62,7 +64,7 @@ class Layer:
         self.path = path
         self._watch = watch
         self.names: set[str] = set()
-        self.newest = 0
+        self.newest = _OLDEST
         self.size = 0
         self._hash = hashlib.sha256()
         self._file: IO[bytes] = path.open("wb", buffering=1 << 20)

@@ -16,12 +16,13 @@ from wheelyard.core.errors import DiskError, EngineError, ImageError, ProgramErr
 from wheelyard.core.tags import manylinux
 from wheelyard.io import cache, engine, files, guard, log
 from wheelyard.stages.image import compiler, debian, pythons, system
+from wheelyard.stages.image.layer import Layer
 from wheelyard.stages.image.oci import Layout, load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.stages.image.choice import Image
+    from wheelyard.core.values import Image
     from wheelyard.stages.image.definition import Definition
 
 LABEL = "wheelyard.image"
@@ -123,14 +124,14 @@ def _make(definition: Definition, scratch: Path) -> Image:
         with log.step("downloading"):
             paths = debian.download({*packages.base, *packages.extra, *packages.hosted, *packages.python})
             tools = wheels.result()
-    with log.step("writing layers"):
-        sources = pythons.Sources(scratch / "modules")
-        system.write(definition, (packages.base, packages.extra, packages.hosted), paths, layout, sources.watch)
-        layer = layout.new_layer(sources.watch)
-        pythons.populate(layer, definition, tools)
-        layout.add_layer(layer)
-        if definition.host:
-            _bytecode(definition, packages.python, paths, layout, sources)
+    with (
+        log.step("writing layers"),
+        ThreadPoolExecutor(1, thread_name_prefix="python") as pool,
+    ):
+        python = pool.submit(_python, definition, packages, paths, tools, scratch)
+        system.write(definition, (packages.base, packages.extra, packages.hosted), paths, layout)
+        for layer in python.result():
+            layout.add_layer(layer)
     gcc = compiler.gcc_version(packages.base, definition.gcc).partition("-")[0]
     labels = {
         LABEL: "local",
@@ -167,21 +168,29 @@ def _resolve(definition: Definition, scratch: Path) -> Packages:
     return Packages(native[0], extra, hosted, python)
 
 
-def _bytecode(
+def _python(
     definition: Definition,
-    packages: tuple[debian.Deb, ...],
+    packages: Packages,
     paths: dict[debian.Deb, Path],
-    layout: Layout,
-    sources: pythons.Sources,
-) -> None:
-    """Write the layer of bytecode."""
-    host = sources.tree.with_name("host-python")
-    for _, data in debian.payloads(packages, paths):
-        pythons.unpack(data, host)
+    tools: dict[str, Path],
+    scratch: Path,
+) -> list[Layer]:
+    """Write the layers of Python: the environments, and bytecode where this machine can make it."""
+    sources = pythons.Sources(scratch / "modules")
+    environments = Layer(scratch / "python.tar", sources.watch)
+    pythons.populate(environments, definition, tools)
+    if not definition.host:
+        return [environments]
+    for deb in packages.base:
+        if deb.name.startswith("libpython3."):
+            sources.add_package(debian.payload(deb, paths[deb]))
+    host = scratch / "host"
+    for deb in packages.python:
+        pythons.unpack(debian.payload(deb, paths[deb]), host)
     sources.compile(definition, host)
-    layer = layout.new_layer()
-    sources.add_bytecode(layer)
-    layout.add_layer(layer)
+    bytecode = Layer(scratch / "bytecode.tar")
+    sources.add_bytecode(bytecode)
+    return [environments, bytecode]
 
 
 def _environment(definition: Definition) -> dict[str, str]:

@@ -11,9 +11,9 @@ from importlib import resources
 from urllib.parse import urlsplit
 
 from wheelyard.core.errors import EngineError, ImageError
-from wheelyard.core.tags import manylinux
+from wheelyard.core.tags import Interpreter, manylinux
+from wheelyard.core.values import Image, ImageChoice
 from wheelyard.io import cache, engine, files, http, log
-from wheelyard.stages.image.choice import Image, ImageChoice
 
 _REMEMBERED = 600  # seconds for which the answer of a registry is believed
 _PATIENCE = 5.0  # seconds that a registry is given to answer
@@ -41,13 +41,13 @@ def pin(policy: str) -> str:
 
 
 @functools.cache
-def interpreters(arch: str) -> tuple[str, ...]:
+def interpreters(arch: str) -> tuple[Interpreter, ...]:
     """Return the CPythons of the official manylinux images for *arch*, as the installed cibuildwheel knows them."""
     text = resources.files("cibuildwheel").joinpath("resources/build-platforms.toml").read_text()
     builds = tomllib.loads(text)["linux"]["python_configurations"]
     suffix = f"-manylinux_{arch}"
     names = [entry["identifier"].removesuffix(suffix) for entry in builds if entry["identifier"].endswith(suffix)]
-    return tuple(name for name in names if name.startswith("cp"))
+    return tuple(Interpreter.parse(name) for name in names if name.startswith("cp"))
 
 
 def resolve(policy: str) -> Image:

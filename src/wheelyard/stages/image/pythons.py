@@ -221,6 +221,13 @@ class Sources:
             path.write_bytes(data)
             os.utime(path, (mtime, mtime))
 
+    def add_package(self, data: bytes) -> None:
+        """Keep the modules of a Debian package."""
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            for info in archive:
+                if info.isreg() and (file := archive.extractfile(info)) is not None:
+                    self.watch(clean_name(info.name), int(info.mtime), file.read())
+
     def compile(self, definition: Definition, host: Path) -> None:
         """Compile all modules with interpreters of this machine, which start ten times faster than emulated ones.
 
@@ -244,7 +251,7 @@ class Sources:
                 libraries,
                 host / "usr/bin" / version,
             ]
-            environment = {"PYTHONHOME": str(host / "usr"), "LC_ALL": "C.UTF-8"}
+            environment = {"PYTHONHOME": str(host / "usr"), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
             run([*python, "-S", "-s", "-c", _COMPILE, self.tree, *starts], env=environment, timeout=600)
 
     def add_bytecode(self, layer: Layer) -> None:

@@ -11,7 +11,7 @@ from wheelyard.stages.image import compiler, debian
 from wheelyard.stages.image.layer import excluder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelyard.stages.image.definition import Definition
@@ -33,7 +33,6 @@ def write(
     groups: tuple[tuple[debian.Deb, ...], tuple[debian.Deb, ...], tuple[debian.Deb, ...]],
     paths: Mapping[debian.Deb, Path],
     layout: Layout,
-    watch: Callable[[str, int, bytes | memoryview], None],
 ) -> None:
     """Write the layers of the base, of the extras, and of the compiler for this machine, those that are not empty.
 
@@ -42,7 +41,6 @@ def write(
         groups: packages of base, extras and compiler.
         paths: the packages' files.
         layout: takes the layers.
-        watch: told of every file of base and extras.
 
     Raises:
         ImageError: a package is damaged or lacks what it should hold.
@@ -55,8 +53,7 @@ def write(
 
     kept: dict[str, bytes] = {}
 
-    def keep(name: str, mtime: int, data: bytes | memoryview) -> None:
-        watch(name, mtime, data)
+    def keep(name: str, _mtime: int, data: bytes | memoryview) -> None:
         if name in _COPIES or name.startswith(_AUTHORITIES):
             kept[name] = bytes(data)
 
