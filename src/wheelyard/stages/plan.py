@@ -99,7 +99,7 @@ def make_plan(  # noqa: PLR0917 - the six things that decide a plan
             omissions.append(Omission(interpreter, reason or _no_wheel(interpreter, pairs, derived_from)))
     if not kept:
         raise _nothing_left(package, locked, omissions)
-    expected = _expected(package, locked.version, kept)
+    expected = _expected(settings.source.name or package, locked.version, kept)
     groups = [(wheel,) for wheel in expected] if split else [expected]
     return Plan(
         package=package,
@@ -150,14 +150,14 @@ def _pairs(settings: Settings, locked: LockedVersion) -> tuple[tuple[str, ...], 
     return locked.wheels, f"upstream's {locked.reference} wheels"
 
 
-def _expected(package: str, version: str, kept: Mapping[Interpreter, str]) -> tuple[ExpectedWheel, ...]:
+def _expected(name: str, version: str, kept: Mapping[Interpreter, str]) -> tuple[ExpectedWheel, ...]:
     users: dict[str, list[Interpreter]] = {}
     for interpreter, pair in kept.items():
         users.setdefault(pair, []).append(interpreter)
     wheels = []
     for pair, interpreters in users.items():
         python, _, abi = pair.partition("-")
-        wheels.append(ExpectedWheel(package, version, python, abi, tuple(interpreters)))
+        wheels.append(ExpectedWheel(name, version, python, abi, tuple(interpreters)))
     return tuple(wheels)
 
 
@@ -240,7 +240,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "image": {
             "kind": plan.image.kind,
             "reference": plan.image.reference,
-            "definition": plan.image.definition,
+            "digest": plan.image.digest,
         },
         "interpreters": [str(interpreter) for interpreter in plan.interpreters],
         "omissions": [{"interpreter": str(one.interpreter), "reason": one.reason} for one in plan.omissions],
