@@ -47,7 +47,7 @@ class Target:
 
     def patch_place(self, index: int) -> str:
         """Return where the n-th patch stands, ``file:line``."""
-        known = self.explanation.get(f"patch.{index}.file") or self.explanation.get("patch")
+        known = self.explanation.get(f"patch[{index}]")
         return known.where if known else self.recipe.file
 
 
