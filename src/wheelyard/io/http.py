@@ -238,11 +238,10 @@ def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None
     goal = have + int(length) if length.isdigit() else total
     with log.progress(f"downloading {transfer.name}", goal) as tell:
         tell(have)
-        # The raw stream: some servers declare a .tar.gz as an encoding, and it must arrive as it is.
-        pieces = answer.raw.stream(_CHUNK, decode_content=False)
         while True:
             try:
-                piece = next(pieces, b"")
+                # Undecoded, as some servers declare a .tar.gz as an encoding; read1, as no buffer may lose what came.
+                piece = answer.raw.read1(_CHUNK, decode_content=False)
             except HTTPError:
                 return False
             finally:
