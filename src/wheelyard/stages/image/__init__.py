@@ -12,10 +12,23 @@ from wheelyard.io import engine, files
 from wheelyard.io.cache import cache_dir
 from wheelyard.stages.image import definition, local, official
 
-__all__ = ["Image", "ImageChoice", "ensure", "list_images", "local_extras", "remove", "resolve", "suites"]
+__all__ = [
+    "Image",
+    "ImageChoice",
+    "ensure",
+    "list_images",
+    "local_extras",
+    "registry",
+    "registry_answers",
+    "remove",
+    "resolve",
+    "suites",
+]
 
 suites = definition.suites
 local_extras = definition.extras
+registry = official.registry
+registry_answers = official.answers
 
 
 def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image:

@@ -70,25 +70,33 @@ def resolve(policy: str) -> Image:
 
 
 def available(policy: str, *, offline: bool) -> bool:
-    """Tell whether the official image is in local storage, or its registry answers.
+    """Tell whether the official image is in local storage, or its registry answers."""
+    return _stored(policy) or answers(policy, offline=offline)
+
+
+def registry(policy: str) -> str:
+    """Return the host of the official image's registry."""
+    return urlsplit(f"https://{pin(policy)}").netloc
+
+
+def answers(policy: str, *, offline: bool = False) -> bool:
+    """Tell whether the registry of the official image answers.
 
     The answer is remembered for ten minutes; *offline* believes whatever was remembered last, and asks nobody.
     """
-    host = urlsplit(f"https://{pin(policy)}").netloc
+    host = registry(policy)
     memory = cache.cache_dir("registries") / f"{host.replace(':', '_')}.json"
     try:
         known = json.loads(memory.read_text())
-        answers, asked = bool(known["answers"]), float(known["asked"])
+        there, asked = bool(known["answers"]), float(known["asked"])
     except (OSError, ValueError, KeyError, TypeError):
-        answers, asked = False, 0.0
-    if _stored(policy):
-        return True
+        there, asked = False, 0.0
     if offline or 0 <= time.time() - asked < _REMEMBERED:
-        return answers
+        return there
     status = http.answers(f"https://{host}/v2/", timeout=_PATIENCE)
-    answers = status is not None and (200 <= status < 300 or status == _AUTHENTICATE)  # noqa: PLR2004
-    files.write_json(memory, {"answers": answers, "asked": time.time()})
-    return answers
+    there = status is not None and (200 <= status < 300 or status == _AUTHENTICATE)  # noqa: PLR2004
+    files.write_json(memory, {"answers": there, "asked": time.time()})
+    return there
 
 
 def _stored(policy: str) -> bool:
