@@ -71,8 +71,10 @@ def _interpreter(value: str) -> str:
     return value
 
 
+_Limits = Field(gt=0, le=86_400 * 2)
 _Duration = Annotated[str, Field(pattern=_DURATION.pattern.replace(r"\A", "^").replace(r"\Z", "$"))]
-Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=int | _Duration), Field(gt=0, le=86_400 * 2)]
+_Written = Annotated[int, _Limits] | _Duration
+Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=_Written), _Limits]
 RecipePath = Annotated[str, AfterValidator(_inside)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
 InterpreterTag = Annotated[str, AfterValidator(_interpreter), Field(json_schema_extra={"pattern": "^cp3[0-9]{1,2}t?$"})]
@@ -277,7 +279,7 @@ class Settings(Model):
 
 
 class VersionOverride(Settings):
-    """Settings for a range of versions: any of the recipe's tables, laid over them."""
+    """Any of the recipe's tables, for a range of versions."""
 
     match: Specifier = Field(min_length=1, description="The versions it is for (PEP 440); pre-releases count.")
 
@@ -286,5 +288,5 @@ class RecipeFile(Settings):
     """A recipe, as it is written: `recipes/<package>/recipe.toml`. Every table may be left out; so may all of them."""
 
     version: tuple[VersionOverride, ...] = Field(
-        (), description="Settings for some versions only; those that match are laid over the rest in this order."
+        (), description="Overrides that match a version are laid over the rest, in this order."
     )

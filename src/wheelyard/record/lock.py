@@ -114,7 +114,7 @@ def write_lock(path: Path, lock: Lock) -> None:
 
 def dump(lock: Lock) -> str:
     """Return the text of a lock: sorted, without what is empty."""
-    import tomli_w  # noqa: PLC0415 - only who writes pays for it
+    import tomli_w  # only who writes pays for it
 
     ordered = sorted(lock.versions, key=lambda entry: Version(entry.version), reverse=True)
     table = Lock(versions=tuple(ordered)).model_dump(mode="json", exclude_defaults=True)
