@@ -32,7 +32,7 @@ def clean_name(name: str) -> str:
     Raises:
         ImageError: the path leads outside.
     """
-    path = posixpath.normpath("/" + name).removeprefix("/")
+    path = posixpath.normpath("/" + name.lstrip("/")).lstrip("/")
     if ".." in name.split("/") or "\0" in name:
         raise ImageError(f"a package holds a path that leads outside: {name!r}")
     first, slash, rest = path.partition("/")
