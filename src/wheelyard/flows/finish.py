@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import dataclass
@@ -84,7 +85,10 @@ def finish(bench: Bench, job: Job, inputs: Mapping[ExpectedWheel, str]) -> tuple
     """
     mark = sha256_value(sorted(inputs[wheel] for wheel in job.expected))[:16]
     held = bench.folder / "held" / mark
-    outcome, durations = _held(held) or _build(bench, job, held)
+    taken_up = _held(held)
+    if taken_up:
+        log.info("taking up a finished build that was not checked yet")
+    outcome, durations = taken_up or _build(bench, job, held)
     verdict = _check(bench, job, outcome.wheels)
     write_verdict(held, verdict)
     if not verdict.ok:
@@ -106,6 +110,8 @@ def finish(bench: Bench, job: Job, inputs: Mapping[ExpectedWheel, str]) -> tuple
     with _verdict_lock:
         write_verdict(bench.folder, _united(bench.folder, verdict))
     files.remove(held)
+    with contextlib.suppress(OSError):  # others may hold theirs
+        held.parent.rmdir()
     return records, verdict
 
 
@@ -141,7 +147,6 @@ def _held(held: Path) -> tuple[BuildOutcome, dict[str, float]] | None:
     wheels = tuple(held / name for name in kept["wheels"])
     if any(not wheel.is_file() or sha256_file(wheel) != kept["wheels"][wheel.name] for wheel in wheels):
         return None
-    log.info("taking up a finished build that was not checked yet")
     return BuildOutcome(wheels, kept["test-summary"], kept["test-command"], tuple(kept["dropped"])), kept["durations"]
 
 
@@ -234,7 +239,7 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
 # ------------------------------------------------------------------ record
 
 
-def _record(
+def _record(  # noqa: PLR0917 - a record is about all of this
     bench: Bench,
     job: Job,
     wheel: Path,

@@ -142,13 +142,16 @@ def _emit(text: str) -> None:
 
 @contextlib.contextmanager
 def collect() -> Iterator[list[Timing]]:
-    """Yield a list that the steps inside add their times to."""
+    """Yield a list that the steps inside add their times to; a collection around this one gets them too."""
     timings: list[Timing] = []
     token = _timings.set(timings)
     try:
         yield timings
     finally:
         _timings.reset(token)
+        outer = _timings.get()
+        if outer is not None:
+            outer.extend(timings)
 
 
 class Steps:

@@ -40,6 +40,7 @@ _STEP = re.compile(
     r"\.\.\.\s*\Z"
 )
 _BUILD = re.compile(r"\ABuilding (cp\d+t?)-\S+ wheel\s*\Z")
+_STEP_END = re.compile(r"\A\s*[✓✕] ?[\d.]+s\s*\Z")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SUMMARY = re.compile(
     r"(\d+ (?:passed|failed|skipped|xfailed)[^=]*?) in [\d.]+ ?s|\A(Ran \d+ tests? in [\d.]+s)|\A(OK.*)\Z"
@@ -229,6 +230,7 @@ def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> Wheel
 
 def _telling(lines: list[str]) -> list[str]:
     """Return the lines of a failure that tell most: errors if there are any, and the very last ones."""
+    lines = [line for line in lines if not _STEP_END.search(line)]
     errors = [line for line in lines if re.search(r"\berror\b|Error:|FAILED|fatal:", line, re.IGNORECASE)]
     return list(dict.fromkeys([*errors[-6:], *lines[-4:]]))
 

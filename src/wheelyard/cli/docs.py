@@ -1,0 +1,89 @@
+"""Writes the pages and schemas that are made from the code: ``python -m wheelyard.cli.docs [--check]``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from wheelyard.core.errors import all_errors
+from wheelyard.io.files import write_text
+from wheelyard.recipe import reference
+from wheelyard.recipe.policy import Policy
+from wheelyard.record.store import schemas
+
+
+def pages() -> dict[str, str]:
+    """Return every generated file: its path relative to the project, and its text."""
+    made = reference.pages()
+    for stem, schema in schemas().items():
+        made[f"docs/{stem}.schema.json"] = json.dumps(schema, indent=2) + "\n"
+    made["docs/errors.md"] = _errors()
+    made["docs/policy.md"] = _policy()
+    return made
+
+
+def _errors() -> str:
+    rows = [f"| {error.exit_code} | `{error.__name__}` | {_first_line(error.__doc__)} |" for error in all_errors()]
+    return "\n".join(
+        [
+            "# Exit codes",
+            "",
+            "<!-- Made from src/wheelyard/core/errors.py by `nox -s docs`; change it there. -->",
+            "",
+            "0 is success, 1 a bug of ours (with its traceback: please report it), 2 a mistake on the command line. Every",
+            "other code has one meaning, and the message says what happened, where, and what to do next.",
+            "",
+            "| code | error | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _policy() -> str:
+    rows = []
+    for name, field in Policy.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "required" if field.is_required() else f"`{json.dumps(default)}`"
+        rows.append(f"| `{field.alias or name}` | {shown} | {field.description} |")
+    return "\n".join(
+        [
+            "# Site policy",
+            "",
+            "<!-- Made from src/wheelyard/recipe/policy.py by `nox -s docs`; change it there. -->",
+            "",
+            "`[tool.wheelyard]` in `pyproject.toml`: what holds for all packages, and no recipe repeats.",
+            "`[tool.wheelyard.defaults]` is the outermost layer of every recipe and takes a recipe's tables",
+            "([recipe.md](recipe.md)).",
+            "",
+            "| key | default | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0].replace("``", "`")
+
+
+def main(arguments: list[str]) -> int:
+    """Write what is out of date; with ``--check`` only tell, and return 1 if there is any."""
+    root = Path(__file__).parents[3]
+    old = [
+        name
+        for name, text in pages().items()
+        if not (root / name).is_file() or (root / name).read_text(encoding="utf-8") != text
+    ]
+    for name in old:
+        if "--check" not in arguments:
+            write_text(root / name, pages()[name])
+        print(f"{'out of date' if '--check' in arguments else 'written'}: {name}")  # noqa: T201
+    return 1 if old and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
