@@ -81,6 +81,7 @@ def make(
         raise SourceError(
             f"the sdist script {script.name} is missing", where=str(script), fix="put it there, or correct [sdist] run"
         )
+    files.sweep_scratch(target.parent, ".sdist")
     with files.scratch(target.parent, ".sdist") as scratch, guard.on_death(folders=[scratch]):
         folders = {key: scratch / key.lower() for key in ("OUT", "HOME", "TMPDIR")}
         for folder in folders.values():

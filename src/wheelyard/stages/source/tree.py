@@ -95,8 +95,9 @@ def digest(folder: Path, found: list[Entry]) -> str:
 
 
 def newest(found: list[Entry]) -> int:
-    """Return the newest time stamp, in seconds since 1970, within what zip can tell."""
-    return min(max((int(entry.status.st_mtime) for entry in found), default=_EARLIEST), _LATEST)
+    """Return the newest time stamp of a file, in seconds since 1970, within what zip can tell."""
+    times = [int(entry.status.st_mtime) for entry in found if not entry.is_link]
+    return min(max([_EARLIEST, *times]), _LATEST)
 
 
 def refuse_links_out(folder: Path, found: list[Entry]) -> None:
