@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from wheelyard.core.errors import DiskError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_MARK = re.compile(r"\A\d+\.\d+\Z")
 
 
 @contextlib.contextmanager
@@ -75,7 +78,7 @@ def _sweep_temporary(folder: Path, prefix: str) -> None:
     for entry in os.scandir(folder):
         if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):
             mark = entry.name.removeprefix(prefix).rpartition("-")[0]
-            if not owner_alive(mark):
+            if _MARK.match(mark) and not owner_alive(mark):
                 Path(entry.path).unlink(missing_ok=True)
 
 
@@ -136,7 +139,7 @@ def sweep_scratch(parent: Path, prefix: str) -> list[Path]:
     swept = []
     for folder in parent.glob(f"{prefix}-*-*"):
         mark = folder.name.removeprefix(f"{prefix}-").rsplit("-", 1)[0]
-        if not owner_alive(mark):
+        if _MARK.match(mark) and not owner_alive(mark):
             shutil.rmtree(folder, ignore_errors=True)
             swept.append(folder)
     return swept

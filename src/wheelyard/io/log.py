@@ -173,7 +173,7 @@ class Steps:
     def open(self, title: str) -> None:
         """End the step at hand, if there is one, and begin the next."""
         self.close()
-        self._title = title
+        self._title = redact(title)  # times end up in records
         self._started = time.monotonic()
         self._fold = f"wy_{next(_folds)}"
         _open_fold(title, self._fold, depth=self._depth, name=self._name)
