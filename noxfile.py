@@ -116,7 +116,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the speed claims, as ratios in one run (minutes)."""
     tools(session)
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    session.run("python", "-m", "benchmarks.run", *session.posargs)
 
 
 @nox.session(venv_backend="none", tags=["dev"])

@@ -114,14 +114,14 @@ def build(request: BuildRequest) -> BuildOutcome:
     out = request.work / "wheels"
     out.mkdir(exist_ok=True)
     follow = _Follower()
-    argv = _argv(request, config, out)
+    argv = command(request, config, out)
     with disk_errors(request.work), _swept(container.engine, label):
         ok = False
         try:
             done = run(
                 argv,
                 cwd=request.source.folder,
-                env=_environment(request),
+                env=environment(request),
                 timeout=request.settings.build.timeout,
                 check=False,
                 log_file=request.log_file,
@@ -142,11 +142,12 @@ def build(request: BuildRequest) -> BuildOutcome:
     wheels = tuple(sorted(out.glob("*.whl")))
     if not wheels:
         raise BuildError("cibuildwheel ended well but left no wheel", where=str(request.log_file))
-    command = _test_command(composed) if request.test else ""
-    return BuildOutcome(wheels, follow.summary if command else "", command, composed.dropped)
+    tested = _test_command(composed) if request.test else ""
+    return BuildOutcome(wheels, follow.summary if tested else "", tested, composed.dropped)
 
 
-def _argv(request: BuildRequest, config: Path, out: Path) -> list[str | Path]:
+def command(request: BuildRequest, config: Path, out: Path) -> list[str]:
+    """Return the call of cibuildwheel: no shell, no variable that could be mistaken for an option."""
     return [
         sys.executable,
         "-m",
@@ -159,7 +160,7 @@ def _argv(request: BuildRequest, config: Path, out: Path) -> list[str | Path]:
     ]
 
 
-def _environment(request: BuildRequest) -> dict[str, str]:
+def environment(request: BuildRequest) -> dict[str, str]:
     """Return cibuildwheel's environment: ours, less the marks of CI and whatever CIBW_* a user has lying about."""
     ours = request.container.engine.env
     env = {key: value for key, value in ours.items() if not key.startswith("CIBW_") and key not in _CI_MARKS}
@@ -180,14 +181,14 @@ def _environment(request: BuildRequest) -> dict[str, str]:
 @contextlib.contextmanager
 def _swept(engine: Engine, label: str) -> Iterator[None]:
     """Leave no container of this job behind, whether we end, fail, or are killed."""
-    command = [engine.path, "rm", "--force", "--volumes", f"--filter=label={label}"]
+    removal = [engine.path, "rm", "--force", "--volumes", f"--filter=label={label}"]
     # The guard's helper does not know our private configuration: name it in the command itself.
-    late = ["env", f"CONTAINERS_CONF={engine.conf}", *command] if engine.conf else command
+    late = ["env", f"CONTAINERS_CONF={engine.conf}", *removal] if engine.conf else removal
     with guard.on_death(commands=[late]):
         try:
             yield
         except BaseException:
-            run(command, env=engine.env, check=False, timeout=60)
+            run(removal, env=engine.env, check=False, timeout=60)
             raise
 
 

@@ -1,0 +1,54 @@
+"""Timing whole commands, and saying what came out."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).parents[1]
+WHEELYARD = [sys.executable, "-m", "wheelyard"]
+
+
+def project() -> Path:
+    """Return a copy of what the tool reads of a project, with no results in it."""
+    folder = Path(tempfile.mkdtemp(prefix="wheelyard-bench-"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for name in ("recipes", "packages"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
+def seconds(command: Sequence[str], *, cwd: Path, env: dict[str, str] | None = None) -> float:
+    """Run *command* to its end and return the seconds it took.
+
+    Raises:
+        CalledProcessError: it failed; its output has been shown.
+    """
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    taken = time.monotonic() - started
+    if done.returncode != 0:
+        print(done.stdout[-2000:], done.stderr[-4000:])
+        done.check_returncode()
+    return taken
+
+
+def median(command: Sequence[str], *, cwd: Path, runs: int = 5) -> float:
+    """Return the median of *runs* after one that does not count."""
+    seconds(command, cwd=cwd)
+    return statistics.median(seconds(command, cwd=cwd) for _ in range(runs))
+
+
+def claim(text: str, *, holds: bool) -> bool:
+    """Print a claim and whether it holds; return that."""
+    print(f"{'holds' if holds else 'DOES NOT HOLD'}: {text}")
+    return holds
