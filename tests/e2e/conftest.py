@@ -1,0 +1,33 @@
+"""Real riscv64 wheels: one yard, filled once, that all end-to-end tests look at."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.yard import AFTER, AT_ONCE, RECIPES, Yard, copy_project, wheelyard
+
+if TYPE_CHECKING:
+    import subprocess
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Yard:
+    """Build every recipe on the local image, and put what passes into the index folder."""
+    root = copy_project(tmp_path_factory.mktemp("yard") / "project")
+    made = wheelyard(root, "image", "build", "local", timeout=1200)
+    assert made.returncode == 0, made.stderr
+    results: dict[str, subprocess.CompletedProcess[str]] = {}
+
+    def build(package: str) -> None:
+        results[package] = wheelyard(root, "build", package, "--image", "local", timeout=3600)
+        for later in (name for name, first in AFTER.items() if first == package):
+            wheelyard(root, "publish", "--to", "dist/index", package)
+            build(later)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(build, [name for name in RECIPES if name not in AFTER]))
+    results["publish"] = wheelyard(root, "publish", "--to", "dist/index")
+    return Yard(root, results)
