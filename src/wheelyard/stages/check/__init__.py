@@ -1,0 +1,95 @@
+"""Check: are the wheels what was promised? Analysis only; it changes nothing.
+
+Every rule runs on every wheel, so that one run tells all that is wrong.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import CheckError
+from wheelyard.record.models import Finding, Verdict, WheelVerdict
+from wheelyard.stages.check import binaries, contents, metadata, names
+from wheelyard.stages.check.contents import modules_of
+from wheelyard.stages.check.install import RunIn, install_check
+from wheelyard.stages.check.policy import audit
+from wheelyard.stages.check.rules import Terms
+from wheelyard.stages.check.verdict import merge, verdict_table, with_findings
+from wheelyard.stages.check.wheel import Wheel, read_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from wheelyard.core.values import ExpectedWheel
+    from wheelyard.recipe.models import Check
+    from wheelyard.recipe.policy import Policy
+
+__all__ = ["RunIn", "check_wheels", "install_check", "merge", "modules_to_import", "verdict_table", "with_findings"]
+
+# What can be said of any file, and what only of a wheel whose content could be read.
+_ALWAYS: tuple[Callable[[Wheel, Terms], Finding], ...] = (names.file_name, contents.archive)
+_READ: tuple[Callable[[Wheel, Terms], Finding], ...] = (
+    names.wheel_tags,
+    metadata.metadata,
+    metadata.record,
+    metadata.licence,
+    binaries.compiled,
+    binaries.machine,
+    binaries.architecture,
+    binaries.run_paths,
+    binaries.stack,
+    contents.modes,
+    contents.top_level,
+)
+
+
+def check_wheels(wheels: Sequence[Path], expected: Sequence[ExpectedWheel], policy: Policy, settings: Check) -> Verdict:
+    """Return the verdict on the wheels of one version.
+
+    Args:
+        wheels: the files.
+        expected: what the plan wants; all of one package and version.
+        policy: what holds for all packages.
+        settings: what the recipe says.
+
+    Raises:
+        ValueError: nothing is expected.
+        OSError: a file cannot be read.
+    """
+    if not expected:
+        raise ValueError("a verdict needs at least one expected wheel")
+    terms = Terms(tuple(expected), policy, settings)
+    read = [read_wheel(path, policy) for path in sorted(wheels)]
+    return Verdict(
+        package=expected[0].name,
+        package_version=expected[0].version,
+        wheels=tuple(_judge(wheel, terms) for wheel in read),
+        overall=(names.expected_set(read, terms),),
+    )
+
+
+def _judge(wheel: Wheel, terms: Terms) -> WheelVerdict:
+    findings = [rule(wheel, terms) for rule in _ALWAYS]
+    if wheel.members:
+        findings += [rule(wheel, terms) for rule in _READ]
+    # auditwheel unpacks the archive: only if that is safe, and only if there is something to audit.
+    if wheel.elves and not wheel.problems and wheel.name is not None:
+        findings += audit(wheel, terms)
+    return WheelVerdict(wheel=wheel.path.name, sha256=wheel.sha256, findings=tuple(findings))
+
+
+def modules_to_import(wheel: Path, settings: Check) -> tuple[str, ...]:
+    """Return the modules whose import shows that *wheel* works: every top-level one, unless the recipe names others.
+
+    Raises:
+        CheckError: it is not a zip archive.
+    """
+    if settings.imports is not None:
+        return settings.imports
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return modules_of(archive.namelist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise CheckError(f"is not a whole zip archive: {error}", where=str(wheel), fix="build it again") from error

@@ -1,0 +1,113 @@
+"""What holds for every compiled file in a wheel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelyard.stages.check.riscv import beyond
+from wheelyard.stages.check.rules import Terms, judge, several
+
+if TYPE_CHECKING:
+    from wheelyard.record.models import Finding
+    from wheelyard.stages.check.elf import ElfFacts
+    from wheelyard.stages.check.wheel import Wheel
+
+_SIZE = 64
+
+
+def compiled(wheel: Wheel, _terms: Terms) -> Finding:
+    """A platform wheel holds something compiled, and a pure one nothing."""
+    problems = []
+    if wheel.pure and wheel.elves:
+        problems.append(f"its name says it runs everywhere, yet it holds {several(m.name for m in wheel.elves)}")
+    if not wheel.elves:
+        problems.append("nothing in it is compiled")
+    return judge(
+        "compiled",
+        problems,
+        passed=several(member.name for member in wheel.elves),
+        fix="look for the compile error in the build log; it is the cause",
+    )
+
+
+def machine(wheel: Wheel, _terms: Terms) -> Finding:
+    """Every compiled file is for 64-bit little-endian RISC-V with double-precision floats, Linux's ``lp64d``."""
+    problems = [
+        f"{member.name}: {_foreign(member.elf)}" for member in wheel.elves if member.elf and _foreign(member.elf)
+    ]
+    return judge(
+        "machine",
+        problems,
+        passed=f"{len(wheel.elves)} compiled files for riscv64 (lp64d)",
+        fix="a program of the build machine slipped in, or a prebuilt file of upstream: build it in the container, or "
+        "leave it out",
+    )
+
+
+def _foreign(elf: ElfFacts) -> str:
+    if elf.broken:
+        return f"cannot be read as ELF ({elf.broken})"
+    if elf.machine != "EM_RISCV":
+        return f"is for {elf.machine.removeprefix('EM_').lower()}"
+    if elf.bits != _SIZE or not elf.little_endian:
+        return f"is for {elf.bits}-bit {'little' if elf.little_endian else 'big'}-endian RISC-V"
+    return "" if elf.double_float else "does not pass floats in double-precision registers"
+
+
+def architecture(wheel: Wheel, terms: Terms) -> Finding:
+    """No compiled file asks for more than the instruction set that every board has."""
+    floor = terms.policy.architecture_floor
+    problems = []
+    silent = []
+    for member in wheel.elves:
+        if member.elf is None or member.elf.machine != "EM_RISCV":
+            continue
+        if not member.elf.arch:
+            silent.append(member.name)
+            continue
+        try:
+            extra = beyond(member.elf.arch, floor)
+        except ValueError as error:
+            problems.append(f"{member.name}: {error}")
+            continue
+        if extra:
+            problems.append(f"{member.name} needs {', '.join(extra)}, which {floor} does not have")
+    note = f"; not said by {several(silent)}" if silent else ""
+    return judge(
+        "architecture",
+        problems,
+        passed=f"nothing beyond {floor}{note}",
+        fix="take -march=native and -march flags beyond the floor out of the build (CFLAGS, build options, a patch)",
+    )
+
+
+def run_paths(wheel: Wheel, _terms: Terms) -> Finding:
+    """Libraries are searched beside the file only: no path of the build machine remains."""
+    problems = [
+        f"{member.name} searches {path or '(the current folder)'}"
+        for member in wheel.elves
+        if member.elf
+        for path in member.elf.run_paths
+        if not _relative(path)
+    ]
+    return judge(
+        "run-paths",
+        problems,
+        passed="none leads out of the wheel",
+        fix="remove the run path in the build (-Wl,-rpath, CMAKE_INSTALL_RPATH) or with `patchelf --remove-rpath`",
+    )
+
+
+def _relative(path: str) -> bool:
+    return path in {"$ORIGIN", "${ORIGIN}"} or path.startswith(("$ORIGIN/", "${ORIGIN}/"))
+
+
+def stack(wheel: Wheel, _terms: Terms) -> Finding:
+    """No file asks for an executable stack: glibc 2.41 refuses to load such a library (its NEWS file)."""
+    problems = [f"{member.name} asks for one" for member in wheel.elves if member.elf and member.elf.executable_stack]
+    return judge(
+        "executable-stack",
+        problems,
+        passed="nobody asks for one",
+        fix="assemble with -Wa,--noexecstack, or add .note.GNU-stack to upstream's assembler files",
+    )

@@ -1,0 +1,82 @@
+"""RISC-V instruction set strings, such as ``rv64gc`` or ``rv64i2p1_m2p0_zba1p0``.
+
+Source: the RISC-V unprivileged ISA manual, "ISA Extension Naming Conventions", and the chapters that say which
+extension contains which.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Extensions that are part of others: who has the key has the values.
+_CONTAINS: dict[str, tuple[str, ...]] = {
+    "g": ("i", "m", "a", "f", "d", "zicsr", "zifencei"),
+    "m": ("zmmul",),
+    "a": ("zaamo", "zalrsc"),
+    "f": ("zicsr",),
+    "d": ("f",),
+    "q": ("d",),
+    "c": ("zca",),
+    "b": ("zba", "zbb", "zbs"),
+    "v": ("zve64d", "zvl128b", "d"),
+    "zve64d": ("zve64f",),
+    "zve64f": ("zve64x", "zve32f"),
+    "zve32f": ("zve32x",),
+    "zve64x": ("zve32x", "zvl64b"),
+    "zve32x": ("zicsr", "zvl32b"),
+    "zvl128b": ("zvl64b",),
+    "zvl64b": ("zvl32b",),
+}
+_BASE = re.compile(r"\Arv(\d+)(.*)\Z", re.DOTALL)
+_LETTER = re.compile(r"([a-z])(?:\d+(?:p\d+)?)?")
+_LONG = re.compile(r"\A[szx][a-z0-9]*[a-z0-9]\Z")
+_VERSION = re.compile(r"\d+p\d+\Z")
+
+
+def parse_arch(text: str) -> tuple[int, frozenset[str]]:
+    """Return the register width and the extensions of *text*, without their versions.
+
+    Raises:
+        ValueError: *text* is not such a string.
+    """
+    match = _BASE.match(text.lower())
+    if not match or not match[2]:
+        raise ValueError(f"{text[:80]!r} is not a RISC-V instruction set")
+    found: set[str] = set()
+    for index, part in enumerate(match[2].split("_")):
+        if index and _LONG.match(part):
+            found.add(_VERSION.sub("", part))
+            continue
+        letters = _LETTER.findall(part)
+        if not letters or _LETTER.sub("", part):
+            raise ValueError(f"{text[:80]!r} is not a RISC-V instruction set")
+        found.update(letters)
+    return int(match[1]), frozenset(found)
+
+
+def closure(extensions: frozenset[str]) -> frozenset[str]:
+    """Return *extensions* and all that they contain."""
+    found: set[str] = set()
+    todo = list(extensions)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo.extend(_CONTAINS.get(name, ()))
+    # Compressed loads and stores of floats come with the two extensions together only.
+    if {"c", "d"} <= found:
+        found.add("zcd")
+    return frozenset(found)
+
+
+def beyond(arch: str, floor: str) -> tuple[str, ...]:
+    """Return what *arch* asks for that a board of *floor* need not have, sorted; empty when it runs everywhere.
+
+    Raises:
+        ValueError: one of both is not an instruction set.
+    """
+    width, wanted = parse_arch(arch)
+    floor_width, granted = parse_arch(floor)
+    if width != floor_width:
+        return (f"rv{width}",)
+    return tuple(sorted(wanted - closure(granted)))

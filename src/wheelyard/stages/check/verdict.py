@@ -1,0 +1,55 @@
+"""Verdicts: put together, and shown to people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelyard.io import log
+from wheelyard.record.models import Finding, Verdict, WheelVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def merge(first: Verdict, *others: Verdict) -> Verdict:
+    """Return one verdict on the wheels of several jobs of one version; whatever failed in one fails in all.
+
+    Findings on the same wheel are united. Two verdicts on one file name with different content are both kept, so
+    that the pair cannot pass for one wheel.
+    """
+    wheels: dict[tuple[str, str], WheelVerdict] = {}
+    overall: dict[Finding, None] = {}
+    for verdict in (first, *others):
+        if (verdict.package, verdict.package_version) != (first.package, first.package_version):
+            raise ValueError("only verdicts on one version of one package can be merged")
+        overall |= dict.fromkeys(verdict.overall)
+        for wheel in verdict.wheels:
+            key = (wheel.wheel, wheel.sha256)
+            known = wheels[key].findings if key in wheels else ()
+            findings = tuple(dict.fromkeys((*known, *wheel.findings)))
+            wheels[key] = WheelVerdict(wheel=wheel.wheel, sha256=wheel.sha256, findings=findings)
+    return Verdict(
+        package=first.package,
+        package_version=first.package_version,
+        wheels=tuple(wheels[key] for key in sorted(wheels)),
+        overall=tuple(overall),
+    )
+
+
+def with_findings(verdict: Verdict, more: Mapping[str, Iterable[Finding]]) -> Verdict:
+    """Return *verdict* with further findings, by wheel file name: those of the install check."""
+    wheels = tuple(
+        wheel.model_copy(update={"findings": (*wheel.findings, *more.get(wheel.wheel, ()))}) for wheel in verdict.wheels
+    )
+    return verdict.model_copy(update={"wheels": wheels})
+
+
+def verdict_table(verdict: Verdict) -> str:
+    """Return a table for people: what failed first, each with what to do; then what passed."""
+    rows = [(finding, "all wheels") for finding in verdict.overall]
+    rows += [(finding, wheel.wheel) for wheel in verdict.wheels for finding in wheel.findings]
+    rows.sort(key=lambda row: row[0].ok)
+    return log.table(
+        ("", "rule", "wheel", "seen"),
+        [("ok" if finding.ok else "FAILED", finding.rule, where, finding.text) for finding, where in rows],
+    )
