@@ -234,13 +234,21 @@ class _Writer:
     def _claim(self, parts: tuple[str, ...], kind: str) -> None:
         """Enter a name. A folder may come twice; a file too, then the last one counts, as with tar."""
         for length in range(1, len(parts)):
-            if self._kinds.setdefault(parts[:length], "folder") != "folder":
-                raise _unsafe(self.archive, f"{'/'.join(parts)!r} lies below a file or link")
+            self._make_folder(parts[:length], f"{'/'.join(parts)!r} lies below a file or link")
+        if kind == "folder":
+            self._make_folder(parts, f"{'/'.join(parts)!r} comes twice, as different things")
+            return
         before = self._kinds.setdefault(parts, kind)
-        if before != kind or (kind == "link" and parts in self._links):
+        if before != kind or parts in self._links:
             raise _unsafe(self.archive, f"{'/'.join(parts)!r} comes twice, as different things")
-        folder = parts if kind == "folder" else parts[:-1]
-        self.root.joinpath(*folder).mkdir(parents=True, exist_ok=True)
+
+    def _make_folder(self, parts: tuple[str, ...], otherwise: str) -> None:
+        before = self._kinds.get(parts)
+        if before is None:
+            self._kinds[parts] = "folder"
+            self.root.joinpath(*parts).mkdir()
+        elif before != "folder":
+            raise _unsafe(self.archive, otherwise)
 
     def _write(self, path: Path, member: _Member, content: IO[bytes] | None) -> None:
         if content is None:
