@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support import tiny
+from support import rvimage
 from wheelyard.core.errors import EngineError, ProgramError, StepTimeoutError
 from wheelyard.io import engine
 
@@ -24,7 +24,7 @@ IMAGE = f"localhost/wheelyard-test/tiny:{os.getpid()}"
 
 @pytest.fixture(scope="module", autouse=True)
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    tiny.make_image(tmp_path_factory.mktemp("tiny"), IMAGE)
+    rvimage.make_image(tmp_path_factory.mktemp("tiny"), IMAGE)
     yield IMAGE
     engine.engine_run(["rmi", "--force", IMAGE], check=False)
 
