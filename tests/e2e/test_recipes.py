@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from support.yard import Yard
 
+VENV = "/root/venv"  # inside the container
+
 # What a person would do with the wheel, beyond importing it.
 USES = {
     "cffi": "import cffi; f = cffi.FFI(); f.cdef('int abs(int);'); assert f.dlopen(None).abs(-3) == 3",
@@ -30,7 +32,8 @@ USES = {
     "pyyaml": "import yaml; assert yaml.load('a: 1', Loader=yaml.CSafeLoader) == {'a': 1}",
     "ujson": "import ujson; assert ujson.dumps([1, 2.5]) == '[1,2.5]'",
     "uvloop": "import asyncio, uvloop; assert uvloop.run(asyncio.sleep(0, 7)) == 7",
-    "zstandard": "import zstandard as z; assert z.decompress(z.compress(b'x' * 99)) == b'x' * 99; assert z.backend == 'cext'",
+    "zstandard": "import zstandard as z; assert z.decompress(z.compress(b'x' * 99)) == b'x' * 99; "
+    "assert z.backend == 'cext'",
 }
 
 
@@ -88,17 +91,17 @@ def test_installed_from_the_index_inside_riscv64(yard: Yard, client: str) -> Non
     index = "file:///index/simple/"
     pins = [f"{name}=={WheelName.parse(record_of(yard, name)[0].name).version}" for name in RECIPES]
     install = {
-        "pip": ["/tmp/v/bin/python", "-m", "pip", "install", "--only-binary=:all:", "--extra-index-url", index, *pins],
-        "uv": ["uv", "pip", "install", "--python=/tmp/v/bin/python", "--only-binary=:all:", "--index", index, *pins],
+        "pip": [f"{VENV}/bin/python", "-m", "pip", "install", "--only-binary=:all:", "--extra-index-url", index, *pins],
+        "uv": ["uv", "pip", "install", f"--python={VENV}", "--only-binary=:all:", "--index", index, *pins],
     }[client]
     # uv takes a package from the first index that has it, pip the best over all: both must find ours.
     uses = "\n".join(USES[name] for name in RECIPES)
     program = (
         "import platform, subprocess, sys\n"
         "assert platform.machine() == 'riscv64'\n"
-        f"subprocess.run([{python!r}, '-m', 'venv', '/tmp/v'], check=True)\n"
+        f"subprocess.run([{python!r}, '-m', 'venv', {VENV!r}], check=True)\n"
         f"subprocess.run({install!r}, check=True)\n"
-        f"subprocess.run(['/tmp/v/bin/python', '-I', '-c', {uses!r}], check=True)\n"
+        f"subprocess.run([{VENV + '/bin/python'!r}, '-I', '-c', {uses!r}], check=True)\n"
         "print('installed and used')\n"
     )
     mounts, env = engine.ca_mounts()

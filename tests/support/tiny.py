@@ -14,7 +14,7 @@ _BACKEND = """
 import base64, hashlib, pathlib, subprocess, sys, sysconfig, time, zipfile
 
 NAME, VERSION, MODE = "tiny", "{version}", "{mode}"
-TAG = "py3-none-any" if MODE == "pure" else f"cp{{sys.version_info.major}}{{sys.version_info.minor}}-cp313-linux_riscv64"
+TAG = "py3-none-any" if MODE == "pure" else "cp313-cp313-linux_riscv64"
 LICENCE = "MIT: do as you like\\n"
 
 
@@ -29,15 +29,17 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     if MODE != "pure":
         out = pathlib.Path("_tiny.so")
         include = sysconfig.get_path("include")
-        subprocess.run(["cc", "-shared", "-fPIC", f"-I{{include}}", "tiny.c", "-o", str(out)], check=True)
+        subprocess.run(["cc", "-shared", "-fPIC", f"-I{{include}}", "tiny.c", "-lm", "-o", str(out)], check=True)
         files["_tiny." + sysconfig.get_config_var("EXT_SUFFIX").lstrip(".")] = out.read_bytes()
     else:
         files = {{"tiny.py": b"answer = lambda: 42\\n"}}
     info = f"{{NAME}}-{{version}}.dist-info"
-    files[f"{{info}}/METADATA"] = f"Metadata-Version: 2.4\\nName: {{NAME}}\\nVersion: {{version}}\\nLicense-File: LICENSE\\n".encode()
+    metadata = ["Metadata-Version: 2.4", f"Name: {{NAME}}", f"Version: {{version}}", "License-File: LICENSE", ""]
+    files[f"{{info}}/METADATA"] = "\\n".join(metadata).encode()
     files[f"{{info}}/licenses/LICENSE"] = LICENCE.encode()
     pure = "true" if MODE == "pure" else "false"
-    files[f"{{info}}/WHEEL"] = f"Wheel-Version: 1.0\\nGenerator: tiny\\nRoot-Is-Purelib: {{pure}}\\nTag: {{TAG}}\\n".encode()
+    wheel = ["Wheel-Version: 1.0", "Generator: tiny", f"Root-Is-Purelib: {{pure}}", f"Tag: {{TAG}}", ""]
+    files[f"{{info}}/WHEEL"] = "\\n".join(wheel).encode()
     rows = [f"{{name}},sha256={{_hash(data)}},{{len(data)}}" for name, data in files.items()]
     files[f"{{info}}/RECORD"] = "\\n".join([*rows, f"{{info}}/RECORD,,", ""]).encode()
     wheel = f"{{NAME}}-{{version}}-{{TAG}}.whl"
@@ -62,8 +64,8 @@ static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, "The answer."}, 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_tiny", NULL, -1, methods};
 PyMODINIT_FUNC PyInit__tiny(void) { return PyModule_Create(&module); }
 """
-# sched_setattr came with glibc 2.41, newer than the site's policy of 2.39.
-_TOO_NEW = "int sched_setattr(int, void *, unsigned);"
+# sinpi came with glibc 2.41, newer than the site's policy of 2.39.
+_TOO_NEW = "extern double sinpi(double);"
 
 _PYPROJECT = """\
 [build-system]
@@ -79,7 +81,7 @@ def sdist(version: str = "1.0", mode: str = "well") -> bytes:
     Modes: ``well``; ``slow`` (never ends); ``nothing`` (the backend fails); ``pure`` (a none-any wheel); ``version``
     (the wheel has another version); ``glibc`` (the wheel needs too new a glibc).
     """
-    c = _C % ((_TOO_NEW, "sched_setattr(0, 0, 0)") if mode == "glibc" else ("", "42"))
+    c = _C % ((_TOO_NEW, "(long) sinpi((double) (long) self)") if mode == "glibc" else ("", "42"))
     files = {
         "PKG-INFO": f"Metadata-Version: 2.4\nName: tiny\nVersion: {version}\n",
         "pyproject.toml": _PYPROJECT,

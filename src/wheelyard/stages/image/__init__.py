@@ -35,7 +35,8 @@ def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image
     """Return the image that *choice* means, made or not: what it has is known without it.
 
     ``auto`` asks the registry of the official image whether it is there, at most every ten minutes and for at most
-    five seconds; with *offline* it believes the last answer, and where there is none takes the local image.
+    five seconds. With *offline* nothing is asked, neither registry nor container engine: the last answer is
+    believed, where there is none the local image is meant, and no digest of a local image is known.
 
     Raises:
         ConfigError: no such suite or extra.
@@ -43,11 +44,14 @@ def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image
     """
     kind = choice.kind
     if kind == "auto":
-        kind = "official" if official.available(policy, offline=offline) else "local"
+        there = official.answers(policy, offline=True) if offline else official.available(policy)
+        kind = "official" if there else "local"
     if kind == "official":
         return official.resolve(policy)
     exact = ImageChoice("local", choice.suite, choice.emulated_compiler, choice.extras)
     loaded = definition.load(exact, policy)
+    if offline:
+        return loaded.image()
     try:
         return local.made(loaded) or loaded.image()
     except EngineError:

@@ -69,9 +69,9 @@ def resolve(policy: str) -> Image:
     )
 
 
-def available(policy: str, *, offline: bool) -> bool:
+def available(policy: str) -> bool:
     """Tell whether the official image is in local storage, or its registry answers."""
-    return _stored(policy) or answers(policy, offline=offline)
+    return _stored(policy) or answers(policy)
 
 
 def registry(policy: str) -> str:

@@ -1,0 +1,270 @@
+"""Builds that go wrong: a clear error that names the cause and the fix, nothing lost, nothing left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.index import IndexServer
+from support.tiny import add_tiny
+from wheelyard.io import engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PYPROJECT = """\
+[tool.wheelyard]
+interpreters = ["cp313"]
+policy = "manylinux_2_39_riscv64"
+image = "local"
+min-free-gib = {space}
+"""
+TESTED = '[test]\ncommand = "python {project}/test_tiny.py"\n'
+# Every step at which a run can be stopped, as the log announces them.
+STEPS = (
+    "Starting container",
+    "Copying project into container",
+    "Setting up build environment",
+    "Building wheel",
+    "Repairing wheel",
+    "Testing wheel",
+    "Copying wheels back",
+    "Checking wheels",
+    "Installing and importing",
+)
+
+
+class Site:
+    """A project with one recipe for ``tiny``, its index on the loopback."""
+
+    def __init__(self, root: Path, index: IndexServer) -> None:
+        self.root = root
+        self.index = index
+        self.env = dict(os.environ) | {"WHEELYARD_INDEX": index.url}
+        self.space = 1
+        self.recipe(TESTED)
+
+    def recipe(self, text: str) -> None:
+        (self.root / "recipes/tiny").mkdir(parents=True, exist_ok=True)
+        (self.root / "recipes/tiny/recipe.toml").write_text(text)
+        (self.root / "pyproject.toml").write_text(PYPROJECT.format(space=self.space))
+
+    def start(self, *words: str, package: str = "tiny") -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "wheelyard", "build", package, *words],
+            cwd=self.root,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def build(self, *words: str, package: str = "tiny") -> tuple[int, str]:
+        process = self.start(*words, package=package)
+        output, _ = process.communicate(timeout=400)
+        return process.returncode, output
+
+    @property
+    def wheels(self) -> list[Path]:
+        return sorted(self.root.glob("dist/tiny/*/*.whl"))
+
+    def nothing_left(self) -> bool:
+        """No container of ours, no scratch folder; the guard may take some seconds."""
+        for _ in range(60):
+            scratch = list(self.root.glob("dist/tiny/*/work-*"))
+            if not scratch and not self.containers():
+                return True
+            time.sleep(0.5)
+        return False
+
+    def containers(self) -> list[str]:
+        """The containers that builds of this site have started: they know its index."""
+        form = '{{.ID}} {{index .Labels "wheelyard.owner"}}'
+        listed = engine.engine_run(["ps", "--all", "--filter", f"label={engine.OWNER_LABEL}", "--format", form])
+        return [line for line in listed.stdout.splitlines() if line.split()[1].split(".")[0] in self.pids]
+
+    pids: frozenset[str] = frozenset()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with IndexServer() as index:
+        yield Site(tmp_path, index)
+
+
+def test_tiny_builds(site: Site) -> None:
+    add_tiny(site.index)
+    code, output = site.build()
+    assert code == 0, output
+    assert len(site.wheels) == 1
+    assert "1 passed" in output
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "says"),
+    [
+        ("nothing", 40, ("nothing to build here", "Building wheel", "build-cp313.log")),
+        ("pure", 50, ("pure wheel (none-any)", "compiler's error")),
+        ("version", 50, ("9.9", "1.0")),
+        ("glibc", 40, ("Repairing wheel", "too-recent versioned symbols")),
+    ],
+)
+def test_a_source_that_yields_the_wrong_thing(site: Site, mode: str, code: int, says: tuple[str, ...]) -> None:
+    add_tiny(site.index, mode=mode)
+    got, output = site.build()
+    assert got == code, output
+    for word in says:
+        assert word in output
+    assert "fix:" in output
+    assert "Traceback" not in output.split("error:")[-1]
+    assert site.wheels == []
+    assert site.nothing_left()
+
+
+def test_a_failed_check_keeps_everything(site: Site) -> None:
+    add_tiny(site.index, mode="version")
+    site.build()
+    held = list(site.root.glob("dist/tiny/1.0/held/*/*"))
+    assert {file.name for file in held} >= {"verdict.json", "outcome.json"}
+    assert any(file.suffix == ".whl" for file in held)
+
+
+def test_failing_tests_are_told_apart_from_a_failing_build(site: Site) -> None:
+    add_tiny(site.index)
+    site.recipe("[test]\ncommand = \"python -c 'raise SystemExit(3)'\"\n")
+    code, output = site.build()
+    assert code == 41, output
+    assert "its tests failed" in output
+    assert site.wheels == []
+    # The mended recipe builds; leaving tests out is possible and recorded.
+    code, output = site.build("--no-test")
+    assert code == 0, output
+    assert "tests: none ran" in output
+
+
+def test_a_build_that_takes_too_long(site: Site) -> None:
+    add_tiny(site.index, mode="slow")
+    site.recipe('[build]\ntimeout = "15s"\n')
+    code, output = site.build()
+    assert code == 42, output
+    assert "did not end within 15 s" in output
+    assert "Building wheel" in output
+    assert site.nothing_left()
+
+
+def stop_at(site: Site, step: str, number: signal.Signals, *words: str) -> tuple[int, str]:
+    process = site.start(*words)
+    site.pids = frozenset({str(process.pid)})
+    lines: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if f"{step}" in line and "ok:" not in line:
+            process.send_signal(number)
+            break
+    rest, _ = process.communicate(timeout=120)
+    return process.returncode, "".join(lines) + rest
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_kill_9_at_any_step(site: Site, step: str) -> None:
+    add_tiny(site.index)
+    code, output = stop_at(site, step, signal.SIGKILL)
+    assert code == -signal.SIGKILL, output
+    assert site.nothing_left(), site.containers()
+    code, output = site.build()
+    assert code == 0, output
+    assert len(site.wheels) == 1
+    if step == "Installing and importing":
+        assert "taking up a finished build" in output
+        assert "Building wheel" not in output
+
+
+@pytest.mark.parametrize("step", ["Building wheel", "Installing and importing"])
+def test_ctrl_c(site: Site, step: str) -> None:
+    add_tiny(site.index)
+    code, output = stop_at(site, step, signal.SIGINT)
+    assert code == 130, output
+    assert "interrupted" in output
+    assert "Traceback" not in output
+    assert site.nothing_left(), site.containers()
+    assert site.build()[0] == 0
+
+
+def test_two_runs_at_once(site: Site) -> None:
+    add_tiny(site.index)
+    first, second = site.start(), site.start()
+    outputs = [process.communicate(timeout=400)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), outputs
+    assert sum("nothing to build" in output for output in outputs) == 1
+    assert sum("waiting for another run" in output for output in outputs) == 1
+
+
+def test_what_rebuilds_and_what_does_not(site: Site) -> None:
+    add_tiny(site.index)
+    assert site.build()[0] == 0
+    first = site.wheels[0].read_bytes()
+    site.recipe("# a comment changes nothing\n" + TESTED)
+    assert "nothing to build" in site.build()[1]
+    site.recipe(TESTED + "[build]\nenvironment = { A = '1' }\n")
+    code, output = site.build()
+    assert code == 0
+    assert "Building wheel" in output
+    assert site.wheels[0].read_bytes() == first  # the same source and compiler: the same bytes
+    assert "nothing to build" in site.build()[1]
+    assert "Building wheel" in site.build("--force")[1]
+
+
+def test_an_unreachable_index(site: Site) -> None:
+    site.env["WHEELYARD_INDEX"] = "http://127.0.0.1:9/simple/"
+    code, output = site.build()
+    assert code == 70, output
+    assert "cannot be reached" in output
+    assert "fix:" in output
+
+
+def test_no_engine(site: Site, tmp_path: Path) -> None:
+    add_tiny(site.index)
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    for name in ("git", "env"):
+        (empty / name).symlink_to(f"/usr/bin/{name}")
+    site.env["PATH"] = str(empty)
+    code, output = site.build()
+    assert code == 30, output
+    assert "neither podman nor docker is installed" in output
+    assert "ci/bootstrap" in output
+
+
+def test_no_space_by_policy(site: Site) -> None:
+    add_tiny(site.index)
+    site.space = 1 << 20
+    site.recipe(TESTED)
+    code, output = site.build()
+    assert code == 71, output
+    assert "a build wants" in output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system wants root")
+def test_a_disk_that_fills_up(site: Site) -> None:
+    add_tiny(site.index)
+    site.space = 0
+    site.recipe(TESTED)
+    small = site.root / "dist"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(small)], check=True)
+    try:
+        code, output = site.build()
+        assert code == 71, output
+        assert "no space is left" in output
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert site.build()[0] == 0
