@@ -99,7 +99,7 @@ def test_sweep_removes_what_is_nobodys_and_nothing_else(tmp_path: Path) -> None:
         assert "wheelyard-test-gone" in engine.sweep()
         assert ours() == ["wheelyard-test-mine"]
     finally:
-        engine.engine_run(["rm", "--force", "wheelyard-test-gone", "wheelyard-test-mine"], check=False)
+        engine.engine_run([*engine.find().removal, "wheelyard-test-gone", "wheelyard-test-mine"], check=False)
 
 
 def test_containers_trust_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

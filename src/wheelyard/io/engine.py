@@ -63,6 +63,11 @@ class Engine:
         return dict(os.environ) | ({"CONTAINERS_CONF": str(self.conf)} if self.conf else {})
 
     @property
+    def removal(self) -> tuple[str, ...]:
+        """The arguments that remove a container at once, running or not."""
+        return ("rm", "--force", "--volumes", *(["--ignore", "--time=0"] if self.name == "podman" else []))
+
+    @property
     def local_images(self) -> bool:
         """Whether images made here can be used: docker records the wrong architecture for an imported one."""
         return self.name == "podman"
@@ -242,7 +247,18 @@ def run_in(
     """
     engine = find()
     name = f"wheelyard-{files.owner_mark().replace('.', '-')}-{next(_numbers)}"
-    command: list[str] = [engine.path, "run", "--rm", "--name", name, "--pull=never", *label_args()]
+    # Without a proxy a signal ends the client at once, and the removal below ends the container: the first program in
+    # a container ignores signals that it does not ask for.
+    command: list[str] = [
+        engine.path,
+        "run",
+        "--rm",
+        "--sig-proxy=false",
+        "--pull=never",
+        "--name",
+        name,
+        *label_args(),
+    ]
     command += ["--platform", f"linux/{TARGET_ARCH}", "--network", "host" if network else "none"]
     command += ["--interactive"] if stdin is not None else []
     command += [f"--volume={path.resolve()}:{inside}:{'rw' if rw else 'ro'}" for path, inside, rw in mounts]
@@ -250,7 +266,7 @@ def run_in(
         command += ["--env", f"{key}={value}"]
     command += ["--workdir", workdir] if workdir else []
     command += [*create_args, image, *argv]
-    removal = [engine.path, "rm", "--force", "--volumes", name]
+    removal = [engine.path, *engine.removal, name]
     # The guard's helper does not know our private configuration: name it in the command itself.
     late = ["env", f"CONTAINERS_CONF={engine.conf}", *removal] if engine.conf else removal
     with guard.on_death(commands=[late]):
@@ -280,7 +296,7 @@ def sweep() -> list[str]:
     rows = [line.split("\t") for line in listed.stdout.splitlines() if line.count("\t") == 2]  # noqa: PLR2004
     stale = [(number, name) for number, name, owner in rows if not files.owner_alive(owner)]
     if stale:
-        engine_run(["rm", "--force", "--volumes", *(number for number, _ in stale)], check=False, timeout=120)
+        engine_run([*find().removal, *(number for number, _ in stale)], check=False, timeout=120)
         log.info(f"removed {len(stale)} container(s) that an earlier run left behind")
     return [name for _, name in stale]
 
