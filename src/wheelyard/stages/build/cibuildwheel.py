@@ -181,7 +181,7 @@ def environment(request: BuildRequest) -> dict[str, str]:
 @contextlib.contextmanager
 def _swept(engine: Engine, label: str) -> Iterator[None]:
     """Leave no container of this job behind, whether we end, fail, or are killed."""
-    removal = [engine.path, "rm", "--force", "--volumes", f"--filter=label={label}"]
+    removal = [engine.path, *engine.removal, f"--filter=label={label}"]
     # The guard's helper does not know our private configuration: name it in the command itself.
     late = ["env", f"CONTAINERS_CONF={engine.conf}", *removal] if engine.conf else removal
     with guard.on_death(commands=[late]):
