@@ -104,4 +104,4 @@ def _judge(rule: str, done: Completed, mark: str, modules: Sequence[str]) -> Fin
         problems = [f"{step['step']}: {' / '.join(step['text'].splitlines())}" for step in failed]
         return judge(rule, problems, passed="", fix=_FIXES[failed[0]["step"]])
     version = steps[-1]["text"].splitlines()[-1].removeprefix("version ")
-    return judge(rule, [], passed=f"version {version}, imported {several(modules) or 'nothing'}", fix="")
+    return judge(rule, [], passed=f"imported {several(modules) or 'nothing'}; version {version}", fix="")
