@@ -177,6 +177,41 @@ def image() -> None:
     """List, make and remove build images."""
 
 
+@image.command("list")
+@json_option
+def image_list(*, as_json: bool) -> None:
+    """Show the images on this machine, and which one builds use."""
+    from wheelyard.cli import render
+    from wheelyard.flows.images import list_images
+    from wheelyard.recipe.policy import find_project
+
+    listing = list_images(find_project())
+    click.echo(render.as_json(listing.to_json()) if as_json else render.images(listing))
+
+
+@image.command("build")
+@click.argument("choice", metavar="[IMAGE]", required=False)
+def image_build(choice: str | None) -> None:
+    """Pull or make IMAGE, such as local:forky; site policy's by default."""
+    from wheelyard.flows.images import build_image
+    from wheelyard.recipe.policy import find_project
+
+    click.echo(build_image(find_project(), choice).reference)
+
+
+@image.command("remove")
+@click.argument("references", metavar="REFERENCE...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Every local image.")
+def image_remove(references: tuple[str, ...], *, every: bool) -> None:
+    """Remove images from this machine."""
+    from wheelyard.flows.images import remove_images
+
+    if not references and not every:
+        raise click.UsageError("name an image, or --all")
+    for reference in remove_images(references, every=every):
+        click.echo(f"removed {reference}")
+
+
 def main() -> None:
     """Run the command line; the exit code is the error's."""
     log.setup()

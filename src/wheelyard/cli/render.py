@@ -9,6 +9,8 @@ from wheelyard.io import log
 
 if TYPE_CHECKING:
     from wheelyard.flows.build import BuildReport
+    from wheelyard.flows.doctor import Report
+    from wheelyard.flows.images import Listing
     from wheelyard.flows.plan import Plans
     from wheelyard.flows.publish import Publication
     from wheelyard.recipe.cascade import Explanation
@@ -116,3 +118,30 @@ def publication(report: Publication) -> str:
     else:
         lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url file://{simple}/"]
     return "\n".join(lines)
+
+
+def doctor(report: Report) -> str:
+    """Return every finding, then the fixes of what is missing."""
+    text = log.table(("", "what", "found"), [(each.state, each.name, each.text) for each in report.findings])
+    fixes = [f"  {each.name}: {each.fix}" for each in report.findings if each.state == "missing"]
+    end = ["", "To fix:", *fixes] if fixes else ["", "This machine can build."]
+    return "\n".join([text, *end])
+
+
+def images(listing: Listing) -> str:
+    """Return a line per image; the star marks the one that builds use."""
+    rows = [
+        (
+            "*" if info.reference == listing.chosen.reference else "",
+            info.reference,
+            info.labels.get("wheelyard.image.interpreters", ""),
+            f"{info.size / 1e6:.0f} MB",
+            info.digest,
+        )
+        for info in listing.stored
+    ]
+    if listing.chosen.reference not in {info.reference for info in listing.stored}:
+        rows.insert(
+            0, ("*", listing.chosen.reference, " ".join(map(str, listing.chosen.interpreters)), "-", "not here yet")
+        )
+    return log.table(("", "image", "interpreters", "size", "digest"), rows)
