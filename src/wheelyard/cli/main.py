@@ -18,6 +18,7 @@ from wheelyard import __version__
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
+from wheelyard.recipe.policy import find_project
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -76,7 +77,6 @@ def build(
     """Build, test and check PACKAGE's riscv64 wheels."""
     from wheelyard.cli import render
     from wheelyard.flows.build import BuildOptions, build_package
-    from wheelyard.recipe.policy import find_project
 
     options = BuildOptions(version, pythons, image, force=force, test=not no_test, jobs=jobs)
     report = build_package(find_project(), package, options)
@@ -102,7 +102,6 @@ def plan(
     """Show what would be built for PACKAGES (all recipes by default), and why."""
     from wheelyard.cli import render
     from wheelyard.flows import plan as flow
-    from wheelyard.recipe.policy import find_project
 
     if version and len(packages) != 1:
         raise click.UsageError("--version needs exactly one package")
@@ -127,7 +126,6 @@ def check(package: str, version: str | None, *, as_json: bool) -> None:
     """Check PACKAGE's wheels in dist/ once more; changes nothing."""
     from wheelyard.cli import render
     from wheelyard.flows.check import check_package
-    from wheelyard.recipe.policy import find_project
 
     verdict = check_package(find_project(), package, version)
     if as_json:
@@ -146,7 +144,6 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool) -> None:
     """Put the passing wheels of PACKAGES (all by default) into an index folder."""
     from wheelyard.cli import render
     from wheelyard.flows.publish import publish_packages
-    from wheelyard.recipe.policy import find_project
 
     report = publish_packages(find_project(), packages, Path(target), dry_run=dry_run)
     click.echo(render.publication(report))
@@ -164,7 +161,6 @@ def doctor(*, as_json: bool) -> None:
     """Tell what this machine can do; each missing thing with its fix."""
     from wheelyard.cli import render
     from wheelyard.flows.doctor import examine
-    from wheelyard.recipe.policy import find_project
 
     report = examine(find_project())
     click.echo(render.as_json(report.to_json()) if as_json else render.doctor(report))
@@ -180,10 +176,40 @@ def image() -> None:
 @image.command("list")
 @json_option
 def image_list(*, as_json: bool) -> None:
+    """List the local build images, and which image builds would use now."""
+    from wheelyard.cli import render
+    from wheelyard.flows.image import survey
+
+    result = survey(find_project())
+    click.echo(render.as_json(result.to_json()) if as_json else render.images(result))
+
+
+@image.command("build")
+@click.argument("choice", default="local")
+def image_build(choice: str) -> None:
+    """Make or pull an image: local, local:forky, local:trixie+emulated, local+rust, official."""
+    from wheelyard.flows.image import have
+
+    made = have(find_project(), choice)
+    click.echo(f"{made.reference}\n{made.digest}")
+
+
+@image.command("remove")
+@click.argument("references", nargs=-1, required=True)
+def image_remove(references: tuple[str, ...]) -> None:
+    """Remove local images by name."""
+    from wheelyard.stages.image import remove
+
+    for reference in references:
+        remove(reference)
+
+
+@image.command("list")
+@json_option
+def image_list(*, as_json: bool) -> None:
     """Show the images on this machine, and which one builds use."""
     from wheelyard.cli import render
     from wheelyard.flows.images import list_images
-    from wheelyard.recipe.policy import find_project
 
     listing = list_images(find_project())
     click.echo(render.as_json(listing.to_json()) if as_json else render.images(listing))
@@ -194,7 +220,6 @@ def image_list(*, as_json: bool) -> None:
 def image_build(choice: str | None) -> None:
     """Pull or make IMAGE, such as local:forky; site policy's by default."""
     from wheelyard.flows.images import build_image
-    from wheelyard.recipe.policy import find_project
 
     click.echo(build_image(find_project(), choice).reference)
 
