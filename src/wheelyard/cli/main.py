@@ -176,37 +176,6 @@ def image() -> None:
 @image.command("list")
 @json_option
 def image_list(*, as_json: bool) -> None:
-    """List the local build images, and which image builds would use now."""
-    from wheelyard.cli import render
-    from wheelyard.flows.image import survey
-
-    result = survey(find_project())
-    click.echo(render.as_json(result.to_json()) if as_json else render.images(result))
-
-
-@image.command("build")
-@click.argument("choice", default="local")
-def image_build(choice: str) -> None:
-    """Make or pull an image: local, local:forky, local:trixie+emulated, local+rust, official."""
-    from wheelyard.flows.image import have
-
-    made = have(find_project(), choice)
-    click.echo(f"{made.reference}\n{made.digest}")
-
-
-@image.command("remove")
-@click.argument("references", nargs=-1, required=True)
-def image_remove(references: tuple[str, ...]) -> None:
-    """Remove local images by name."""
-    from wheelyard.stages.image import remove
-
-    for reference in references:
-        remove(reference)
-
-
-@image.command("list")
-@json_option
-def image_list(*, as_json: bool) -> None:
     """Show the images on this machine, and which one builds use."""
     from wheelyard.cli import render
     from wheelyard.flows.images import list_images

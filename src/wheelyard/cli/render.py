@@ -10,7 +10,6 @@ from wheelyard.io import log
 if TYPE_CHECKING:
     from wheelyard.flows.build import BuildReport
     from wheelyard.flows.doctor import Report
-    from wheelyard.flows.image import Survey
     from wheelyard.flows.images import Listing
     from wheelyard.flows.plan import Plans
     from wheelyard.flows.publish import Publication
@@ -106,27 +105,6 @@ def verdict(result: Verdict) -> str:
     from wheelyard.stages.check import verdict_table  # auditwheel is slow to load
 
     return verdict_table(result)
-
-
-def images(result: Survey) -> str:
-    """Return the images of this machine, and which one builds use."""
-    rows = [
-        (info.reference, f"{info.size / 1e6:.0f} MB", info.labels.get("wheelyard.image.interpreters", ""))
-        for info in result.local
-    ]
-    used = result.used
-    lines = [log.table(("local image", "size", "interpreters"), rows)] if rows else ["no local image is here"]
-    state = (
-        "here" if used.digest or used.kind == "official" else "made by the first build, or by `wheelyard image build`"
-    )
-    return "\n".join([*lines, "", f"builds use {used.reference} ({state})"])
-
-
-def doctor(report: Report) -> str:
-    """Return what this machine can do; each missing thing with its fix."""
-    rows = [(finding.state, finding.name, finding.text) for finding in report.findings]
-    fixes = [f"  {finding.name}: {finding.fix}" for finding in report.findings if finding.fix]
-    return "\n".join([log.table(("", "what", "seen"), rows), *(["", "to do:", *fixes] if fixes else [])])
 
 
 def publication(report: Publication) -> str:
