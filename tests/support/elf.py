@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-# What GCC 14 and binutils 2.44 write for rv64gc.
+# What uv's published riscv64 binary says of itself.
 RV64GC = "rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0_zicsr2p0_zifencei2p0_zmmul1p0_zaamo1p0_zalrsc1p0_zca1p0_zcd1p0"
 RISCV, X86_64 = 243, 62
 

@@ -13,7 +13,7 @@ from support.elf import RV64GC, X86_64, Elf, attributes
 from wheelyard.stages.check.elf import parse_attributes, read_elf
 from wheelyard.stages.check.riscv import beyond, parse_arch
 
-# As written by real tools into real files: GCC 14 with binutils 2.44, rustc's LLVM, GCC 13 with binutils 2.42.
+# From real files: uv's published riscv64 binary; an older compiler, to which Zaamo had no name yet; GCC 14.2.
 REAL = [
     RV64GC,
     "rv64i2p1_m2p0_a2p1_f2p2_d2p2_c2p0_zicsr2p0_zifencei2p0_zmmul1p0",
