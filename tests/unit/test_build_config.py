@@ -19,7 +19,7 @@ from wheelyard.io.engine import Engine
 from wheelyard.recipe.models import Settings
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
 
-CONTAINER = Container(Engine("podman", "/usr/bin/podman"), ("--network=host",), {}, (), Path("/tmp/constraints.txt"))
+CONTAINER = Container(Engine("podman", "/usr/bin/podman"), ("--network=host",), {}, (), Path("constraints.txt"))
 SCHEMA = json.loads((resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json").read_text("utf-8"))
 VALID = fastjsonschema.compile(SCHEMA, use_default=False)
 
