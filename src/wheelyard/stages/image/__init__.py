@@ -90,7 +90,7 @@ def remove(reference: str) -> None:
     """
     files.sweep_scratch(cache_dir("work"), "image")
     if engine.inspect(reference) is None:
-        raise ImageError("no such image", where=reference, fix="wheelyard image --list")
+        raise ImageError("no such image", where=reference, fix="wheelyard image list")
     done = engine.engine_run(["rmi", reference], check=False)
     if done.returncode != 0:
         raise ImageError(

@@ -111,7 +111,7 @@ def _check_space(work: Path) -> None:
         raise DiskError(
             "not enough space to make an image",
             details=short,
-            fix="free some space (podman image prune; wheelyard image --remove), then run the same command again",
+            fix="free some space (podman image prune; wheelyard image remove --all), then run the same command again",
         )
 
 
