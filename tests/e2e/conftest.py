@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.index import IndexServer
+from support.site import Site
 from support.yard import AFTER, AT_ONCE, RECIPES, Yard, copy_project, wheelyard
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Make a project whose only package is built in seconds."""
+    with IndexServer() as index:
+        yield Site(tmp_path, index)
 
 
 @pytest.fixture(scope="session")

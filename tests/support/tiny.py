@@ -14,7 +14,8 @@ _BACKEND = """
 import base64, hashlib, pathlib, subprocess, sys, sysconfig, time, zipfile
 
 NAME, VERSION, MODE = "tiny", "{version}", "{mode}"
-TAG = "py3-none-any" if MODE == "pure" else "cp313-cp313-linux_riscv64"
+PYTHON = f"cp3{{sys.version_info.minor}}"
+TAG = "py3-none-any" if MODE == "pure" else f"{{PYTHON}}-{{PYTHON}}-linux_riscv64"
 LICENCE = "MIT: do as you like\\n"
 
 
@@ -99,10 +100,14 @@ def sdist(version: str = "1.0", mode: str = "well") -> bytes:
     return raw.getvalue()
 
 
-def add_tiny(index: IndexServer, version: str = "1.0", mode: str = "well") -> None:
-    """Put ``tiny`` on an index, with a wheel for aarch64 that says what is expected of ours."""
+def add_tiny(
+    index: IndexServer, version: str = "1.0", mode: str = "well", pythons: tuple[str, ...] = ("cp313",)
+) -> None:
+    """Put ``tiny`` on an index, with wheels for aarch64 that say what is expected of ours."""
+    platforms = "manylinux_2_17_aarch64.manylinux2014_aarch64"
+    wheels = [f"tiny-{version}-{python}-{python}-{platforms}.whl" for python in pythons]
     index.add(
         "tiny",
         IndexFile(f"tiny-{version}.tar.gz", sdist(version, mode)),
-        IndexFile(f"tiny-{version}-cp313-cp313-manylinux_2_17_aarch64.manylinux2014_aarch64.whl", b"not looked into"),
+        *(IndexFile(wheel, b"not looked into") for wheel in wheels),
     )
