@@ -1,11 +1,14 @@
-"""The front door: `nox -l` is the table of contents, and every session is one thin call.
+"""riscv64 wheels from small recipes:  ci/bootstrap nox -s SESSION [SESSION …] [-- OPTIONS]
 
-The verbs are the `wheelyard` command's, run by the environment that `ci/bootstrap` made; only the sessions for
-development make environments of their own.
-"""
+[packages]  plan, build, check, publish; one build session for each folder in recipes/
+            build takes: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
+[machine]   what this machine has: can it build, and in which images
+[dev]       changing the project itself
+"""  # noqa: D400, D415 - `nox -l` prints it above the sessions: it is for people, not about this module
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nox
@@ -13,6 +16,8 @@ import nox
 ROOT = Path(__file__).parent
 RECIPES = sorted(file.parent.name for file in ROOT.glob("recipes/[!_]*/recipe.toml"))
 
+# Every session is one thin call. The verbs are the `wheelyard` command's, run by the environment that `ci/bootstrap`
+# made; only the sessions for development make environments of their own.
 nox.options.sessions = ["unit"]
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
@@ -33,12 +38,27 @@ def tools(session: nox.Session) -> None:
 # ------------------------------------------------------------------ packages
 
 
+@nox.session(venv_backend="none", tags=["packages"])
+def plan(session: nox.Session) -> None:
+    """Show what would be built, and why: all recipes, or those named after --."""
+    verb(session, "plan")
+
+
+def summary(package: str) -> str:
+    """Return the first sentence of the comment that opens a recipe: what kind of package it is."""
+    text = (ROOT / "recipes" / package / "recipe.toml").read_text(encoding="utf-8")
+    comment = re.match(r"(?:#.*\n?)*", text)
+    words = " ".join(line.lstrip("# ") for line in comment[0].splitlines()) if comment else ""
+    return re.split(r"\.(?:\s|$)", words, maxsplit=1)[0].strip()
+
+
 def build_session(package: str) -> None:
-    @nox.session(name=f"build-{package}", venv_backend="none", tags=["build"])
+    @nox.session(name=f"build-{package}", venv_backend="none", tags=["packages"])
     def build(session: nox.Session) -> None:
         verb(session, "build", package)
 
-    build.__doc__ = f"Build, test and check {package}'s riscv64 wheels."
+    about = summary(package)
+    build.__doc__ = f"Build, test and check {package}{f' ({about})' if about else ''}."
 
 
 for _package in RECIPES:
@@ -46,14 +66,14 @@ for _package in RECIPES:
 
 
 @nox.session(venv_backend="none", tags=["packages"])
-def plan(session: nox.Session) -> None:
-    """Show what would be built, and why: all recipes, or those named after --."""
-    verb(session, "plan")
+def check(session: nox.Session) -> None:
+    """Check wheels in dist/ once more; changes nothing: -- PACKAGE."""
+    verb(session, "check")
 
 
 @nox.session(venv_backend="none", tags=["packages"])
 def publish(session: nox.Session) -> None:
-    """Put passing wheels into an index folder: -- --to DIR [package ...]."""
+    """Put passing wheels into an index folder: -- --to DIR [PACKAGE ...]."""
     verb(session, "publish")
 
 
@@ -68,7 +88,7 @@ def doctor(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", tags=["machine"])
 def image(session: nox.Session) -> None:
-    """List the build images, or make one: -- build local:forky."""
+    """List the build images; make or remove one: -- build local:forky, -- remove NAME."""
     session.run("wheelyard", "image", *(session.posargs or ["list"]), external=True)
 
 
@@ -77,7 +97,7 @@ def image(session: nox.Session) -> None:
 
 @nox.session(tags=["dev"])
 def tests(session: nox.Session) -> None:
-    """Run everything: lint, unit, integration, and real wheels end to end; quick ones first."""
+    """Run everything, quick ones first: lint, unit, integration, real wheels end to end."""
     tools(session)
     checks(session)
     session.run("pytest", *session.posargs)
