@@ -1,13 +1,15 @@
 """riscv64 wheels from small recipes:  ci/bootstrap nox -s SESSION [SESSION …] [-- OPTIONS]
 
-[packages]  plan, build, check, publish; one build session for each folder in recipes/
-            build takes: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
+[packages]  what would be built, what was, and where it goes
+[build]     one session for each folder in recipes/; all of them: nox -t build
+            options: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
 [machine]   what this machine has: can it build, and in which images
 [dev]       changing the project itself
-"""  # noqa: D400, D415 - `nox -l` prints it above the sessions: it is for people, not about this module
+"""  # noqa: D415 - `nox -l` prints it above the sessions: it is for people, not about this module
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -44,27 +46,6 @@ def plan(session: nox.Session) -> None:
     verb(session, "plan")
 
 
-def summary(package: str) -> str:
-    """Return the first sentence of the comment that opens a recipe: what kind of package it is."""
-    text = (ROOT / "recipes" / package / "recipe.toml").read_text(encoding="utf-8")
-    comment = re.match(r"(?:#.*\n?)*", text)
-    words = " ".join(line.lstrip("# ") for line in comment[0].splitlines()) if comment else ""
-    return re.split(r"\.(?:\s|$)", words, maxsplit=1)[0].strip()
-
-
-def build_session(package: str) -> None:
-    @nox.session(name=f"build-{package}", venv_backend="none", tags=["packages"])
-    def build(session: nox.Session) -> None:
-        verb(session, "build", package)
-
-    about = summary(package)
-    build.__doc__ = f"Build, test and check {package}{f' ({about})' if about else ''}."
-
-
-for _package in RECIPES:
-    build_session(_package)
-
-
 @nox.session(venv_backend="none", tags=["packages"])
 def check(session: nox.Session) -> None:
     """Check wheels in dist/ once more; changes nothing: -- PACKAGE."""
@@ -75,6 +56,25 @@ def check(session: nox.Session) -> None:
 def publish(session: nox.Session) -> None:
     """Put passing wheels into an index folder: -- --to DIR [PACKAGE ...]."""
     verb(session, "publish")
+
+
+def summary(package: str) -> str:
+    """Return the first sentence of the comment that opens a recipe: what kind of package it is."""
+    text = (ROOT / "recipes" / package / "recipe.toml").read_text(encoding="utf-8", errors="replace")
+    comment = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())]
+    return re.split(r"\.(?:\s|$)", " ".join(comment), maxsplit=1)[0].strip() or "its riscv64 wheels"
+
+
+def build_session(package: str) -> None:
+    @nox.session(name=f"build-{package}", venv_backend="none", tags=["build"])
+    def build(session: nox.Session) -> None:
+        verb(session, "build", package)
+
+    build.__doc__ = f"Build, test and check {package}: {summary(package)}"
+
+
+for _package in RECIPES:
+    build_session(_package)
 
 
 # ------------------------------------------------------------------- machine
