@@ -15,6 +15,7 @@ import tomli_w
 from wheelyard.core.errors import (
     BuildError,
     CheckError,
+    DiskError,
     EngineError,
     StepTimeoutError,
     TestsFailedError,
@@ -40,11 +41,13 @@ _STEP = re.compile(
     r"\.\.\.\s*\Z"
 )
 _BUILD = re.compile(r"\ABuilding (cp\d+t?)-\S+ wheel\s*\Z")
-_STEP_END = re.compile(r"\A\s*[✓✕] ?[\d.]+s\s*\Z")
+# Words instead of marks where the locale has no Unicode.
+_STEP_END = re.compile(r"\A\s*(?:✓|✕|done|failed) ?[\d.]+s\s*\Z")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_SUMMARY = re.compile(
-    r"(\d+ (?:passed|failed|skipped|xfailed)[^=]*?) in [\d.]+ ?s|\A(Ran \d+ tests? in [\d.]+s)|\A(OK.*)\Z"
-)
+# The last words of pytest, and of unittest, which says how many on one line and how they went on the next.
+_PYTEST = re.compile(r"(\d+ (?:passed|failed|skipped|deselected|xfailed|xpassed|errors?)\b[^=]*?) in [\d.]+ ?s")
+_UNITTEST = re.compile(r"\A(Ran \d+ tests? in [\d.]+s)\Z|\A((?:OK|FAILED|NO TESTS RAN)(?: \(.*\))?)\Z")
+_LONGEST = 1000  # characters looked at of a line: what a build prints must not take our time or fill a screen
 _CI_MARKS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "TRAVIS", "CIRCLECI", "APPVEYOR", "GITHUB_STEP_SUMMARY")
 # cibuildwheel/errors.py: each FatalError has a return code of its own.
 _NON_PLATFORM, _ENGINE_TOO_OLD, _NO_WHEEL = 5, 7, 10
@@ -150,6 +153,7 @@ def command(request: BuildRequest, config: Path, out: Path) -> list[str]:
     """Return the call of cibuildwheel: no shell, no variable that could be mistaken for an option."""
     return [
         sys.executable,
+        "-P",  # the current folder is the source: none of its modules may run here, on the host
         "-m",
         "cibuildwheel",
         "--platform=linux",
@@ -202,8 +206,7 @@ def _test_command(composed: Composed) -> str:
 
 def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> WheelyardError:
     where = str(request.log_file)
-    last = [line for line in done.stdout.splitlines() if line.strip()]
-    details = [log.clean(_ANSI.sub("", line)) for line in _telling(last)]
+    details = _telling([plain for line in done.stdout.splitlines() if (plain := _plain(line))])
     if done.returncode == _NON_PLATFORM:
         return CheckError(
             "the source built a pure wheel (none-any) where a platform wheel is due",
@@ -216,7 +219,7 @@ def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> Wheel
     if done.returncode == _NO_WHEEL:
         return BuildError("the source built no wheel", where=where, details=details, fix="look at the log")
     if "no space left on device" in done.stdout.lower():
-        return BuildError(
+        return DiskError(
             "the disk is full", where=where, details=details, fix="free some space, then run the same command again"
         )
     if follow.where.startswith("Testing"):
@@ -239,8 +242,13 @@ def _telling(lines: list[str]) -> list[str]:
 def _compiler_errors(log_file: Path) -> list[str]:
     found = []
     with contextlib.suppress(OSError), log_file.open(encoding="utf-8", errors="replace") as file:
-        found = [log.clean(line.strip()) for line in file if re.search(r"\berror:", line)]
+        found = [plain for line in file if re.search(r"\berror:", plain := _plain(line))]
     return found[:8]
+
+
+def _plain(line: str) -> str:
+    """Return a line of output for people: no colours, nothing that steers a terminal, and not endless."""
+    return log.clean(_ANSI.sub("", line[:_LONGEST])).strip()
 
 
 class _Follower:
@@ -258,7 +266,7 @@ class _Follower:
 
     def line(self, raw: str) -> None:
         """Take one line of output."""
-        text = _ANSI.sub("", raw).strip()
+        text = _plain(raw)
         if match := _BUILD.match(text):
             self._identifier = match[1]
         elif match := _STEP.match(text):
@@ -267,9 +275,14 @@ class _Follower:
             self._steps.open(self.where)
         elif text:
             self._steps.tell(text)
-            if match := _SUMMARY.search(text):
-                self._count(next(group for group in match.groups() if group))
+            if self.where.startswith("Testing"):
+                self._count(text)
 
-    def _count(self, found: str) -> None:
-        # unittest says how many on one line and whether they passed on the next.
-        self.summary = f"{self.summary}, {found}" if found.startswith("OK") and self.summary else found
+    def _count(self, text: str) -> None:
+        if match := _PYTEST.search(text):
+            self.summary = match[1]
+        elif match := _UNITTEST.match(text):
+            if match[1]:
+                self.summary = match[1]
+            elif self.summary.startswith("Ran "):
+                self.summary = f"{self.summary.partition(',')[0]}, {match[2]}"
