@@ -179,7 +179,9 @@ def probe() -> str | None:
         program.write_bytes(_PROBE)
         program.chmod(0o755)
         try:
-            done = engine_run(["run", "--rm", *label_args(), "--rootfs", root, "/probe"], check=False, timeout=60)
+            done = engine_run(
+                ["run", "--rm", "--network=host", *label_args(), "--rootfs", root, "/probe"], check=False, timeout=60
+            )
         except WheelyardError as error:
             return error.what
     if done.returncode == 0:

@@ -17,7 +17,7 @@ from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import Image, ImageChoice
 
 # Raised whenever this package makes another image of the same definition.
-FORMAT = 1
+FORMAT = 2
 TRIPLE = "riscv64-linux-gnu"
 # Machines whose Debian architecture has a compiler for riscv64, and whose programs their own kernel runs at full
 # speed inside a riscv64 container.

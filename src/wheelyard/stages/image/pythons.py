@@ -184,6 +184,9 @@ def populate(layer: Layer, definition: Definition, found: Mapping[str, Path]) ->
         environment.create(layer)
         for name in definition.interpreter_wheels:
             environment.install(layer, found[name])
+        # By its plain name, too, it is the one that packages can be installed into, not Debian's own.
+        start = f'#!/bin/sh\nexec {interpreter.path}/bin/python "$@"\n'
+        layer.file(f"usr/local/bin/python{interpreter.version}", start.encode(), mode=0o755)
     first = definition.interpreters[0]
     tools = Environment(TOOLS, first)
     tools.create(layer)
