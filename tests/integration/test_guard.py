@@ -174,3 +174,28 @@ def test_kill_9_in_the_middle_of_unpacking_leaves_nothing(tmp_path: Path, guarde
     unpack(archive, place / "tree", limits=Limits(10**6, 100))
     assert [path.name for path in place.iterdir()] == ["tree"]
     assert len(list((place / "tree").iterdir())) == 10
+
+
+STRAY = """
+import os, subprocess, sys, time
+from wheelyard.io import guard
+
+with guard.on_death(commands=[["true"]]):
+    # As if we were killed after a child was started and before its group was registered.
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True, env=guard.marked(None))
+    other = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    print(child.pid, other.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_child_that_was_just_being_started_is_found_by_its_mark() -> None:
+    with subprocess.Popen([sys.executable, "-c", STRAY], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child, other = map(int, parent.stdout.readline().split())
+        parent.kill()
+    try:
+        wait_until(lambda: not alive(child))
+        assert alive(other)  # somebody else's
+    finally:
+        subprocess.run(["kill", "-9", str(other)], check=True)

@@ -19,8 +19,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelyard.io._guard_main import MARK
+from wheelyard.io.files import owner_mark
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _PROGRAM = Path(__file__).with_name("_guard_main.py")
 _lock = threading.Lock()
@@ -34,7 +37,7 @@ def _send(message: dict[str, object]) -> None:
     with _lock:
         if _helper is None or _helper_owner != os.getpid():
             _helper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_PROGRAM)],
+                [sys.executable, "-I", "-S", str(_PROGRAM), owner_mark()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -47,6 +50,11 @@ def _send(message: dict[str, object]) -> None:
         with contextlib.suppress(BrokenPipeError):  # a dead guard must not end a healthy run
             _helper.stdin.write(json.dumps(message).encode() + b"\n")
             _helper.stdin.flush()
+
+
+def marked(env: Mapping[str, str] | None) -> dict[str, str]:
+    """Return *env* (ours when None) with our mark in it, by which the helper finds every child of ours."""
+    return {**(os.environ if env is None else env), MARK: owner_mark()}
 
 
 def _leave() -> None:

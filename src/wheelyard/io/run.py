@@ -148,7 +148,7 @@ def _start(
         process = subprocess.Popen(
             words,
             cwd=cwd,
-            env=dict(env) if env is not None else None,
+            env=guard.marked(env),
             stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
