@@ -110,7 +110,7 @@ def test_a_process_that_ends_in_good_order_leaves_no_guard(tmp_path: Path) -> No
 def test_a_message_cut_in_the_middle_does_not_lose_the_others(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     message = f'{{"add": 1, "folders": ["{tmp_path}/folder"]}}\n{{"add": 2, "fol'
-    subprocess.run([sys.executable, "-I", "-S", guard._PROGRAM], input=message.encode(), check=True)
+    subprocess.run([sys.executable, "-I", "-S", guard._PROGRAM, "nobody"], input=message.encode(), check=True)
     assert not (tmp_path / "folder").exists()
 
 

@@ -71,6 +71,20 @@ def test_the_recipes_tests_replace_upstreams() -> None:
     assert "test-requires" not in last(composed).get("inherit", {})
 
 
+def test_a_recipes_command_leaves_nothing_of_upstreams_tests() -> None:
+    upstream = {"test-command": "tox", "test-extras": ["test"], "test-groups": ["dev"], "before-test": "make certs"}
+    said = last(make(upstream, {"test": {"command": "pytest"}}))
+    assert (said["test-requires"], said["test-extras"], said["test-groups"], said["before-test"]) == ([], [], [], "")
+    assert "inherit" not in said
+
+
+def test_requirements_alone_keep_upstreams_command() -> None:
+    said = last(make({"test-command": "pytest", "test-extras": ["test"]}, {"test": {"requires": ["pytest"]}}))
+    assert said["test-requires"] == ["pytest"]
+    assert "test-command" not in said
+    assert "test-extras" not in said
+
+
 @pytest.mark.parametrize("key", ["build", "skip", "test-skip", "archs", "enable", "manylinux-riscv64-image"])
 def test_selectors_are_the_plans_business(key: str) -> None:
     composed = make({key: "cp313-*"})

@@ -191,7 +191,8 @@ class Test(Model):
     requires: tuple[str, ...] = Field((), description="What the tests need installed.")
     command: str | None = Field(
         None,
-        description="The test command, as cibuildwheel takes it; `{project}` is the source tree. Replaces upstream's.",
+        description="The test command, as cibuildwheel takes it; `{project}` is the source tree. Replaces upstream's, "
+        "and with it all that upstream installs for its tests.",
     )
     extras: tuple[str, ...] = Field((), description="Extras of the wheel to install for the tests.")
     environment: dict[str, str] = Field(default_factory=dict, description="Variables for the tests only.")

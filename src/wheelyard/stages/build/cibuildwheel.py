@@ -222,6 +222,13 @@ def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> Wheel
         return DiskError(
             "the disk is full", where=where, details=details, fix="free some space, then run the same command again"
         )
+    if follow.where.startswith("Testing") and re.search(r"error: Command \[.*'pip', 'install'", done.stdout):
+        return TestsFailedError(
+            "the wheel was built, but what its tests need cannot be installed",
+            where=where,
+            details=details,
+            fix="a requirement without a riscv64 wheel? leave it out in the recipe: [test] command and requires",
+        )
     if follow.where.startswith("Testing"):
         return TestsFailedError(
             f"the wheel was built, but its tests failed{f': {follow.summary}' if follow.summary else ''}",

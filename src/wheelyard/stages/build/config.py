@@ -127,21 +127,23 @@ def _ours(settings: Settings, container: Container) -> Table:
         ours["environment"] = environment
     if container.passed:
         ours["environment-pass"] = [*verbatim.get("environment-pass", []), *container.passed]
-    inherit: Table = {key: "append" for key in _ADDED if key in ours}
-    inherit |= settings.build.cibuildwheel.get("inherit", {})
     test = settings.test
     if test.environment:
         ours["test-environment"] = {**ours.get("test-environment", {}), **test.environment}
-        inherit.setdefault("test-environment", "append")
-    # The recipe's [test] speaks for itself: it replaces upstream's, never adds to it.
-    for key, value in (
-        ("test-command", test.command),
-        ("test-requires", list(test.requires)),
-        ("test-extras", list(test.extras)),
+    inherit: Table = {key: "append" for key in _ADDED if key in ours}
+    # A recipe's [test] command replaces upstream's tests whole, with all that upstream installs for them.
+    whole = test.command is not None
+    for key, value, nothing in (
+        ("test-command", test.command, ""),
+        ("test-requires", list(test.requires), []),
+        ("test-extras", list(test.extras), []),
+        ("test-groups", verbatim.get("test-groups"), []),
+        ("before-test", verbatim.get("before-test"), ""),
     ):
-        if value:
-            ours[key] = value
+        if value or whole:
+            ours[key] = value or nothing
             inherit.pop(key, None)
+    inherit |= settings.build.cibuildwheel.get("inherit", {})
     if inherit:
         ours["inherit"] = inherit
     return ours
