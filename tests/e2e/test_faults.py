@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -175,6 +176,24 @@ def test_no_engine(site: Site, tmp_path: Path) -> None:
     assert code == 30, output
     assert "neither podman nor docker is installed" in output
     assert "ci/bootstrap" in output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace of its own wants root")
+def test_no_binfmt(site: Site) -> None:
+    add_tiny(site.index)
+    hide = 'mount -t tmpfs none /proc/sys/fs/binfmt_misc && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", hide, "sh", sys.executable, "-m", "wheelyard", "build", "tiny"],
+        cwd=site.root,
+        env=site.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 30, done.stderr
+    assert "binfmt_misc" in done.stderr
+    assert "ci/bootstrap" in done.stderr
 
 
 def test_no_space_by_policy(site: Site) -> None:

@@ -33,7 +33,7 @@ class Site:
         self.index = index
         self.env = dict(os.environ) | {"WHEELYARD_INDEX": index.url}
         self.space = 1
-        self.pythons = ("cp313",)
+        self.pythons: tuple[str, ...] = ("cp313",)
         self.recipe(TESTED)
 
     def recipe(self, text: str) -> None:

@@ -153,7 +153,10 @@ class _Run:
         reused = tuple(found.values())
         if len(found) == len(inputs):
             return (), reused, None, self.image
+        if self.options.force:
+            files.remove(self.folder / "held")  # built, not checked: that counts as built before
         self._check_space()
+        engine.require_riscv64()
         image = ensure(self.image)
         engine.sweep()
         with files.scratch(self.folder, "work") as work, guard.on_death(folders=[work]):

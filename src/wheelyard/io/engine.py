@@ -289,6 +289,27 @@ def run_in(
     return done
 
 
+def remove_labelled(label: str) -> None:
+    """Remove the containers that bear *label*; works with docker too, whose ``rm`` knows no filter."""
+    listed = engine_run(["ps", "--all", "--quiet", "--filter", f"label={label}"], check=False, timeout=60)
+    if numbers := listed.stdout.split():
+        engine_run([*find().removal, *numbers], check=False, timeout=120)
+
+
+def require_riscv64() -> None:
+    """See that this machine starts riscv64 programs.
+
+    Raises:
+        EngineError: it does not, or not inside containers.
+    """
+    found = binfmt()
+    if not found.ok:
+        seen = "no riscv64 program runs here: QEMU is not registered with binfmt_misc"
+        if found.interpreter:
+            seen = f"{found.interpreter} is registered without flag F, so containers do not find it"
+        raise EngineError(seen, fix="ci/bootstrap true  (as root, or with sudo)")
+
+
 def sweep() -> list[str]:
     """Remove the containers whose process is gone, and return their names."""
     form = '{{.ID}}\t{{.Names}}\t{{index .Labels "' + OWNER_LABEL + '"}}'

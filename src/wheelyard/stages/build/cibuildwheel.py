@@ -21,7 +21,7 @@ from wheelyard.core.errors import (
     TestsFailedError,
     WheelyardError,
 )
-from wheelyard.io import guard, log
+from wheelyard.io import engine, guard, log
 from wheelyard.io.files import disk_errors, write_text
 from wheelyard.io.run import run
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
@@ -183,16 +183,17 @@ def environment(request: BuildRequest) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _swept(engine: Engine, label: str) -> Iterator[None]:
+def _swept(found: Engine, label: str) -> Iterator[None]:
     """Leave no container of this job behind, whether we end, fail, or are killed."""
-    removal = [engine.path, *engine.removal, f"--filter=label={label}"]
-    # The guard's helper does not know our private configuration: name it in the command itself.
-    late = ["env", f"CONTAINERS_CONF={engine.conf}", *removal] if engine.conf else removal
+    removal = [found.path, *found.removal, f"--filter=label={label}"]
+    # The guard's helper does not know our private configuration: name it in the command itself. What docker's rm,
+    # which takes no filter, leaves behind is swept by the next run.
+    late = ["env", f"CONTAINERS_CONF={found.conf}", *removal] if found.conf else removal
     with guard.on_death(commands=[late]):
         try:
             yield
         except BaseException:
-            run(removal, env=engine.env, check=False, timeout=60)
+            engine.remove_labelled(label)
             raise
 
 
@@ -222,21 +223,23 @@ def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> Wheel
         return DiskError(
             "the disk is full", where=where, details=details, fix="free some space, then run the same command again"
         )
-    if follow.where.startswith("Testing") and re.search(r"error: Command \[.*'pip', 'install'", done.stdout):
-        return TestsFailedError(
-            "the wheel was built, but what its tests need cannot be installed",
-            where=where,
-            details=details,
-            fix="a requirement without a riscv64 wheel? leave it out in the recipe: [test] command and requires",
-        )
     if follow.where.startswith("Testing"):
-        return TestsFailedError(
-            f"the wheel was built, but its tests failed{f': {follow.summary}' if follow.summary else ''}",
-            where=where,
-            details=details,
-            fix="read the failures in the log; --no-test builds without them, which no index takes as tested",
-        )
+        what, fix = _failed_tests(done, follow)
+        return TestsFailedError(what, where=where, details=details, fix=fix)
     return BuildError(f"cibuildwheel failed at: {follow.where}", where=where, details=details, fix="read the log")
+
+
+def _failed_tests(done: Completed, follow: _Follower) -> tuple[str, str]:
+    """Tell failed tests from requirements that cannot be installed; return what happened and what to do."""
+    if re.search(r"error: Command \[.*'pip', 'install'", done.stdout):
+        return (
+            "the wheel was built, but what its tests need cannot be installed",
+            "a requirement without a riscv64 wheel? leave it out in the recipe: [test] command and requires",
+        )
+    return (
+        f"the wheel was built, but its tests failed{f': {follow.summary}' if follow.summary else ''}",
+        "read the failures in the log; --no-test builds without them, and the record says so",
+    )
 
 
 def _telling(lines: list[str]) -> list[str]:
