@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import CheckError
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.inputs import recipe_digest, tools
 from wheelyard.io import engine, files, log
-from wheelyard.record.models import ImageRecord, PatchRecord, SourceRecord, TestRecord, WheelRecord
+from wheelyard.record.models import ImageRecord, Model, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
 from wheelyard.record.store import read_verdict, write_record, write_verdict
 from wheelyard.stages.build import BuildOutcome, BuildRequest, build
 from wheelyard.stages.build.config import Container
@@ -103,12 +104,14 @@ def finish(bench: Bench, job: Job, inputs: Mapping[ExpectedWheel, str]) -> tuple
             f"{len(failing)} check(s) failed", where=str(held), details=failing, fix="the wheels are kept there"
         )
     records = tuple(_record(bench, job, wheel, outcome, durations, inputs) for wheel in outcome.wheels)
-    for record, wheel in zip(records, outcome.wheels, strict=True):
+    for wheel in outcome.wheels:
         _make_way(bench.folder, wheel.name)
         files.copy_whole(wheel, bench.folder / wheel.name)
-        write_record(bench.folder, record)
     with _verdict_lock:
         write_verdict(bench.folder, _united(bench.folder, verdict))
+    # Last: the next run goes by the record, and must find all the rest with it.
+    for record in records:
+        write_record(bench.folder, record)
     files.remove(held)
     with contextlib.suppress(OSError):  # others may hold theirs
         held.parent.rmdir()
@@ -119,7 +122,10 @@ def _make_way(folder: Path, new: str) -> None:
     """Remove a wheel that the new one replaces under another name: the same tags, another glibc floor."""
     name = WheelName.parse(new)
     for old in folder.glob("*.whl"):
-        other = WheelName.parse(old.name)
+        try:
+            other = WheelName.parse(old.name)
+        except ValueError:
+            continue  # not ours; publishing will say so
         if old.name != new and (other.pythons, other.abis) == (name.pythons, name.abis):
             files.remove(old.with_name(f"{old.name}.json"))
             files.remove(old)
@@ -139,15 +145,42 @@ def _united(folder: Path, verdict: Verdict) -> Verdict:
 # ------------------------------------------------------------------- build
 
 
+class _Outcome(Model):
+    """``outcome.json`` beside held wheels: a :class:`BuildOutcome`, with each wheel's hash and the steps' seconds."""
+
+    schema_: Literal["wheelyard/outcome"] = Field("wheelyard/outcome", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    wheels: dict[str, Sha256] = Field(min_length=1)
+    test_summary: str
+    test_command: str
+    dropped: tuple[str, ...]
+    durations: dict[str, float]
+
+
 def _held(held: Path) -> tuple[BuildOutcome, dict[str, float]] | None:
+    """Return the outcome that is kept in *held*, None if it is not there or not whole: then it is built again."""
     try:
-        kept = json.loads((held / "outcome.json").read_text(encoding="utf-8"))
+        kept = _Outcome.model_validate_json((held / "outcome.json").read_bytes())
+        wheels = tuple(held / WheelName.parse(name).file for name in kept.wheels)
+        if any(sha256_file(wheel) != kept.wheels[wheel.name] for wheel in wheels):
+            return None
     except (OSError, ValueError):
         return None
-    wheels = tuple(held / name for name in kept["wheels"])
-    if any(not wheel.is_file() or sha256_file(wheel) != kept["wheels"][wheel.name] for wheel in wheels):
-        return None
-    return BuildOutcome(wheels, kept["test-summary"], kept["test-command"], tuple(kept["dropped"])), kept["durations"]
+    return BuildOutcome(wheels, kept.test_summary, kept.test_command, kept.dropped), kept.durations
+
+
+def _hold(held: Path, outcome: BuildOutcome, durations: dict[str, float]) -> None:
+    files.remove(held)
+    for wheel in outcome.wheels:
+        files.copy_whole(wheel, held / wheel.name)
+    kept = _Outcome(
+        wheels={wheel.name: sha256_file(wheel) for wheel in outcome.wheels},
+        test_summary=outcome.test_summary,
+        test_command=outcome.test_command,
+        dropped=outcome.dropped,
+        durations=durations,
+    )
+    files.write_json(held / "outcome.json", kept.model_dump(mode="json"))
 
 
 def _build(bench: Bench, job: Job, held: Path) -> tuple[BuildOutcome, dict[str, float]]:
@@ -170,19 +203,7 @@ def _build(bench: Bench, job: Job, held: Path) -> tuple[BuildOutcome, dict[str, 
             )
         )
     durations = {timing.title: timing.seconds for timing in timings}
-    files.remove(held)
-    for wheel in outcome.wheels:
-        files.copy_whole(wheel, held / wheel.name)
-    files.write_json(
-        held / "outcome.json",
-        {
-            "wheels": {wheel.name: sha256_file(wheel) for wheel in outcome.wheels},
-            "test-summary": outcome.test_summary,
-            "test-command": outcome.test_command,
-            "dropped": list(outcome.dropped),
-            "durations": durations,
-        },
-    )
+    _hold(held, outcome, durations)
     kept, _ = _held(held) or (outcome, durations)
     return kept, durations
 

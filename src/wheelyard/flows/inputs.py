@@ -56,6 +56,7 @@ def inputs_digest(
             "image": image.definition or image.digest,
             "needed": needed,
             "tools": tools(),
-            "tested": test and target.settings.test.command is not None,
+            # Also where only upstream has tests: an untested wheel must not pass for a tested one.
+            "tested": test,
         }
     )
