@@ -104,7 +104,7 @@ def solve(suite: str, arch: str, groups: Sequence[Sequence[str]], scratch: Path)
             break
         except ProgramError as error:
             if shutil.which("mmdebstrap") is None:
-                raise ProgramError(error.what, fix="ci/bootstrap true  (as root, or with sudo)") from error
+                raise ProgramError(error.what, fix="sudo apt-get install mmdebstrap debian-archive-keyring") from error
             if attempt == _ATTEMPTS:
                 raise _unsolved(suite, arch, error) from error
             log.info(f"Debian {suite} {arch}: its mirror answered with an error, asking again")
