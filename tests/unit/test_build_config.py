@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from wheelyard.core.errors import SourceError
 from wheelyard.io.engine import Engine
 from wheelyard.recipe.models import Settings
+from wheelyard.stages.build import config
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
 
 CONTAINER = Container(Engine("podman", "/usr/bin/podman"), ("--network=host",), {}, (), Path("constraints.txt"))
@@ -110,6 +111,60 @@ def test_images_and_engines_in_upstreams_overrides_go_too() -> None:
 )
 def test_options_of_other_times_are_dropped_and_named(upstream: dict[str, Any], dropped: tuple[str, ...]) -> None:
     assert tuple(sorted(make(upstream).dropped)) == dropped
+
+
+# What cibuildwheel 4.3 does on the host: audit.py runs audit-command in a shell and installs audit-requires;
+# linux.py evaluates test-environment with bashlex_eval's local executor; util/file.py copies test-sources from the
+# project folder joined with whatever they say; options.py takes environment-pass from the host's variables.
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("audit-command", "touch /tmp/owned {wheel}"),
+        ("audit-requires", ["evil"]),
+        ("environment-pass", ["CI_JOB_TOKEN"]),
+        ("test-sources", ["/etc/shadow"]),
+        ("test-sources", ["tests/../../../../root"]),
+        ("test-sources", "tests '/etc/shadow'"),
+        ("test-sources", "tests 'unbalanced"),
+        ("test-environment", {"A": "$(touch /tmp/owned)"}),
+        ("test-environment", {"A": "`touch /tmp/owned`"}),
+        ("test-environment", {"A": "${B:-$(touch /tmp/owned)}"}),
+        ("test-environment", {"A": "$\\\n(touch /tmp/owned)"}),
+        ("test-environment", {"A=$(touch /tmp/owned) B": "1"}),
+        ("test-environment", "A=$(touch /tmp/owned)"),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "linux.", "overrides.0."])
+def test_what_would_reach_beyond_the_container_is_dropped_and_named(option: str, value: Any, place: str) -> None:
+    wrapped: dict[str, Any] = {
+        "": {option: value},
+        "linux.": {"linux": {option: value}},
+        "overrides.0.": {"overrides": [{"select": "*", option: value, "inherit": {option: "append"}}]},
+    }[place]
+    composed = make(wrapped)
+    assert composed.dropped == (place + option,)
+    levels = (table(composed), table(composed).get("linux", {}), *table(composed)["overrides"])
+    assert [level[option] for level in levels if level.get(option)] == []
+
+
+def test_no_audit_runs_on_the_host() -> None:
+    said = table(make({"test-command": "pytest"}))
+    assert (said["audit-command"], said["audit-requires"]) == ("", [])
+
+
+def test_harmless_values_of_the_same_options_stay() -> None:
+    upstream = {"test-sources": ["tests", "a b"], "test-environment": {"A": "$HOME/x", "B": "${PATH}"}}
+    composed = make(upstream)
+    assert composed.dropped == ()
+    assert {key: table(composed)[key] for key in upstream} == upstream
+
+
+def test_an_option_that_nobody_looked_at_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later cibuildwheel may run more on the host: what its schema allows is not what we take."""
+    newer = json.loads(json.dumps(SCHEMA))
+    newer["properties"]["host-hook"] = {"type": "string"}
+    monkeypatch.setattr(config, "_validator", lambda: fastjsonschema.compile(newer, use_default=False))
+    assert make({"host-hook": "touch /tmp/owned"}).dropped == ("host-hook",)
 
 
 def test_other_platforms_are_left_out_silently() -> None:

@@ -44,7 +44,7 @@ def test_on_a_bare_machine_everything_missing_is_reported_with_its_fix() -> None
     finally:
         engine.find.cache_clear()
     missing = {finding.name: finding for finding in report.findings if finding.state == "missing"}
-    assert {"git", "uv", "engine", "mmdebstrap", "index"} <= set(missing)
+    assert {"git", "engine", "mmdebstrap", "index"} <= set(missing)
     assert all(finding.fix for finding in missing.values())
     assert "bootstrap" in missing["engine"].fix
     states = {finding.name: finding.state for finding in report.findings}

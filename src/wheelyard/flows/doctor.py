@@ -84,7 +84,6 @@ def examine(project: Project) -> Report:
     checks: list[Callable[[], Finding]] = [
         _python,
         partial(_tool, "git", "sudo apt-get install git"),
-        _uv,
         partial(_cibuildwheel, project),
         _engine,
         _binfmt,
@@ -117,11 +116,6 @@ def _tool(name: str, fix: str) -> Finding:
         return Finding(name, "missing", "not on PATH", fix)
     words = run([name, "--version"], check=False).stdout.split("\n")[0]
     return Finding(name, "ok", words.removeprefix(f"{name} "))
-
-
-def _uv() -> Finding:
-    # cibuildwheel audits abi3 wheels with it on this machine, after the build.
-    return _tool("uv", "ci/bootstrap true, and start commands with ci/bootstrap or .venv/bin on PATH")
 
 
 def _cibuildwheel(project: Project) -> Finding:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import uuid
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tomli_w
@@ -28,6 +28,7 @@ from wheelyard.stages.build.config import Composed, Container, compose, upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from wheelyard.core.values import Image, Job, SourceTree
     from wheelyard.io.engine import Engine
@@ -86,7 +87,7 @@ class BuildOutcome:
         wheels: the repaired wheels.
         test_summary: the tests' own last line, empty when none ran.
         test_command: what was run, as the configuration has it.
-        dropped: upstream's options that this cibuildwheel does not take.
+        dropped: upstream's options that were not taken over.
     """
 
     wheels: tuple[Path, ...]
@@ -109,8 +110,8 @@ def build(request: BuildRequest) -> BuildOutcome:
     composed = compose(upstream_table(package_dir), request.settings, request.image.reference, container)
     if composed.dropped:
         log.warn(
-            "upstream's [tool.cibuildwheel] has options that this cibuildwheel does not take; dropped: "
-            + ", ".join(map(log.clean, composed.dropped))
+            "upstream's [tool.cibuildwheel] has options that this cibuildwheel does not take, or that would reach "
+            "beyond the container; dropped: " + ", ".join(map(log.clean, composed.dropped))
         )
     config = request.work / "cibuildwheel.toml"
     write_text(config, tomli_w.dumps(composed.table))
@@ -145,6 +146,11 @@ def build(request: BuildRequest) -> BuildOutcome:
     wheels = tuple(sorted(out.glob("*.whl")))
     if not wheels:
         raise BuildError("cibuildwheel ended well but left no wheel", where=str(request.log_file))
+    # The container fills this folder: a link could name any file of this machine.
+    if strange := [wheel.name for wheel in wheels if wheel.is_symlink() or not wheel.is_file()]:
+        raise BuildError(
+            f"the build left what is no file: {log.clean(', '.join(strange))}", where=str(request.log_file)
+        )
     tested = _test_command(composed) if request.test else ""
     return BuildOutcome(wheels, follow.summary if tested else "", tested, composed.dropped)
 
@@ -177,8 +183,8 @@ def environment(request: BuildRequest) -> dict[str, str]:
         skipped = ["*"]
     if skipped:
         env["CIBW_TEST_SKIP"] = " ".join(skipped)
-    # cibuildwheel looks for uv beside its own interpreter and on PATH: our environment's must come first.
-    env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
+    # cibuildwheel finds programs by PATH, from within the source's folder: what is relative there is upstream's.
+    env["PATH"] = os.pathsep.join(entry for entry in env.get("PATH", "").split(os.pathsep) if entry.startswith("/"))
     return env
 
 

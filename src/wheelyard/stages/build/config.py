@@ -3,15 +3,22 @@
 ``CIBW_ENVIRONMENT`` would erase what upstream sets; an override with ``inherit`` adds to it instead
 (cibuildwheel's documentation, "Configuration overrides"). What decides *which* wheels are built belongs to the
 plan, so upstream's selectors are left out; options this cibuildwheel no longer takes are dropped and named.
+
+Upstream is hostile until it is inside the container. Only options that cibuildwheel carries out there are taken
+over; those it carries out on this machine (``cibuildwheel/audit.py``, ``bashlex_eval.py``), or for which it reads
+this machine's files or variables (``util/file.py``, ``options.py``), are dropped and named.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
+import shlex
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import SourceError
@@ -29,7 +36,23 @@ Table = dict[str, Any]
 OWNED = frozenset(
     {"archs", "build", "skip", "test-skip", "enable", "container-engine", "build-frontend", "dependency-versions"}
 )
-_OTHER_PLATFORMS = frozenset({"macos", "windows", "pyodide", "android", "ios"})
+# Of no meaning for Linux.
+_ELSEWHERE = frozenset(
+    {
+        *("macos", "windows", "pyodide", "android", "ios"),
+        *("pyodide-version", "test-runtime", "xbuild-files", "xbuild-tools"),
+    }
+)
+# What of upstream's happens inside the container and nowhere else; anything not in this list stays outside.
+_TAKEN = frozenset(
+    {
+        *("before-all", "before-build", "before-test", "build-verbosity", "config-settings", "environment"),
+        *("repair-wheel-command", "test-command", "test-environment", "test-extras", "test-groups", "test-requires"),
+        *("test-sources", "inherit", "select", "overrides", "linux"),
+    }
+)
+# A command substitution: ``$(…)`` or backticks, and a dollar sign of which one could still be made.
+_SUBSTITUTION = re.compile(r"`|\$(?![A-Za-z_{])|[<>]\(")
 _ADDED = (
     "environment",
     "test-environment",
@@ -112,6 +135,9 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
         },
         "manylinux-riscv64-image": image,
         "build-frontend": settings.build.frontend.value,
+        # It would install what audits from the network, on this machine, in the source's folder.
+        "audit-command": "",
+        "audit-requires": [],
         # cibuildwheel's own constraints may name versions that a mirror does not have.
         "dependency-versions": {"file": str(container.constraints)},
         "overrides": overrides,
@@ -151,15 +177,34 @@ def _ours(settings: Settings, container: Container) -> Table:
 
 def _clean(upstream: Table) -> tuple[Table, tuple[str, ...]]:
     table = json.loads(json.dumps(upstream, default=str))  # a deep copy; TOML's dates are no option's value
-    for level in _levels(table):
-        for key in [key for key in level if key in OWNED or key.endswith("-image")]:
+    for _, level in _levels(table):
+        for key in [key for key in level if key in OWNED | _ELSEWHERE or key.endswith("-image")]:
             del level[key]
-    for platform in _OTHER_PLATFORMS & table.keys():
-        del table[platform]
     _drop_silent(table)
-    dropped = tuple(_drop_unknown(table)) if table else ()
+    dropped = [*_drop_unknown(table), *_drop_outside(table)] if table else []
     _drop_silent(table)
-    return table, dropped
+    return table, tuple(dropped)
+
+
+def _drop_outside(table: Table) -> Iterable[str]:
+    """Remove what would reach beyond the container, and yield each option's name."""
+    for place, level in _levels(table):
+        for key in [key for key in level if key not in _TAKEN or _reaches_out(key, level[key])]:
+            del level[key]
+            yield place + key
+
+
+def _reaches_out(key: str, value: Any) -> bool:
+    """Tell whether this value of an option is read or run on this machine."""
+    if key == "test-environment":  # cibuildwheel evaluates it here, and not as it does "environment"
+        return _SUBSTITUTION.search(value if isinstance(value, str) else json.dumps(value)) is not None
+    if key == "test-sources":  # copied from here
+        try:
+            paths = [PurePosixPath(path) for path in (shlex.split(value) if isinstance(value, str) else value)]
+        except ValueError:
+            return True
+        return any(path.is_absolute() or ".." in path.parts for path in paths)
+    return False
 
 
 def _drop_silent(table: Table) -> None:
@@ -170,14 +215,15 @@ def _drop_silent(table: Table) -> None:
         ]
 
 
-def _levels(table: Table) -> Iterable[Table]:
-    yield table
+def _levels(table: Table) -> Iterable[tuple[str, Table]]:
+    """Yield each table of options, with what goes before its keys."""
+    yield "", table
     if isinstance(linux := table.get("linux"), dict):
-        yield linux
+        yield "linux.", linux
     overrides = table.get("overrides")
-    for item in overrides if isinstance(overrides, list) else []:
+    for index, item in enumerate(overrides if isinstance(overrides, list) else []):
         if isinstance(item, dict):
-            yield item
+            yield f"overrides.{index}.", item
 
 
 @functools.cache
