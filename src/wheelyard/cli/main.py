@@ -40,7 +40,12 @@ class InterpreterType(click.ParamType[Interpreter]):
 INTERPRETER = InterpreterType()
 version_option = click.option("--version", "version", metavar="V", help="A version other than the newest locked one.")
 python_option = click.option(
-    "--python", "pythons", type=INTERPRETER, multiple=True, help="Only this interpreter, such as cp313; repeatable."
+    "--python",
+    "pythons",
+    metavar="TAG",
+    type=INTERPRETER,
+    multiple=True,
+    help="Only this interpreter, such as cp313; repeatable.",
 )
 image_option = click.option(
     "--image", metavar="IMAGE", help="auto, official, local, local:forky, local:trixie+emulated."
@@ -48,10 +53,56 @@ image_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class InOrder(click.Group):
+    """Its commands are listed as they are written below: in the order in which people want them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so
+        """Return the commands' names."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="wheelyard")
 def cli() -> None:
     """Make tested riscv64 wheels from small recipes."""
+
+
+@cli.command(short_help="Show what would be built, and why.")
+@click.argument("packages", nargs=-1)
+@version_option
+@python_option
+@image_option
+@click.option("--explain", is_flag=True, help="Every setting, its value, and which file gave it.")
+@json_option
+def plan(
+    packages: tuple[str, ...],
+    version: str | None,
+    pythons: tuple[Interpreter, ...],
+    image: str | None,
+    *,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    """Show what would be built for PACKAGES (all recipes by default), and why."""
+    from wheelyard.cli import render
+    from wheelyard.flows import plan as flow
+
+    if version and len(packages) != 1:
+        raise click.UsageError("--version needs exactly one package")
+    if explain and len(packages) != 1:
+        raise click.UsageError("--explain needs exactly one package")
+    project = find_project()
+    if explain:
+        rows = flow.explain(project, packages[0], version)
+        click.echo(render.as_json(flow.explain_json(packages[0], rows)) if as_json else render.explanation(rows))
+        return
+    result = flow.plan_packages(project, packages, version=version, pythons=pythons, image=image)
+    if as_json:
+        click.echo(render.as_json(result.to_json()))
+    elif text := render.plans(result):
+        click.echo(text)
+    if result.problems:
+        raise result.problems[0]
 
 
 @cli.command()
@@ -84,41 +135,6 @@ def build(
 
 
 @cli.command()
-@click.argument("packages", nargs=-1)
-@version_option
-@python_option
-@image_option
-@click.option("--explain", is_flag=True, help="Every setting, its value, and which file gave it.")
-@json_option
-def plan(
-    packages: tuple[str, ...],
-    version: str | None,
-    pythons: tuple[Interpreter, ...],
-    image: str | None,
-    *,
-    explain: bool,
-    as_json: bool,
-) -> None:
-    """Show what would be built for PACKAGES (all recipes by default), and why."""
-    from wheelyard.cli import render
-    from wheelyard.flows import plan as flow
-
-    if version and len(packages) != 1:
-        raise click.UsageError("--version needs exactly one package")
-    if explain and len(packages) != 1:
-        raise click.UsageError("--explain needs exactly one package")
-    project = find_project()
-    if explain:
-        rows = flow.explain(project, packages[0], version)
-        click.echo(render.as_json(flow.explain_json(packages[0], rows)) if as_json else render.explanation(rows))
-        return
-    result = flow.plan_packages(project, packages, version=version, pythons=pythons, image=image)
-    click.echo(render.as_json(result.to_json()) if as_json else render.plans(result))
-    if result.problems:
-        raise result.problems[0]
-
-
-@cli.command()
 @click.argument("package")
 @version_option
 @json_option
@@ -136,7 +152,7 @@ def check(package: str, version: str | None, *, as_json: bool) -> None:
         sys.exit(50)
 
 
-@cli.command()
+@cli.command(short_help="Put passing wheels into an index folder.")
 @click.argument("packages", nargs=-1)
 @click.option("--to", "target", required=True, metavar="DIR", help="The index folder; made if need be.")
 @click.option("--dry-run", is_flag=True, help="Show the same table, write nothing.")
@@ -211,7 +227,7 @@ def main() -> None:
     log.setup()
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        done = cli.main(standalone_mode=False)
+        done = cli.main(prog_name="wheelyard", standalone_mode=False)
         sys.exit(done if isinstance(done, int) else 0)
     except click.ClickException as error:
         error.show()

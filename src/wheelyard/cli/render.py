@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.io import log
@@ -41,14 +42,15 @@ def build_summary(report: BuildReport) -> str:
         lines += ["", _checked(report.verdict)]
     if report.notes:
         lines += ["", *(f"note: {note}" for note in report.notes)]
-    names = " ".join(str(report.folder / record.wheel) for record in (*report.built, *report.reused))
+    names = " ".join(shlex.quote(str(report.folder / record.wheel)) for record in (*report.built, *report.reused))
+    index = (report.folder.parents[1] / "index/simple").as_uri()
     lines += [
         "",
         "install on riscv64:",
         f"  pip install {names}",
         "or from an index folder:",
         f"  wheelyard publish --to dist/index {report.package}",
-        f"  pip install {report.package} --prefer-binary --extra-index-url file://{report.folder.parents[1]}/index/simple/",
+        f"  pip install {report.package} --prefer-binary --extra-index-url {index}/",
     ]
     return "\n".join(lines)
 
@@ -69,7 +71,9 @@ def _checked(verdict: Verdict) -> str:
 
 
 def plans(result: Plans) -> str:
-    """Return the plans as a table, with what is left out and why."""
+    """Return the plans as a table, with what is left out and why; the first problem is left to the caller."""
+    if not result.plans and not result.problems:
+        return "nothing to plan: there is no recipe in recipes/"
     rows = []
     for plan in result.plans:
         for index, wheel in enumerate(plan.expected):
@@ -87,7 +91,7 @@ def plans(result: Plans) -> str:
         lines += ["", "notes:", *notes]
     for problem in result.problems[1:]:
         lines += ["", f"error: {problem}"]
-    return "\n".join(lines)
+    return "\n".join(lines).lstrip("\n")
 
 
 def _names(names: list[str]) -> str:
@@ -111,12 +115,12 @@ def publication(report: Publication) -> str:
     """Return what was, or would be, published, and how to install from there."""
     from wheelyard.stages.registry import uploads_table
 
-    simple = report.target.resolve() / "simple"
+    simple = (report.target.resolve() / "simple").as_uri()
     lines = [uploads_table(report.uploads)]
     if report.dry_run:
         lines += ["", "a dry run: nothing was written"]
     else:
-        lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url file://{simple}/"]
+        lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url {simple}/"]
     return "\n".join(lines)
 
 

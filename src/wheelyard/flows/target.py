@@ -81,7 +81,9 @@ def _checked(version: str) -> str:
     try:
         return str(Version(version))
     except InvalidVersion as error:
-        raise UnknownVersionError(f"{version!r} is not a version (PEP 440)") from error
+        raise UnknownVersionError(
+            f"{version!r} is not a version (PEP 440)", fix="leave it out for the newest, or write one such as 3.0.4"
+        ) from error
 
 
 def _look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> LockedVersion:
