@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 
 from wheelyard.io import log
 from wheelyard.io.log import Face
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAM = """
 from wheelyard.io import log
@@ -53,6 +57,36 @@ def test_plain_lines_go_to_standard_error_and_bear_the_package() -> None:
         "error: wrong",
     ]
     assert out == "['Inner', 'Outer [secret]']\n"
+
+
+def test_secrets_in_the_environment_reach_neither_screen_nor_log_file(tmp_path: Path) -> None:
+    """cibuildwheel lists all variables of a build, an index address with its password among them."""
+    program = """
+import pathlib, sys
+from wheelyard.io import log
+from wheelyard.io.run import run
+log.setup()
+run([sys.executable, "-c", "import os; print(dict(os.environ))"], log_file=pathlib.Path("log"), on_line=log.info)
+"""
+    env = {
+        "PIP_INDEX_URL": "https://me:pass%2Fword-one@index.test/simple/",
+        "UV_INDEX_URL": "https://tokenalone@index.test/simple/",
+        "https_proxy": "http://me:pass%2Fword-one-two@proxy.test:3128",
+        "RELEASE_TOKEN": "glpat-abcdef",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **env},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    for text in (done.stderr, (tmp_path / "log").read_text()):
+        assert "index.test" in text
+        for part in ("word-one", "two", "tokenalone", "abcdef"):
+            assert part not in text
 
 
 def test_github_gets_folds_that_do_not_nest_and_annotations() -> None:

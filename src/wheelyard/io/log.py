@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,12 +64,24 @@ _package: ContextVar[str] = ContextVar("package", default="")
 _timings: ContextVar[list[Timing] | None] = ContextVar("timings", default=None)
 _depth: ContextVar[int] = ContextVar("depth", default=0)
 _folds = itertools.count(1)
+# Variables that hold a secret by their name, and a login within an address (RFC 3986, "userinfo").
+_SECRET_NAME = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|SECRET_KEY|API_?KEY)\Z", re.IGNORECASE)
+_LOGIN = re.compile(r"://([^\s/:@?#]*):?([^\s/@?#]*)@")
 _SHORTEST_SECRET = 6  # shorter values would blank out ordinary words
 
 
 def setup(face: Face | None = None) -> None:
-    """Choose how to speak; by default from the environment and whether standard error is a terminal."""
+    """Choose how to speak; by default from the environment and whether standard error is a terminal.
+
+    Secrets in the environment are kept out of all that is logged: what programs of ours print includes variables.
+    """
     _state.face = face or _detect()
+    for name, value in os.environ.items():
+        if _SECRET_NAME.search(name):
+            add_secret(value.strip())
+        for user, password in _LOGIN.findall(value):
+            add_secret(password or user)
+            add_secret(unquote(password or user))
 
 
 def _detect() -> Face:
@@ -86,7 +100,7 @@ def add_secret(value: str) -> None:
 
 def redact(text: str) -> str:
     """Return *text* with every known secret blanked out."""
-    for secret in _secrets:
+    for secret in sorted(_secrets, key=len, reverse=True):  # one may hold another
         text = text.replace(secret, "[secret]")
     return text
 
