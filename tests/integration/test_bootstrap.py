@@ -54,7 +54,8 @@ def bootstrap(
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """A checkout that has been bootstrapped, and the environment it was done in."""
     folder = checkout(tmp_path_factory.mktemp("checkout"))
-    env = environment(folder / "home", WHEELYARD_PYTHON=getattr(sys, "_base_executable", sys.executable))
+    python = getattr(sys, "_base_executable", sys.executable)
+    env = environment(folder / "home", WHEELYARD_PYTHON=python, PYTHONDONTWRITEBYTECODE="1")
     done = bootstrap(folder, "wheelyard", "--version", env=env)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("wheelyard, version")
@@ -68,6 +69,13 @@ def test_it_makes_the_pinned_environment_and_runs_the_command(made: tuple[Path, 
     assert f"cibuildwheel=={version} " in (folder / "ci/requirements.txt").read_text()
     assert file == str(folder / "src/wheelyard/__init__.py")
     assert prefix == str(folder / ".venv")
+
+
+def test_bytecode_is_there_even_where_python_is_told_to_write_none(made: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = made
+    for package in (folder / "src/wheelyard", *folder.glob(".venv/lib/python3*/site-packages/cibuildwheel")):
+        modules = {path.stem for path in package.glob("*.py")}
+        assert modules <= {path.name.partition(".")[0] for path in package.glob("__pycache__/*.pyc")}
 
 
 def test_the_second_run_does_nothing_but_run_the_command(made: tuple[Path, dict[str, str]]) -> None:
