@@ -34,6 +34,7 @@ class Elf:
         needed: libraries, and the symbol versions wanted of each.
         runpath: DT_RUNPATH, None for none.
         exec_stack: whether GNU_STACK is executable.
+        wants: symbols that it must find elsewhere, such as ``PyLong_FromLong``.
         exports: symbols that it defines, such as ``PyInit_x``.
     """
 
@@ -45,6 +46,7 @@ class Elf:
     runpath: str | None = None
     exec_stack: bool = False
     exports: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
 
     def data(self) -> bytes:
         """Return the file's bytes."""
@@ -59,6 +61,9 @@ class Elf:
         versions = struct.pack("<H", 0)
         for export in self.exports:
             symbols += struct.pack("<IBBHQQ", string(export), 0x12, 0, 1, 0x100, 4)
+            versions += struct.pack("<H", 1)
+        for want in self.wants:
+            symbols += struct.pack("<IBBHQQ", string(want), 0x12, 0, 0, 0, 0)
             versions += struct.pack("<H", 1)
         verneed = self._verneed(string)
         tags = [(1, string(name)) for name in self.needed]

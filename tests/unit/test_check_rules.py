@@ -45,11 +45,38 @@ def failing(verdict: Verdict) -> dict[str, str]:
     return {finding.rule: finding.text for finding in findings if not finding.ok}
 
 
+# When each came to the stable ABI: CPython's documentation, "Stable Application Binary Interface", Contents of Limited
+# API: PyLong_FromLong 3.2, PyType_GetModuleState 3.10, PyUnicode_AsUTF8AndSize 3.10; PyUnicode_AsUTF8 is not in it.
+@pytest.mark.parametrize(
+    ("wants", "said"),
+    [
+        (("PyLong_FromLong", "_Py_NoneStruct", "PyExc_ValueError", "memcpy"), ""),
+        (("PyUnicode_AsUTF8AndSize",), "PyUnicode_AsUTF8AndSize, of the stable ABI only since 3.10"),
+        (("PyType_GetModuleState",), "PyType_GetModuleState, of the stable ABI only since 3.10"),
+        (("PyUnicode_AsUTF8",), "PyUnicode_AsUTF8, which is not of the stable ABI"),
+        (("_PyLong_New",), "_PyLong_New, which is not of the stable ABI"),
+    ],
+)
+def test_an_abi3_wheel_keeps_to_the_stable_abi_of_its_version(
+    tmp_path: Path, wants: tuple[str, ...], said: str
+) -> None:
+    expected = (ExpectedWheel("demo", "1.0", "cp39", "abi3", (CP313,)),)
+    found = failing(
+        check(WheelSpec(python="cp39", abi="abi3", elf=Elf(wants=wants)).write(tmp_path), expected=expected)
+    )
+    assert found.keys() == ({"stable-abi"} if said else set())
+    assert said in found.get("stable-abi", "")
+
+
+def test_a_wheel_for_one_python_may_use_all_of_it(tmp_path: Path) -> None:
+    assert failing(check(WheelSpec(elf=Elf(wants=("_PyLong_New",))).write(tmp_path))) == {}
+
+
 def test_a_right_wheel_passes_every_rule(tmp_path: Path) -> None:
     verdict = check(WheelSpec().write(tmp_path))
     assert failing(verdict) == {}
     assert verdict.ok
-    assert len(verdict.wheels[0].findings) == 13
+    assert len(verdict.wheels[0].findings) == 14
 
 
 @pytest.mark.parametrize(

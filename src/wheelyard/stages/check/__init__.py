@@ -40,6 +40,7 @@ _READ: tuple[Callable[[Wheel, Terms], Finding], ...] = (
     binaries.architecture,
     binaries.run_paths,
     binaries.stack,
+    binaries.stable_abi,
     contents.modes,
     contents.top_level,
 )

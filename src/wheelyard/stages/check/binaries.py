@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from wheelyard.stages.check.riscv import beyond
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.check.wheel import Wheel
 
 _SIZE = 64
+_CP3 = re.compile(r"\Acp3\d+\Z")
 
 
 def compiled(wheel: Wheel, _terms: Terms) -> Finding:
@@ -111,3 +113,31 @@ def stack(wheel: Wheel, _terms: Terms) -> Finding:
         passed="nobody asks for one",
         fix="assemble with -Wa,--noexecstack, or add .note.GNU-stack to upstream's assembler files",
     )
+
+
+def stable_abi(wheel: Wheel, _terms: Terms) -> Finding:
+    """A wheel tagged abi3 uses nothing of Python but the stable ABI of the version in its name (PEP 384)."""
+    claims = wheel.name is not None and "abi3" in wheel.name.abis
+    oldest = min((int(tag[3:]) for tag in wheel.name.pythons if _CP3.match(tag)), default=2) if wheel.name else 2
+    problems = []
+    if claims:
+        known = _stable()
+        for member in wheel.elves:
+            for symbol in member.elf.python_symbols if member.elf else ():
+                if symbol not in known:
+                    problems.append(f"{member.name} uses {symbol}, which is not of the stable ABI")
+                elif known[symbol] > oldest:
+                    problems.append(f"{member.name} uses {symbol}, of the stable ABI only since 3.{known[symbol]}")
+    return judge(
+        "stable-abi",
+        problems,
+        passed=f"nothing but the stable ABI of 3.{oldest}" if claims else "not claimed",
+        fix="upstream claims too much: report it there, and build one wheel per interpreter until it is mended",
+    )
+
+
+def _stable() -> dict[str, int]:
+    """Return the symbols of the stable ABI, and the minor version of Python 3 that brought each."""
+    from abi3info import DATAS, FUNCTIONS  # only abi3 wheels pay for it
+
+    return {symbol.linux: entry.added.minor for table in (FUNCTIONS, DATAS) for symbol, entry in table.items()}

@@ -1,4 +1,4 @@
-"""What a compiled file says of itself: machine, float ABI, instruction set, search paths, stack.
+"""What a compiled file says of itself: machine, float ABI, instructions, search paths, stack, what of Python it uses.
 
 Sources: the RISC-V ELF psABI ("File Header", ``e_flags``; "Attributes", ``.riscv.attributes``) and the System V
 gABI. The file is hostile: whatever it claims, reading ends.
@@ -6,6 +6,8 @@ gABI. The file is hostile: whatever it claims, reading ends.
 
 from __future__ import annotations
 
+import re
+import struct
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -18,9 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"\x7fELF"
+_BITS = 64
 _FLOAT_ABI_MASK = 0x6
 _FLOAT_ABI_DOUBLE = 0x4
 _PF_X = 0x1
+_LARGEST_SYMBOLS = 1 << 26  # bytes of symbols or of their names; PyTorch has about ten million
+_SYMBOL = struct.Struct("<IBBHQQ")  # gABI, "Symbol Table": name, info, other, section, value, size
+_UNDEFINED, _WEAK = 0, 2
+_OF_PYTHON = re.compile(rb"(_?Py\w{1,200})\0")
 _LARGEST_ATTRIBUTES = 1 << 16  # bytes; real ones have about a hundred
 _TAG_FILE = 1
 _TAG_ARCH = 5
@@ -50,6 +57,7 @@ class ElfFacts:
         arch: the instruction set string of ``.riscv.attributes``, empty if there is none.
         run_paths: every entry of RPATH and RUNPATH.
         executable_stack: whether it asks for one.
+        python_symbols: what it must find in the interpreter: undefined symbols named ``Py…`` or ``_Py…``.
         broken: why it could not be read, empty if it could.
     """
 
@@ -60,6 +68,7 @@ class ElfFacts:
     arch: str = ""
     run_paths: tuple[str, ...] = ()
     executable_stack: bool = False
+    python_symbols: tuple[str, ...] = ()
     broken: str = ""
 
 
@@ -77,6 +86,7 @@ def read_elf(file: IO[bytes]) -> ElfFacts:
             executable_stack=any(
                 segment["p_type"] == "PT_GNU_STACK" and segment["p_flags"] & _PF_X for segment in elf.iter_segments()
             ),
+            python_symbols=tuple(_python_symbols(elf)),
         )
     except _BROKEN as error:
         return ElfFacts(broken=f"{type(error).__name__}: {error}"[:200])
@@ -89,6 +99,19 @@ def _run_paths(elf: ELFFile) -> Iterator[str]:
                 if tag.entry.d_tag in {"DT_RPATH", "DT_RUNPATH"}:
                     value = getattr(tag, "rpath" if tag.entry.d_tag == "DT_RPATH" else "runpath")
                     yield from str(value).split(":")
+
+
+def _python_symbols(elf: ELFFile) -> Iterator[str]:
+    """Yield them in the file's order. Read here and not by pyelftools, which takes an object for each of millions."""
+    symbols, strings = elf.get_section_by_name(".dynsym"), elf.get_section_by_name(".dynstr")
+    if symbols is None or strings is None or elf.elfclass != _BITS or not elf.little_endian:
+        return
+    if max(symbols["sh_size"], strings["sh_size"]) > _LARGEST_SYMBOLS:
+        raise ValueError("its symbol table is absurdly large")
+    data, names = symbols.data(), strings.data()
+    for name, info, _, section, _, _ in _SYMBOL.iter_unpack(data[: len(data) // _SYMBOL.size * _SYMBOL.size]):
+        if section == _UNDEFINED and info >> 4 != _WEAK and (match := _OF_PYTHON.match(names, name)):
+            yield match[1].decode()
 
 
 def _arch(elf: ELFFile) -> str:
