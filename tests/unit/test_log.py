@@ -100,6 +100,19 @@ def test_github_gets_folds_that_do_not_nest_and_annotations() -> None:
     ]
 
 
+def test_quoted_text_gives_no_command_to_github(capsys: pytest.CaptureFixture[str]) -> None:
+    """actions/runner, ActionCommand.cs: "::" counts behind leading space too, and "##[" anywhere in a line."""
+    log.setup(log.Face.GITHUB)
+    try:
+        log.info("::stop-commands::x\n  ::add-mask::y\r::group::z\nsaid ##[add-mask]w\x1b[2J")
+        log.error("failed\n::set-output name=a::b")
+    finally:
+        log.setup(log.Face.PLAIN)
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if line.lstrip().startswith("::")] == ["::error::failed"]
+    assert not [line for line in said if "##[" in line or not line.isprintable()]
+
+
 def test_gitlab_gets_sections_that_close_what_they_open() -> None:
     """GitLab's job log sections: section_start:<time>:<name>\\r, section_end:<time>:<name>\\r."""
     text = spoken(GITLAB_CI="true")[1]

@@ -67,6 +67,9 @@ _folds = itertools.count(1)
 # Variables that hold a secret by their name, and a login within an address (RFC 3986, "userinfo").
 _SECRET_NAME = re.compile(r"(TOKEN|PASSWORD|PASSWD|SECRET|SECRET_KEY|API_?KEY)\Z", re.IGNORECASE)
 _LOGIN = re.compile(r"://([^\s/:@?#]*):?([^\s/@?#]*)@")
+# What GitHub's runner takes for a command: "::" behind leading space only, "##[" anywhere (actions/runner,
+# ActionCommand.cs).
+_COMMAND = re.compile(r"\A\s*:(?=:)|#(?=#\[)")
 _SHORTEST_SECRET = 6  # shorter values would blank out ordinary words
 
 
@@ -142,8 +145,14 @@ def _line(message: str, *, mark: str = "") -> None:
 
 
 def _say(message: str, *, mark: str = "", name: str, depth: int) -> None:
-    text = f"{mark}{f'[{name}] ' if name else ''}{message}"
+    text = f"{mark}{f'[{name}] ' if name else ''}{_tame(message)}"
     _emit(redact(text if mark.startswith("::") else "  " * depth + text))
+
+
+def _tame(message: str) -> str:
+    """Return *message* with no line that steers who reads it, whatever it quotes."""
+    lines = [clean(line) for line in message.splitlines()]
+    return "\n".join(_COMMAND.sub(r"\g<0> ", line) if _state.face is Face.GITHUB else line for line in lines)
 
 
 def _emit(text: str) -> None:
