@@ -88,6 +88,13 @@ def test_a_patch_is_explained_by_the_line_that_names_it(tmp_path: Path) -> None:
     assert explanation["patch[0]"].where == "recipes/demo/recipe.toml:2"
 
 
+def test_mistakes_in_options_of_cibuildwheel_are_among_them(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path, '[build]\ntimeout = "3 days"\ncibuildwheel.before-al = "x"\ncibuildwheel.archs = "all"\n'
+    )
+    assert [line.partition(":")[0] for line in found] == ["2", "3", "4"]
+
+
 def test_every_mistake_of_a_bad_recipe_at_once(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path,

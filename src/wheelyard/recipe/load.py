@@ -73,7 +73,7 @@ def load_recipe(project: Project, package: str) -> Recipe:
     findings.raise_all(folder.name, read)
     outer = [Layer(project.policy.defaults, _site_text(project), ("tool", "wheelyard", "defaults"))]
     outer += _fragments(project, file, read)
-    found = [*read, *findings.validate(RecipeFile, file)]
+    found = [*read, *findings.validate(RecipeFile, file), *findings.cibuildwheel_findings(file)]
     for layer in outer:
         found += _outer_findings(layer)
     findings.raise_all(folder.name, found)
