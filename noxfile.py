@@ -126,6 +126,13 @@ def checks(session: nox.Session) -> None:
 
 
 @nox.session(tags=["dev"])
+def hooks(session: nox.Session) -> None:
+    """Have git run lint before each commit from now on."""
+    tools(session)
+    session.run("pre-commit", "install")
+
+
+@nox.session(tags=["dev"])
 def docs(session: nox.Session) -> None:
     """Write the pages and schemas that are made from the models."""
     tools(session)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wheelyard.core.values import Image
     from wheelyard.recipe.policy import Project
 
-SCHEMA = "wheelyard.images"
+SCHEMA = "wheelyard/images"
 VERSION = 1
 
 

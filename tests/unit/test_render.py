@@ -1,0 +1,210 @@
+"""What people read: summaries and tables, and nothing in them that comes from outside unlooked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from wheelyard.cli import render
+from wheelyard.core.errors import RecipeError
+from wheelyard.core.tags import Interpreter
+from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
+from wheelyard.flows.build import BuildReport
+from wheelyard.flows.doctor import Finding as Need
+from wheelyard.flows.doctor import Report
+from wheelyard.flows.images import Listing
+from wheelyard.flows.plan import Plans
+from wheelyard.flows.publish import Publication
+from wheelyard.io.engine import ImageInfo
+from wheelyard.io.log import Timing
+from wheelyard.record.models import (
+    Finding,
+    ImageRecord,
+    SourceRecord,
+    TestRecord,
+    Verdict,
+    WheelRecord,
+    WheelVerdict,
+)
+from wheelyard.stages.plan import Omission, Plan
+
+CP313 = Interpreter.parse("cp313")
+CP314 = Interpreter.parse("cp314")
+WHEEL = "demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl"
+IMAGE = Image(
+    kind="local",
+    reference="localhost/image:1",
+    digest="sha256:1",
+    interpreters=(CP313,),
+    policy="manylinux_2_39_riscv64",
+    glibc="2.41",
+    gcc="14",
+    suite="trixie",
+    public=False,
+    definition="a" * 64,
+    choice=ImageChoice("local"),
+)
+
+
+def record_of(wheel: str = WHEEL, **tests: Any) -> WheelRecord:
+    return WheelRecord(
+        package="demo",
+        package_version="1.0",
+        wheel=wheel,
+        sha256="1" * 64,
+        size=12_345,
+        interpreters=("cp313",),
+        inputs="2" * 64,
+        source=SourceRecord(kind="sdist", name="demo-1.0.tar.gz", sha256="3" * 64),
+        recipe="4" * 64,
+        image=ImageRecord(kind="local", reference="localhost/image:1", digest="sha256:1"),
+        tools={},
+        durations={},
+        tests=TestRecord(**({"ran": True, "summary": "7 passed"} | tests)),
+        verdict="passed",
+        built_at="2026-11-22T10:00:00+00:00",
+    )
+
+
+def report_of(
+    *, built: tuple[WheelRecord, ...] = (), reused: tuple[WheelRecord, ...] = (), root: str = "/site"
+) -> BuildReport:
+    finding = Finding(rule="record", ok=True, text="seen")
+    verdict = Verdict(
+        package="demo",
+        package_version="1.0",
+        wheels=tuple(WheelVerdict(wheel=one.wheel, sha256=one.sha256, findings=(finding,)) for one in built),
+        overall=(Finding(rule="expected-wheels", ok=True, text="seen"),),
+    )
+    return BuildReport(
+        "demo",
+        "1.0",
+        Path(f"{root}/dist/demo/1.0"),
+        IMAGE,
+        built,
+        reused,
+        verdict if built else None,
+        (Timing("Preparing source", 1.24, ok=True), Timing("Building wheel (cp313)", 75, ok=True)),
+        130,
+        ("upstream ships it by now",),
+    )
+
+
+def test_a_summary_says_what_where_how_long_what_was_checked_and_how_to_install() -> None:
+    text = render.build_summary(report_of(built=(record_of(subset="no network"),)))
+    assert text.splitlines()[1:] == [
+        "demo 1.0 on localhost/image:1",
+        "",
+        "wheels in /site/dist/demo/1.0",
+        f"  {WHEEL}  12 kB",
+        "    tests: 7 passed (a subset: no network)",
+        "",
+        "step                    time",
+        "----------------------  ----------",
+        "Preparing source        1.2 s",
+        "Building wheel (cp313)  75 s",
+        "in all                  2 min 10 s",
+        "",
+        "checked (2 findings, all well): record, expected-wheels",
+        "",
+        "note: upstream ships it by now",
+        "",
+        "install on riscv64:",
+        f"  pip install /site/dist/demo/1.0/{WHEEL}",
+        "or from an index folder:",
+        "  wheelyard publish --to dist/index demo",
+        "  pip install demo --prefer-binary --extra-index-url file:///site/dist/index/simple/",
+    ]
+
+
+def test_what_was_built_before_is_said_and_has_no_steps() -> None:
+    text = render.build_summary(report_of(reused=(record_of(),)))
+    assert "nothing to build: the same inputs were built before" in text
+    assert f"  {WHEEL}  12 kB  (built before)" in text
+    assert "Preparing source" not in text
+    assert "checked" not in text
+
+
+def test_half_of_it_built_before() -> None:
+    other = WHEEL.replace("cp313", "cp314")
+    text = render.build_summary(report_of(built=(record_of(),), reused=(record_of(other),)))
+    assert "nothing to build" not in text
+    assert f"{WHEEL}  12 kB\n" in text
+    assert f"{other}  12 kB  (built before)" in text
+
+
+def test_tests_that_did_not_run_are_not_passed_over() -> None:
+    for tests, said in (
+        ({"ran": False}, "tests: none ran"),
+        ({"summary": ""}, "tests: passed"),
+        ({"summary": "7 \x1b]0;owned\x07passed\n::error::x"}, "tests: 7  ]0;owned passed ::error::x"),
+    ):
+        assert said in render.build_summary(report_of(built=(record_of(**tests),)))
+
+
+def test_commands_survive_a_folder_with_a_blank_in_its_name() -> None:
+    text = render.build_summary(report_of(built=(record_of(),), root="/my site"))
+    assert f"pip install '/my site/dist/demo/1.0/{WHEEL}'" in text
+    assert "--extra-index-url file:///my%20site/dist/index/simple/" in text
+    published = render.publication(Publication(Path("/my site/index"), (), (), dry_run=False))
+    assert "--extra-index-url file:///my%20site/index/simple/" in published
+
+
+def test_a_dry_run_says_that_nothing_was_written() -> None:
+    text = render.publication(Publication(Path("/index"), (), (), dry_run=True))
+    assert "nothing was written" in text
+    assert "pip install" not in text
+
+
+# ------------------------------------------------------------------------ plans
+
+
+def plan_of(package: str, *interpreters: Interpreter, omitted: str = "the image does not have it") -> Plan:
+    wheels = tuple(ExpectedWheel(package, "1.0", str(each), str(each), (each,)) for each in interpreters)
+    omissions = (Omission(CP314, omitted),) if omitted else ()
+    return Plan(package, "1.0", IMAGE, interpreters, omissions, wheels, (), ())
+
+
+def test_the_same_reason_is_given_once() -> None:
+    text = render.plans(Plans(tuple(plan_of(name, CP313) for name in ("a", "b", "c")), ()))
+    assert text.count("the image does not have it") == 1
+    assert "cp314: the image does not have it (a, b, c)" in text
+    many = render.plans(Plans(tuple(plan_of(name, CP313) for name in "abcd"), ()))
+    assert "cp314: the image does not have it (4 packages)" in many
+
+
+def test_a_packages_name_stands_once_above_its_wheels() -> None:
+    lines = render.plans(Plans((plan_of("a", CP313, CP314, omitted=""),), ())).splitlines()
+    assert lines[2].startswith("a        1.0      cp313")
+    assert lines[3].split() == ["cp314", "a-1.0-cp314-cp314-manylinux_*_riscv64.whl"]
+    assert len(lines) == 4
+
+
+def test_the_first_problem_is_left_to_the_error_that_ends_the_run() -> None:
+    problems = (RecipeError("first"), RecipeError("second", where="recipes/b/recipe.toml:1", fix="mend it"))
+    assert render.plans(Plans((), problems)) == "error: recipes/b/recipe.toml:1: second\n  fix: mend it"
+    assert render.plans(Plans((), problems[:1])) == ""
+
+
+# ---------------------------------------------------------------------- machine
+
+
+def test_the_doctor_ends_with_the_fixes_of_what_is_missing() -> None:
+    report = Report((Need("disk", "ok", "20 GiB"), Need("engine", "missing", "no podman", "apt-get install podman")))
+    text = render.doctor(report)
+    assert text.endswith("To fix:\n  engine: apt-get install podman")
+    assert "missing  engine  no podman" in text
+    assert render.doctor(Report(report.findings[:1])).endswith("This machine can build.")
+
+
+def test_the_image_that_builds_use_bears_a_star() -> None:
+    labels = {"wheelyard.image.interpreters": "cp313"}
+    info = ImageInfo("localhost/image:1", "sha256:2", "sha256:1", "linux/riscv64", 815_000_000, labels)
+    other = ImageInfo("localhost/image:2", "sha256:3", "sha256:3", "linux/riscv64", 1, {})
+    lines = render.images(Listing(IMAGE, (info, other))).splitlines()
+    assert lines[2].split() == ["*", "localhost/image:1", "cp313", "815", "MB", "sha256:1"]
+    assert not lines[3].startswith("*")
+    missing = render.images(Listing(IMAGE, (other,))).splitlines()
+    assert missing[2].startswith("*")
+    assert "localhost/image:1" in missing[2]
+    assert missing[2].endswith("not here yet")
