@@ -1,0 +1,136 @@
+"""The pages: what is made from code is current, links lead somewhere, examples are valid, commands exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from typing import Any
+
+import click
+import fastjsonschema
+import pytest
+
+from support.pages import ALL, ROOT, Snippet, anchors, commands, links, snippets
+from wheelyard.cli import docs
+from wheelyard.cli.main import cli
+from wheelyard.core.errors import all_errors
+from wheelyard.recipe.policy import Policy
+
+COMMANDS = [command for page in ALL for command in commands(page)]
+
+
+@pytest.mark.parametrize("name", sorted(docs.pages()))
+def test_what_is_made_from_the_code_is_current(name: str) -> None:
+    assert (ROOT / name).read_text(encoding="utf-8") == docs.pages()[name], "run `nox -s docs`"
+
+
+def test_every_exit_code_has_its_line() -> None:
+    page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    for error in all_errors():
+        assert re.search(rf"(?m)^\| {error.exit_code} \| `{error.__name__}` \| \w", page)
+
+
+def test_every_page_can_be_found_from_the_readme() -> None:
+    seen, todo = set(), ["README.md"]
+    while todo:
+        page = todo.pop()
+        seen.add(page)
+        found = [(ROOT / page).parent / target.partition("#")[0] for target in links(page) if "://" not in target]
+        names = [os.path.relpath(path, ROOT) for path in found if path.suffix == ".md"]
+        todo += [name for name in names if name not in seen]
+    assert seen >= set(ALL)
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in links(page):
+        if re.match(r"[a-z]+://|mailto:", target):
+            assert target.startswith("https://"), target
+            continue
+        name, _, anchor = target.partition("#")
+        path = ((ROOT / page).parent / name).resolve() if name else ROOT / page
+        assert path.exists(), f"{page} links to {target}"
+        if anchor:
+            assert anchor in anchors(os.path.relpath(path, ROOT)), f"{page} links to {target}"
+
+
+@pytest.mark.parametrize("page", ALL)
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:src|tests|ci|docs|recipes|benchmarks)/[\w./-]+\.\w+|noxfile\.py)`", text):
+        assert (ROOT / name).exists(), f"{page} names {name}"
+
+
+TOML = [snippet for page in ALL for snippet in snippets(page) if snippet.language == "toml"]
+
+
+@pytest.mark.parametrize("snippet", TOML, ids=str)
+def test_examples_of_recipes_are_valid(snippet: Snippet) -> None:
+    validate = fastjsonschema.compile(json.loads((ROOT / "docs/recipe.schema.json").read_text(encoding="utf-8")))
+    table: dict[str, Any] = tomllib.loads(snippet.text)
+    if "tool" in table:
+        policy = dict(table["tool"]["wheelyard"])
+        for key in policy:
+            assert key in {field.alias or name for name, field in Policy.model_fields.items()}
+        table = policy.pop("defaults", {})
+    validate(table)
+
+
+def test_blocks_say_what_they_are() -> None:
+    for page in ALL:
+        for snippet in snippets(page):
+            assert snippet.language in {"console", "toml", "text", "ini", "json", ""}, snippet
+
+
+# --------------------------------------------------------------------- commands
+
+
+def words(command: Snippet) -> list[str]:
+    """What stands behind `ci/bootstrap`, if that is how it is called."""
+    return re.sub(r"\Aci/bootstrap ", "", command.text).split()
+
+
+@pytest.fixture(scope="module")
+def sessions() -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "nox", "-l"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(re.findall(r"(?m)^[*-] (\S+)", done.stdout))
+
+
+def read(arguments: list[str]) -> None:
+    """Have the command line read *arguments*, and do nothing with them."""
+    context: click.Context = click.Context(cli, info_name="wheelyard")
+    group: click.Command = cli
+    while isinstance(group, click.Group):
+        name, found, arguments = group.resolve_command(context, arguments)
+        assert found is not None
+        group, context = found, click.Context(found, parent=context, info_name=name)
+    group.parse_args(context, arguments)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command}-{command.text}")
+def test_a_command_is_one_that_there_is(command: Snippet, sessions: set[str]) -> None:
+    program, *rest = words(command)
+    if program == "wheelyard":
+        read(rest)
+    elif program == "nox" and rest[0] == "-s":
+        session, *more = rest[1:]
+        assert session in sessions
+        if more:
+            assert more[0] == "--"
+            verb = session.removesuffix("-markupsafe") if session.startswith("build-") else session
+            if verb in cli.commands:
+                read([verb, *(["markupsafe"] if verb == "build" else []), *more[1:]])
+    else:
+        assert program in {"nox", "mkdir", "touch", "source", "pip", "uv", "python3", "ldd"}
+
+
+def test_two_commands_from_a_fresh_machine() -> None:
+    """The promise of the README: nothing before these two, nothing between."""
+    first = next(snippet for snippet in snippets("README.md") if snippet.language == "console")
+    assert first.text.splitlines() == ["ci/bootstrap nox -s build-markupsafe", "ci/bootstrap nox -s tests"]
