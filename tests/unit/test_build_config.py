@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import fastjsonschema
 import pytest
 import tomli_w
+from cibuildwheel.options import CommandLineArguments, Options
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,6 +147,43 @@ def test_what_would_reach_beyond_the_container_is_dropped_and_named(option: str,
     assert composed.dropped == (place + option,)
     levels = (table(composed), table(composed).get("linux", {}), *table(composed)["overrides"])
     assert [level[option] for level in levels if level.get(option)] == []
+
+
+def test_cibuildwheel_itself_reads_nothing_hostile_out_of_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is what cibuildwheel makes of the file: its own reader, with a secret in the environment."""
+    hostile: dict[str, Any] = {
+        "audit-command": "touch owned {wheel}",
+        "environment-pass": ["MY_SECRET"],
+        "container-engine": {"name": "docker", "create-args": ["--volume=/:/host"]},
+        "manylinux-riscv64-image": "evil",
+        "dependency-versions": {"file": "/etc/passwd"},
+        "build-frontend": "pip",
+    }
+    upstream = {
+        **hostile,
+        "linux": {**hostile, "test-environment": {"A": "$(touch owned)"}, "test-sources": ["/etc"]},
+        "overrides": [{"select": "*", **hostile, "test-environment": "A=`touch owned`"}],
+    }
+    constraints = tmp_path / "constraints.txt"
+    constraints.touch()
+    composed = make(upstream, {}, replace(CONTAINER, constraints=constraints))
+    (tmp_path / "c.toml").write_text(tomli_w.dumps(composed.table))
+    monkeypatch.chdir(tmp_path)
+    arguments = CommandLineArguments.defaults()
+    arguments.config_file, arguments.package_dir = str(tmp_path / "c.toml"), tmp_path
+    read = Options(platform="linux", command_line_arguments=arguments, env={"MY_SECRET": "hunter2"})
+    options = read.build_options("cp313-manylinux_riscv64")
+    assert (options.audit_command, options.audit_requires, options.test_sources) == ([], [], [])
+    assert options.test_environment.as_dictionary({}) == {}
+    assert "hunter2" not in str(options.environment)
+    engine = options.container_engine
+    assert (engine.name, engine.create_args, engine.disable_host_mount) == ("podman", ("--network=host",), True)
+    assert (options.manylinux_images or {})["riscv64"] == "localhost/image:1"
+    assert options.build_frontend.name == "build[uv]"
+    assert options.dependency_constraints.base_file_path == constraints
+    assert not (tmp_path / "owned").exists()
 
 
 def test_no_audit_runs_on_the_host() -> None:
