@@ -88,6 +88,21 @@ def test_a_patch_is_explained_by_the_line_that_names_it(tmp_path: Path) -> None:
     assert explanation["patch[0]"].where == "recipes/demo/recipe.toml:2"
 
 
+def test_a_recipe_runs_nothing_on_this_machine_by_the_way_of_cibuildwheel(tmp_path: Path) -> None:
+    """cibuildwheel 4.3: platforms/linux.py evaluates test-environment outside the container, audit.py runs there."""
+    text = """\
+[test]
+environment = { JOBS = "$(nproc)" }
+
+[build.cibuildwheel]
+audit-command = "true {wheel}"
+test-environment = { JOBS = "`nproc`" }
+"""
+    found = mistakes(tmp_path, text)
+    assert [line.partition(":")[0] for line in found] == ["2", "5", "6"]
+    assert "on this machine" in found[0]
+
+
 def test_mistakes_in_options_of_cibuildwheel_are_among_them(tmp_path: Path) -> None:
     found = mistakes(
         tmp_path, '[build]\ntimeout = "3 days"\ncibuildwheel.before-al = "x"\ncibuildwheel.archs = "all"\n'

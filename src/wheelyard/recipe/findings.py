@@ -39,6 +39,8 @@ _TYPES = {
 
 # Options of cibuildwheel that the tool decides, and where to say instead what they are wanted for.
 _ELSEWHERE = {
+    "audit-command": "it would run on this machine; `wheelyard check` has a rule for the stable ABI",
+    "audit-requires": "they would be installed on this machine",
     "build": "say it in [interpreters] only",
     "skip": "say it in [interpreters] skip",
     "test-skip": "say it in [test] skip",
@@ -50,13 +52,13 @@ _ELSEWHERE = {
     "manylinux-riscv64-image": "the site decides it ([tool.wheelyard] image, or --image)",
     "overrides": "say it by version, in [[version]]",
     "linux": "say it in [build.cibuildwheel] itself, which is for Linux alone",
+    "test-environment": "say it in [test] environment",
     "select": "say it in [build.cibuildwheel] itself, which is for every interpreter",
 }
 _ONE_PLACE = {
     "test-command": "command",
     "test-requires": "requires",
     "test-extras": "extras",
-    "test-environment": "environment",
 }
 # Where cibuildwheel's shipped schema cannot be found, nothing is unknown; its own check comes with the build.
 _CIBW_SCHEMA = "resources/cibuildwheel.schema.json"

@@ -199,6 +199,14 @@ class Test(Model):
     subset: str | None = Field(None, description="Why only a part of upstream's tests runs; required when it does.")
     skip: tuple[InterpreterTag, ...] = Field((), description="Interpreters to leave untested.")
 
+    @field_validator("environment")
+    @classmethod
+    def _no_commands(cls, value: dict[str, str]) -> dict[str, str]:
+        # cibuildwheel 4.3 evaluates this one outside the container (platforms/linux.py), and build.environment inside.
+        if any("$(" in text or "`" in text for pair in value.items() for text in pair):
+            raise ValueError("may hold no command such as '$(nproc)': it would run on this machine, not in the image")
+        return value
+
 
 class Check(Model):
     """What is checked of a wheel, beyond the rules that hold for all."""

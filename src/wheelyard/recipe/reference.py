@@ -66,8 +66,8 @@ _TAIL = """\
 [an override of cibuildwheel](https://cibuildwheel.pypa.io/en/stable/configuration/#overrides) may set, under their
 names in its `pyproject.toml` table; unknown ones are reported. What the tool decides is said elsewhere: `build` and
 `skip` in `[interpreters]`, `test-skip` in `[test] skip`, `build-frontend` in `[build] frontend`, images and `enable` by
-the site. `test-command`, `test-requires`, `test-extras` and `test-environment` are said either there or in `[test]`,
-not in both.
+the site; what would run on the building machine (`audit-command`) nowhere. `test-environment` is said in `[test]`;
+`test-command`, `test-requires` and `test-extras` are said either there or in `[test]`, not in both.
 """
 
 # What a type is called, by its JSON schema.
