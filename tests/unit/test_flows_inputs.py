@@ -96,7 +96,16 @@ def digest(
         lock.pin(lock.lock_file(project.packages, "demo"), locked)
         target = find_target(project, "demo", write=False)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        return inputs.inputs_digest(target, wheel, image, source=mark, needed=needed or {}, test=test)
+        return inputs.inputs_digest(
+            target, wheel, image, source=mark, needed=needed or {}, policy=project.policy, test=test
+        )
+
+
+def test_a_stricter_site_is_another_digest() -> None:
+    older = PYPROJECT.replace("manylinux_2_39_riscv64", "manylinux_2_35_riscv64")
+    assert older != PYPROJECT
+    assert digest(pyproject=older) != digest()
+    assert digest(pyproject=PYPROJECT + "\n# a comment\n") == digest()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import DiskError, PlanError, WheelyardError
@@ -17,7 +18,7 @@ from wheelyard.flows.finish import Bench, finish
 from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.target import Target, find_target
 from wheelyard.io import cache, engine, files, guard, log, run
-from wheelyard.record.store import find_by_inputs
+from wheelyard.record.store import find_by_inputs, read_verdict
 from wheelyard.stages.image import ensure, resolve
 from wheelyard.stages.plan import make_plan
 from wheelyard.stages.source import identity
@@ -145,10 +146,8 @@ class _Run:
         files.sweep_scratch(self.folder, "work")
         needed = needs.find(target, self.project.index)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        inputs = {
-            wheel: inputs_digest(target, wheel, self.image, source=mark, needed=needed, test=self.options.test)
-            for wheel in self.plan.expected
-        }
+        digest = partial(inputs_digest, target, source=mark, needed=needed, policy=self.project.policy)
+        inputs = {wheel: digest(wheel, self.image, test=self.options.test) for wheel in self.plan.expected}
         found = {} if self.options.force else self._found(inputs)
         reused = tuple(found.values())
         if len(found) == len(inputs):
@@ -196,7 +195,7 @@ class _Run:
             return finish(bench, jobs[0], inputs)
         results = _at_once(bench, jobs, inputs, self.options.jobs)
         records = tuple(record for built, _ in results for record in built)
-        return records, results[-1][1]
+        return records, read_verdict(self.folder)
 
 
 def _interpreters(wheels: Sequence[ExpectedWheel]) -> tuple[Interpreter, ...]:

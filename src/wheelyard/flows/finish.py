@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -217,6 +218,8 @@ def container(bench: Bench) -> Container:
     if bench.source.kind != "sdist":
         # A checkout without its history cannot tell its version.
         environment["SETUPTOOLS_SCM_PRETEND_VERSION"] = bench.target.version
+    if "PIP_INDEX_URL" in os.environ and not any(name.startswith("UV_") and name in os.environ for name in PASSED):
+        environment["UV_DEFAULT_INDEX"] = "$PIP_INDEX_URL"  # expanded inside; uv does not read pip's variables
     if bench.needed:
         args.append(f"--volume={bench.project.index.resolve()}:{INDEX_INSIDE}:ro")
         links = [f"{INDEX_INSIDE}/files/{name}" for name in bench.target.settings.build.needs]
@@ -236,7 +239,9 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
     if not verdict.ok:
         return verdict  # a wheel that is not sound is not installed
     mounts, trust = engine.ca_mounts()
-    run_in = partial(engine.run_in, bench.image.reference, env=trust, network=True, create_args=mounts)
+    # By name only: an index address may hold a password, which has no place in an argument list.
+    passed = [word for name in PASSED if name in os.environ for word in ("--env", name)]
+    run_in = partial(engine.run_in, bench.image.reference, env=trust, network=True, create_args=(*mounts, *passed))
     index = bench.project.index if bench.project.index.is_dir() else None
     for wheel in wheels:
         name = WheelName.parse(wheel.name)

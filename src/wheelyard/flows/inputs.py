@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.values import ExpectedWheel, Image
     from wheelyard.flows.target import Target
+    from wheelyard.recipe.policy import Policy
 
 _TOOLS = ("wheelyard", "cibuildwheel", "auditwheel", "build", "uv")
 
@@ -43,9 +44,10 @@ def inputs_digest(
     *,
     source: str,
     needed: dict[str, str],
+    policy: Policy,
     test: bool,
 ) -> str:
-    """Return the digest of all that decides *wheel*."""
+    """Return the digest of all that decides *wheel*, and whether it passes."""
     return sha256_value(
         {
             "source": source,
@@ -55,6 +57,7 @@ def inputs_digest(
             "wheel": [wheel.python, wheel.abi, str(wheel.interpreters[0])],
             "image": image.definition or image.digest,
             "needed": needed,
+            "policy": [policy.policy, policy.architecture_floor],
             "tools": tools(),
             # Also where only upstream has tests: an untested wheel must not pass for a tested one.
             "tested": test,

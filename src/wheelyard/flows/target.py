@@ -95,7 +95,7 @@ def _look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> Loc
     with log.step(f"Looking up {name} upstream"):
         try:
             found = upstream.look_up(name, version, index=upstream.index_url(), known=known, sdist=from_index)
-        except UnknownPackageError:
+        except (UnknownPackageError, UnknownVersionError):
             # A package of one's own, or one that is not on the index yet: the version must be told.
             if from_index or version is None:
                 raise

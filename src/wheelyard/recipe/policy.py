@@ -29,7 +29,6 @@ class Policy(Model):
     architecture_floor: str = Field("rv64gc", description="The instruction set that every board has.")
     image: str = Field("auto", description="Which image builds use: auto, official, local, local:forky …")
     index: str = Field("dist/index", description="The index folder that builds may take requirements from.")
-    cool_down_days: int = Field(0, ge=0, description="Days that a release must be old before it is taken by itself.")
     max_sdist_mib: int = Field(512, gt=0, description="The largest sdist that is accepted, in MiB.")
     max_unpacked_mib: int = Field(4096, gt=0, description="The largest unpacked source, in MiB.")
     max_members: int = Field(200_000, gt=0, description="The most members an archive may have.")
