@@ -33,7 +33,7 @@ def test_one_missing_thing_is_enough_to_fail() -> None:
 
 def test_json_names_its_schema() -> None:
     found = json.loads(json.dumps(Report((Finding("a", "missing", "gone", "mend it"),)).to_json()))
-    assert (found["schema"], found["version"], found["ok"]) == ("wheelyard.doctor", 1, False)
+    assert (found["schema"], found["version"], found["ok"]) == ("wheelyard/doctor", 1, False)
     assert found["findings"] == [{"name": "a", "state": "missing", "text": "gone", "fix": "mend it"}]
 
 

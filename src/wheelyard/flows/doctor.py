@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.image import Image
 
 State = Literal["ok", "missing", "note"]
-SCHEMA = "wheelyard.doctor"
+SCHEMA = "wheelyard/doctor"
 VERSION = 1
 _BOOTSTRAP = "ci/bootstrap true  (as root, or with sudo)"
 _PATIENCE = 5.0  # seconds that a server is given to answer
