@@ -27,6 +27,9 @@ _CONTAINS: dict[str, tuple[str, ...]] = {
     "zvl128b": ("zvl64b",),
     "zvl64b": ("zvl32b",),
 }
+# Names that the RVA20U64 profile gave to what application processors with rv64gc do anyway: counters, and how
+# memory behaves (RISC-V Profiles, "RVA20U64 Mandatory Extensions"). GCC 16 writes them into every object.
+_RVA20 = frozenset({"zicntr", "ziccif", "ziccrse", "ziccamoa", "za128rs", "zicclsm"})
 _BASE = re.compile(r"\Arv(\d+)(.*)\Z", re.DOTALL)
 _LETTER = re.compile(r"([a-z])(?:\d+(?:p\d+)?)?")
 _LONG = re.compile(r"\A[szx][a-z0-9]*[a-z0-9]\Z")
@@ -66,6 +69,8 @@ def closure(extensions: frozenset[str]) -> frozenset[str]:
     # Compressed loads and stores of floats come with the two extensions together only.
     if {"c", "d"} <= found:
         found.add("zcd")
+    if {"i", "m", "a", "f", "d", "c"} <= found:
+        found |= _RVA20
     return frozenset(found)
 
 
