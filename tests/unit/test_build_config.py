@@ -81,6 +81,13 @@ def test_a_recipes_command_leaves_nothing_of_upstreams_tests() -> None:
     assert "inherit" not in said
 
 
+def test_without_a_command_a_recipes_groups_are_added_to_upstreams() -> None:
+    upstream = {"test-command": "pytest", "test-groups": ["test"]}
+    said = last(make(upstream, {"build": {"cibuildwheel": {"test-groups": ["more"], "before-test": "true"}}}))
+    assert said["test-groups"] == ["more"]
+    assert said["inherit"] == {"test-groups": "append", "before-test": "append"}
+
+
 def test_requirements_alone_keep_upstreams_command() -> None:
     said = last(make({"test-command": "pytest", "test-extras": ["test"]}, {"test": {"requires": ["pytest"]}}))
     assert said["test-requires"] == ["pytest"]

@@ -6,7 +6,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from wheelyard.flows.target import Target, find_target
 from wheelyard.io import cache, engine, files, guard, log, run
 from wheelyard.record.store import find_by_inputs, read_verdict
 from wheelyard.stages.image import ensure, resolve
-from wheelyard.stages.plan import make_plan
+from wheelyard.stages.plan import jobs_for, make_plan
 from wheelyard.stages.source import identity
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ class _Run:
             source = prepare_source(self.project, target, work, log_file=self.folder / "sdist.log")
             bench = Bench(self.project, target, source, image, needed, self.options.test, self.folder, work)
             missing = [wheel for wheel in inputs if wheel not in found]
-            built, verdict = self._build(bench, self._jobs(missing), inputs)
+            jobs = jobs_for(target.package, target.version, missing, split=self.options.jobs > 1)
+            built, verdict = self._build(bench, jobs, inputs)
         return built, reused, verdict, image
 
     def _found(self, inputs: dict[ExpectedWheel, str]) -> dict[ExpectedWheel, WheelRecord]:
@@ -181,15 +182,8 @@ class _Run:
                 fix="free some space (`wheelyard image remove` drops images), or lower min-free-gib in site policy",
             )
 
-    def _jobs(self, missing: Sequence[ExpectedWheel]) -> list[Job]:
-        """Return the jobs to run: the plan's, less what is there already, one per wheel if several may run at once."""
-        job = self.plan.jobs[0]
-        if self.options.jobs == 1:
-            return [replace(job, interpreters=_interpreters(missing), expected=tuple(missing))]
-        return [replace(job, interpreters=wheel.interpreters, expected=(wheel,)) for wheel in missing]
-
     def _build(
-        self, bench: Bench, jobs: list[Job], inputs: dict[ExpectedWheel, str]
+        self, bench: Bench, jobs: Sequence[Job], inputs: dict[ExpectedWheel, str]
     ) -> tuple[tuple[WheelRecord, ...], Verdict]:
         if len(jobs) == 1:
             return finish(bench, jobs[0], inputs)
@@ -198,12 +192,8 @@ class _Run:
         return records, read_verdict(self.folder)
 
 
-def _interpreters(wheels: Sequence[ExpectedWheel]) -> tuple[Interpreter, ...]:
-    return tuple(sorted({interpreter for wheel in wheels for interpreter in wheel.interpreters}))
-
-
 def _at_once(
-    bench: Bench, jobs: list[Job], inputs: dict[ExpectedWheel, str], limit: int
+    bench: Bench, jobs: Sequence[Job], inputs: dict[ExpectedWheel, str], limit: int
 ) -> list[tuple[tuple[WheelRecord, ...], Verdict]]:
     """Run jobs side by side; one failure does not stop the others, and all failures are told."""
     results = []

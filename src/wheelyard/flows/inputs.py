@@ -5,12 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from wheelyard.core.digests import sha256_file, sha256_value
+from wheelyard.core.digests import sha256_value
 from wheelyard.recipe.load import digest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wheelyard.core.values import ExpectedWheel, Image
     from wheelyard.flows.target import Target
     from wheelyard.recipe.policy import Policy
@@ -26,15 +24,6 @@ def tools() -> dict[str, str]:
 def recipe_digest(target: Target) -> str:
     """Return the digest of what the recipe says for this version: settings, patches, scripts; not its comments."""
     return digest(target.recipe, target.settings, target.version)
-
-
-def needed_wheels(target: Target, index: Path) -> dict[str, str]:
-    """Return the wheels in the index folder that the build may take, with their hashes."""
-    found: dict[str, str] = {}
-    for name in target.settings.build.needs:
-        for wheel in sorted((index / "files" / name).glob("*.whl")):
-            found[wheel.name] = sha256_file(wheel)
-    return found
 
 
 def inputs_digest(

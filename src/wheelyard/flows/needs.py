@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PlanError
-from wheelyard.flows.inputs import needed_wheels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ def find(target: Target, index: Path) -> dict[str, str]:
     Raises:
         PlanError: a needed package has no wheel there; every missing one is told.
     """
-    found = needed_wheels(target, index)
-    missing = [name for name in target.settings.build.needs if not any((index / "files" / name).glob("*.whl"))]
+    wheels = {name: sorted((index / "files" / name).glob("*.whl")) for name in target.settings.build.needs}
+    missing = [name for name, found in wheels.items() if not found]
     if missing:
         commands = " && ".join(f"nox -s build-{name} && wheelyard publish --to {index} {name}" for name in missing)
         raise PlanError(
@@ -28,4 +28,4 @@ def find(target: Target, index: Path) -> dict[str, str]:
             where=f"recipes/{target.package}/recipe.toml",
             fix=commands,
         )
-    return found
+    return {wheel.name: sha256_file(wheel) for found in wheels.values() for wheel in found}

@@ -100,7 +100,6 @@ def make_plan(  # noqa: PLR0917 - the six things that decide a plan
     if not kept:
         raise _nothing_left(package, locked, omissions)
     expected = _expected(settings.source.name or package, locked.version, kept)
-    groups = [(wheel,) for wheel in expected] if split else [expected]
     return Plan(
         package=package,
         version=locked.version,
@@ -108,7 +107,7 @@ def make_plan(  # noqa: PLR0917 - the six things that decide a plan
         interpreters=tuple(kept),
         omissions=tuple(omissions),
         expected=expected,
-        jobs=tuple(_job(package, locked.version, group) for group in groups),
+        jobs=jobs_for(package, locked.version, expected, split=split),
         notes=_notes(package, settings, locked, kept, assumed=not pairs),
     )
 
@@ -159,6 +158,12 @@ def _expected(name: str, version: str, kept: Mapping[Interpreter, str]) -> tuple
         python, _, abi = pair.partition("-")
         wheels.append(ExpectedWheel(name, version, python, abi, tuple(interpreters)))
     return tuple(wheels)
+
+
+def jobs_for(package: str, version: str, wheels: Sequence[ExpectedWheel], *, split: bool) -> tuple[Job, ...]:
+    """Return the cibuildwheel runs that yield *wheels*: one for all, or one for each when *split* is set."""
+    groups = [(wheel,) for wheel in wheels] if split else [tuple(wheels)]
+    return tuple(_job(package, version, group) for group in groups)
 
 
 def _job(package: str, version: str, wheels: tuple[ExpectedWheel, ...]) -> Job:

@@ -156,23 +156,30 @@ def _ours(settings: Settings, container: Container) -> Table:
     test = settings.test
     if test.environment:
         ours["test-environment"] = {**ours.get("test-environment", {}), **test.environment}
-    inherit: Table = {key: "append" for key in _ADDED if key in ours}
-    # A recipe's [test] command replaces upstream's tests whole, with all that upstream installs for them.
-    whole = test.command is not None
-    for key, value, nothing in (
-        ("test-command", test.command, ""),
-        ("test-requires", list(test.requires), []),
-        ("test-extras", list(test.extras), []),
-        ("test-groups", verbatim.get("test-groups"), []),
-        ("before-test", verbatim.get("before-test"), ""),
-    ):
-        if value or whole:
-            ours[key] = value or nothing
-            inherit.pop(key, None)
+    replaced = _tests(settings)
+    ours |= replaced
+    inherit: Table = {key: "append" for key in _ADDED if key in ours and key not in replaced}
     inherit |= settings.build.cibuildwheel.get("inherit", {})
     if inherit:
         ours["inherit"] = inherit
     return ours
+
+
+def _tests(settings: Settings) -> Table:
+    """Return what replaces upstream's tests: a command does so whole, with all that upstream installs for them."""
+    test, verbatim = settings.test, settings.build.cibuildwheel
+    said: Table = {
+        "test-command": test.command,
+        "test-requires": list(test.requires),
+        "test-extras": list(test.extras),
+    }
+    if test.command is None:
+        return {key: value for key, value in said.items() if value}
+    return {
+        **said,
+        "test-groups": verbatim.get("test-groups", []),
+        "before-test": verbatim.get("before-test", ""),
+    }
 
 
 def _clean(upstream: Table) -> tuple[Table, tuple[str, ...]]:
