@@ -113,14 +113,16 @@ def verdict(result: Verdict) -> str:
 
 def publication(report: Publication) -> str:
     """Return what was, or would be, published, and how to install from there."""
+    from wheelyard.flows.publish import counted
     from wheelyard.stages.registry import uploads_table
 
-    simple = (report.target.resolve() / "simple").as_uri()
-    lines = [uploads_table(report.uploads)]
+    lines = [uploads_table(report.uploads)] if report.uploads else []
     if report.dry_run:
-        lines += ["", "a dry run: nothing was written"]
-    else:
-        lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url {simple}/"]
+        return "\n".join([*lines, "", "a dry run: nothing was written"])
+    counts = ", ".join(f"{number} {what}" for what, number in counted(report.outcomes).items() if number)
+    lines += ["", f"{report.place.registry.title}: {counts or 'nothing to do'}"]
+    lines += [f"recorded in {path}" for path in report.recorded]
+    lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url {report.place.index}"]
     return "\n".join(lines)
 
 

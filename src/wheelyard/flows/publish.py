@@ -1,21 +1,28 @@
-"""``publish``: passing wheels go into a registry; nothing is ever overwritten."""
+"""``publish``: passing wheels go into a registry; nothing is ever overwritten, and what went out is recorded."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import PublishError, WheelyardError
 from wheelyard.core.names import canonical, did_you_mean
+from wheelyard.flows.registries import open_place
+from wheelyard.record.releases import ReleasedFile, record, releases_file
 from wheelyard.record.store import releasable
-from wheelyard.stages.registry import FolderRegistry, plan_uploads, publish, read_release
+from wheelyard.stages.registry import Action, Journal, Outcome, plan_uploads, publish, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
+    from wheelyard.record.models import WheelRecord
     from wheelyard.stages.registry import Release, Upload
+
+JOURNALS = ".journal"  # below dist/
 
 
 @dataclass(frozen=True)
@@ -23,40 +30,126 @@ class Publication:
     """What was, or would be, published.
 
     Attributes:
-        target: the index folder.
+        place: the registry.
         uploads: each wheel with what is done about it.
+        outcomes: what came of each; of a dry run nothing.
         held_back: why some wheels may not go.
+        recorded: the records that changed.
         dry_run: whether nothing was written.
     """
 
-    target: Path
+    place: Place
     uploads: tuple[Upload, ...]
+    outcomes: tuple[Outcome, ...]
     held_back: tuple[str, ...]
+    recorded: tuple[Path, ...]
     dry_run: bool
 
+    @property
+    def failed(self) -> tuple[WheelyardError, ...]:
+        """Why wheels that were to go are not there."""
+        return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None)
 
-def publish_packages(project: Project, packages: Sequence[str], target: Path, *, dry_run: bool) -> Publication:
-    """Put the passing wheels of *packages*, all in ``dist/`` by default, into the index folder *target*.
+    def to_json(self) -> dict[str, Any]:
+        """Return it for machines: ``wheelyard/publication``, version 1."""
+        errors = {outcome.upload.release.name.file: outcome.error for outcome in self.outcomes}
+        return {
+            "schema": "wheelyard/publication",
+            "version": 1,
+            "registry": self.place.name,
+            "title": self.place.registry.title,
+            "dry-run": self.dry_run,
+            "files": [
+                {
+                    "file": upload.release.name.file,
+                    "sha256": upload.release.sha256,
+                    "size": upload.release.size,
+                    "action": upload.action.value,
+                    "error": str(error) if (error := errors.get(upload.release.name.file)) else None,
+                }
+                for upload in self.uploads
+            ],
+            "held-back": list(self.held_back),
+        }
 
-    A version goes out whole or not at all; one that may not go does not keep the others back.
+
+def publish_packages(project: Project, packages: Sequence[str], target: str, *, dry_run: bool) -> Publication:
+    """Put the passing wheels of *packages*, all in ``dist/`` by default, into a registry.
+
+    A version goes out whole or not at all; one that may not go does not keep the others back. A run that was
+    killed is finished by the next, which reports what both did.
+
+    Args:
+        project: the project.
+        packages: what to publish.
+        target: a registry's name in site policy, or a folder.
+        dry_run: only tell.
 
     Raises:
         PublishError: there is nothing to publish.
         ConflictError: other bytes stand under the same name; then nothing is written.
+        CredentialsError: we may not write there; then nothing is sent.
+        NetworkError: the registry does not answer.
     """
-    registry = FolderRegistry(target)
-    releases: list[Release] = []
+    place = open_place(project, target)
+    sources, held_back = _collect(project, packages, place)
+    releases = [release for release, _ in sources]
+    if dry_run:
+        journal = Journal.look(project.dist / JOURNALS, place.registry.title)
+        uploads = plan_uploads(place.registry, releases, begun=journal.begun)
+        return Publication(place, uploads, (), held_back, (), dry_run=True)
+    with Journal.of(project.dist / JOURNALS, place.registry.title) as journal:
+        uploads = plan_uploads(place.registry, releases, begun=journal.begun)
+        outcomes = publish(place.registry, uploads, journal, parallel=place.parallel)
+        there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
+        recorded = _record(project, place, there, dict(sources)) if place.record else ()
+        journal.finish(release.name.file for release in there)
+    return Publication(place, uploads, tuple(outcomes), held_back, recorded, dry_run=False)
+
+
+def _collect(
+    project: Project, packages: Sequence[str], place: Place
+) -> tuple[list[tuple[Release, WheelRecord]], tuple[str, ...]]:
+    """Return the wheels that may go to *place*, each with its record, and why others may not."""
+    found: list[tuple[Release, WheelRecord]] = []
     held_back: list[str] = []
     for folder in _folders(project, packages):
+        name = folder.relative_to(project.root)
         try:
-            releases += [read_release(wheel, sha256=record.sha256) for wheel, record in releasable(folder)]
+            wheels = [(read_release(wheel, sha256=known.sha256), known) for wheel, known in releasable(folder)]
         except WheelyardError as error:
-            name = folder.relative_to(project.root)
             held_back += [f"{name}: {text}" for text in (error.details or (error.what,))]
-    uploads = plan_uploads(registry, releases)
-    if not dry_run:
-        publish(registry, uploads)
-    return Publication(target, uploads, tuple(held_back), dry_run)
+            continue
+        local = sorted({known.image.reference for _, known in wheels if known.image.kind == "local"})
+        if local and not place.local_images:
+            held_back.append(
+                f"{name}: was built in the local image {', '.join(local)}; {place.name} takes those of the official "
+                "image only (local-images in site policy)"
+            )
+            continue
+        found += wheels
+    return found, tuple(held_back)
+
+
+def _record(
+    project: Project, place: Place, releases: Sequence[Release], known: dict[Release, WheelRecord]
+) -> tuple[Path, ...]:
+    entries: dict[Path, list[ReleasedFile]] = defaultdict(list)
+    for release in releases:
+        source = known[release]
+        entry = ReleasedFile(
+            file=release.name.file,
+            where=place.name,
+            sha256=release.sha256,
+            size=release.size,
+            tags=tuple(sorted(map(str, release.name.tags))),
+            licence=release.licence,
+            patched=bool(source.patches),
+            source=f"sha256:{source.source.sha256}",
+            image=source.image.digest,
+        )
+        entries[releases_file(project.packages, release.project)].append(entry)
+    return tuple(path for path, files in sorted(entries.items()) if record(path, files))
 
 
 def _folders(project: Project, packages: Sequence[str]) -> list[Path]:
@@ -73,3 +166,12 @@ def _folders(project: Project, packages: Sequence[str]) -> list[Path]:
         )
     folders = {wheel.parent for name in names for wheel in (project.dist / name).glob("*/*.whl")}
     return sorted(folders)
+
+
+def counted(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """Return how many wheels are new there, were there already, and are not there."""
+    return {
+        "published": sum(one.error is None and one.upload.action is Action.UPLOAD for one in outcomes),
+        "there before": sum(one.error is None and one.upload.action is Action.SKIP for one in outcomes),
+        "failed": sum(one.error is not None for one in outcomes),
+    }

@@ -13,12 +13,12 @@ from typing import IO, TYPE_CHECKING, cast
 
 from wheelyard import __version__
 from wheelyard.core.digests import sha256_file
-from wheelyard.core.errors import DigestMismatchError, NetworkError
+from wheelyard.core.errors import DigestMismatchError, NetworkError, NotServedError
 from wheelyard.io import log
 from wheelyard.io.files import disk_errors, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from io import BufferedRandom
     from pathlib import Path
 
@@ -31,23 +31,25 @@ _PAUSE = 0.3  # seconds before the second attempt, doubled before each further o
 _LONGEST_PAUSE = 30  # seconds that a server may ask us to wait (Retry-After)
 _PARTIAL = 206
 _RANGE_REFUSED = 416
+_GONE = (404, 410)
 
 
 @functools.cache
-def session() -> Session:
+def session(*, retries: int = 3) -> Session:
     """Return the process's session: a name for the server's log, retries with backoff for what passes by itself."""
     import requests  # a tenth of a second that offline verbs need not pay
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
     retry = Retry(
-        total=3,
+        total=retries,
         backoff_factor=_PAUSE,
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=("GET", "HEAD"),
         respect_retry_after_header=True,
         retry_after_max=_LONGEST_PAUSE,
         raise_on_status=False,
+        redirect=None if retries else False,
     )
     made = requests.Session()
     made.headers["User-Agent"] = f"wheelyard/{__version__}"
@@ -66,18 +68,26 @@ def get(url: str, *, headers: dict[str, str] | None = None, stream: bool = False
 
     try:
         return session().get(url, headers=headers, stream=stream, timeout=TIMEOUT)
-    except requests.exceptions.SSLError as error:
-        raise NetworkError(
-            f"{_host(url)} shows a certificate that is not trusted here",
-            details=[log.clean(str(error))[:300]],
-            fix="point REQUESTS_CA_BUNDLE and SSL_CERT_FILE to the CA bundle of your network",
-        ) from error
     except (requests.exceptions.RequestException, OSError) as error:
-        raise NetworkError(
-            f"{_host(url)} cannot be reached",
-            details=[log.clean(str(error))[:300]],
-            fix="check the network and proxy settings; locked versions plan offline, builds need the index",
-        ) from error
+        raise unreachable(url, error) from error
+
+
+def unreachable(url: str, error: Exception) -> NetworkError:
+    """Return what to tell people when no answer came from *url*."""
+    import requests
+
+    details = [log.clean(str(error))[:300]]
+    if isinstance(error, requests.exceptions.SSLError):
+        return NetworkError(
+            f"{_host(url)} shows a certificate that is not trusted here",
+            details=details,
+            fix="point REQUESTS_CA_BUNDLE and SSL_CERT_FILE to the CA bundle of your network",
+        )
+    return NetworkError(
+        f"{_host(url)} cannot be reached",
+        details=details,
+        fix="check the network and proxy settings; locked versions plan offline, builds need the index",
+    )
 
 
 def _host(url: str) -> str:
@@ -86,7 +96,15 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or url
 
 
-def download(url: str, target: Path, *, sha256: str, size: int | None = None, limit: int) -> None:
+def download(
+    url: str,
+    target: Path,
+    *,
+    sha256: str,
+    size: int | None = None,
+    limit: int,
+    opener: Callable[[dict[str, str]], Response] | None = None,
+) -> None:
     """Download *url* to *target*: verified while streaming, resumed after a break, whole or not at all.
 
     Bytes arrive in ``.<name>.<digest>.part`` beside the target, which a later run goes on from. Of several
@@ -98,9 +116,12 @@ def download(url: str, target: Path, *, sha256: str, size: int | None = None, li
         sha256: what its bytes must hash to.
         size: how many bytes it must have, if that is known.
         limit: how many bytes we accept at all.
+        opener: asks for the file, given further headers, and returns the answer with its body unread; for servers
+            that want to know who we are.
 
     Raises:
         DigestMismatchError: other bytes than promised.
+        NotServedError: the server has no such file.
         NetworkError: the server does not answer, or breaks off again and again.
         DiskError: no space, or no right to write there.
     """
@@ -111,7 +132,8 @@ def download(url: str, target: Path, *, sha256: str, size: int | None = None, li
             if is_file_with(target, sha256):  # whoever we waited for has done it
                 part.unlink(missing_ok=True)
                 return
-            transfer = _Transfer(url, file, target.name, allowed=limit if size is None else min(limit, size))
+            ask = opener or (lambda headers: get(url, headers=headers, stream=True))
+            transfer = _Transfer(url, ask, file, target.name, allowed=limit if size is None else min(limit, size))
             try:
                 _complete(transfer, sha256, size)
             except DigestMismatchError:
@@ -182,9 +204,10 @@ def _verify(file: IO[bytes], name: str, sha256: str, size: int | None) -> None:
 
 @dataclass(frozen=True)
 class _Transfer:
-    """What is being downloaded: from where, into which open file, and how much of it we accept."""
+    """What is being downloaded: from where, asked for how, into which open file, how much of it we accept."""
 
     url: str
+    ask: Callable[[dict[str, str]], Response]
     file: IO[bytes]
     name: str
     allowed: int
@@ -211,7 +234,7 @@ def _fetch(transfer: _Transfer, *, total: int | None) -> bool:
         return True
     # A body that was compressed on the way has another length than the file.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with get(transfer.url, headers=headers, stream=True) as answer:
+    with transfer.ask(headers) as answer:
         if have and answer.status_code in {_PARTIAL, _RANGE_REFUSED}:
             place = answer.headers.get("Content-Range", "")
             if answer.status_code == _RANGE_REFUSED and place == f"bytes */{have}":
@@ -220,7 +243,8 @@ def _fetch(transfer: _Transfer, *, total: int | None) -> bool:
                 file.truncate(0)  # another part than we asked for: start anew
                 return False
         elif not answer.ok or answer.status_code == _PARTIAL:
-            raise NetworkError(
+            kind = NotServedError if answer.status_code in _GONE else NetworkError
+            raise kind(
                 f"{_host(transfer.url)} answers {answer.status_code} for {transfer.name}",
                 fix="run the same command again later; if it stays so, the file may be gone from the server",
             )

@@ -24,17 +24,20 @@ from packaging.utils import canonicalize_name
 from pydantic import Field, ValidationError
 
 from wheelyard.core.digests import sha256_bytes, sha256_file
-from wheelyard.core.errors import ConflictError, PublishError
+from wheelyard.core.errors import ConflictError, DigestMismatchError, PublishError, RegistryContentError
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
 from wheelyard.record.models import Model, Sha256
 from wheelyard.stages.registry import pages
-from wheelyard.stages.registry.port import RegistryFile
+from wheelyard.stages.registry.port import RegistryFile, nobody
 from wheelyard.stages.registry.release import Release, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from threading import Event
+
+    from wheelyard.stages.registry.port import Progress
 
 _LEFTOVERS = ".*.tmp"  # what io.files leaves when it is killed
 _COMING = ".coming"  # suffix of a wheel that is not whole yet
@@ -79,7 +82,12 @@ class FolderRegistry:
         """
         return tuple(_listed(wheel.name, self._entry(wheel)) for wheel in self._wheels(project))
 
-    def put(self, release: Release) -> bool:
+    def check_access(self) -> None:
+        """Make the folder, and make sure that it can be written."""
+        with files.disk_errors(self.root), self._locked():
+            pass
+
+    def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:  # noqa: ARG002
         """Publish a wheel; see :meth:`wheelyard.stages.registry.port.Registry.put`."""
         with files.disk_errors(self.root), self._locked():
             target = self._folder(release.project) / release.name.file
@@ -95,7 +103,64 @@ class FolderRegistry:
             if new or sha256_file(target) != known:
                 self._add(release, target)
             self._write_pages(release.project)
+            tell(release.size)
             return new
+
+    def confirm(self, project: str, file: str, sha256: str) -> None:
+        """Read a wheel back and hash it."""
+        try:
+            got = sha256_file(self._folder(project) / file)
+        except FileNotFoundError:
+            got = "nothing"
+        if got != sha256:
+            raise RegistryContentError(
+                f"{file} has other bytes in {self.title} than were put there",
+                details=[f"put:   sha256 {sha256}", f"there: sha256 {got}"],
+                fix="publish it again: that restores it",
+            )
+
+    def fetch(self, project: str, file: RegistryFile, target: Path) -> None:
+        """Copy a wheel out; see :meth:`wheelyard.stages.registry.port.Registry.fetch`."""
+        wheel = self._folder(project) / file.file
+        if not wheel.is_file() or not file.sha256:
+            raise PublishError(f"{self.title} has no {file.file}", fix=f"wheelyard registry list {project}")
+        files.copy_whole(wheel, target)
+        got = sha256_file(target)
+        if got != file.sha256:
+            target.unlink()
+            raise DigestMismatchError(
+                f"{file.file} is damaged in {self.title}",
+                details=[f"published: sha256 {file.sha256}", f"there:     sha256 {got}"],
+                fix="publish it again: that restores it",
+            )
+
+    def remove(self, project: str, wheels: Sequence[str]) -> None:
+        """Delete wheels, their descriptions, and their lines in the pages: the pages first, so that none lies."""
+        with files.disk_errors(self.root), self._locked():
+            there = {wheel.name: wheel for wheel in self._wheels(project)}
+            if missing := sorted(set(wheels) - there.keys()):
+                raise PublishError(
+                    f"{self.title} has no {', '.join(missing)}", fix=f"wheelyard registry list {project}"
+                )
+            self._write_pages(project, without=wheels)
+            for name in wheels:
+                files.remove(there[name])
+                files.remove(_beside(there[name], "json"))
+                files.remove(_beside(there[name], "metadata"))
+            if len(there) == len(set(wheels)):
+                files.remove(self.root / "simple" / project)
+            self._write_root()
+
+    def yank(self, project: str, file: str, reason: str | None) -> bool:
+        """Mark a wheel as yanked, or take that back; see :meth:`wheelyard.stages.registry.port.Registry.yank`."""
+        with files.disk_errors(self.root), self._locked():
+            wheel = self._folder(project) / file
+            if wheel not in set(self._wheels(project)):
+                raise PublishError(f"{self.title} has no {file}", fix=f"wheelyard registry list {project}")
+            entry = self._entry(wheel).model_copy(update={"yanked": reason})
+            files.write_json(_beside(wheel, "json"), entry.model_dump(mode="json", by_alias=True))
+            self._write_pages(project)
+        return True
 
     def rebuild(self) -> tuple[str, ...]:
         """Derive what is missing, and every page, from the wheels; return what was found wrong.
@@ -154,12 +219,7 @@ class FolderRegistry:
         arrived = sha256_file(coming)
         if arrived != release.sha256:
             coming.unlink()
-            raise PublishError(
-                "was changed after it was checked",
-                where=str(release.path),
-                details=[f"checked: sha256 {release.sha256}", f"now:     sha256 {arrived}"],
-                fix="build the version again: `nox -s build-<pkg> -- --force`",
-            )
+        release.ensure_unchanged(arrived)
         self._write_entry(target, release, time.time())
         coming.replace(target)
         files.sync_folder(target.parent)
@@ -213,9 +273,9 @@ class FolderRegistry:
             self._write_entry(wheel, release, wheel.stat().st_mtime, yanked=entry.yanked)
         return []
 
-    def _write_pages(self, project: str) -> None:
+    def _write_pages(self, project: str, *, without: Sequence[str] = ()) -> None:
         listed = []
-        for wheel in self._wheels(project):
+        for wheel in (path for path in self._wheels(project) if path.name not in without):
             with contextlib.suppress(PublishError):  # told by files() and rebuild(); others must not suffer
                 listed.append(_listed(wheel.name, self._entry(wheel)))
         folder = self.root / "simple" / project

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from threading import Event
+
     from wheelyard.stages.registry.release import Release
+
+    Progress = Callable[[int], object]
+
+
+def nobody(_bytes: int) -> None:
+    """Take a progress report and tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class RegistryFile:
         yanked: None if it is not; else the reason, which may be empty (PEP 592).
         metadata_sha256: the hash of its METADATA if that is served beside it (PEP 658), empty if not.
         uploaded: when it came, as ISO 8601 in UTC (PEP 700), empty if unknown.
+        url: its absolute address; empty where files lie beside the pages that list them.
     """
 
     file: str
@@ -34,10 +45,15 @@ class RegistryFile:
     yanked: str | None = None
     metadata_sha256: str = ""
     uploaded: str = ""
+    url: str = ""
 
 
 class Registry(Protocol):
-    """A package registry. Adapters: :class:`~wheelyard.stages.registry.folder.FolderRegistry`."""
+    """A package registry.
+
+    Adapters: :class:`~wheelyard.stages.registry.folder.FolderRegistry`,
+    :class:`~wheelyard.stages.registry.gitlab.GitLabRegistry`. Threads may share one.
+    """
 
     @property
     def title(self) -> str:
@@ -62,10 +78,25 @@ class Registry(Protocol):
             NetworkError: the registry does not answer.
         """
 
-    def put(self, release: Release) -> bool:
-        """Make *release* installable from here. When this returns, it is there whole, and stays.
+    def check_access(self) -> None:
+        """Make sure that we may write here, before anything is sent that counts.
+
+        Raises:
+            CredentialsError: there is no credential, it is dead, or it may not write.
+            PublishError: there is no such registry.
+            NetworkError: the registry does not answer.
+            DiskError: no right to write there.
+        """
+
+    def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
+        """Make *release* installable from here. When this returns, it is there, and stays.
 
         Putting the same bytes again does nothing but heal what an interrupted run left undone.
+
+        Args:
+            release: the wheel.
+            tell: is told how many bytes were sent, and a negative number when they have to be sent again.
+            stop: when it is set, sending ends in the middle.
 
         Returns:
             Whether the file is new here.
@@ -75,4 +106,42 @@ class Registry(Protocol):
             PublishError: the wheel is not what it was when it was checked, or the registry does not take it.
             DiskError: no space, or no right to write there.
             NetworkError: the registry does not answer.
+        """
+
+    def confirm(self, project: str, file: str, sha256: str) -> None:
+        """Read a file back, and make sure that its bytes are those.
+
+        Raises:
+            RegistryContentError: they are others.
+            NetworkError: the registry does not answer.
+        """
+
+    def fetch(self, project: str, file: RegistryFile, target: Path) -> None:
+        """Copy a file to *target*, whole or not at all, with the bytes that the registry's index promises.
+
+        Raises:
+            PublishError: the registry does not know the file's hash, or it is gone.
+            DigestMismatchError: it gives other bytes.
+            NetworkError: the registry does not answer.
+            DiskError: no space for it.
+        """
+
+    def remove(self, project: str, wheels: Sequence[str]) -> None:
+        """Delete files for good.
+
+        Raises:
+            CredentialsError: we may not.
+            PublishError: one of them is not there.
+            NetworkError: the registry does not answer.
+        """
+
+    def yank(self, project: str, file: str, reason: str | None) -> bool:
+        """Mark a file as yanked for *reason* (PEP 592), which may be empty; None takes it back.
+
+        Returns:
+            Whether the registry's own index can show it; where it cannot, our records and our index do.
+
+        Raises:
+            PublishError: it is not there.
+            DiskError: no right to write there.
         """

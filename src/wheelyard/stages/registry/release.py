@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST_METADATA = 16 << 20  # bytes
+_LONGEST_FIELD, _LONGEST_DESCRIPTION = 255, 4000  # characters that GitLab keeps (lib/api/pypi_packages.rb)
+_LONGEST_LICENCE = 120  # longer ones are the licence's text
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, OSError)
 
 
@@ -47,6 +49,54 @@ class Release:
         """The project's canonical name."""
         return self.name.name
 
+    def ensure_unchanged(self, now: str | None = None) -> None:
+        """Make sure that the file's bytes are those that were checked; *now* is their hash if it is known.
+
+        Raises:
+            PublishError: they are others.
+        """
+        now = now or sha256_file(self.path)
+        if now != self.sha256:
+            raise PublishError(
+                "was changed after it was checked",
+                where=str(self.path),
+                details=[f"checked: sha256 {self.sha256}", f"now:     sha256 {now}"],
+                fix="build the version again: `nox -s build-<pkg> -- --force`",
+            )
+
+    @property
+    def licence(self) -> str:
+        """What METADATA says of its licence: an SPDX expression (PEP 639), or what there was before them."""
+        raw, _ = parse_email(self.metadata)
+        named = raw.get("license_expression") or raw.get("license", "").strip().partition("\n")[0]
+        if named and len(named) <= _LONGEST_LICENCE:
+            return named
+        classifiers = [
+            each.rpartition(" :: ")[2] for each in raw.get("classifiers", []) if each.startswith("License ::")
+        ]
+        return ", ".join(classifiers)[:_LONGEST_LICENCE]
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return the form fields that GitLab takes beside the file (lib/api/pypi_packages.rb).
+
+        The name is the canonical one, since GitLab compares names to the letter when it stores. A text longer than
+        GitLab keeps would be cut: harmless in a description, wrong in Requires-Python, which is left out then.
+        """
+        raw, _ = parse_email(self.metadata)
+        found = {
+            "name": self.project,
+            "version": str(self.name.version),
+            "sha256_digest": self.sha256,
+            "requires_python": self.requires_python if len(self.requires_python) <= _LONGEST_FIELD else "",
+            "metadata_version": raw.get("metadata_version", ""),
+            "author_email": raw.get("author_email", ""),
+            "summary": raw.get("summary", "")[:_LONGEST_FIELD],
+            "description": raw.get("description", "")[:_LONGEST_DESCRIPTION],
+            "description_content_type": raw.get("description_content_type", ""),
+            "keywords": ",".join(raw.get("keywords", [])),
+        }
+        return [(key, value) for key, value in found.items() if value]
+
 
 def read_release(path: Path, *, sha256: str) -> Release:
     """Read what a registry must know of a wheel.
@@ -63,13 +113,7 @@ def read_release(path: Path, *, sha256: str) -> Release:
     except ValueError as error:
         raise PublishError(f"is not a wheel: {error}", where=str(path), fix="publish what a build made") from error
     release = describe(path, name)
-    if release.sha256 != sha256:
-        raise PublishError(
-            "was changed after it was checked",
-            where=str(path),
-            details=[f"checked: sha256 {sha256}", f"now:     sha256 {release.sha256}"],
-            fix="build the version again: `nox -s build-<pkg> -- --force`",
-        )
+    replace(release, sha256=sha256).ensure_unchanged(release.sha256)
     return release
 
 

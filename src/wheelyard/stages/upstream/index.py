@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from wheelyard.core.errors import ConfigError, NetworkError, UnknownPackageError
 from wheelyard.core.names import did_you_mean
-from wheelyard.io import http, log
+from wheelyard.io import http, log, simple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 # A page of the largest projects is a few MiB; what is far larger is no such page.
 _PAGE_LIMIT = 128 << 20
-_JSON = "application/vnd.pypi.simple.v1+json"
-_KINDS = {_JSON, "application/vnd.pypi.simple.v1+html", "text/html"}
 _NOT_FOUND = 404
 _REFUSED = (401, 403)
 
@@ -96,23 +93,9 @@ def project_page(project: str, index: str, known: Iterable[str]) -> ProjectPage:
         UnknownPackageError: there is none; *known* are names to suggest.
         NetworkError: the index cannot be reached, or does not answer as one.
     """
-    import warnings
-
-    from pypi_simple import ProjectPage, UnexpectedRepoVersionWarning, UnsupportedRepoVersionError
-
     url, body, kind = _fetch(project, index, known)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
-            if kind == _JSON:
-                return ProjectPage.from_json_data(json.loads(body), url)
-            return ProjectPage.from_html(project, body, url)
-    except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
-        raise NetworkError(
-            f"what the index says of {project!r} is not a page of the simple API (PEP 503, PEP 691)",
-            details=[log.clean(str(error))[:200]],
-            fix="check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index",
-        ) from error
+    fix = "check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index"
+    return simple.project_page(project, body, kind, url, fix=fix)
 
 
 def _fetch(project: str, index: str, known: Iterable[str]) -> tuple[str, bytes, str]:
@@ -123,9 +106,7 @@ def _fetch(project: str, index: str, known: Iterable[str]) -> tuple[str, bytes, 
         if not file.is_file():
             raise _unknown_package(project, known)
         return file.as_uri(), file.read_bytes(), "text/html"
-    from pypi_simple import ACCEPT_JSON_PREFERRED
-
-    with http.get(url, headers={"Accept": ACCEPT_JSON_PREFERRED}, stream=True) as answer:
+    with http.get(url, headers={"Accept": simple.ACCEPT}, stream=True) as answer:
         host = urlsplit(url).hostname
         if answer.status_code == _NOT_FOUND:
             raise _unknown_package(project, known)
@@ -136,8 +117,8 @@ def _fetch(project: str, index: str, known: Iterable[str]) -> tuple[str, bytes, 
                 f"{host} answers {answer.status_code} for {project!r}",
                 fix="try again later; versions that are locked plan without the index",
             )
-        kind = answer.headers.get("Content-Type", "text/html").partition(";")[0].strip().lower()
-        if kind not in _KINDS:
+        kind = simple.kind_of(answer.headers.get("Content-Type", ""))
+        if kind not in simple.KINDS:
             raise NetworkError(
                 f"{host} answers for {project!r} with {log.clean(kind)[:60]!r}, which is not the simple API",
                 fix="check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index",

@@ -1,0 +1,244 @@
+"""HTTP to a server that knows us: credentials go to its origin only, and no answer is told apart from a bad one.
+
+Redirects are never followed with credentials. Whatever may be asked again without harm is asked again here; what
+may not (an upload) is sent once by :meth:`Server.send`, and whoever sent it decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from wheelyard.core.errors import NetworkError
+from wheelyard.io import http
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from requests import PreparedRequest, Response
+    from requests.auth import AuthBase
+
+ATTEMPTS = 8
+_PAUSE = 0.2  # seconds before the second attempt, doubled before each further one
+_LONGEST_BACKOFF = 10.0  # seconds
+_LONGEST_WAIT = 120.0  # seconds that a server may ask us to wait; see Server.pause
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HOPS = 5
+TOO_MANY = 429
+PASSING = frozenset({TOO_MANY, 500, 502, 503, 504})
+
+
+class UnansweredError(Exception):
+    """A request was not answered: a time-out, a reset, an answer cut short. What came of it is not known.
+
+    Not a :class:`~wheelyard.core.errors.WheelyardError`: whoever sends something that must not be sent twice has
+    to look before anybody is told.
+    """
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user name and a password or token, for Basic authentication (RFC 7617). Neither is ever shown."""
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+class Server:
+    """A server below one base address. Threads may share it, and share its patience.
+
+    Args:
+        base: the address that all paths are below, without a slash at its end.
+        login: who we are; None for nobody.
+        ca_bundle: a file with the certificates to trust; the system's if empty.
+        timeout: seconds that an upload may take to be answered.
+    """
+
+    def __init__(self, base: str, login: Login | None, *, ca_bundle: str = "", timeout: float = 300) -> None:
+        self.base = base
+        self.known = login is not None
+        self._auth = _auth(login)
+        self._verify: str | bool = ca_bundle or True
+        self._timeout = timeout
+        self._not_before = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def host(self) -> str:
+        """The server's name."""
+        return urlsplit(self.base).hostname or self.base
+
+    def send(self, method: str, path: str, body: object, *, headers: Mapping[str, str] | None = None) -> Response:
+        """Send one request, once, and return its answer, redirects included.
+
+        Raises:
+            UnansweredError: no whole answer came.
+            NetworkError: the server's certificate is not trusted: then nothing was sent.
+        """
+        return self._request(method, self.base + path, headers, body, (http.TIMEOUT[0], self._timeout), stream=False)
+
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Response:
+        """Return the answer to a GET, whatever its status; asked again while what is wrong may pass.
+
+        Raises:
+            NetworkError: no answer came, or only such as pass (429, 5xx).
+        """
+        for attempt in attempts(self, f"GET {path}"):
+            with attempt:
+                return attempt.take(self._request("GET", self.base + path, headers, None, http.TIMEOUT, stream=False))
+        raise AssertionError("attempts() ends with an error")
+
+    def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Response:
+        """Return the answer to one GET with its body unread; to wherever it redirects, no credentials go along.
+
+        Raises:
+            UnansweredError: no answer came.
+            NetworkError: the server's certificate is not trusted, or it redirects without end.
+        """
+        url, known = self.base + path, True
+        headers = {"Accept-Encoding": "identity", **(headers or {})}
+        for _ in range(_HOPS):
+            answer = self._request("GET", url, headers, None, http.TIMEOUT, stream=True, known=known)
+            if answer.status_code not in _REDIRECTS:
+                return answer
+            answer.close()
+            url, known = urljoin(url, answer.headers.get("Location", "")), False
+        raise NetworkError(f"{self.host} redirects without end", fix="look at the server's storage settings")
+
+    def patient_stream(self, path: str, headers: Mapping[str, str]) -> Response:
+        """Return :meth:`stream`'s answer, asked again while what is wrong may pass.
+
+        Raises:
+            NetworkError: no answer came, or only such as pass (429, 5xx).
+        """
+        for attempt in attempts(self, f"GET {path}"):
+            with attempt:
+                return attempt.take(self.stream(path, headers=headers))
+        raise AssertionError("attempts() ends with an error")
+
+    def pause(self, answer: Response | None, attempt: int) -> None:
+        """Wait before the next attempt: as long as the server asks (RFC 9110, Retry-After), else longer each time.
+
+        Raises:
+            NetworkError: it asks for more than two minutes.
+        """
+        wait = asked_wait(answer.headers) if answer is not None and answer.status_code in PASSING else None
+        if wait is not None and wait > _LONGEST_WAIT:
+            raise NetworkError(
+                f"{self.host} asks to wait {wait:.0f} seconds",
+                fix="run the same command again then: it goes on where it stopped",
+            )
+        if wait is not None:
+            with self._lock:
+                self._not_before = max(self._not_before, time.monotonic() + wait)
+        else:
+            time.sleep(min(_PAUSE * 2**attempt, _LONGEST_BACKOFF) * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: object,
+        timeout: tuple[float, float],
+        *,
+        stream: bool,
+        known: bool = True,
+    ) -> Response:
+        import requests
+
+        time.sleep(max(0.0, self._not_before - time.monotonic()))
+        try:
+            return http.session(retries=0).request(
+                method,
+                url,
+                headers=dict(headers or {}),
+                data=body,  # type: ignore[arg-type] # requests takes whatever can be read
+                auth=self._auth if known else _auth(None),
+                timeout=timeout,
+                verify=self._verify,
+                allow_redirects=False,
+                stream=stream,
+            )
+        except requests.exceptions.SSLError as error:
+            told = http.unreachable(url, error)
+            fix = f"{told.fix}, or the registry's ca-bundle in [tool.wheelyard]"
+            raise NetworkError(told.what, details=told.details, fix=fix) from error
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise UnansweredError(http.unreachable(url, error).details[0]) from error
+
+
+class Attempt:
+    """One of several attempts; a context manager that swallows what another attempt may mend."""
+
+    def __init__(self, server: Server, what: str, number: int) -> None:
+        self.number = number
+        self._server = server
+        self._what = what
+        self._answer: Response | None = None
+
+    def take(self, answer: Response) -> Response:
+        """Return *answer*, unless it says that the server is busy or broken for now."""
+        if answer.status_code in PASSING:
+            self.again(answer)
+        return answer
+
+    def again(self, answer: Response) -> None:
+        """Give this attempt up because of *answer*."""
+        self._answer = answer
+        raise UnansweredError(f"answers {answer.status_code}")
+
+    def __enter__(self) -> None:
+        """Begin it."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Wait for the next attempt, or make the last one's failure an error for people."""
+        if not isinstance(error, UnansweredError):
+            return False
+        if self.number + 1 == ATTEMPTS:
+            raise NetworkError(
+                f"{self._server.host} does not answer as it should, {ATTEMPTS} times in a row",
+                details=[f"{self._what}: {error}"],
+                fix="run the same command again later: it goes on where it stopped",
+            ) from error
+        self._server.pause(self._answer, self.number)
+        return True
+
+
+def attempts(server: Server, what: str) -> Iterator[Attempt]:
+    """Yield attempts at *what* until one of them ends well; the last one raises."""
+    for number in range(ATTEMPTS):
+        yield Attempt(server, what, number)
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds a server asks us to wait, None if it does not say.
+
+    ``Retry-After`` is a number of seconds or a date (RFC 9110, 10.2.3); GitLab also sends ``RateLimit-Reset``, in
+    seconds since 1970 (lib/gitlab/rack_attack.rb).
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    if text:
+        with contextlib.suppress(ValueError, TypeError):
+            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    reset = headers.get("RateLimit-Reset", "").strip()
+    return max(0.0, float(reset) - time.time()) if reset.isdigit() else None
+
+
+def _auth(login: Login | None) -> AuthBase:
+    """Return what puts *login* into a request; for nobody, what keeps requests from looking into ~/.netrc."""
+    from requests.auth import AuthBase, HTTPBasicAuth
+
+    class Nobody(AuthBase):
+        def __call__(self, request: PreparedRequest) -> PreparedRequest:
+            return request
+
+    return HTTPBasicAuth(login.user.encode(), login.password.encode()) if login else Nobody()

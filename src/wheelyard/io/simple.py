@@ -1,0 +1,72 @@
+"""Pages of the simple API, read with pypi-simple: PEP 503 (HTML), PEP 691 (JSON)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import NetworkError
+from wheelyard.io import log
+
+if TYPE_CHECKING:
+    from pypi_simple import ProjectPage
+
+JSON = "application/vnd.pypi.simple.v1+json"
+HTML = "application/vnd.pypi.simple.v1+html"
+ACCEPT = f"{JSON}, {HTML};q=0.1, text/html;q=0.01"
+KINDS = frozenset({JSON, HTML, "text/html"})
+
+
+def kind_of(content_type: str) -> str:
+    """Return the media type of a page, ``text/html`` where the server does not say."""
+    return content_type.partition(";")[0].strip().lower() or "text/html"
+
+
+def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str) -> ProjectPage:
+    """Return a project's page.
+
+    Args:
+        project: its canonical name.
+        body: what the server sent.
+        kind: its media type; see :func:`kind_of`.
+        url: where it is, for the addresses in it.
+        fix: what to do if it is no such page.
+
+    Raises:
+        NetworkError: it is no page of the simple API.
+    """
+    import warnings
+
+    from pypi_simple import ProjectPage, UnexpectedRepoVersionWarning, UnsupportedRepoVersionError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
+            if kind == JSON:
+                return ProjectPage.from_json_data(json.loads(body), url)
+            return ProjectPage.from_html(project, body, url)
+    except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
+        raise _no_page(f"what the index says of {project!r}", error, fix) from error
+
+
+def project_names(body: bytes, kind: str, *, fix: str) -> list[str]:
+    """Return the projects that an index's root page lists, as they are written there, doubles included.
+
+    Raises:
+        NetworkError: it is no page of the simple API.
+    """
+    from pypi_simple import IndexPage, UnsupportedRepoVersionError
+
+    try:
+        page = IndexPage.from_json_data(json.loads(body)) if kind == JSON else IndexPage.from_html(body)
+    except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
+        raise _no_page("the index's list of projects", error, fix) from error
+    return list(page.projects)
+
+
+def _no_page(what: str, error: Exception, fix: str) -> NetworkError:
+    return NetworkError(
+        f"{what} is not a page of the simple API (PEP 503, PEP 691)",
+        details=[log.clean(str(error))[:200]],
+        fix=fix,
+    )

@@ -1,0 +1,371 @@
+"""GitLab's PyPI package registry (lib/api/pypi_packages.rb), as an adapter of the Registry port.
+
+What decides its shape: the server keeps the client's sha256 without looking, so what was sent is read back; a
+duplicate and a race end in the same two answers, and a lost answer in none, so after each of these the index is
+read before anybody decides; a GET cannot tell a dead deploy token on a public project, so access is tried with an
+upload that cannot succeed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from wheelyard.core.errors import (
+    ConflictError,
+    CredentialsError,
+    NetworkError,
+    PublishError,
+    RegistryContentError,
+)
+from wheelyard.io import http, log, simple
+from wheelyard.io.api import Server, UnansweredError, attempts
+from wheelyard.stages.registry.credentials import no_credential
+from wheelyard.stages.registry.port import RegistryFile, nobody
+from wheelyard.stages.registry.upload import Verdict, judge, multipart, said
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from threading import Event
+
+    from gitlab.v4.objects import Project
+    from requests import Response
+
+    from wheelyard.stages.registry.credentials import Credential
+    from wheelyard.stages.registry.port import Progress
+    from wheelyard.stages.registry.release import Release
+
+_OK, _FOUND, _NOT_FOUND = 200, 302, 404
+_REFUSED = frozenset({401, 403})
+_CHUNK = 1 << 18
+_LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
+
+
+class GitLabRegistry:
+    """The package registry of one project.
+
+    Args:
+        url: the server.
+        project: the project's path or number.
+        credential: who we are; None for reading what is public.
+        variables: environment variables that a credential may come from, to be named where one is missing.
+        ca_bundle: a file with the certificates to trust; the system's if empty.
+        timeout: seconds that an upload may take to be answered.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        project: str,
+        credential: Credential | None,
+        *,
+        variables: Sequence[str] = ("WHEELYARD_GITLAB_TOKEN",),
+        ca_bundle: str = "",
+        timeout: float = 300,
+    ) -> None:
+        self.url = url
+        self.project = project
+        base = f"{url}/api/v4/projects/{quote(project, safe='')}/packages/pypi"
+        self._credential = credential
+        self._variables = variables
+        self._ca_bundle = ca_bundle
+        self._server = Server(base, credential.login if credential else None, ca_bundle=ca_bundle, timeout=timeout)
+        self._source = credential.source if credential else "nobody"
+        self._seen: dict[str, dict[str, RegistryFile]] = {}
+        self._lock = threading.Lock()
+        self._checked = False
+
+    @property
+    def title(self) -> str:
+        """Server and project."""
+        return f"{urlsplit(self.url).netloc}/{self.project}"
+
+    @property
+    def index_url(self) -> str:
+        """The address that installers take."""
+        return f"{self._server.base}/simple"
+
+    def projects(self) -> tuple[str, ...]:
+        """Return the canonical names of all projects that have files; GitLab repeats one for each version."""
+        answer = self._page("/simple")
+        if answer is None:
+            raise self._unknown()
+        self._checked = True
+        kind = simple.kind_of(answer.headers.get("Content-Type", ""))
+        names = simple.project_names(answer.content, kind, fix=self._look)
+        return tuple(sorted({canonicalize_name(name) for name in names}))
+
+    def files(self, project: str) -> tuple[RegistryFile, ...]:
+        """Return the files of a project, sorted by name; the forward to the public index is not followed."""
+        answer = self._page(f"/simple/{quote(project)}")
+        if answer is None and not self._checked:
+            self.projects()  # "no such package" and "no such project" are the same answer
+        found: list[RegistryFile] = []
+        if answer is not None:
+            kind = simple.kind_of(answer.headers.get("Content-Type", ""))
+            page = simple.project_page(project, answer.content, kind, answer.url, fix=self._look)
+            found = [
+                RegistryFile(
+                    file=each.filename,
+                    sha256=each.digests.get("sha256"),
+                    size=each.size,
+                    requires_python=each.requires_python or "",
+                    yanked=(each.yanked_reason or "") if each.is_yanked else None,
+                    url=each.url,
+                )
+                for each in page.packages
+            ]
+        with self._lock:
+            self._seen[project] = {file.file: file for file in found}
+        return tuple(sorted(found, key=lambda file: (file.file, file.sha256 or "")))
+
+    def check_access(self) -> None:
+        """Send an upload without a file: who may not write hears so before what is missing (see the facts above)."""
+        if not self._server.known:
+            raise no_credential(self.title, self._variables)
+        for attempt in attempts(self._server, "asking for access"):
+            with attempt:
+                body = multipart([("name", "wheelyard-access-check")])
+                answer = self._server.send("POST", "", body, headers={"Content-Type": body.content_type})
+                self._judge_access(attempt.take(answer))
+                return
+
+    def _judge_access(self, answer: Response) -> None:
+        if answer.status_code == 400 and "is missing" in said(answer):  # noqa: PLR2004
+            self._checked = True
+            return
+        if error := self._refusal(answer):
+            raise error
+        raise NetworkError(
+            f"{self.title} gives an unexpected answer ({answer.status_code}) when asked for access",
+            details=[said(answer)],
+            fix=self._look,
+        )
+
+    def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
+        """Upload a wheel; see :meth:`wheelyard.stages.registry.port.Registry.put`."""
+        known = self._known(release)
+        if known is not None:
+            self._same(release, known)
+            return False
+        release.ensure_unchanged()
+        lost = False  # whether a try of ours went unanswered, which may have stored it
+        for attempt in attempts(self._server, f"uploading {release.name.file}"):
+            with attempt:
+                try:
+                    answer = self._upload(release, tell, stop)
+                except UnansweredError:
+                    lost = True
+                    if self._arrived(release):
+                        return True
+                    self.check_access()  # a dead token may show in the middle of a body only
+                    raise
+                verdict = judge(answer)
+                if verdict is Verdict.STORED:
+                    return True
+                if verdict is Verdict.REFUSED:
+                    raise self._refusal(answer) or self._rejection(release, answer)
+                if verdict is Verdict.DUPLICATE:
+                    self._await(release)
+                    return lost
+                lost = lost or verdict is Verdict.PASSING
+                if self._arrived(release):
+                    return lost
+                attempt.again(answer)
+        raise AssertionError("attempts() ends with an error")
+
+    def _await(self, release: Release) -> None:
+        """Wait until the index shows a file that the server says it has; sending it again would change nothing."""
+        for attempt in attempts(self._server, f"{release.name.file} is said to be there, and not in the index"):
+            with attempt:
+                if self._arrived(release):
+                    return
+                raise UnansweredError("not listed")
+
+    def _upload(self, release: Release, tell: Progress, stop: Event | None) -> Response:
+        sent = 0
+
+        def count(more: int) -> None:
+            nonlocal sent
+            sent += more
+            tell(more)
+
+        stored = False
+        try:
+            with release.path.open("rb") as file:
+                body = multipart(release.fields(), (release.name.file, file), tell=count, stop=stop)
+                answer = self._server.send("POST", "", body, headers={"Content-Type": body.content_type})
+            stored = judge(answer) is Verdict.STORED
+            return answer
+        finally:
+            if not stored:
+                tell(-sent)
+
+    def confirm(self, project: str, file: str, sha256: str) -> None:  # noqa: ARG002 - the hash is the address
+        """Download a file and hash it: the server never does (see the facts above)."""
+        path = f"/files/{sha256}/{quote(file)}"
+        for attempt in attempts(self._server, f"reading {file} back"):
+            with attempt, self._server.stream(path) as answer:
+                attempt.take(answer)
+                if answer.status_code in _REFUSED and (error := self._refusal(answer)):
+                    raise error
+                if answer.status_code != _OK:
+                    raise RegistryContentError(
+                        f"{file} cannot be read back: {self.title} answers {answer.status_code}", fix=self._look
+                    )
+                got = _hash(answer)
+                if got != sha256:
+                    raise RegistryContentError(
+                        f"{self.title} gives other bytes for {file} than were sent",
+                        details=[f"sent:    sha256 {sha256}", f"arrived: sha256 {got}"],
+                        fix=f"{self._look}, delete the file there, and publish again",
+                    )
+                return
+
+    def fetch(self, project: str, file: RegistryFile, target: Path) -> None:  # noqa: ARG002 - the hash is the address
+        """Download a file; see :meth:`wheelyard.stages.registry.port.Registry.fetch`."""
+        if not file.sha256:
+            raise PublishError(
+                f"{self.title} does not know the hash of {file.file}", fix="it cannot be copied without one"
+            )
+        path = f"/files/{file.sha256}/{quote(file.file)}"
+
+        def ask(headers: dict[str, str]) -> Response:
+            return self._server.patient_stream(path, headers)
+
+        url = self._server.base + path
+        http.download(url, target, sha256=file.sha256, size=file.size, limit=_LARGEST, opener=ask)
+
+    def remove(self, project: str, wheels: Sequence[str]) -> None:
+        """Delete files through GitLab's packages API, which deploy tokens may not use."""
+        from wheelyard.stages.registry.packages import delete
+
+        delete(self.remote, project, wheels)
+        with self._lock:
+            self._seen.pop(project, None)
+
+    def yank(self, project: str, file: str, reason: str | None) -> bool:  # noqa: ARG002
+        """GitLab knows no yank: make sure that the file is there, and leave it to our records and index."""
+        if file not in {known.file for known in self.files(project)}:
+            raise PublishError(f"{self.title} has no {file}", fix=f"wheelyard registry list {project}")
+        return False
+
+    @property
+    def remote(self) -> Project:
+        """The project for python-gitlab.
+
+        Raises:
+            CredentialsError: there is no token.
+        """
+        from wheelyard.stages.registry.packages import open_project
+
+        token = self._credential.login.password if self._credential else None
+        return open_project(self.url, self.project, token, ca_bundle=self._ca_bundle)
+
+    # ------------------------------------------------------------ what answers mean
+
+    @property
+    def _look(self) -> str:
+        return f"look at {self.url}/{self.project}/-/packages"
+
+    def _page(self, path: str) -> Response | None:
+        """Return an index page, None where there is none of our own."""
+        answer = self._server.get(path, headers={"Accept": simple.ACCEPT})
+        if answer.status_code == _OK:
+            return answer
+        if answer.status_code == _NOT_FOUND or (answer.status_code == _FOUND and path != "/simple"):
+            return None
+        raise self._refusal(answer) or NetworkError(
+            f"{self.title} answers {answer.status_code} for its index", details=[said(answer)], fix=self._look
+        )
+
+    def _known(self, release: Release) -> RegistryFile | None:
+        """Return what the index said of a file when it was last read; it is read at least once."""
+        with self._lock:
+            seen = self._seen.get(release.project)
+        if seen is None:
+            self.files(release.project)
+            seen = self._seen[release.project]
+        return seen.get(release.name.file)
+
+    def _arrived(self, release: Release) -> bool:
+        """Read the index, and tell whether the file is there.
+
+        Raises:
+            ConflictError: other bytes are.
+        """
+        known = {file.file: file for file in self.files(release.project)}.get(release.name.file)
+        if known is not None:
+            self._same(release, known)
+        return known is not None
+
+    def _same(self, release: Release, known: RegistryFile) -> None:
+        if known.sha256 != release.sha256:
+            raise ConflictError(
+                f"{release.name.file} is in {self.title} already, with other bytes",
+                details=[f"there: sha256 {known.sha256 or 'unknown'}", f"here:  sha256 {release.sha256}"],
+                fix="a file is never replaced: publish a new version, or give the wheel a build number",
+            )
+
+    def _refusal(self, answer: Response) -> PublishError | NetworkError | None:
+        """Return the error of an answer that is about who we are or where we went, None for any other."""
+        match answer.status_code:
+            case 401:
+                return CredentialsError(
+                    f"the credential from {self._source} is not accepted: wrong, expired or revoked",
+                    where=self.title,
+                    fix="wheelyard check-tokens says which; docs/tokens.md says how to renew it",
+                )
+            case 403:
+                return CredentialsError(
+                    f"the credential from {self._source} may not do this",
+                    where=self.title,
+                    details=[said(answer)],
+                    fix="a deploy token needs write_package_registry, a personal access token api and the role "
+                    "Developer; a package protection rule shuts deploy tokens out",
+                )
+            case 404:
+                return self._unknown()
+            case status if 300 <= status < 400:  # noqa: PLR2004
+                host = urlsplit(answer.headers.get("Location", "")).netloc or "elsewhere"
+                return NetworkError(
+                    f"{self.title} redirects to {log.clean(host)[:100]}; credentials are not sent there",
+                    fix="if the server has moved, change the registry's url in [tool.wheelyard]",
+                )
+        return None
+
+    def _unknown(self) -> PublishError:
+        return PublishError(
+            "there is no such project, or it is private and the credential has no access",
+            where=self.title,
+            fix="check the registry's url and project in [tool.wheelyard.registries]",
+        )
+
+    def _rejection(self, release: Release, answer: Response) -> PublishError:
+        return PublishError(
+            f"{self.title} does not take {release.name.file}",
+            details=[f"{answer.status_code}: {said(answer)}"],
+            fix="what the server says is the reason; a limit on sizes is the project's or the server's setting",
+        )
+
+
+def _hash(answer: Response) -> str:
+    """Return the sha256 of a body as it comes in.
+
+    Raises:
+        UnansweredError: it breaks off.
+    """
+    from requests.exceptions import RequestException
+
+    digest = hashlib.sha256()
+    try:
+        for chunk in answer.iter_content(_CHUNK):
+            digest.update(chunk)
+    except RequestException as error:
+        raise UnansweredError("broke off") from error
+    return digest.hexdigest()
