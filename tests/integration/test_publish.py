@@ -3,65 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.gitlab import Fault, GitLab, Project, Server, serve
+from support.gitlab import Fault, GitLab, serve
+from support.publishing import FILE, PAGE, UPLOAD, Yard, yard_in
 from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.record.releases import read_releases
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from datetime import date
     from pathlib import Path
 
-UPLOAD = {"method": "POST", "path": r"/packages/pypi$"}
-PAGE = {"method": "GET", "path": r"/simple/"}
-FILE = {"method": "GET", "path": r"/pypi/files/"}
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
-
-
-@dataclass
-class Yard:
-    """A project, and the GitLab that it publishes to."""
-
-    gitlab: GitLab
-    project: Project
-    server: Server
-    stock: Stock
-
-    def publish(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.stock.run("publish", "--to", "gitlab", *words)
-
-    @property
-    def uploads(self) -> int:
-        """Uploads that carried a file and were answered with success or failure; access checks carry none."""
-        return sum(seen.method == "POST" and seen.body > 1000 for seen in self.gitlab.requests)
-
-    def exactly(self, wheels: list[Path]) -> None:
-        """Each wheel is there once, and its bytes are right."""
-        there = self.gitlab.files(self.project)
-        assert sorted((file.file_name, file.actual_sha256) for file in there) == sorted(
-            (path.name, sha256_file(path)) for path in wheels
-        )
-        assert all(file.sha256 == file.actual_sha256 for file in there)
 
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Iterator[Yard]:
-    gitlab = GitLab(tmp_path / "gitlab")
-    project = gitlab.add_project(PROJECT)
-    gitlab.project_setting.forwarding = True
-    with serve(gitlab) as server:
-        stock = Stock(tmp_path / "project", server.url)
-        stock.env["WHEELYARD_GITLAB_TOKEN"] = gitlab.add_deploy_token(project)
-        yield Yard(gitlab, project, server, stock)
+    with yard_in(tmp_path) as made:
+        yield made
 
 
 # ------------------------------------------------------------------ as it should be
@@ -326,11 +291,11 @@ def test_credentials_do_not_follow_a_redirect(yard: Yard, tmp_path: Path) -> Non
     with serve(other) as thief:
         for what in (UPLOAD, PAGE):
             yard.gitlab.heal()
-            yard.gitlab.fault(Fault("redirect", location=thief.url, **what))  # type: ignore[arg-type]
+            yard.gitlab.fault(Fault("redirect", location=thief.url, **what))
             done = yard.publish()
             assert done.returncode in {62, 63, 70}, done.stderr
         yard.gitlab.heal()
-        yard.gitlab.fault(Fault("redirect", location=f"{thief.url}/elsewhere", **FILE))  # type: ignore[arg-type]
+        yard.gitlab.fault(Fault("redirect", location=f"{thief.url}/elsewhere", **FILE))
         yard.stock.add(WheelSpec(version="2.0"))
         assert yard.publish().returncode == 63  # it was sent, and cannot be read back
     assert not any(seen.authorization for seen in other.requests)
