@@ -146,10 +146,44 @@ class ConflictError(PublishError):
     exit_code = 61
 
 
+class CredentialsError(PublishError):
+    """No credential, or one that the registry does not accept for this."""
+
+    exit_code = 62
+
+
+class RegistryContentError(PublishError):
+    """What a registry has and what the records say are not the same."""
+
+    exit_code = 63
+
+
+class TokenDueError(WheelyardError):
+    """A token or renewal is due soon."""
+
+    exit_code = 64
+
+
+class TokenDeadError(WheelyardError):
+    """A token is dead, or the day of a renewal has passed."""
+
+    exit_code = 65
+
+
+class TokenScopeError(WheelyardError):
+    """A token may do more, or less, than site policy says."""
+
+    exit_code = 66
+
+
 class NetworkError(WheelyardError):
     """A server cannot be reached or does not answer as it should."""
 
     exit_code = 70
+
+
+class NotServedError(NetworkError):
+    """The server answers, but has no such file, or has it no more (404, 410)."""
 
 
 class DiskError(WheelyardError):

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, Field, ValidationError
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
 from wheelyard.recipe.models import InterpreterTag, Model
+from wheelyard.recipe.registries import RegistryPolicy  # noqa: TC001 - pydantic reads it at run time
+from wheelyard.recipe.tokens import IssuePolicy, RenewalPolicy, Tokens  # noqa: TC001 - pydantic reads them, too
 
 
 def _policy(value: str) -> str:
@@ -33,6 +35,16 @@ class Policy(Model):
     max_unpacked_mib: int = Field(4096, gt=0, description="The largest unpacked source, in MiB.")
     max_members: int = Field(200_000, gt=0, description="The most members an archive may have.")
     min_free_gib: int = Field(6, ge=0, description="Free disk space below which no build starts, in GiB.")
+    registries: dict[str, RegistryPolicy] = Field(
+        default_factory=dict, description="Where wheels are published to, by name; see below."
+    )
+    local_images_to_folders: bool = Field(
+        True, description="Whether a folder that is none of the registries takes wheels of local images."
+    )
+    tokens: Tokens = Field((), description="The tokens that `check-tokens` watches; see below.")
+    renewals: tuple[RenewalPolicy, ...] = Field((), description="Renewals that no API tells of; see below.")
+    warn_days: int = Field(30, ge=1, description="How many days ahead `check-tokens` says that something ends.")
+    issues: IssuePolicy | None = Field(None, description="Where `check-tokens --issue` writes; see below.")
     defaults: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="The outermost layer of every recipe."
     )

@@ -1,0 +1,127 @@
+"""``wheelyard check-tokens``: its words, its text, and a new token that is shown once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wheelyard.core.errors import WheelyardError
+from wheelyard.io import files, log
+from wheelyard.recipe.policy import find_project
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.tokens import IssueRecord
+    from wheelyard.stages.tokens import Rotated
+
+_PRIVATE = 0o600
+
+
+@click.command("check-tokens", short_help="Tell when tokens and renewals end.")
+@click.option("--issue", is_flag=True, help="Open, change or close the one issue that tells of it.")
+@click.option("--dry-run", is_flag=True, help="With --issue: say what would become of it, change nothing.")
+@click.option("--rotate", "name", metavar="NAME", help="Renew this group token by itself; shows the new one, once.")
+@click.option(
+    "--expires",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="With --rotate: the day on which the new one ends, by default in a year minus a day.",
+)
+@click.option(
+    "--to",
+    "target",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --rotate: write the new one into this file, which only you can read, and do not show it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+def check_tokens(
+    name: str | None, expires: datetime | None, target: Path | None, *, issue: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Tell when the tokens and renewals of site policy end, and whether they may what they should.
+
+    Changes nothing, unless --issue or --rotate is given.
+    """
+    if name is None:
+        if expires or target:
+            raise click.UsageError("--expires and --to go with --rotate")
+        if dry_run and not issue:
+            raise click.UsageError("--dry-run goes with --issue")
+        _check(find_project(), issue=issue, dry_run=dry_run, as_json=as_json)
+        return
+    if issue or dry_run or as_json:
+        raise click.UsageError("--rotate goes with --expires and --to only")
+    if target is None and os.environ.get("CI"):
+        raise click.UsageError("what is shown here stays in the job's log: give --to FILE")
+    _rotate(find_project(), name, expires.date() if expires else None, target)
+
+
+def _check(project: Project, *, issue: bool, dry_run: bool, as_json: bool) -> None:
+    from wheelyard.cli import render
+    from wheelyard.flows import tokens as flow
+    from wheelyard.stages.tokens.text import findings_table
+
+    report, failure = flow.check_tokens(project), None
+    if issue:
+        try:
+            report = flow.keep_issue(project, report, dry_run=dry_run)
+        except WheelyardError as error:
+            failure = error
+    if as_json:
+        click.echo(log.redact(render.as_json(report.model_dump(mode="json"))))
+    else:
+        click.echo(findings_table(report))
+        if report.issue:
+            click.echo(f"\n{_issue(report.issue)}")
+    problem = flow.problem(report)
+    if failure and problem:
+        log.error(str(failure))
+    if worst := problem or failure:
+        raise worst
+
+
+def _issue(issue: IssueRecord) -> str:
+    done = {"open": "opened", "update": "changed", "keep": "is as it should be", "close": "closed"}
+    planned = {"open": "would be opened", "update": "would be changed", "keep": "is as it should be"}
+    planned["close"] = "would be closed"
+    if issue.action == "none":
+        return "issue: there is none, and none is needed"
+    words = (done if issue.done else planned)[issue.action]
+    return " ".join(filter(None, ["issue", words + (":" if issue.url or issue.title else ""), issue.url, issue.title]))
+
+
+def _rotate(project: Project, name: str, expires: date | None, target: Path | None) -> None:
+    from wheelyard.flows import tokens as flow
+
+    if target is None:
+        made = flow.rotate(project, name, expires)
+        click.echo(made.secret)
+    else:
+        if target.exists():
+            raise click.UsageError(f"{target} is there already")
+        try:  # better to fail before the old token has ended than after
+            files.write_bytes(target, b"", mode=_PRIVATE)
+        except OSError as error:
+            raise click.UsageError(f"{target} cannot be written: {error.strerror}") from error
+        try:
+            made = flow.rotate(project, name, expires)
+        except BaseException:
+            files.remove(target)
+            raise
+        _keep(made, target)
+    log.info(f"renewed until {made.expires}; the old one has ended: put the new one wherever the old one is kept")
+
+
+def _keep(made: Rotated, target: Path) -> None:
+    try:
+        files.write_bytes(target, f"{made.secret}\n".encode(), mode=_PRIVATE)
+    except WheelyardError:
+        if not os.environ.get("CI"):
+            click.echo(made.secret)
+        log.error(f"{made.name} is renewed, and could not be written to {target}")
+        raise

@@ -1,0 +1,146 @@
+"""``check-tokens``: how tokens and renewals stand, the issue that tells of it, and renewing the group token."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import (
+    ConfigError,
+    CredentialsError,
+    NetworkError,
+    TokenDeadError,
+    TokenDueError,
+    TokenScopeError,
+    WheelyardError,
+)
+from wheelyard.core.names import did_you_mean
+from wheelyard.io import log
+from wheelyard.recipe.tokens import DeployTokenPolicy
+from wheelyard.record.tokens import IssueRecord
+from wheelyard.stages.forge import GitLabForge
+from wheelyard.stages.tokens import held, judge, look_up
+from wheelyard.stages.tokens import rotate as rotate_token
+from wheelyard.stages.tokens.facts import anew
+from wheelyard.stages.tokens.rotate import LIFETIME
+from wheelyard.stages.tokens.text import issue_body, summary
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from wheelyard.recipe.policy import Project
+    from wheelyard.recipe.tokens import IssuePolicy
+    from wheelyard.record.tokens import State, TokenReport
+    from wheelyard.stages.tokens import Rotated
+
+KEY = "tokens"
+_LONGEST = 365  # days that GitLab lets a token live (PersonalAccessToken, MAX_PERSONAL_ACCESS_TOKEN_LIFETIME_IN_DAYS)
+_ERRORS: dict[State, type[WheelyardError]] = {
+    "dead": TokenDeadError,
+    "over-scoped": TokenScopeError,
+    "under-scoped": TokenScopeError,
+    "due": TokenDueError,
+    "missing": CredentialsError,
+    "unknown": CredentialsError,
+    "unreachable": NetworkError,
+}
+
+
+def check_tokens(project: Project) -> TokenReport:
+    """Return how the tokens and renewals of site policy stand; nothing is changed anywhere.
+
+    Raises:
+        ConfigError: site policy names none.
+    """
+    policy = project.policy
+    if not policy.tokens and not policy.renewals:
+        raise ConfigError(
+            "site policy names no token and no renewal to watch", fix="see docs/tokens.md for [[tool.wheelyard.tokens]]"
+        )
+    now = datetime.now(UTC).replace(microsecond=0)
+    with log.step("Asking about tokens"):
+        facts = look_up(policy.tokens, now)
+    return judge(policy, facts, now)
+
+
+def problem(report: TokenReport) -> WheelyardError | None:
+    """Return the error that the worst finding is, with all findings of its weight; None if all is well."""
+    if report.state == "ok":
+        return None
+    kind = _ERRORS[report.state]
+    worst = [each for each in report.findings if each.state != "ok" and _ERRORS[each.state] is kind]
+    return kind(
+        f"tokens and renewals: {summary(report)}",
+        details=[f"{each.name}: {each.text}" for each in worst],
+        fix="see the fixes on standard output, and docs/tokens.md",
+    )
+
+
+# --------------------------------------------------------------------- issue
+
+
+def keep_issue(project: Project, report: TokenReport, *, dry_run: bool) -> TokenReport:
+    """Open, change or close the issue that tells of *report*, and return the report with what became of it.
+
+    Raises:
+        ConfigError: site policy does not say where issues go.
+        CredentialsError: there is no token to write it with, or it may not.
+        NetworkError: the forge does not answer.
+    """
+    policy = project.policy.issues
+    if policy is None:
+        raise ConfigError("site policy does not say where issues go", fix="add [tool.wheelyard.issues]; docs/tokens.md")
+    title = f"Tokens and renewals: {summary(report)}" if report.state != "ok" else ""
+    forge = _forge(policy, dry_run=dry_run)
+    if title:
+        change = forge.upsert_issue(KEY, title, issue_body(report), [policy.label])
+    else:
+        comment = f"All tokens and renewals are well, as of {report.checked.date()}."
+        change = forge.close_issue(KEY, comment, [policy.label])
+    issue = IssueRecord(action=change.action, done=not dry_run, url=change.url, title=title)
+    return report.model_copy(update={"issue": issue})
+
+
+def _forge(policy: IssuePolicy, *, dry_run: bool) -> GitLabForge:
+    token = held(policy.variable)
+    if not token:
+        raise CredentialsError(
+            f"{policy.variable} is not set: the issue cannot be written",
+            fix=f"set {policy.variable} to a token that may write issues in {policy.project}",
+        )
+    return GitLabForge(policy.url, policy.project, token, dry_run=dry_run)
+
+
+# -------------------------------------------------------------------- rotate
+
+
+def rotate(project: Project, name: str, expires: date | None = None) -> Rotated:
+    """Renew a group token by itself, until *expires*, by default for a year minus a day.
+
+    Raises:
+        ConfigError: site policy has no group token of that name, or GitLab would not take the day.
+        CredentialsError: it is not in the environment, or GitLab does not let it renew itself.
+        NetworkError: no clear answer came.
+    """
+    tokens = {token.name: token for token in project.policy.tokens}
+    token = tokens.get(name)
+    if token is None:
+        raise ConfigError(
+            f"site policy has no token named {name!r}{did_you_mean(name, tokens)}",
+            fix=f"known are {', '.join(sorted(tokens)) or 'none'}; see [[tool.wheelyard.tokens]]",
+        )
+    if isinstance(token, DeployTokenPolicy):
+        raise ConfigError(f"{name} is a deploy token, and GitLab has no call that renews one", fix=anew(token))
+    today = datetime.now(UTC).date()
+    until = expires or today + timedelta(days=LIFETIME)
+    if not today < until <= today + timedelta(days=_LONGEST):
+        raise ConfigError(
+            f"a token cannot end on {until}", fix=f"name a day from tomorrow on, within {_LONGEST} days: GitLab's limit"
+        )
+    secret = held(token.variable)
+    if not secret:
+        raise CredentialsError(
+            f"{token.variable} is not set: a token renews itself, with itself", fix=f"set {token.variable}"
+        )
+    with log.step(f"Renewing {name} until {until}"):
+        return rotate_token(token, secret, until)

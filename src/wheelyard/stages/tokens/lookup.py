@@ -1,0 +1,233 @@
+"""What GitLab knows of tokens; nothing is changed there. One question that fails keeps no other from being asked."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
+from wheelyard.io import gitlab, log
+from wheelyard.io.api import Login, Server, attempts
+from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.stages.tokens.facts import Facts, Gap, Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from requests import Response
+
+    from wheelyard.recipe.tokens import TokenPolicy
+
+_UNAUTHORIZED = 401
+_TOKEN = re.compile(r"[!-~]+\Z")
+_ANY_USER = "wheelyard"  # GitLab looks at the token only (lib/gitlab/auth/auth_finders.rb, deploy_token_from_request)
+
+
+def held(variable: str) -> str:
+    """Return the token that an environment variable holds, empty if none; it is kept out of the log from now on.
+
+    Raises:
+        CredentialsError: what it holds cannot be a token, and would break the header that it is sent in.
+    """
+    secret = os.environ.get(variable, "").strip()
+    log.add_secret(secret)
+    if secret and not _TOKEN.match(secret):
+        raise CredentialsError(
+            f"{variable} does not hold a token: there are blanks, line ends or other odd characters in it",
+            fix=f"put the token and nothing else into {variable}",
+        )
+    return secret
+
+
+def look_up(tokens: Sequence[TokenPolicy], now: datetime) -> dict[str, Facts]:
+    """Return what can be known of each token at the time *now* (UTC), by its name.
+
+    A group token tells of itself and its role. A deploy token tells nothing of itself: a group token above it lists
+    it, and an upload without a file shows whether it lives and may write.
+    """
+    groups = [token for token in tokens if isinstance(token, GroupTokenPolicy)]
+    facts = {token.name: _group_facts(token) for token in groups}
+    for token in tokens:
+        if isinstance(token, DeployTokenPolicy):
+            facts[token.name] = _deploy_facts(token, _above(token, groups), facts, now)
+    return facts
+
+
+# -------------------------------------------------------------- group tokens
+
+
+def _group_facts(token: GroupTokenPolicy) -> Facts:
+    secret = _held(token)
+    if isinstance(secret, Gap):
+        return Facts(gaps=(secret,))
+    client = gitlab.client(token.url, token=secret)
+    try:
+        with gitlab.errors(token.name):
+            # Any scope will do (lib/api/personal_access_tokens/self_information.rb).
+            own = client.personal_access_tokens.get("self").attributes
+            listing = _listing(own)
+    except WheelyardError as error:
+        if gitlab.status(error) == _UNAUTHORIZED:
+            return Facts(alive=False)
+        return Facts(gaps=(_gap("whether it lives", error),))
+    try:
+        with gitlab.errors(token.group):
+            member = client.groups.get(token.group, lazy=True).members_all.get(int(own["user_id"])).attributes
+            role = int(member["access_level"])
+    except (WheelyardError, KeyError, TypeError, ValueError) as error:
+        return Facts(alive=True, listing=listing, gaps=(_gap(f"its role in {token.group}", error),))
+    return Facts(alive=True, listing=replace(listing, role=role))
+
+
+# ------------------------------------------------------------- deploy tokens
+
+
+def _above(token: DeployTokenPolicy, groups: Sequence[GroupTokenPolicy]) -> GroupTokenPolicy | None:
+    """Return the group token that may list *token*."""
+    for group in groups:
+        if group.url == token.url and (token.project.isdigit() or token.project.startswith(f"{group.group}/")):
+            return group
+    return None
+
+
+def _deploy_facts(
+    token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Mapping[str, Facts], now: datetime
+) -> Facts:
+    gaps: list[Gap] = []
+    listing = None
+    try:
+        listing = _choose(token, _listed(token, above, known), now)
+    except WheelyardError as error:
+        gaps.append(_gap("its expiry and scopes", error))
+    secret = _held(token)
+    if isinstance(secret, Gap):
+        return Facts(listing=listing, gaps=(secret, *gaps))
+    try:
+        alive, writes = _probe(token, secret)
+    except WheelyardError as error:
+        return Facts(listing=listing, gaps=(*gaps, _gap("whether it lives", error)))
+    return Facts(alive=alive, writes=writes, listing=listing, gaps=tuple(gaps))
+
+
+def _listed(token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Mapping[str, Facts]) -> list[Listing]:
+    """Return what a group token reads of the deploy tokens of that name (lib/api/deploy_tokens.rb).
+
+    Raises:
+        WheelyardError: nobody can list them.
+    """
+    if above is None:
+        raise WheelyardError(
+            f"no group token of site policy is above {token.project}",
+            fix="declare one in [[tool.wheelyard.tokens]]: only it can list deploy tokens",
+        )
+    if not known[above.name].alive:
+        kind = NetworkError if "unreachable" in {gap.state for gap in known[above.name].gaps} else WheelyardError
+        raise kind(f"{above.name}, which lists it, is of no use now", fix=f"see {above.name}")
+    client = gitlab.client(above.url, token=held(above.variable))
+    with gitlab.errors(token.project):
+        project = client.projects.get(token.project, lazy=True)
+        entries = [each.attributes for each in project.deploytokens.list(iterator=True, per_page=100)]
+    return [_listing(entry) for entry in entries if entry.get("name") == token.name]
+
+
+def _choose(token: DeployTokenPolicy, found: list[Listing], now: datetime) -> Listing:
+    """Return the living one that ends first, since nothing tells which one is in use; else the last that lived.
+
+    Raises:
+        WheelyardError: there is none.
+    """
+    if not found:
+        raise WheelyardError(
+            f"{token.project} has no deploy token named {token.name}",
+            fix="if it was made under another name, write that into [[tool.wheelyard.tokens]] name",
+        )
+    living = [each for each in found if not each.revoked and _end(each) > now]
+    if not living:
+        return max(found, key=_end)
+    return replace(min(living, key=_end), namesakes=len(living) - 1)
+
+
+def _end(listing: Listing) -> datetime:
+    return listing.expires or datetime.max.replace(tzinfo=UTC)
+
+
+def _probe(token: DeployTokenPolicy, secret: str) -> tuple[bool, bool | None]:
+    """Tell whether a deploy token lives, and whether it may upload, by an upload without a file.
+
+    A GET cannot tell: on a public project whoever is not known is nobody, and may read. Before it takes a body of
+    this kind, GitLab asks itself whether the sender may write (workhorse's routes; `POST …/packages/pypi/authorize`
+    in lib/api/pypi_packages.rb), and only then finds that nothing was sent.
+
+    Raises:
+        WheelyardError: the answer does not tell, or none came.
+    """
+    from requests_toolbelt import MultipartEncoder
+
+    base = f"{token.url}/api/v4/projects/{quote(token.project, safe='')}/packages/pypi"
+    server = Server(base, Login(_ANY_USER, secret))
+    for attempt in attempts(server, f"asking what {token.name} may do"):
+        with attempt:
+            body = MultipartEncoder([("name", "wheelyard-access-check")])
+            answer = attempt.take(server.send("POST", "", body, headers={"Content-Type": body.content_type}))
+            return _meaning(token, answer)
+    raise AssertionError("attempts() ends with an error")
+
+
+def _meaning(token: DeployTokenPolicy, answer: Response) -> tuple[bool, bool | None]:
+    match answer.status_code:
+        case 401:
+            return False, None
+        case 403:
+            return True, False
+        case 400 if "is missing" in answer.text:
+            return True, True
+        case 404:
+            raise WheelyardError(
+                f"there is no project {token.project}, or the token may not see it",
+                fix="check [[tool.wheelyard.tokens]] project, and that it is this project's token",
+            )
+    host = urlsplit(token.url).hostname
+    raise NetworkError(
+        f"{host} answers {answer.status_code} to an upload without a file", fix="check [[tool.wheelyard.tokens]] url"
+    )
+
+
+# --------------------------------------------------------------------- words
+
+
+def _listing(entry: Mapping[str, Any]) -> Listing:
+    """Read what GitLab says of a token.
+
+    Raises:
+        NetworkError: it is not what GitLab says (lib/api/entities/personal_access_token.rb, deploy_token.rb).
+    """
+    try:
+        expires = entry["expires_at"]
+        end = None if expires is None else datetime.fromisoformat(expires)
+        if end is not None and end.tzinfo is None:
+            end = end.replace(tzinfo=UTC)
+        return Listing(end, frozenset(map(str, entry["scopes"])), revoked=bool(entry.get("revoked")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise NetworkError("the answer is not one of GitLab's", details=[log.clean(repr(error))[:200]]) from error
+
+
+def _held(token: TokenPolicy) -> str | Gap:
+    try:
+        secret = held(token.variable)
+    except CredentialsError as error:
+        return Gap("missing", error.what, error.fix or "")
+    fix = f"set {token.variable} in the environment: a CI/CD variable, or a secret of the repository that runs this"
+    return secret or Gap("missing", f"{token.variable} is not set", fix)
+
+
+def _gap(what: str, error: Exception) -> Gap:
+    if not isinstance(error, WheelyardError):
+        return Gap("unreachable", f"cannot tell {what}: the answer is not one of GitLab's", "try again later")
+    state: Literal["unreachable", "unknown"] = "unreachable" if isinstance(error, NetworkError) else "unknown"
+    said = "; ".join([error.what, *error.details])
+    where = f" ({error.where})" if error.where else ""
+    return Gap(state, log.redact(f"cannot tell {what}: {said}{where}"), error.fix or "see docs/tokens.md")
