@@ -3,6 +3,7 @@
 [packages]  what would be built, what was, and where it goes
 [build]     one session for each folder in recipes/; all of them: nox -t build
             options: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
+[registry]  what is published, and the tokens that it takes
 [machine]   what this machine has: can it build, and in which images
 [dev]       changing the project itself
 """  # noqa: D415 - `nox -l` prints it above the sessions: it is for people, not about this module
@@ -75,6 +76,21 @@ def build_session(package: str) -> None:
 
 for _package in RECIPES:
     build_session(_package)
+
+
+# ------------------------------------------------------------------ registry
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def registry(session: nox.Session) -> None:
+    """Look after what is published: -- list, verify, adopt, prune, yank, mirror or index."""
+    session.run("wheelyard", "registry", *(session.posargs or ["list"]), external=True)
+
+
+@nox.session(name="check-tokens", venv_backend="none", tags=["registry"])
+def check_tokens(session: nox.Session) -> None:
+    """Tell when tokens and renewals end, and renew the group's: -- --issue, -- --rotate NAME."""
+    verb(session, "check-tokens")
 
 
 # ------------------------------------------------------------------- machine

@@ -92,11 +92,25 @@ class Stock:
             write_verdict(folder, verdict_of(folder.parent.name, folder.name, sorted(folder.glob("*.whl"))))
         return made
 
+    def rerecord(self, wheel: Path, spec: WheelSpec) -> None:
+        """Let a wheel that was changed have passed as it is now."""
+        write_record(wheel.parent, record_of(wheel, spec))
+        write_verdict(wheel.parent, verdict_of(wheel.parent.parent.name, wheel.parent.name, [wheel]))
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start the command."""
+        return self._start([sys.executable, "-m", "wheelyard", *words])
+
+    def shell(self, text: str) -> subprocess.CompletedProcess[str]:
+        """Run a line as people type it."""
+        with self._start(["bash", "-euc", text]) as process:
+            out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(text, process.returncode, out, err)
+
+    def _start(self, argv: list[str]) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if name not in NO_TOKENS}
         return subprocess.Popen(
-            [sys.executable, "-m", "wheelyard", *words],
+            argv,
             cwd=self.root,
             env=kept
             | {"HOME": str(self.home), "WHEELYARD_CACHE": str(self.root / "cache"), "NO_PROXY": "127.0.0.1"}

@@ -190,7 +190,7 @@ def test_a_failed_record_is_not_published(dist: Path) -> None:
     assert "its record says that it failed" in str(caught.value)
 
 
-@pytest.mark.parametrize("stem", ["verdict", "wheel"])
+@pytest.mark.parametrize("stem", ["tokens", "verdict", "wheel"])
 def test_published_schemas_are_current(stem: str) -> None:
     """The fix is: ``wheelyard docs`` (``nox -s docs``)."""
     assert json.loads((DOCS / f"{stem}.schema.json").read_text()) == schemas()[stem]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -91,7 +92,7 @@ def test_blocks_say_what_they_are() -> None:
 
 def words(command: Snippet) -> list[str]:
     """What stands behind `ci/bootstrap`, if that is how it is called."""
-    return re.sub(r"\Aci/bootstrap ", "", command.text).split()
+    return shlex.split(re.sub(r"\Aci/bootstrap ", "", command.text))
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_what_stands_behind_the_dashes_is_passed_on(site: Path) -> None:
         (["build-beta", "--", "--image", "ubuntu"], "'ubuntu' is not an image"),
         (["plan", "--", "bta"], "did you mean 'beta'?"),
         (["check", "--", "beta"], "there is no wheel to check"),
-        (["publish", "--", "--to", "index"], "nothing is built to publish"),
+        (["publish", "--", "--to", "./index"], "nothing is built to publish"),
         (["image", "--", "build", "ubuntu"], "'ubuntu' is not an image"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

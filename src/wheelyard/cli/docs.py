@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
 from wheelyard.recipe import reference
 from wheelyard.recipe.policy import Policy
+from wheelyard.recipe.registries import FolderPolicy, GitLabPolicy
+from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.record.store import schemas
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def pages() -> dict[str, str]:
@@ -42,12 +48,17 @@ def _errors() -> str:
     )
 
 
-def _policy() -> str:
-    rows = []
-    for name, field in Policy.model_fields.items():
+def _keys(model: type[BaseModel]) -> list[str]:
+    """Return a model's keys as rows of a table."""
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         shown = "required" if field.is_required() else f"`{json.dumps(default)}`"
         rows.append(f"| `{field.alias or name}` | {shown} | {field.description} |")
+    return rows
+
+
+def _policy() -> str:
     return "\n".join(
         [
             "# Site policy",
@@ -58,9 +69,35 @@ def _policy() -> str:
             "`[tool.wheelyard.defaults]` is the outermost layer of every recipe and takes a recipe's tables",
             "([recipe.md](recipe.md)).",
             "",
-            "| key | default | meaning |",
-            "|---|---|---|",
-            *rows,
+            *_keys(Policy),
+            "",
+            "## `[tool.wheelyard.registries.<name>]`",
+            "",
+            "`wheelyard publish --to <name>` publishes there; see [publishing.md](publishing.md). Of kind `gitlab`:",
+            "",
+            *_keys(GitLabPolicy),
+            "",
+            "Of kind `folder`:",
+            "",
+            *_keys(FolderPolicy),
+            "",
+            "## `[[tool.wheelyard.tokens]]`",
+            "",
+            "What `wheelyard check-tokens` watches; see [tokens.md](tokens.md). Of kind `group`:",
+            "",
+            *_keys(GroupTokenPolicy),
+            "",
+            "Of kind `deploy`:",
+            "",
+            *_keys(DeployTokenPolicy),
+            "",
+            "## `[[tool.wheelyard.renewals]]`",
+            "",
+            *_keys(RenewalPolicy),
+            "",
+            "## `[tool.wheelyard.issues]`",
+            "",
+            *_keys(IssuePolicy),
             "",
         ]
     )

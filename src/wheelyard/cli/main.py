@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from wheelyard import __version__
+from wheelyard.cli.registry import registry
+from wheelyard.cli.tokens import check_tokens
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
@@ -152,17 +153,28 @@ def check(package: str, version: str | None, *, as_json: bool) -> None:
         sys.exit(50)
 
 
-@cli.command(short_help="Put passing wheels into an index folder.")
+@cli.command(short_help="Put passing wheels into a registry.")
 @click.argument("packages", nargs=-1)
-@click.option("--to", "target", required=True, metavar="DIR", help="The index folder; made if need be.")
+@click.option(
+    "--to", "target", required=True, metavar="REGISTRY|DIR", help="A registry of site policy, or an index folder."
+)
 @click.option("--dry-run", is_flag=True, help="Show the same table, write nothing.")
-def publish(packages: tuple[str, ...], target: str, *, dry_run: bool) -> None:
-    """Put the passing wheels of PACKAGES (all by default) into an index folder."""
+@json_option
+def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: bool) -> None:
+    """Put the passing wheels of PACKAGES (all by default) into a registry."""
     from wheelyard.cli import render
     from wheelyard.flows.publish import publish_packages
 
-    report = publish_packages(find_project(), packages, Path(target), dry_run=dry_run)
-    click.echo(render.publication(report))
+    report = publish_packages(find_project(), packages, target, dry_run=dry_run)
+    click.echo(render.model(report.report()) if as_json else render.publication(report))
+    if report.failed:
+        first = report.failed[0]
+        raise type(first)(
+            f"{len(report.failed)} of {len(report.uploads)} wheels are not there",
+            where=report.place.registry.title,
+            details=dict.fromkeys(line for error in report.failed for line in str(error).splitlines()),
+            fix="run the same command again: what is there is not sent twice",
+        )
     if report.held_back:
         raise PublishError(
             f"{len(report.held_back)} reason(s) to hold wheels back; all others are there",
@@ -171,7 +183,11 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool) -> None:
         )
 
 
-@cli.command()
+cli.add_command(registry)
+cli.add_command(check_tokens)
+
+
+@cli.command(short_help="Tell what this machine can do, and what is missing.")
 @json_option
 def doctor(*, as_json: bool) -> None:
     """Tell what this machine can do; each missing thing with its fix."""

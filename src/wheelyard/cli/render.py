@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from wheelyard.io import log
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from wheelyard.flows.build import BuildReport
     from wheelyard.flows.doctor import Report
     from wheelyard.flows.images import Listing
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 def as_json(value: dict[str, Any]) -> str:
     """Return *value* as JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def model(value: BaseModel) -> str:
+    """Return a report as JSON."""
+    return as_json(value.model_dump(mode="json", by_alias=True))
 
 
 def build_summary(report: BuildReport) -> str:

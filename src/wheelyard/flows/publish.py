@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import PublishError, WheelyardError
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.flows.registries import open_place
-from wheelyard.record.releases import ReleasedFile, record, releases_file
+from wheelyard.flows.registry import entry_of
+from wheelyard.record.releases import record, releases_file
+from wheelyard.record.reports import PublicationReport, PublishedFile
 from wheelyard.record.store import releasable
 from wheelyard.stages.registry import Action, Journal, Outcome, plan_uploads, publish, read_release
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
     from wheelyard.record.models import WheelRecord
+    from wheelyard.record.releases import ReleasedFile
     from wheelyard.stages.registry import Release, Upload
 
 JOURNALS = ".journal"  # below dist/
@@ -50,27 +53,25 @@ class Publication:
         """Why wheels that were to go are not there."""
         return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it for machines: ``wheelyard/publication``, version 1."""
+    def report(self) -> PublicationReport:
+        """Return it for machines."""
         errors = {outcome.upload.release.name.file: outcome.error for outcome in self.outcomes}
-        return {
-            "schema": "wheelyard/publication",
-            "version": 1,
-            "registry": self.place.name,
-            "title": self.place.registry.title,
-            "dry-run": self.dry_run,
-            "files": [
-                {
-                    "file": upload.release.name.file,
-                    "sha256": upload.release.sha256,
-                    "size": upload.release.size,
-                    "action": upload.action.value,
-                    "error": str(error) if (error := errors.get(upload.release.name.file)) else None,
-                }
+        return PublicationReport(
+            registry=self.place.name,
+            title=self.place.registry.title,
+            dry_run=self.dry_run,
+            files=tuple(
+                PublishedFile(
+                    file=(name := upload.release.name.file),
+                    sha256=upload.release.sha256,
+                    size=upload.release.size,
+                    action=upload.action.value,
+                    error=str(error) if (error := errors.get(name)) else None,
+                )
                 for upload in self.uploads
-            ],
-            "held-back": list(self.held_back),
-        }
+            ),
+            held_back=self.held_back,
+        )
 
 
 def publish_packages(project: Project, packages: Sequence[str], target: str, *, dry_run: bool) -> Publication:
@@ -137,13 +138,9 @@ def _record(
     entries: dict[Path, list[ReleasedFile]] = defaultdict(list)
     for release in releases:
         source = known[release]
-        entry = ReleasedFile(
-            file=release.name.file,
-            where=place.name,
-            sha256=release.sha256,
-            size=release.size,
-            tags=tuple(sorted(map(str, release.name.tags))),
-            licence=release.licence,
+        entry = entry_of(
+            release,
+            place.name,
             patched=bool(source.patches),
             source=f"sha256:{source.source.sha256}",
             image=source.image.digest,

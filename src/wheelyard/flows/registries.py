@@ -77,10 +77,24 @@ def open_place(project: Project, target: str) -> Place:
                     where="[tool.wheelyard.registries]",
                     fix=f"one of {', '.join(known) or 'none so far'}; a new folder is written ./{target}",
                 )
-            own = FolderPolicy(
-                kind="folder", path=".", record=False, local_images=project.policy.local_images_to_folders
+            local_images = project.policy.local_images_to_folders
+            own = FolderPolicy.model_validate(
+                {"kind": "folder", "path": ".", "record": False, "local-images": local_images}
             )
             return _place(target, *_folder(path), own)
+
+
+def open_own(project: Project, target: str | None) -> Place:
+    """Return the registry that *target* means, by default the only one of site policy.
+
+    Raises:
+        ConfigError: there is no such registry, or nobody can tell which is meant.
+        CredentialsError: a credential is named that cannot be used.
+    """
+    known = tuple(project.policy.registries)
+    if target is None and len(known) != 1:
+        raise ConfigError("which registry is meant?", fix=f"--of {'|'.join((*known, 'DIR'))}")
+    return open_place(project, target or known[0])
 
 
 def _folder(path: Path) -> tuple[FolderRegistry, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import NetworkError
 from wheelyard.io import log
@@ -43,7 +43,7 @@ def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str) ->
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
             if kind == JSON:
-                return ProjectPage.from_json_data(json.loads(body), url)
+                return ProjectPage.from_json_data(_without_nulls(json.loads(body)), url)
             return ProjectPage.from_html(project, body, url)
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
         raise _no_page(f"what the index says of {project!r}", error, fix) from error
@@ -62,6 +62,15 @@ def project_names(body: bytes, kind: str, *, fix: str) -> list[str]:
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
         raise _no_page("the index's list of projects", error, fix) from error
     return list(page.projects)
+
+
+def _without_nulls(page: Any) -> Any:
+    """Leave out hashes that are null: GitLab writes them for files whose hash it was not told, PEP 691 has none."""
+    if isinstance(page, dict) and isinstance(page.get("files"), list):
+        for file in page["files"]:
+            if isinstance(file, dict) and isinstance(file.get("hashes"), dict):
+                file["hashes"] = {name: value for name, value in file["hashes"].items() if value is not None}
+    return page
 
 
 def _no_page(what: str, error: Exception, fix: str) -> NetworkError:

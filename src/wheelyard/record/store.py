@@ -14,6 +14,9 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
 from wheelyard.record.models import Model, Verdict, WheelRecord
+from wheelyard.record.releases import Releases
+from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
+from wheelyard.record.tokens import TokenReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +24,15 @@ if TYPE_CHECKING:
 
 VERDICT_FILE = "verdict.json"
 _Kind = TypeVar("_Kind", Verdict, WheelRecord)
-_SCHEMAS: dict[str, type[Model]] = {"verdict": Verdict, "wheel": WheelRecord}
+_SCHEMAS: dict[str, type[Model]] = {
+    "publication": PublicationReport,
+    "registry-listing": RegistryListing,
+    "registry-verification": RegistryVerification,
+    "releases": Releases,
+    "tokens": TokenReport,
+    "verdict": Verdict,
+    "wheel": WheelRecord,
+}
 
 
 def wheel_record_path(wheel: Path) -> Path:

@@ -280,15 +280,15 @@ class FolderRegistry:
                 listed.append(_listed(wheel.name, self._entry(wheel)))
         folder = self.root / "simple" / project
         _sweep(folder)
-        _write_changed(folder / "index.json", pages.project_json(project, listed))
-        _write_changed(folder / "index.html", pages.project_html(project, listed))
+        write_changed(folder / "index.json", pages.project_json(project, listed))
+        write_changed(folder / "index.html", pages.project_html(project, listed))
         self._write_root()
 
     def _write_root(self) -> None:
         projects = self.projects()
         _sweep(self.root / "simple")
-        _write_changed(self.root / "simple" / "index.json", pages.root_json(projects))
-        _write_changed(self.root / "simple" / "index.html", pages.root_html(projects))
+        write_changed(self.root / "simple" / "index.json", pages.root_json(projects))
+        write_changed(self.root / "simple" / "index.html", pages.root_html(projects))
 
 
 def _beside(wheel: Path, kind: Literal["metadata", "json"]) -> Path:
@@ -311,14 +311,19 @@ def _same(path: Path, release: Release) -> bool:
     return path.is_file() and path.read_bytes() == release.metadata
 
 
-def _write_changed(path: Path, text: str) -> None:
-    """Leave a page alone that says the right thing already: readers and mirrors see no needless change."""
-    try:
+def write_changed(path: Path, text: str) -> bool:
+    """Write a page unless it says the right thing already, and return whether it did not.
+
+    Readers and mirrors see no needless change.
+
+    Raises:
+        DiskError: no space, or no right to write there.
+    """
+    with contextlib.suppress(FileNotFoundError):
         if path.read_bytes() == text.encode():
-            return
-    except FileNotFoundError:
-        pass
+            return False
     files.write_text(path, text)
+    return True
 
 
 def _sweep(folder: Path) -> None:

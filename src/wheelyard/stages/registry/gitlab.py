@@ -112,7 +112,7 @@ class GitLabRegistry:
             found = [
                 RegistryFile(
                     file=each.filename,
-                    sha256=each.digests.get("sha256"),
+                    sha256=each.digests.get("sha256") or None,  # GitLab writes an empty one for none
                     size=each.size,
                     requires_python=each.requires_python or "",
                     yanked=(each.yanked_reason or "") if each.is_yanked else None,

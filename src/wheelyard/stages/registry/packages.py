@@ -88,6 +88,16 @@ def stored(remote: Project, name: str | None = None) -> Iterator[StoredFile]:
                 )
 
 
+def sizes(remote: Project, name: str) -> dict[str, int]:
+    """Return the size in bytes of each file of a project, which GitLab's index does not say.
+
+    Raises:
+        CredentialsError: the token may not read them.
+        NetworkError: the server does not answer.
+    """
+    return {file.file: file.size for file in stored(remote, name)}
+
+
 def delete(remote: Project, project: str, wheels: Sequence[str]) -> None:
     """Delete files; a package record of which nothing would be left goes whole.
 

@@ -1,19 +1,25 @@
 """Index pages as pure functions: PEP 503 and 629 (HTML), 691 and 700 (JSON), 592 (yank), 658 and 714 (metadata).
 
-All addresses are relative, so that any web server, under any path, or ``file://`` serves them.
+Addresses of files that lie beside the pages are relative, so that any web server, under any path, or ``file://``
+serves them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+
 from wheelyard.core.tags import WheelName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from packaging.version import Version
 
     from wheelyard.stages.registry.port import RegistryFile
 
@@ -33,12 +39,12 @@ def root_html(projects: Sequence[str]) -> str:
 
 def project_json(project: str, files: Sequence[RegistryFile]) -> str:
     """Return a project's page (PEP 691, PEP 700)."""
-    versions = sorted({WheelName.parse(file.file).version for file in files})
+    versions = {version for file in files if (version := version_of(file.file)) is not None}
     return _json(
         {
             "meta": {"api-version": API_VERSION},
             "name": project,
-            "versions": [str(version) for version in versions],
+            "versions": [str(version) for version in sorted(versions)],
             "files": [_entry(project, file) for file in files],
         }
     )
@@ -47,6 +53,15 @@ def project_json(project: str, files: Sequence[RegistryFile]) -> str:
 def root_json(projects: Sequence[str]) -> str:
     """Return the list of projects (PEP 691)."""
     return _json({"meta": {"api-version": API_VERSION}, "projects": [{"name": name} for name in projects]})
+
+
+def version_of(file: str) -> Version | None:
+    """Return the version in the name of a wheel or sdist (PEP 427, PEP 625), None for any other name."""
+    with contextlib.suppress(ValueError):
+        return WheelName.parse(file).version
+    with contextlib.suppress(InvalidSdistFilename):
+        return parse_sdist_filename(file)[1]
+    return None
 
 
 def file_url(project: str, file: str) -> str:
@@ -74,7 +89,8 @@ def _page(title: str, body: Sequence[str]) -> str:
 
 
 def _anchor(project: str, file: RegistryFile) -> str:
-    attributes = {"href": file_url(project, file.file) + (f"#sha256={file.sha256}" if file.sha256 else "")}
+    url = file.url or file_url(project, file.file)
+    attributes = {"href": url + (f"#sha256={file.sha256}" if file.sha256 else "")}
     if file.requires_python:
         attributes["data-requires-python"] = file.requires_python
     if file.metadata_sha256:
@@ -88,7 +104,7 @@ def _anchor(project: str, file: RegistryFile) -> str:
 def _entry(project: str, file: RegistryFile) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "filename": file.file,
-        "url": file_url(project, file.file),
+        "url": file.url or file_url(project, file.file),
         "hashes": {"sha256": file.sha256} if file.sha256 else {},
     }
     if file.requires_python:

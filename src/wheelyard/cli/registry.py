@@ -1,0 +1,160 @@
+"""``wheelyard registry …``: what a registry has, whether it is right, and what leaves or enters it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wheelyard.core.errors import PublishError, RegistryContentError
+from wheelyard.recipe.policy import find_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+of_option = click.option(
+    "--of", "target", metavar="REGISTRY|DIR", help="Which registry; the only one of site policy by default."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+packages_argument = click.argument("packages", nargs=-1)
+
+
+@click.group()
+def registry() -> None:
+    """List, verify, yank, prune and copy what is published."""
+
+
+@registry.command("list", short_help="Show what is there.")
+@packages_argument
+@of_option
+@click.option("--sizes", is_flag=True, help="Ask GitLab's packages API for sizes that nothing else knows; slow.")
+@json_option
+def list_(packages: tuple[str, ...], target: str | None, *, sizes: bool, as_json: bool) -> None:
+    """Show the files of PACKAGES, all by default."""
+    from wheelyard.cli import render, render_registry
+    from wheelyard.flows.registries import open_own
+    from wheelyard.flows.registry import list_registry
+
+    project = find_project()
+    listing = list_registry(project, open_own(project, target), packages, sizes=sizes)
+    click.echo(render.model(listing) if as_json else render_registry.listing(listing))
+
+
+@registry.command(short_help="Compare it with our records.")
+@packages_argument
+@of_option
+@click.option("--download", is_flag=True, help="Read every file back, and hash it.")
+@json_option
+def verify(packages: tuple[str, ...], target: str | None, *, download: bool, as_json: bool) -> None:
+    """Compare a registry with our records of PACKAGES, all by default."""
+    from wheelyard.cli import render, render_registry
+    from wheelyard.flows.registries import open_own
+    from wheelyard.flows.registry import verify_registry
+
+    project = find_project()
+    report = verify_registry(project, open_own(project, target), packages, download=download)
+    click.echo(render.model(report) if as_json else render_registry.verification(report))
+    if not report.ok:
+        raise RegistryContentError(
+            f"{len(report.problems)} problem(s) in {report.registry}", fix="each has its own fix in the table above"
+        )
+
+
+@registry.command(short_help="Record what is there and not recorded.")
+@packages_argument
+@of_option
+def adopt(packages: tuple[str, ...], target: str | None) -> None:
+    """Record what is there and not recorded, of PACKAGES, all by default."""
+    from wheelyard.flows import registry as flow
+    from wheelyard.flows.registries import open_own
+
+    project = find_project()
+    result = flow.adopt(project, open_own(project, target), packages)
+    for file in result.adopted:
+        click.echo(f"recorded {file}")
+    click.echo(f"{len(result.adopted)} recorded")
+    _refuse("not recorded", result.refused)
+
+
+@registry.command(short_help="Delete versions that site policy does not keep.")
+@packages_argument
+@of_option
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="Versions to keep, instead of site policy's number.")
+@click.option("--delete", is_flag=True, help="Really delete; without it, only the table is shown.")
+def prune(packages: tuple[str, ...], target: str | None, keep: int | None, *, delete: bool) -> None:
+    """Delete versions of PACKAGES (all by default) that site policy does not keep."""
+    from wheelyard.cli import render_registry
+    from wheelyard.flows import retire
+    from wheelyard.flows.registries import open_own
+
+    project = find_project()
+    result = retire.prune(project, open_own(project, target), packages, keep=keep, delete=delete)
+    click.echo(render_registry.pruned(result))
+    _refuse("not deleted", result.refused)
+
+
+@registry.command("yank", short_help="Mark a version so that nobody gets it unasked.")
+@click.argument("package")
+@click.argument("version")
+@of_option
+@click.option("--reason", default="", metavar="TEXT", help="Why; installers show it.")
+@click.option("--undo", is_flag=True, help="Take it back.")
+def yank_(package: str, version: str, target: str | None, reason: str, *, undo: bool) -> None:
+    """Mark PACKAGE VERSION as yanked: nobody gets it without asking for exactly that version."""
+    from wheelyard.cli import render_registry
+    from wheelyard.flows import retire
+    from wheelyard.flows.registries import open_own
+
+    if undo and reason:
+        raise click.UsageError("--undo takes no reason")
+    if not undo and not reason:
+        raise click.UsageError("--reason TEXT is needed: installers show it to people")
+    project = find_project()
+    place = open_own(project, target)
+    result = retire.yank(project, place, package, version, None if undo else reason)
+    click.echo(render_registry.yanked(result, place.name, undo=undo))
+
+
+@registry.command(short_help="Copy wheels from one registry into another.")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@packages_argument
+@click.option("--dry-run", is_flag=True, help="Show what would be copied, write nothing.")
+def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool) -> None:
+    """Copy the wheels of PACKAGES (all by default) from one registry into another one."""
+    from wheelyard.cli import render_registry
+    from wheelyard.flows import mirror as flow
+    from wheelyard.flows.registries import open_place
+
+    project = find_project()
+    result = flow.mirror(project, open_place(project, source), open_place(project, target), packages, dry_run=dry_run)
+    click.echo(render_registry.mirrored(result, target))
+    _refuse("not copied", result.refused)
+
+
+@registry.command(short_help="Write static index pages for it.")
+@of_option
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder; made if need be.",
+)
+def index(target: str | None, folder: Path) -> None:
+    """Write static index pages for a registry into DIR: JSON, yanks, one link per package."""
+    from wheelyard.cli import render_registry
+    from wheelyard.flows.mirror import write_index
+    from wheelyard.flows.registries import open_own
+
+    project = find_project()
+    click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))
+
+
+def _refuse(what: str, reasons: Sequence[str]) -> None:
+    if reasons:
+        raise PublishError(
+            f"{len(reasons)} {what}", details=reasons, fix="each reason says why; the rest is done and stays done"
+        )

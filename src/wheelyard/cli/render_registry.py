@@ -1,0 +1,97 @@
+"""What the registry verbs show to people."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from wheelyard.io import log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheelyard.flows.mirror import Front, Mirroring
+    from wheelyard.flows.retire import Pruned, Yanked
+    from wheelyard.record.reports import ListedFile, RegistryListing, RegistryVerification
+
+
+def listing(report: RegistryListing) -> str:
+    """Return a line for each version of each package."""
+    rows = []
+    for package, files in report.packages.items():
+        for version, group in groupby(files, key=lambda file: file.version):
+            rows.append((package, version or "?", *_version(list(group))))
+            package = ""  # noqa: PLW2901 - named once
+    count = sum(map(len, report.packages.values()))
+    unknown = sum(file.sha256 is None for files in report.packages.values() for file in files)
+    end = f"{count} files of {len(report.packages)} packages"
+    if unknown:
+        end += f"; {unknown} without a sha256, which no installer can check"
+    table = log.table(("package", "version", "for", "files", "size", "notes"), rows) if rows else "nothing is there"
+    return f"{table}\n\n{end}"
+
+
+def _version(files: Sequence[ListedFile]) -> tuple[str, int, str, str]:
+    pairs = sorted({pair for file in files for pair in file.interpreters})
+    tags = [left if left == right else f"{left} {right}" for left, _, right in (pair.partition("-") for pair in pairs)]
+    sizes = [file.size for file in files if file.size is not None]
+    size = f"{sum(sizes) / 1e6:.1f} MB" if len(sizes) == len(files) else "unknown"
+    reasons = {file.yanked for file in files if file.yanked is not None}
+    notes = [f"yanked: {'; '.join(sorted(reasons))}"] if reasons else []
+    without = sum(file.sha256 is None for file in files)
+    notes += [f"{without} without a sha256"] if without else []
+    return ", ".join(tags) or "-", len(files), size, ", ".join(notes)
+
+
+def verification(report: RegistryVerification) -> str:
+    """Return what is wrong, each with its fix."""
+    how = "read back" if report.downloaded else "compared by the index"
+    end = f"{report.files} files of {report.packages} packages {how}"
+    if report.ok:
+        return f"{end}: all as recorded"
+    rows = [(each.kind, each.file or each.package, each.text, each.fix) for each in report.problems]
+    return f"{log.table(('', 'what', 'seen', 'to do'), rows)}\n\n{end}"
+
+
+def pruned(result: Pruned) -> str:
+    """Return what becomes of each version."""
+    rows = [
+        ("keep" if each.reason else "delete", each.project, each.version, len(each.files), each.reason)
+        for each in result.plan
+    ]
+    doomed = [each for each in result.plan if not each.reason]
+    count = f"{len(doomed)} versions, {sum(len(each.files) for each in doomed)} files"
+    end = f"deleted: {count}" if result.done else f"would be deleted: {count}; nothing was, without --delete"
+    table = log.table(("", "package", "version", "files", "why"), rows) if rows else "nothing is there"
+    return f"{table}\n\n{end}"
+
+
+def yanked(result: Yanked, place: str, *, undo: bool) -> str:
+    """Return what was marked, and where it can be seen."""
+    lines = [f"{'no longer yanked' if undo else 'yanked'}: {file}" for file in result.files]
+    if not result.shown:
+        lines.append(f"{place} cannot show it; write our index anew: wheelyard registry index --of {place} --to DIR")
+    if result.recorded:
+        lines.append("commit the change in packages/")
+    return "\n".join(lines)
+
+
+def mirrored(result: Mirroring, target: str) -> str:
+    """Return what was copied."""
+    word = "would be copied" if result.dry_run else "copied"
+    lines = [f"{word}: {file}" for file in result.copied]
+    return "\n".join([*lines, f"{target}: {len(result.copied)} {word}, {result.there} there before"])
+
+
+def front(result: Front) -> str:
+    """Return what the index lists, and how to install from it."""
+    simple = (result.folder.resolve() / "simple").as_uri()
+    count = f"{result.files} files of {result.packages} packages in {result.folder}"
+    left_out = f", {len(result.left_out)} left out for want of a hash" if result.left_out else ""
+    return "\n".join(
+        [
+            f"{count}{left_out}; {result.changed} pages changed",
+            "",
+            f"pip install PACKAGE --prefer-binary --extra-index-url {simple}/",
+        ]
+    )
