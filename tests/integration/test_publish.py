@@ -182,13 +182,36 @@ def test_one_wheel_too_large_does_not_keep_the_others(yard: Yard) -> None:
     assert not (yard.stock.root / "packages/big/releases.toml").exists()
 
 
-def test_a_protected_package(yard: Yard) -> None:
+def test_a_protected_package_does_not_keep_the_others(yard: Yard) -> None:
     yard.gitlab.protect(yard.project, "demo", "maintainer")
-    yard.stock.add(WheelSpec())
+    yard.stock.add(*specs(4))
+    wheels = yard.stock.add(*specs(4, name="free"))
     done = yard.publish()
-    assert done.returncode == 62
+    assert done.returncode == 60, done.stderr
     assert "Package protected" in done.stderr
     assert "protection rule" in done.stderr
+    yard.exactly(wheels)
+
+
+@pytest.mark.parametrize("bad", ["not a zip", "renamed", "another package's name"])
+def test_what_is_no_wheel_or_not_this_one_stays_and_others_go(yard: Yard, bad: str) -> None:
+    wheels = yard.stock.add(WheelSpec(name="good"))
+    spec = WheelSpec(name="bad")
+    (wheel,) = yard.stock.add(spec)
+    match bad:
+        case "not a zip":
+            wheel.write_bytes(b"PK\x03\x04 and nothing else")
+            yard.stock.rerecord(wheel, spec)
+        case "renamed":
+            wheel.rename(wheel.with_name(wheel.name.replace("-1.0-", "-1.1-")))
+        case _:
+            moved = wheel.rename(wheel.with_name(wheel.name.replace("bad-", "worse-")))
+            yard.stock.rerecord(moved, spec.but(name="worse"))
+    done = yard.publish()
+    assert done.returncode == 60, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "bad/1.0" in done.stderr
+    yard.exactly(wheels)
 
 
 # ------------------------------------------------------------------ who we are

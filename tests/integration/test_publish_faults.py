@@ -6,8 +6,10 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 import zipfile
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +18,16 @@ from support.gitlab import Fault, GitLab, serve
 from support.publishing import FILE, PAGE, UPLOAD, Yard, yard_in
 from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
+from wheelyard.core.digests import sha256_file
+from wheelyard.io.api import Login
 from wheelyard.record.releases import read_releases
+from wheelyard.stages.registry import Credential, GitLabRegistry, Journal, plan_uploads, publish, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from wheelyard.stages.registry import Release
 
 
 @pytest.fixture
@@ -29,7 +36,7 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
         yield made
 
 
-PASSING: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+PASSING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "429 with Retry-After": (UPLOAD, {"kind": "status", "status": 429, "retry_after": "1"}),
     "429 without a word": (UPLOAD, {"kind": "status", "status": 429}),
     "500 before the commit": (UPLOAD, {"kind": "status", "status": 500}),
@@ -187,6 +194,36 @@ def test_two_machines_at_once(yard: Yard, tmp_path: Path) -> None:
         outputs = [process.communicate(timeout=120) for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0), outputs
     yard.exactly(wheels)
+
+
+def test_one_version_is_never_sent_twice_at_once(yard: Yard) -> None:
+    """Two first uploads of one (name, version) can clash or double it (app/services/packages/pypi)."""
+    under_way: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    class Watched(GitLabRegistry):
+        def put(self, release: Release, **options: Any) -> bool:
+            with lock:
+                for key in (str(release.name.version), "all"):
+                    under_way[key] += 1
+                    most[key] = max(most[key], under_way[key])
+            try:
+                return super().put(release, **options)
+            finally:
+                with lock:
+                    under_way.subtract((str(release.name.version), "all"))
+
+    credential = Credential(Login("", yard.stock.env["WHEELYARD_GITLAB_TOKEN"]), "the test")
+    registry = Watched(yard.server.url, PROJECT, credential)
+    wheels = yard.stock.add(*specs(24, pythons=("cp311", "cp312", "cp313")))
+    yard.gitlab.fault(Fault("stall", **UPLOAD, seconds=0.02))
+    with Journal.of(yard.stock.root / "journal", registry.title) as journal:
+        plan = plan_uploads(registry, [read_release(path, sha256=sha256_file(path)) for path in wheels])
+        outcomes = publish(registry, plan, journal, parallel=4)
+    assert all(outcome.error is None for outcome in outcomes)
+    assert most.pop("all") == 4
+    assert set(most.values()) == {1}
 
 
 def test_500_wheels_a_third_of_the_requests_faulty_and_20_kills(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import PublishError, WheelyardError
+from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import entry_of
@@ -50,8 +50,9 @@ class Publication:
 
     @property
     def failed(self) -> tuple[WheelyardError, ...]:
-        """Why wheels that were to go are not there."""
-        return tuple(outcome.error for outcome in self.outcomes if outcome.error is not None)
+        """Why wheels that were to go are not there; causes come before what they stopped."""
+        errors = [outcome.error for outcome in self.outcomes if outcome.error is not None]
+        return tuple(sorted(errors, key=lambda error: isinstance(error, InterruptedRunError)))
 
     def report(self) -> PublicationReport:
         """Return it for machines."""

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from wheelyard.stages.registry.port import Progress
     from wheelyard.stages.registry.release import Release
 
-_OK, _FOUND, _NOT_FOUND = 200, 302, 404
-_REFUSED = frozenset({401, 403})
+_OK, _FOUND, _FORBIDDEN, _NOT_FOUND = 200, 302, 403, 404
+_REFUSED = frozenset({401, _FORBIDDEN})
 _CHUNK = 1 << 18
 _LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
 
@@ -321,13 +321,12 @@ class GitLabRegistry:
                     where=self.title,
                     fix="wheelyard check-tokens says which; docs/tokens.md says how to renew it",
                 )
-            case 403:
+            case 403 if "protected" not in said(answer).lower():
                 return CredentialsError(
                     f"the credential from {self._source} may not do this",
                     where=self.title,
                     details=[said(answer)],
-                    fix="a deploy token needs write_package_registry, a personal access token api and the role "
-                    "Developer; a package protection rule shuts deploy tokens out",
+                    fix="a deploy token needs write_package_registry, an access token api and the role Developer",
                 )
             case 404:
                 return self._unknown()
@@ -347,10 +346,14 @@ class GitLabRegistry:
         )
 
     def _rejection(self, release: Release, answer: Response) -> PublishError:
+        if answer.status_code == _FORBIDDEN:
+            fix = "a package protection rule shuts deploy tokens out: change it, or use an access token of its role"
+        else:
+            fix = "the server gives the reason; a limit on sizes is a setting of the project or the server"
         return PublishError(
             f"{self.title} does not take {release.name.file}",
             details=[f"{answer.status_code}: {said(answer)}"],
-            fix="what the server says is the reason; a limit on sizes is the project's or the server's setting",
+            fix=fix,
         )
 
 
