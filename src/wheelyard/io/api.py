@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ _LONGEST_BACKOFF = 10.0  # seconds
 _LONGEST_WAIT = 120.0  # seconds that a server may ask us to wait; see Server.pause
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 5
+_NUMBER = re.compile(r"[0-9]{1,12}")
 TOO_MANY = 429
 PASSING = frozenset({TOO_MANY, 500, 502, 503, 504})
 
@@ -224,13 +226,13 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     seconds since 1970 (lib/gitlab/rack_attack.rb).
     """
     text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if _NUMBER.fullmatch(text):
         return float(text)
     if text:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
             return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     reset = headers.get("RateLimit-Reset", "").strip()
-    return max(0.0, float(reset) - time.time()) if reset.isdigit() else None
+    return max(0.0, float(reset) - time.time()) if _NUMBER.fullmatch(reset) else None
 
 
 def _auth(login: Login | None) -> AuthBase:
