@@ -1,8 +1,9 @@
 """Refreshes every pin of the project: ``python ci/pins.py [--check]``, or ``nox -s pins``.
 
-Three locks are made from what people write beside them, each entry one version and its sha256 hashes: the tool,
-development, and the Python tools of a local image. The official image needs no lock of its own: its digest is
-cibuildwheel's pin, and moves with cibuildwheel's version. All three are written, or none.
+Locks are made from what people write beside them. Three hold Python packages, each entry one version and its sha256
+hashes: of the tool, of development, of a local image. One for each stable suite holds the Debian packages of its
+images, as apt resolves them from the suite's signed index. The official image needs no lock of its own: its digest
+is cibuildwheel's pin, and moves with cibuildwheel's version. All are written, or none.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import re
 import shutil
 import sys
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelyard.core.errors import NetworkError, ProgramError, WheelyardError
+from wheelyard.core.errors import ImageError, NetworkError, ProgramError, WheelyardError
 from wheelyard.io import log
 from wheelyard.io.files import write_text
 from wheelyard.io.run import run
+from wheelyard.stages.image import lock as debian_lock
+from wheelyard.stages.image import packages as debian_packages
 
 ROOT = Path(__file__).parents[1]
 IMAGE = "src/wheelyard/stages/image/definitions"
@@ -50,11 +54,15 @@ LOCKS = (
 
 
 def entries(text: str, where: str) -> dict[tuple[str, str], str]:
-    """Return the versions in a lock, by name and marker.
+    """Return the versions in a lock, by name and marker; of Debian packages, by name and group.
 
     Raises:
         ProgramError: the lock says anything that is not a pin: an option, an address, an entry without hashes.
+        ImageError: so does one of Debian packages.
     """
+    if where.endswith(".lock"):
+        groups = debian_lock.parse(text, where).groups
+        return {(deb.name, group): deb.version for group, debs in groups.items() for deb in debs}
     found: dict[tuple[str, str], str] = {}
     position = 0
     while position < len(text):
@@ -73,6 +81,7 @@ def resolve(root: Path, scratch: Path) -> dict[str, str]:
 
     Raises:
         NetworkError: uv found no solution, or no index.
+        ImageError: nor did apt.
         ProgramError: a lock holds more than versions and hashes.
     """
     texts = {}
@@ -99,7 +108,9 @@ def resolve(root: Path, scratch: Path) -> dict[str, str]:
             )
         texts[f"{lock.stem}.txt"] = locked.read_text(encoding="utf-8")
         entries(texts[f"{lock.stem}.txt"], f"{lock.stem}.txt")
-    return texts
+    images = tomllib.loads((root / IMAGE / "images.toml").read_text(encoding="utf-8"))
+    suites = debian_packages.refresh(images, scratch)
+    return texts | {f"{IMAGE}/{suite}.lock": text for suite, text in suites.items()}
 
 
 def changes(root: Path, texts: dict[str, str]) -> list[tuple[str, str, str, str]]:
@@ -112,7 +123,7 @@ def changes(root: Path, texts: dict[str, str]) -> list[tuple[str, str, str, str]
             continue
         try:
             old = entries(old_text, path)
-        except ProgramError:
+        except (ImageError, ProgramError):
             old = {}
         new = entries(text, path)
         differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))

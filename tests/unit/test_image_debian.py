@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def deb(file: str, data: bytes = b"") -> Deb:
-    return Deb(file, f"https://mirror.example/{file}", len(data), hashlib.sha256(data).hexdigest())
+    made = Deb.at(f"pool/main/x/xx/{file}", len(data), hashlib.sha256(data).hexdigest())
+    assert made
+    return made
 
 
 def ar(*members: tuple[str, bytes]) -> bytes:
@@ -30,9 +32,33 @@ def ar(*members: tuple[str, bytes]) -> bytes:
 
 
 def test_a_file_name_is_taken_apart() -> None:
-    gcc = deb("gcc_4%3a14.2.0-1_riscv64.deb")
+    gcc = deb("gcc_14.2.0-1_riscv64.deb")
     assert (gcc.name, gcc.version, gcc.arch) == ("gcc", "14.2.0-1", "riscv64")
     assert deb("g++-14-riscv64-linux-gnu_14.2.0-19cross1_amd64.deb").name == "g++-14-riscv64-linux-gnu"
+
+
+def test_what_apt_would_fetch_is_read_without_its_server(tmp_path: Path) -> None:
+    # apt names the file it would write with the epoch (4%3a); a mirror's own name has none (deb-version(7)).
+    sha256 = hashlib.sha256(b"").hexdigest()
+    path = "pool/main/g/gcc-defaults/g++_14.2.0-1~x_riscv64.deb"
+    url = f"http://mirror.example/a/pool/b/{path.replace('+', '%2b').replace('~', '%7e')}"
+    (tmp_path / "uris").write_text(f"Reading…\n'{url}' g++_4%3a14.2.0-1~x_riscv64.deb 10 SHA256:{sha256}\n")
+    assert [(each.path, each.version) for each in debian._read_uris(tmp_path / "uris")] == [(path, "14.2.0-1~x")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"'http://mirror.example/pool/main/x/xx/x_1_all.deb' x_1_all.deb 10 MD5Sum:{'0' * 32}",
+        f"'http://mirror.example/flat/xx_1_all.deb' xx_1_all.deb 10 SHA256:{'0' * 64}",
+        f"'http://mirror.example/pool/main/x/%2e%2e/xx_1_all.deb' xx_1_all.deb 10 SHA256:{'0' * 64}",
+    ],
+)
+def test_what_apt_would_fetch_unseen_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "uris").write_text(f"{line}\n")
+    with pytest.raises(ImageError, match="not understood") as caught:
+        list(debian._read_uris(tmp_path / "uris"))
+    assert caught.value.details == (line,)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +68,14 @@ def test_the_data_archive_is_found_and_unpacked(tmp_path: Path, name: str, pack:
     content = b"a tar file" * 1001
     raw = ar(("debian-binary", b"2.0\n"), ("control.tar.xz/", b"odd"), (name, pack(content)))  # type: ignore[operator]
     (tmp_path / "x.deb").write_bytes(raw)
-    assert debian.payload(deb("x_1_all.deb", raw), tmp_path / "x.deb") == content
+    assert debian.payload(deb("xx_1_all.deb", raw), tmp_path / "x.deb") == content
 
 
 def test_a_damaged_package_is_removed_from_the_cache(tmp_path: Path) -> None:
     path = tmp_path / "x.deb"
     path.write_bytes(b"!<arch>\nsomething else")
     with pytest.raises(ImageError, match="damaged"):
-        debian.payload(deb("x_1_all.deb", b"what was promised"), path)
+        debian.payload(deb("xx_1_all.deb", b"what was promised"), path)
     assert not path.exists()
 
 
@@ -57,7 +83,7 @@ def test_a_damaged_package_is_removed_from_the_cache(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "x.deb").write_bytes(raw)
     with pytest.raises(ImageError, match="no data archive"):
-        debian.payload(deb("x_1_all.deb", raw), tmp_path / "x.deb")
+        debian.payload(deb("xx_1_all.deb", raw), tmp_path / "x.deb")
 
 
 NATIVE = ("gcc-14-riscv64-linux-gnu_14.2.0-19_riscv64.deb", "binutils-riscv64-linux-gnu_2.44-3_riscv64.deb")

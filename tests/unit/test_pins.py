@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,17 @@ def test_one_version_for_tool_and_development() -> None:
 
 # ------------------------------------------------------------------- refreshing
 
+SUITES = """
+[base]
+packages = ["alpha"]
+[extra]
+[suite.trixie]
+locked = true
+gcc = "14"
+interpreters = ["cp313"]
+packages = []
+"""
+
 
 class Site:
     """A project with the script in it, and the wheels that uv may choose from; real uv, no network."""
@@ -90,18 +102,23 @@ class Site:
             file = root / f"{stem}.in"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"# why\n{text}")
+        self.suites('[suite.forky]\ngcc = "16"\n')
         self.release("alpha", "1.0")
         self.release("beta", "2.0")
+
+    def suites(self, text: str) -> None:
+        (self.root / IMAGE).with_name("images.toml").write_text(text)
 
     def release(self, name: str, version: str) -> None:
         spec = WheelSpec(name=name, version=version, python="py3", abi="none", platform="any", elf=None)
         spec.write(self.wheels)
 
-    def pins(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def pins(self, *words: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
         env = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
         config = self.root / "uv.toml"
         config.write_text(f'no-index = true\nfind-links = ["{self.wheels}"]\noffline = true\n')
         env |= {"UV_CONFIG_FILE": str(config), "UV_CACHE_DIR": str(self.root / "cache")}
+        env |= {} if path is None else {"PATH": path}
         return subprocess.run(
             [sys.executable, "ci/pins.py", *words], cwd=self.root, env=env, capture_output=True, text=True, check=False
         )
@@ -160,6 +177,30 @@ def test_when_one_cannot_be_resolved_none_is_written(site: Site) -> None:
     assert "gamma" in done.stderr
     assert "Traceback" not in done.stderr
     assert site.locks() == before
+
+
+def test_when_debian_packages_cannot_be_resolved_none_is_written(site: Site) -> None:
+    site.pins()
+    before = site.locks()
+    site.release("alpha", "1.1")
+    site.suites(SUITES)
+    done = site.pins(path="")
+    assert done.returncode == 72
+    assert "mmdebstrap" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert site.locks() == before
+
+
+def test_debian_packages_are_shown_with_their_groups(tmp_path: Path) -> None:
+    path = "trixie.lock"
+    shown = runpy.run_path(str(ROOT / "ci/pins.py"))["changes"]
+    text = (ROOT / IMAGE).with_name(path).read_text()
+    version = re.search(r"/bash_(\S+)_riscv64\.deb", text)
+    assert version
+    newer = text.replace(f"/bash_{version[1]}_", f"/bash_{version[1]}.1_")
+    (tmp_path / path).write_text(text)
+    assert shown(tmp_path, {path: text}) == []
+    assert shown(tmp_path, {path: newer}) == [(path, "bash ; base", version[1], f"{version[1]}.1")]
 
 
 def test_an_address_never_gets_in(site: Site) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +11,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PublishError
 from wheelyard.stages.registry import (
     Action,
+    FolderRegistry,
     RegistryFile,
     Release,
     plan_uploads,
@@ -18,28 +19,16 @@ from wheelyard.stages.registry import (
     uploads_table,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-
-class Shelf:
-    """The port's smallest adapter: what is in memory."""
-
-    title = "the shelf"
+class Shelf(FolderRegistry):
+    """A registry that says what it has; planning asks for nothing else."""
 
     def __init__(self, *known: RegistryFile) -> None:
-        self.known = {file.file: file for file in known}
-        self.put_files: list[str] = []
-
-    def projects(self) -> tuple[str, ...]:
-        return ("demo",)
+        super().__init__(Path("/nowhere"))
+        self.known = known
 
     def files(self, project: str) -> tuple[RegistryFile, ...]:  # noqa: ARG002
-        return tuple(self.known.values())
-
-    def put(self, release: Release) -> bool:
-        self.put_files.append(release.name.file)
-        return release.name.file not in self.known
+        return self.known
 
 
 def release(folder: Path, spec: WheelSpec | None = None, salt: bytes = b"") -> Release:

@@ -73,21 +73,16 @@ def test_what_a_server_says() -> None:
     assert said(answer(400, "[1, 2]")) == "[1, 2]"
 
 
-@pytest.mark.parametrize(
-    ("headers", "least", "most"),
-    [
-        ({"Retry-After": "17"}, 17, 17),
-        ({"Retry-After": "0"}, 0, 0),
-        ({"Retry-After": formatdate(time.time() + 600, usegmt=True)}, 550, 600),
-        ({"Retry-After": formatdate(time.time() - 600, usegmt=True)}, 0, 0),
-        ({"RateLimit-Reset": str(int(time.time()) + 60)}, 50, 61),
-        ({"Retry-After": "5", "RateLimit-Reset": str(int(time.time()) + 60)}, 5, 5),
-    ],
-)
-def test_how_long_a_server_asks_to_wait(headers: dict[str, str], least: float, most: float) -> None:
-    wait = asked_wait(headers)
-    assert wait is not None
-    assert least <= wait <= most
+def test_how_long_a_server_asks_to_wait() -> None:
+    now = time.time()
+    date, past, reset = formatdate(now + 600, usegmt=True), formatdate(now - 600, usegmt=True), str(int(now) + 60)
+    assert asked_wait({"Retry-After": "17"}) == 17
+    assert asked_wait({"Retry-After": "0"}) == 0
+    assert asked_wait({"Retry-After": past}) == 0
+    assert asked_wait({"Retry-After": "5", "RateLimit-Reset": reset}) == 5
+    assert asked_wait({"Retry-After": date}) == pytest.approx(600, abs=20)
+    assert asked_wait({"RateLimit-Reset": reset}) == pytest.approx(60, abs=20)
+    assert asked_wait({}) is None
 
 
 @given(st.text(max_size=30) | st.sampled_from(["²", "9" * 400, "-1", "Mon, 99 Foo 99999 00:00:00 GMT"]))

@@ -15,8 +15,10 @@ from wheelyard.flows.doctor import Report
 from wheelyard.flows.images import Listing
 from wheelyard.flows.plan import Plans
 from wheelyard.flows.publish import Publication
+from wheelyard.flows.registries import open_place
 from wheelyard.io.engine import ImageInfo
 from wheelyard.io.log import Timing
+from wheelyard.recipe.policy import Policy, Project
 from wheelyard.record.models import (
     Finding,
     ImageRecord,
@@ -28,6 +30,7 @@ from wheelyard.record.models import (
 )
 from wheelyard.stages.plan import Omission, Plan
 
+POLICY = Policy.model_validate({"interpreters": ["cp313"], "policy": "manylinux_2_39_riscv64"})
 CP313 = Interpreter.parse("cp313")
 CP314 = Interpreter.parse("cp314")
 WHEEL = "demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl"
@@ -142,16 +145,21 @@ def test_tests_that_did_not_run_are_not_passed_over() -> None:
         assert said in render.build_summary(report_of(built=(record_of(**tests),)))
 
 
+def publication_of(folder: Path, *, dry_run: bool) -> Publication:
+    place = open_place(Project(Path("/project"), POLICY), str(folder))
+    return Publication(place, (), (), (), (), dry_run=dry_run)
+
+
 def test_commands_survive_a_folder_with_a_blank_in_its_name() -> None:
     text = render.build_summary(report_of(built=(record_of(),), root="/my site"))
     assert f"pip install '/my site/dist/demo/1.0/{WHEEL}'" in text
     assert "--extra-index-url file:///my%20site/dist/index/simple/" in text
-    published = render.publication(Publication(Path("/my site/index"), (), (), dry_run=False))
+    published = render.publication(publication_of(Path("/my site/index"), dry_run=False))
     assert "--extra-index-url file:///my%20site/index/simple/" in published
 
 
 def test_a_dry_run_says_that_nothing_was_written() -> None:
-    text = render.publication(Publication(Path("/index"), (), (), dry_run=True))
+    text = render.publication(publication_of(Path("/index"), dry_run=True))
     assert "nothing was written" in text
     assert "pip install" not in text
 

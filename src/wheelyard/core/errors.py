@@ -185,6 +185,8 @@ class NetworkError(WheelyardError):
 class NotServedError(NetworkError):
     """The server answers, but has no such file, or has it no more (404, 410)."""
 
+    exit_code = 73
+
 
 class DiskError(WheelyardError):
     """No room left, or a folder that cannot be written."""

@@ -1,8 +1,7 @@
 """Packages of Debian's riscv64 port: which ones (apt decides, through mmdebstrap), their files, what is inside.
 
-mmdebstrap knows the mirror and the keys of a suite; it is asked for the addresses and hashes of packages only,
-in its mode that needs no privilege. The hashes come from the suite's signed index, so the transport need not be
-trusted.
+mmdebstrap knows the mirror and the keys of a suite; it is asked for names and hashes of files only, in its mode that
+needs no privilege. The hashes come from the suite's signed index, so the transport need not be trusted.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import os
 import re
 import shlex
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, unquote
 
 from wheelyard.core.errors import ImageError, ProgramError, WheelyardError
 from wheelyard.io import cache, files, http, log
@@ -27,7 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-_LINE = re.compile(r"^'([^']+)' (\S+_(?:\S+)_(\w+)\.deb) (\d+) SHA256:([0-9a-f]{64})$")
+# Debian's pool: component, first letters of the source's name, the source, then package, version and architecture
+# (Debian Policy 5.6.1, 5.6.7, 5.6.12; deb-version(7): a file's name has no epoch).
+_POOL = re.compile(
+    r"(?P<folder>pool/[a-z-]+/(?:lib)?[a-z0-9]/[a-z0-9][a-z0-9+.-]+)/"
+    r"(?P<file>[a-z0-9][a-z0-9+.-]+_[A-Za-z0-9][A-Za-z0-9+.~-]*_[a-z0-9]+\.deb)"
+)
+_INSTALL = re.compile(r"'\S+/(pool(?:/[^/\s]+){4})' \S+ ([0-9]+) SHA256:([0-9a-f]{64})")
+_UPDATE = re.compile(r"'(\S+?/)dists/\S+/InRelease' ")
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60
 _ATTEMPTS = 3
@@ -49,12 +55,26 @@ _SUITE_ONLY = (
 
 @dataclass(frozen=True, order=True)
 class Deb:
-    """One binary package: its file, where it is, and what it must hash to."""
+    """One binary package: its file, in which folder of any mirror it is, and what it must hash to."""
 
     file: str
-    url: str
+    folder: str
     size: int
     sha256: str
+
+    @classmethod
+    def at(cls, path: str, size: int, sha256: str) -> Self | None:
+        """Return the package at a path below a mirror, such as ``pool/main/b/bash/bash_5.2_riscv64.deb``.
+
+        No package, None, is at a path of another shape.
+        """
+        match = _POOL.fullmatch(path)
+        return cls(match["file"], match["folder"], size, sha256) if match else None
+
+    @property
+    def path(self) -> str:
+        """Where it is below the mirror."""
+        return f"{self.folder}/{self.file}"
 
     @property
     def name(self) -> str:
@@ -64,12 +84,33 @@ class Deb:
     @property
     def version(self) -> str:
         """Its version, as Debian writes it (deb-version(7)), without the epoch."""
-        return unquote(self.file.split("_")[1]).rpartition(":")[2]
+        return self.file.split("_")[1]
 
     @property
     def arch(self) -> str:
         """Its architecture, ``all`` where it has none."""
         return self.file.rpartition("_")[2].removesuffix(".deb")
+
+
+def mirror(suite: str, arch: str, scratch: Path) -> str:
+    """Return the address of the mirror that mmdebstrap takes for a suite; nobody is asked for it.
+
+    Args:
+        suite: a Debian suite.
+        arch: a Debian architecture.
+        scratch: a folder for temporary files.
+
+    Raises:
+        ImageError: mmdebstrap takes none.
+        ProgramError: mmdebstrap is not installed, or fails.
+    """
+    answer = scratch / f"{arch}.mirror"
+    hook = _ask(["--print-uris", "update"], answer)
+    _mmdebstrap(suite, arch, ["--skip=update", f"--setup-hook={hook}"], scratch)
+    for line in answer.read_text(encoding="utf-8").splitlines():
+        if match := _UPDATE.match(line):
+            return match[1]
+    raise ImageError(f"mmdebstrap knows no mirror of Debian {suite}", fix="wheelyard doctor")
 
 
 def solve(suite: str, arch: str, groups: Sequence[Sequence[str]], scratch: Path) -> list[tuple[Deb, ...]]:
@@ -86,29 +127,42 @@ def solve(suite: str, arch: str, groups: Sequence[Sequence[str]], scratch: Path)
         ProgramError: mmdebstrap is not installed.
     """
     answers = [scratch / f"{arch}-{number}.uris" for number in range(len(groups))]
-    argv = ["mmdebstrap", "--mode=chrootless", "--variant=custom", "--format=null", f"--architectures={arch}"]
-    argv += ["--skip=check/qemu,check/chrootless", f"--setup-hook={_SUITE_ONLY}"]
-    argv += [f"--aptopt={option}" for option in _APT_OPTIONS]
+    options = []
     for group, answer in zip(groups, answers, strict=True):
-        ask = ["apt-get", "-o", "Acquire::ForceHash=SHA256", "--yes", "--print-uris", "install", *group]
-        argv.append(
-            f'--customize-hook=APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {shlex.join(ask)} >{shlex.quote(str(answer))}'
-        )
-    temporary = scratch / f"apt-{arch}"
-    temporary.mkdir()
-    environment = {key: value for key, value in os.environ.items() if key != "APT_CONFIG"}
-    environment |= {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"}
+        hook = _ask(["-o", "Acquire::ForceHash=SHA256", "--yes", "--print-uris", "install", *group], answer)
+        options.append(f"--customize-hook={hook}")
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            run([*argv, suite, "/dev/null"], env=environment, timeout=600)
+            _mmdebstrap(suite, arch, options, scratch)
             break
         except ProgramError as error:
             if shutil.which("mmdebstrap") is None:
-                raise ProgramError(error.what, fix="sudo apt-get install mmdebstrap debian-archive-keyring") from error
+                raise
             if attempt == _ATTEMPTS:
                 raise _unsolved(suite, arch, error) from error
             log.info(f"Debian {suite} {arch}: its mirror answered with an error, asking again")
     return [tuple(sorted(_read_uris(answer))) for answer in answers]
+
+
+def _ask(words: Sequence[str], answer: Path) -> str:
+    """Return a hook in which apt, as mmdebstrap has set it up, answers into a file."""
+    return f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {shlex.join(["apt-get", *words])} >{shlex.quote(str(answer))}'
+
+
+def _mmdebstrap(suite: str, arch: str, options: Sequence[str], scratch: Path) -> None:
+    argv = ["mmdebstrap", "--mode=chrootless", "--variant=custom", "--format=null", f"--architectures={arch}"]
+    argv += ["--skip=check/qemu,check/chrootless", f"--setup-hook={_SUITE_ONLY}"]
+    argv += [f"--aptopt={option}" for option in _APT_OPTIONS]
+    temporary = scratch / f"apt-{arch}"
+    temporary.mkdir(exist_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key != "APT_CONFIG"}
+    environment |= {"TMPDIR": str(temporary), "LC_ALL": "C.UTF-8"}
+    try:
+        run([*argv, *options, suite, "/dev/null"], env=environment, timeout=600)
+    except ProgramError as error:
+        if shutil.which("mmdebstrap") is None:
+            raise ProgramError(error.what, fix="sudo apt-get install mmdebstrap debian-archive-keyring") from error
+        raise
 
 
 def _unsolved(suite: str, arch: str, error: WheelyardError) -> ImageError:
@@ -122,18 +176,26 @@ def _unsolved(suite: str, arch: str, error: WheelyardError) -> ImageError:
 
 def _read_uris(answer: Path) -> Iterator[Deb]:
     for line in answer.read_text(encoding="utf-8").splitlines():
-        match = _LINE.match(line)
-        if match:
-            url, file, _, size, sha256 = match.groups()
-            yield Deb(file, url, int(size), sha256)
+        if not line.startswith("'"):
+            continue
+        match = _INSTALL.fullmatch(line)
+        deb = Deb.at(unquote(match[1]), int(match[2]), match[3]) if match else None
+        if deb is None:
+            raise ImageError("apt names a package in a way that is not understood", details=[line])
+        yield deb
 
 
-def download(debs: Iterable[Deb]) -> dict[Deb, Path]:
+def download(debs: Iterable[Deb], mirror: str) -> dict[Deb, Path]:
     """Return a local file for each package, from the cache or fresh.
 
+    Args:
+        debs: the packages.
+        mirror: its address, with a slash at its end.
+
     Raises:
+        NotServedError: the mirror does not have one of them.
         NetworkError: the mirror breaks off.
-        DigestMismatchError: it gives other bytes than its signed index promises.
+        DigestMismatchError: it gives other bytes than its signed index, or a lock, promises.
         DiskError: no space.
     """
     folder = cache.cache_dir("debs")
@@ -148,12 +210,13 @@ def download(debs: Iterable[Deb]) -> dict[Deb, Path]:
         ):
 
             def fetch(deb: Deb) -> None:
-                http.download(deb.url, wanted[deb], sha256=deb.sha256, size=deb.size, limit=deb.size)
+                url = mirror + quote(deb.path)
+                http.download(url, wanted[deb], sha256=deb.sha256, size=deb.size, limit=deb.size)
                 tell(deb.size)
 
             futures = [pool.submit(fetch, deb) for deb in sorted(missing, key=lambda deb: -deb.size)]
             try:
-                for future in futures:
+                for future in as_completed(futures):
                     future.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)

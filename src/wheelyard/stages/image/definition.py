@@ -1,4 +1,4 @@
-"""What a local image is made by: the shipped definition and lock, and the digest that names the image."""
+"""What a local image is made by: the shipped definition and locks, and the digest that names the image."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ import re
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.digests import sha256_bytes, sha256_value
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import Image, ImageChoice
+from wheelyard.io.engine import TARGET_ARCH
+from wheelyard.stages.image import lock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Raised whenever this package makes another image of the same definition.
 FORMAT = 2
-TRIPLE = "riscv64-linux-gnu"
+TRIPLE = f"{TARGET_ARCH}-linux-gnu"
 # Machines whose Debian architecture has a compiler for riscv64, and whose programs their own kernel runs at full
 # speed inside a riscv64 container.
 _HOSTS = {"x86_64": "amd64"}
+_PYTHON = (("python", "minimal"), ("libpython", "stdlib"))  # what an interpreter needs to compile modules
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -49,11 +55,13 @@ class Definition:
         packages: Debian packages of the base.
         extras: Debian packages of the extras.
         hosted: Debian packages, for *host*, of the unemulated compiler.
+        python: Debian packages, for *host*, of the same interpreters: they write the bytecode.
         exclude: patterns of paths to leave out.
         links: symbolic links to make, target by path.
         interpreter_wheels: Python packages that each interpreter gets.
         commands: programs of the other Python packages that go on PATH.
         requirements: the lock of the Python packages, as pip reads it.
+        locked: the Debian packages; None where apt resolves them when the image is made.
         digest: sha256 over all of this.
     """
 
@@ -66,11 +74,13 @@ class Definition:
     packages: tuple[str, ...]
     extras: tuple[str, ...]
     hosted: tuple[str, ...]
+    python: tuple[str, ...]
     exclude: tuple[str, ...]
     links: dict[str, str]
     interpreter_wheels: tuple[str, ...]
     commands: tuple[str, ...]
     requirements: str
+    locked: lock.Packages | None
     digest: str
 
     @property
@@ -110,6 +120,35 @@ def _shipped() -> tuple[dict[str, Any], str]:
     return tomllib.loads(folder.joinpath("images.toml").read_text()), folder.joinpath("requirements.txt").read_text()
 
 
+@functools.cache
+def shipped_lock(suite: str) -> lock.Lock | None:
+    """Return the lock of a suite's packages, None if it has none.
+
+    Raises:
+        ImageError: it is damaged.
+    """
+    file = resources.files(__package__).joinpath("definitions", f"{suite}.lock")
+    return lock.parse(file.read_text(encoding="utf-8"), file.name) if file.is_file() else None
+
+
+def groups(images: Mapping[str, Any], suite: str) -> dict[str, lock.Group]:
+    """Return the Debian packages that the images of a suite are made from, as *images* (``images.toml``) names them."""
+    base, own, extra = images["base"], images["suite"][suite], images["extra"]
+    gcc, versions = own["gcc"], [Interpreter.parse(name).version for name in own["interpreters"]]
+    found = {"base": lock.Group(TARGET_ARCH, (*base["packages"], *own["packages"]))}
+    for name, table in extra.items():
+        found[f"extra {name}"] = lock.Group(TARGET_ARCH, tuple(table["packages"]), "base")
+    for host in _HOSTS.values():
+        compiler = (f"gcc-{gcc}-{TRIPLE}", f"g++-{gcc}-{TRIPLE}", f"binutils-{TRIPLE}")
+        found[f"hosted {host}"] = lock.Group(host, compiler)
+        for name, table in extra.items():
+            if more := tuple(f"{program}-{gcc}-{TRIPLE}" for program in table.get("hosted", ())):
+                found[f"hosted {host} {name}"] = lock.Group(host, more, f"hosted {host}")
+        parts = [f"{kind}{version}-{part}" for version in versions for kind, part in _PYTHON]
+        found[f"python {host}"] = lock.Group(host, tuple(parts))
+    return found
+
+
 def suites() -> tuple[str, ...]:
     """Return the Debian suites that local images are made from."""
     return tuple(_shipped()[0]["suite"])
@@ -141,25 +180,27 @@ def load(choice: ImageChoice, policy: str) -> Definition:
     for name in choice.extras:
         _known("extra", name, extras())
     base, suite = shipped["base"], shipped["suite"][choice.suite]
-    tables = [shipped["extra"][name] for name in choice.extras]
-    interpreters = tuple(Interpreter.parse(name) for name in suite["interpreters"])
     host = "" if choice.emulated_compiler else _HOSTS.get(platform.machine(), "")
-    gcc = suite["gcc"]
-    compilers = ["gcc", "g++", *(name for table in tables for name in table.get("hosted", ()))]
-    hosted = [f"{name}-{gcc}-{TRIPLE}" for name in compilers] + [f"binutils-{TRIPLE}"]
+    wanted = groups(shipped, choice.suite)
+
+    def named(*keys: str) -> tuple[str, ...]:
+        return tuple(name for key in keys if key in wanted for name in wanted[key].names)
+
     content: dict[str, Any] = {
         "policy": policy,
         "glibc": suite["glibc"],
-        "gcc": gcc,
+        "gcc": suite["gcc"],
         "host": host,
-        "packages": (*base["packages"], *suite["packages"]),
-        "extras": tuple(name for table in tables for name in table["packages"]),
-        "hosted": tuple(hosted) if host else (),
+        "packages": named("base"),
+        "extras": named(*(f"extra {name}" for name in choice.extras)),
+        "hosted": named(f"hosted {host}", *(f"hosted {host} {name}" for name in choice.extras)),
         "exclude": tuple(base["exclude"]),
         "links": base["links"] | suite.get("links", {}),
         "interpreter_wheels": tuple(base["interpreter-wheels"]),
         "commands": tuple(base["commands"]),
     }
+    found = shipped_lock(choice.suite)
+    locked = found.packages(choice.extras, host) if found and found.fits(wanted) else None
     digest = sha256_value(
         content
         | {
@@ -168,5 +209,14 @@ def load(choice: ImageChoice, policy: str) -> Definition:
             "interpreters": suite["interpreters"],
             "requirements": sha256_bytes(requirements.encode()),
         }
+        | ({"locked": locked.digest} if locked else {})
     )
-    return Definition(choice=choice, interpreters=interpreters, requirements=requirements, digest=digest, **content)
+    return Definition(
+        choice=choice,
+        interpreters=tuple(Interpreter.parse(name) for name in suite["interpreters"]),
+        python=named(f"python {host}"),
+        requirements=requirements,
+        locked=locked,
+        digest=digest,
+        **content,
+    )

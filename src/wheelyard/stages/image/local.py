@@ -1,4 +1,4 @@
-"""Making a local image: resolve, download, write layers, load, try.
+"""Making a local image: get packages, write layers, load, try.
 
 Nothing of the image runs before it is complete, nothing is unpacked but a few interpreters for this machine, and
 all temporary files are in one folder that the next run removes if this one is killed.
@@ -8,51 +8,28 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelyard.core.digests import sha256_value
 from wheelyard.core.errors import DiskError, EngineError, ImageError, ProgramError
 from wheelyard.core.tags import manylinux
 from wheelyard.io import cache, engine, files, guard, log
 from wheelyard.stages.image import compiler, debian, pythons, system
 from wheelyard.stages.image.layer import Layer
 from wheelyard.stages.image.oci import Layout, load
+from wheelyard.stages.image.packages import obtain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import Image
     from wheelyard.stages.image.definition import Definition
+    from wheelyard.stages.image.lock import Packages
 
 LABEL = "wheelyard.image"
 _SCRATCH = "image"
 # What making an image takes for a while, in bytes: packages and layers in the cache, and the storage's copies.
 _NEED_CACHE = 2_500_000_000
 _NEED_STORAGE = 3_000_000_000
-
-
-@dataclass(frozen=True)
-class Packages:
-    """What apt resolved for one image.
-
-    Attributes:
-        base: the base's packages.
-        extra: those that the extras add.
-        hosted: the compiler's for this machine.
-        python: the interpreters' for this machine.
-    """
-
-    base: tuple[debian.Deb, ...]
-    extra: tuple[debian.Deb, ...]
-    hosted: tuple[debian.Deb, ...]
-    python: tuple[debian.Deb, ...]
-
-    @property
-    def digest(self) -> str:
-        """The sha256 of the list of what is in the image."""
-        parts = {"base": self.base, "extra": self.extra, "hosted": self.hosted}
-        return sha256_value({name: [[deb.file, deb.sha256] for deb in debs] for name, debs in parts.items()})
 
 
 def made(definition: Definition) -> Image | None:
@@ -119,10 +96,8 @@ def _make(definition: Definition, scratch: Path) -> Image:
     layout = Layout(scratch / f"wheelyard-{definition.digest[:12]}")
     with ThreadPoolExecutor(1, thread_name_prefix="wheels") as pool:
         wheels = pool.submit(pythons.wheels, definition, scratch)
-        with log.step("resolving Debian packages"):
-            packages = _resolve(definition, scratch)
-        with log.step("downloading"):
-            paths = debian.download({*packages.base, *packages.extra, *packages.hosted, *packages.python})
+        with log.step("getting packages"):
+            packages, paths = obtain(definition, scratch)
             tools = wheels.result()
     with (
         log.step("writing layers"),
@@ -150,22 +125,6 @@ def _make(definition: Definition, scratch: Path) -> Image:
     with log.step("trying it"):
         _try(definition)
     return definition.image(found.digest, gcc)
-
-
-def _resolve(definition: Definition, scratch: Path) -> Packages:
-    suite, base = definition.choice.suite, definition.packages
-    groups = [base, (*base, *definition.extras)] if definition.extras else [base]
-    with ThreadPoolExecutor(1, thread_name_prefix="solve") as pool:
-        foreign = [definition.hosted, pythons.host_packages(definition)]
-        other = pool.submit(debian.solve, suite, definition.host, foreign, scratch) if definition.host else None
-        native = debian.solve(suite, engine.TARGET_ARCH, groups, scratch)
-        hosted, python = other.result() if other else ((), ())
-    hosted = tuple(deb for deb in hosted if compiler.needed(deb))
-    if definition.host:
-        retry = f"local:{suite}+emulated"
-        compiler.same_version(native[0], hosted, definition.gcc, retry)
-    extra = tuple(sorted(set(native[-1]) - set(native[0])))
-    return Packages(native[0], extra, hosted, python)
 
 
 def _python(

@@ -265,16 +265,6 @@ class Sources:
             layer.file(name, path.read_bytes())
 
 
-def host_packages(definition: Definition) -> tuple[str, ...]:
-    """Return the Debian packages of the image's interpreters for this machine."""
-    versions = [interpreter.version for interpreter in definition.interpreters]
-    return tuple(
-        f"{kind}{version}-{part}"
-        for version in versions
-        for kind, part in (("python", "minimal"), ("libpython", "stdlib"))
-    )
-
-
 def unpack(data: bytes, target: Path) -> None:
     """Unpack the files of a Debian package that an interpreter needs to start, and the links beside them."""
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
