@@ -9,11 +9,12 @@ upload that cannot succeed.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 
 from wheelyard.core.errors import (
     ConflictError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _OK, _FOUND, _FORBIDDEN, _NOT_FOUND = 200, 302, 403, 404
 _REFUSED = frozenset({401, _FORBIDDEN})
 _CHUNK = 1 << 18
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 _LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
 
 
@@ -98,7 +100,10 @@ class GitLabRegistry:
         self._checked = True
         kind = simple.kind_of(answer.headers.get("Content-Type", ""))
         names = simple.project_names(answer.content, kind, fix=self._look)
-        return tuple(sorted({canonicalize_name(name) for name in names}))
+        try:
+            return tuple(sorted({canonicalize_name(name, validate=True) for name in names}))
+        except InvalidName as error:
+            raise self._odd(f"a project {log.clean(str(error))[:200]}") from error
 
     def files(self, project: str) -> tuple[RegistryFile, ...]:
         """Return the files of a project, sorted by name; the forward to the public index is not followed."""
@@ -109,6 +114,9 @@ class GitLabRegistry:
         if answer is not None:
             kind = simple.kind_of(answer.headers.get("Content-Type", ""))
             page = simple.project_page(project, answer.content, kind, answer.url, fix=self._look)
+            for each in page.packages:  # names become paths on this machine
+                if not _PLAIN.fullmatch(each.filename):
+                    raise self._odd(f"a file {each.filename[:200]!r} of {project}")
             found = [
                 RegistryFile(
                     file=each.filename,
@@ -272,6 +280,9 @@ class GitLabRegistry:
     @property
     def _look(self) -> str:
         return f"look at {self.url}/{self.project}/-/packages"
+
+    def _odd(self, what: str) -> RegistryContentError:
+        return RegistryContentError(f"{self.title} lists {what}, which is no name at all", fix=self._look)
 
     def _page(self, path: str) -> Response | None:
         """Return an index page, None where there is none of our own."""

@@ -53,7 +53,10 @@ class Journal:
 
     def begin(self, uploads: Iterable[tuple[str, str]]) -> None:
         """Note files with their sha256 before the first of them is sent."""
-        self.begun |= dict(uploads)
+        for file, sha256 in uploads:
+            if self.begun.get(file) != sha256:
+                self.confirmed.discard(file)  # that was another wheel of this name
+            self.begun[file] = sha256
         self._write()
 
     def confirm(self, file: str) -> None:
