@@ -170,7 +170,7 @@ def _unsolved(suite: str, arch: str, error: WheelyardError) -> ImageError:
     return ImageError(
         f"the packages of Debian {suite} for {arch} cannot be resolved",
         details=[line.strip() for line in found],
-        fix="check the network and proxy; a mirror in the middle of an update is whole again within the hour",
+        fix="check the network and proxy; a mirror in the middle of an update is whole again when that is done",
     )
 
 
