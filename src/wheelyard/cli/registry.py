@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wheelyard.core.errors import PublishError, RegistryContentError
+from wheelyard.core.errors import RegistryContentError
+from wheelyard.io import log
 from wheelyard.recipe.policy import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from wheelyard.core.errors import WheelyardError
 
 of_option = click.option(
     "--of", "target", metavar="REGISTRY|DIR", help="Which registry; the only one of site policy by default."
@@ -38,7 +41,8 @@ def list_(packages: tuple[str, ...], target: str | None, *, sizes: bool, as_json
 
     project = find_project()
     listing = list_registry(project, open_own(project, target), packages, sizes=sizes)
-    click.echo(render.model(listing) if as_json else render_registry.listing(listing))
+    click.echo(render.model(listing.report) if as_json else render_registry.listing(listing.report))
+    _refuse("packages cannot be listed", listing.unreadable)
 
 
 @registry.command(short_help="Compare it with our records.")
@@ -66,14 +70,13 @@ def verify(packages: tuple[str, ...], target: str | None, *, download: bool, as_
 @of_option
 def adopt(packages: tuple[str, ...], target: str | None) -> None:
     """Record what is there and not recorded, of PACKAGES, all by default."""
+    from wheelyard.cli import render_registry
     from wheelyard.flows import registry as flow
     from wheelyard.flows.registries import open_own
 
     project = find_project()
     result = flow.adopt(project, open_own(project, target), packages)
-    for file in result.adopted:
-        click.echo(f"recorded {file}")
-    click.echo(f"{len(result.adopted)} recorded")
+    click.echo(render_registry.adopted(result))
     _refuse("not recorded", result.refused)
 
 
@@ -106,6 +109,7 @@ def yank_(package: str, version: str, target: str | None, reason: str, *, undo: 
     from wheelyard.flows import retire
     from wheelyard.flows.registries import open_own
 
+    reason = " ".join(log.clean(reason).split())
     if undo and reason:
         raise click.UsageError("--undo takes no reason")
     if not undo and not reason:
@@ -128,7 +132,8 @@ def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool
     from wheelyard.flows.registries import open_place
 
     project = find_project()
-    result = flow.mirror(project, open_place(project, source), open_place(project, target), packages, dry_run=dry_run)
+    places = open_place(project, source, new=False), open_place(project, target)
+    result = flow.mirror(project, *places, packages, dry_run=dry_run)
     click.echo(render_registry.mirrored(result, target))
     _refuse("not copied", result.refused)
 
@@ -146,15 +151,15 @@ def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool
 def index(target: str | None, folder: Path) -> None:
     """Write static index pages for a registry into DIR: JSON, yanks, one link per package."""
     from wheelyard.cli import render_registry
-    from wheelyard.flows.mirror import write_index
+    from wheelyard.flows.front import write_index
     from wheelyard.flows.registries import open_own
 
     project = find_project()
     click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))
 
 
-def _refuse(what: str, reasons: Sequence[str]) -> None:
-    if reasons:
-        raise PublishError(
-            f"{len(reasons)} {what}", details=reasons, fix="each reason says why; the rest is done and stays done"
-        )
+def _refuse(what: str, errors: Sequence[WheelyardError]) -> None:
+    if errors:
+        from wheelyard.flows.registry import together
+
+        raise together(f"{len(errors)} {what}; all else is done", errors)

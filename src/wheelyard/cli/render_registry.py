@@ -10,9 +10,13 @@ from wheelyard.io import log
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.flows.mirror import Front, Mirroring
+    from wheelyard.flows.front import Front
+    from wheelyard.flows.mirror import Mirroring
+    from wheelyard.flows.registry import Adoption
     from wheelyard.flows.retire import Pruned, Yanked
     from wheelyard.record.reports import ListedFile, RegistryListing, RegistryVerification
+
+_COMMIT = "commit the change in packages/"
 
 
 def listing(report: RegistryListing) -> str:
@@ -53,15 +57,27 @@ def verification(report: RegistryVerification) -> str:
     return f"{log.table(('', 'what', 'seen', 'to do'), rows)}\n\n{end}"
 
 
+def adopted(result: Adoption) -> str:
+    """Return what was recorded."""
+    lines = [f"recorded: {file}" for file in result.adopted]
+    end = f"{len(result.adopted)} recorded"
+    return "\n".join([*lines, f"{end}; {_COMMIT}" if lines else end])
+
+
 def pruned(result: Pruned) -> str:
     """Return what becomes of each version."""
     rows = [
         ("keep" if each.reason else "delete", each.project, each.version, len(each.files), each.reason)
         for each in result.plan
     ]
-    doomed = [each for each in result.plan if not each.reason]
+    doomed = result.deleted if not result.dry_run else [each for each in result.plan if not each.reason]
     count = f"{len(doomed)} versions, {sum(len(each.files) for each in doomed)} files"
-    end = f"deleted: {count}" if result.done else f"would be deleted: {count}; nothing was, without --delete"
+    if not result.keep:
+        end = "site policy keeps all versions (keep = 0); --keep N keeps N"
+    elif result.dry_run:
+        end = f"would be deleted: {count}; nothing was, without --delete"
+    else:
+        end = f"deleted: {count}"
     table = log.table(("", "package", "version", "files", "why"), rows) if rows else "nothing is there"
     return f"{table}\n\n{end}"
 
@@ -72,26 +88,28 @@ def yanked(result: Yanked, place: str, *, undo: bool) -> str:
     if not result.shown:
         lines.append(f"{place} cannot show it; write our index anew: wheelyard registry index --of {place} --to DIR")
     if result.recorded:
-        lines.append("commit the change in packages/")
+        lines.append(_COMMIT)
     return "\n".join(lines)
 
 
 def mirrored(result: Mirroring, target: str) -> str:
     """Return what was copied."""
-    word = "would be copied" if result.dry_run else "copied"
-    lines = [f"{word}: {file}" for file in result.copied]
-    return "\n".join([*lines, f"{target}: {len(result.copied)} {word}, {result.there} there before"])
+    would = "would be " if result.dry_run else ""
+    lines = [f"{would}copied: {file}" for file in result.copied]
+    lines += [f"{would}yanked: {file}" for file in result.yanked]
+    lines.append(f"{target}: {len(result.copied)} {would}copied, {result.there} there before")
+    if not result.complete:
+        lines.append("the rest was not tried; the same command goes on where it stopped")
+    return "\n".join(lines)
 
 
 def front(result: Front) -> str:
     """Return what the index lists, and how to install from it."""
     simple = (result.folder.resolve() / "simple").as_uri()
-    count = f"{result.files} files of {result.packages} packages in {result.folder}"
-    left_out = f", {len(result.left_out)} left out for want of a hash" if result.left_out else ""
-    return "\n".join(
-        [
-            f"{count}{left_out}; {result.changed} pages changed",
-            "",
-            f"pip install PACKAGE --prefer-binary --extra-index-url {simple}/",
-        ]
+    lines = [f"left out: {reason}" for reason in result.left_out]
+    lines.append(
+        f"{result.files} files of {result.packages} packages in {result.folder}; {result.changed} pages changed"
     )
+    if result.private:
+        lines.append("the project is private: installers need a login for its files, in ~/.netrc")
+    return "\n".join([*lines, "", f"pip install PACKAGE --prefer-binary --extra-index-url {simple}/"])

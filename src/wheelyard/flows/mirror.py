@@ -1,26 +1,44 @@
-"""``registry mirror`` and ``registry index``: a registry's wheels in another one, and an index in front of one."""
+"""``registry mirror``: a registry's wheels in another one, verified on both ways, resumable."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+import functools
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import WheelyardError
+from wheelyard.core.digests import sha256_bytes
+from wheelyard.core.errors import (
+    ConfigError,
+    ConflictError,
+    CredentialsError,
+    DiskError,
+    InterruptedRunError,
+    NetworkError,
+    NotServedError,
+    PublishError,
+    WheelyardError,
+)
 from wheelyard.flows.publish import JOURNALS
-from wheelyard.flows.registry import entry_of, listings, projects_of, recorded
-from wheelyard.io import cache, files, log
-from wheelyard.record.releases import record, releases_file
-from wheelyard.stages.registry import Action, Journal, plan_uploads, publish, read_release
-from wheelyard.stages.registry.front import enrich, write_front
+from wheelyard.flows.registry import about, entry_of, listings, projects_of, recorded
+from wheelyard.flows.retire import mark
+from wheelyard.io import cache, files, threads
+from wheelyard.record.releases import read_releases, record, releases_file
+from wheelyard.stages.registry import Action, Journal, Release, plan_uploads, publish, read_release
+from wheelyard.stages.registry.front import enrich, listable
+from wheelyard.stages.registry.pages import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
-    from wheelyard.stages.registry import Registry, RegistryFile, Release
+    from wheelyard.stages.registry import RegistryFile
+
+_HOPELESS = (CredentialsError, DiskError)  # the next wheel would meet it too
+_PATIENCE = 3  # batches in a row that may fail for want of an answer
+_CONFLICT = "a file is never replaced: find out which is right, and delete the other for good"
 
 
 @dataclass(frozen=True)
@@ -29,159 +47,231 @@ class Mirroring:
 
     Attributes:
         copied: the files that are new there.
+        yanked: those that were marked as they are in the source.
         there: how many were there before.
-        refused: why others are not there.
+        refused: why others are not.
+        complete: whether everything was tried.
         dry_run: whether nothing was written.
     """
 
     copied: tuple[str, ...]
+    yanked: tuple[str, ...]
     there: int
-    refused: tuple[str, ...]
+    refused: tuple[WheelyardError, ...]
+    complete: bool
     dry_run: bool
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be done for one package.
+
+    Attributes:
+        missing: what has to be copied.
+        there: what need not.
+        refused: why the rest cannot be.
+        yanks: which of these files are yanked in the source and not in the target, by their reason.
+    """
+
+    missing: tuple[RegistryFile, ...]
+    there: tuple[str, ...]
+    refused: tuple[WheelyardError, ...]
+    yanks: dict[str, list[str]]
+
+
+@dataclass
+class _Tally:
+    """What has come of it so far.
+
+    Attributes:
+        silent: batches in a row that failed for want of an answer.
+        hopeless: whether the next batch would meet the same.
+    """
+
+    copied: list[str] = field(default_factory=list)
+    yanked: list[str] = field(default_factory=list)
+    refused: list[WheelyardError] = field(default_factory=list)
+    there: int = 0
+    silent: int = 0
+    hopeless: bool = False
+
+    def add(self, copied: Sequence[str], refused: Sequence[WheelyardError]) -> None:
+        self.copied += copied
+        self.refused += refused
+        self.silent = self.silent + 1 if refused and all(map(_unanswered, refused)) and not copied else 0
+        self.hopeless = self.silent == _PATIENCE or any(isinstance(error, _HOPELESS) for error in refused)
 
 
 def mirror(project: Project, source: Place, target: Place, packages: Sequence[str], *, dry_run: bool) -> Mirroring:
     """Copy every wheel of *source* into *target*, each verified on both ways; what is there is not copied again.
 
     What cannot be copied (a file without a hash, an sdist, other bytes under the same name) is told, and does not
-    stop the rest. A run that was killed goes on where it stopped, within a file too.
+    stop the rest. What is yanked in the source becomes so in the target. A run that was killed goes on where it
+    stopped, within a file too.
 
     Raises:
+        ConfigError: they are one and the same registry.
+        UnknownPackageError: the source has no such package.
         PublishError: there is no such registry.
         CredentialsError: we may not write there.
         NetworkError: a registry does not answer at all.
     """
-    copied: list[str] = []
-    refused: list[str] = []
-    counts: Counter[str] = Counter()
-    if not dry_run:
+    if source.registry.title == target.registry.title:
+        raise ConfigError(f"{source.name} and {target.name} are the same registry", fix="name two")
+    projects = projects_of(source, packages)
+    tally = _Tally()
+    if dry_run:
+        for package, found in listings(source, projects):
+            work = _work(project, source, target, package, found)
+            tally.there += len(work.there)
+            tally.yanked += (name for names in work.yanks.values() for name in names)
+            tally.add([file.file for file in work.missing], work.refused)
+    else:
         target.registry.check_access()
-    for package, found in listings(source, projects_of(source, packages)):
-        try:
-            if isinstance(found, WheelyardError):
-                raise found
-            begun = Journal.look(project.dist / JOURNALS, target.registry.title).begun
-            missing, problems = _missing(found, target.registry.files(package), begun)
-            counts["there"] += len(found) - len(missing) - len(problems)
-            refused += problems
-            if dry_run:
-                copied += [file.file for file in missing]
-                continue
-            done, problems = _copy(project, source, target, package, missing)
-            copied += done
-            refused += problems
-        except WheelyardError as error:
-            refused.append(f"{package}: {error}")
-    return Mirroring(tuple(copied), counts["there"], tuple(refused), dry_run)
+        store = cache.cache_dir("mirror") / sha256_bytes(target.registry.title.encode())[:16]
+        with cache.lock(store.with_suffix(".lock"), what=f"copying to {target.registry.title}"):
+            for package, found in listings(source, projects):
+                work = _work(project, source, target, package, found)
+                _copy_all(project, source, target, package, work=work, folder=store / package, tally=tally)
+                if tally.hopeless:
+                    break
+            if not tally.refused:
+                files.remove(store)  # what a killed run left, and nobody needs any more
+    return Mirroring(
+        copied=tuple(tally.copied),
+        yanked=tuple(tally.yanked),
+        there=tally.there,
+        refused=tuple(tally.refused),
+        complete=dry_run or not tally.hopeless,
+        dry_run=dry_run,
+    )
 
 
-def _missing(
-    found: Sequence[RegistryFile], there: Sequence[RegistryFile], begun: Mapping[str, str]
-) -> tuple[list[RegistryFile], list[str]]:
-    """Return what has to be copied, and why the rest of what is not there cannot be.
+def _unanswered(error: WheelyardError) -> bool:
+    return isinstance(error, (NetworkError, InterruptedRunError)) and not isinstance(error, NotServedError)
 
-    What a killed run has *begun* counts as not there: it is still to be verified and recorded.
-    """
-    known = {file.file: file.sha256 for file in there}
+
+def _work(
+    project: Project, source: Place, target: Place, package: str, found: tuple[RegistryFile, ...] | WheelyardError
+) -> _Work:
+    """Compare a package's files in both registries."""
+    try:
+        if isinstance(found, WheelyardError):
+            raise found
+        there = target.registry.files(package)
+        known = {file.file: file for file in enrich(there, recorded(project, target, package))}
+        named = enrich(found, recorded(project, source, package))
+    except WheelyardError as error:
+        return _Work((), (), (about(package, error),), {})
+    # What a killed run has begun counts as missing: it is still to be verified and recorded.
+    begun = Journal.look(project.dist / JOURNALS, target.registry.title).begun
     missing: list[RegistryFile] = []
-    problems: list[str] = []
-    for file in found:
-        if not file.sha256:
-            problems.append(f"{file.file}: its hash is not known, so that no copy could be verified")
-        elif not file.file.endswith(".whl"):
-            problems.append(f"{file.file}: is not a wheel")
-        elif file.file not in known or begun.get(file.file) == file.sha256 == known[file.file]:
+    copies: list[str] = []
+    refused: list[WheelyardError] = []
+    yanks: dict[str, list[str]] = defaultdict(list)
+    shown, reasons = listable(named, recorded(project, source, package))
+    refused += (PublishError(reason) for reason in reasons)
+    for file in shown:
+        copy = known.get(file.file)
+        if not file.file.endswith(".whl"):
+            refused.append(PublishError("is not a wheel", where=file.file))
+            continue
+        if copy is not None and copy.sha256 != file.sha256:
+            details = [f"there: sha256 {copy.sha256 or 'unknown'}", f"source: sha256 {file.sha256}"]
+            refused.append(ConflictError("other bytes are there", where=file.file, details=details, fix=_CONFLICT))
+            continue
+        if copy is None or begun.get(file.file) == file.sha256:
             missing.append(file)
-        elif known[file.file] != file.sha256:
-            problems.append(f"{file.file}: other bytes are there, sha256 {known[file.file]}")
-    return missing, problems
+        else:
+            copies.append(file.file)
+        if file.yanked is not None and (copy is None or copy.yanked is None):
+            yanks[file.yanked].append(file.file)
+    return _Work(tuple(missing), tuple(copies), tuple(refused), yanks)
+
+
+def _copy_all(
+    project: Project,
+    source: Place,
+    target: Place,
+    package: str,
+    *,
+    work: _Work,
+    folder: Path,
+    tally: _Tally,
+) -> None:
+    """Copy what is missing of one package, a few versions at a time, and mark what is yanked."""
+    tally.there += len(work.there)
+    tally.add((), work.refused)
+    there = set(work.there)
+    for batch in _batches(work.missing, target.parallel):
+        copied, refused = _copy(project, source, target, package, batch=batch, folder=folder)
+        there.update(copied)
+        tally.add(copied, refused)
+        if tally.hopeless:
+            return
+    for reason, names in work.yanks.items():
+        try:
+            marked = [name for name in names if name in there]
+            mark(project, target, package, marked, reason)
+            tally.yanked += marked
+        except WheelyardError as error:
+            tally.refused.append(about(package, error))
+
+
+def _batches(missing: Sequence[RegistryFile], versions: int) -> Iterator[list[RegistryFile]]:
+    """Yield files, of some versions at a time: what is under way lies on this disk."""
+    by_version: dict[object, list[RegistryFile]] = defaultdict(list)
+    for file in missing:
+        by_version[version_of(file.file)].append(file)
+    groups = list(by_version.values())
+    for first in range(0, len(groups), versions):
+        yield [file for group in groups[first : first + versions] for file in group]
 
 
 def _copy(
-    project: Project, source: Place, target: Place, package: str, missing: Sequence[RegistryFile]
-) -> tuple[list[str], list[str]]:
-    """Copy the files of one package; they pass through the cache, which keeps what arrived."""
-    folder = cache.cache_dir("mirror", package)
-    releases: list[Release] = []
-    problems: list[str] = []
-    for file in missing:
-        try:
-            releases.append(_fetched(source.registry, package, file, folder))
-        except WheelyardError as error:
-            problems.append(f"{file.file}: {'; '.join((error.what, *error.details))}")
-    with Journal.of(project.dist / JOURNALS, target.registry.title) as journal:
-        uploads = plan_uploads(target.registry, releases, begun=journal.begun)
-        outcomes = publish(target.registry, uploads, journal, parallel=target.parallel)
-        done = [outcome for outcome in outcomes if outcome.error is None]
-        if target.record and done:
-            _record(project, source, target, package, [outcome.upload.release for outcome in done])
-        journal.finish(outcome.upload.release.name.file for outcome in done)
-    for outcome in outcomes:
-        if outcome.error is None:
-            files.remove(outcome.upload.release.path)
-        else:
-            problems.append(f"{outcome.upload.release.name.file}: {outcome.error.what}")
-    return [each.upload.release.name.file for each in done if each.upload.action is Action.UPLOAD], problems
+    project: Project, source: Place, target: Place, package: str, *, batch: Sequence[RegistryFile], folder: Path
+) -> tuple[list[str], list[WheelyardError]]:
+    """Copy files of one package through *folder*, which keeps what has arrived; return what is new there."""
+    fetched = threads.each(functools.partial(_fetched, source, package, folder), batch, parallel=source.parallel)
+    releases = [each for each in fetched if isinstance(each, Release)]
+    refused = [each for each in fetched if isinstance(each, WheelyardError)]
+    if not releases:
+        return [], refused
+    try:
+        with Journal.of(project.dist / JOURNALS, target.registry.title) as journal:
+            uploads = plan_uploads(target.registry, releases, begun=journal.begun, parallel=target.parallel)
+            outcomes = publish(target.registry, uploads, journal, parallel=target.parallel)
+            done = [outcome.upload for outcome in outcomes if outcome.error is None]
+            if target.record:
+                _record(project, source, target, package, [upload.release for upload in done])
+            journal.finish(upload.release.name.file for upload in done)
+    except WheelyardError as error:
+        return [], [*refused, about(package, error)]
+    for upload in done:
+        files.remove(upload.release.path)
+    refused += (about(one.upload.release.name.file, one.error) for one in outcomes if one.error is not None)
+    return [upload.release.name.file for upload in done if upload.action is Action.UPLOAD], refused
 
 
-def _fetched(registry: Registry, package: str, file: RegistryFile, folder: Path) -> Release:
+def _fetched(source: Place, package: str, folder: Path, file: RegistryFile) -> Release | WheelyardError:
     path = folder / file.file
-    if not path.is_file():
-        registry.fetch(package, file, path)
-    return read_release(path, sha256=file.sha256 or "")
+    try:
+        source.registry.fetch(package, file, path)
+        release = read_release(path, sha256=file.sha256 or "")
+        if release.project != package:
+            raise PublishError(f"is not a wheel of {package}")
+    except WheelyardError as error:
+        return about(file.file, error)
+    return release
 
 
 def _record(project: Project, source: Place, target: Place, package: str, releases: Sequence[Release]) -> None:
-    """Record copies with what is known of how their originals came to be."""
-    known = {(entry.file, entry.sha256): entry for entry in recorded(project, source, package)}
+    """Record copies with what is known of how their originals came to be, wherever those are recorded."""
+    path = releases_file(project.packages, package)
+    known = sorted(read_releases(path), key=lambda entry: entry.where == source.name)
+    origins = {(entry.file, entry.sha256): entry for entry in known}
     entries = []
     for release in releases:
-        origin = known.get((release.name.file, release.sha256))
-        if origin is None:
-            entries.append(entry_of(release, target.name))
-        else:
-            entries.append(origin.model_copy(update={"where": target.name}))
-    record(releases_file(project.packages, package), entries)
-
-
-@dataclass(frozen=True)
-class Front:
-    """What was written.
-
-    Attributes:
-        folder: where.
-        packages: how many packages it lists.
-        files: how many files.
-        changed: how many pages changed.
-        left_out: files without a hash.
-    """
-
-    folder: Path
-    packages: int
-    files: int
-    changed: int
-    left_out: tuple[str, ...]
-
-
-def write_index(project: Project, place: Place, folder: Path) -> Front:
-    """Write static index pages for a registry, with the yanks and sizes of our records.
-
-    All or nothing is read before anything is written: a registry that fails halfway does not empty the index.
-
-    Raises:
-        PublishError: there is no such registry, or its content is broken.
-        NetworkError: it does not answer.
-        DiskError: no space, or no right to write there.
-    """
-    projects: dict[str, list[RegistryFile]] = {}
-    for package, found in listings(place, place.registry.projects()):
-        if isinstance(found, WheelyardError):
-            raise found
-        unique = {file.file: file for file in found}
-        projects[package] = enrich(list(unique.values()), recorded(project, place, package))
-    left_out = tuple(file.file for listed in projects.values() for file in listed if not file.sha256)
-    for file in left_out:
-        log.warn(f"{file}: left out, since the registry does not know its sha256")
-    changed = write_front(folder, projects)
-    count = sum(len(listed) for listed in projects.values()) - len(left_out)
-    return Front(folder, len(projects), count, changed, left_out)
+        origin = origins.get((release.name.file, release.sha256)) or entry_of(release, target.name)
+        entries.append(origin.model_copy(update={"where": target.name, "yanked": None}))
+    record(path, entries)

@@ -98,10 +98,10 @@ def publish_packages(project: Project, packages: Sequence[str], target: str, *, 
     releases = [release for release, _ in sources]
     if dry_run:
         journal = Journal.look(project.dist / JOURNALS, place.registry.title)
-        uploads = plan_uploads(place.registry, releases, begun=journal.begun)
+        uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=place.parallel)
         return Publication(place, uploads, (), held_back, (), dry_run=True)
     with Journal.of(project.dist / JOURNALS, place.registry.title) as journal:
-        uploads = plan_uploads(place.registry, releases, begun=journal.begun)
+        uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=place.parallel)
         outcomes = publish(place.registry, uploads, journal, parallel=place.parallel)
         there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
         recorded = _record(project, place, there, dict(sources)) if place.record else ()
@@ -118,7 +118,9 @@ def _collect(
     for folder in _folders(project, packages):
         name = folder.relative_to(project.root)
         try:
-            wheels = [(read_release(wheel, sha256=known.sha256), known) for wheel, known in releasable(folder)]
+            wheels = [
+                (read_release(wheel, sha256=known.sha256, hashed=True), known) for wheel, known in releasable(folder)
+            ]
         except WheelyardError as error:
             held_back += [f"{name}: {text}" for text in (error.details or (error.what,))]
             continue

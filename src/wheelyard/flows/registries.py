@@ -27,7 +27,7 @@ class Place:
         local_images: whether it takes wheels of local images.
         keep: versions of a package that pruning keeps; 0 keeps all.
         keep_referenced: whether pruning keeps versions that a lock pins.
-        parallel: versions that may be sent at once.
+        parallel: versions that may be sent at once, and files or index pages read.
         index: the address of its index, for installers.
         credential: where the credential was found, empty if there is none.
     """
@@ -43,10 +43,15 @@ class Place:
     credential: str
 
 
-def open_place(project: Project, target: str) -> Place:
+def open_place(project: Project, target: str, *, new: bool = True) -> Place:
     """Return the registry that *target* means: a name in site policy, or else a folder.
 
     A word without a slash that is neither a registry nor a folder is taken for a mistake.
+
+    Args:
+        project: the project.
+        target: the word.
+        new: whether a folder that is not there may be meant, which is empty then.
 
     Raises:
         ConfigError: there is no such registry.
@@ -61,7 +66,7 @@ def open_place(project: Project, target: str) -> Place:
                 policy.project,
                 credential,
                 variables=policy.variables,
-                ca_bundle=policy.ca_bundle,
+                ca_bundle=_ca_bundle(project, target, policy),
                 timeout=policy.timeout,
             )
             source = credential.source if credential else ""
@@ -70,13 +75,8 @@ def open_place(project: Project, target: str) -> Place:
             return _place(target, *_folder(project.root / policy.path), policy)
         case None:
             path = Path(target)
-            if "/" not in target and not path.is_dir():
-                known = tuple(project.policy.registries)
-                raise ConfigError(
-                    f"there is no registry {target!r}{did_you_mean(target, known)}",
-                    where="[tool.wheelyard.registries]",
-                    fix=f"one of {', '.join(known) or 'none so far'}; a new folder is written ./{target}",
-                )
+            if not target or not (path.is_dir() or ("/" in target and new)):
+                raise _no_registry(project, target, new=new)
             local_images = project.policy.local_images_to_folders
             own = FolderPolicy.model_validate(
                 {"kind": "folder", "path": ".", "record": False, "local-images": local_images}
@@ -94,7 +94,33 @@ def open_own(project: Project, target: str | None) -> Place:
     known = tuple(project.policy.registries)
     if target is None and len(known) != 1:
         raise ConfigError("which registry is meant?", fix=f"--of {'|'.join((*known, 'DIR'))}")
-    return open_place(project, target or known[0])
+    return open_place(project, known[0] if target is None else target, new=False)
+
+
+def _no_registry(project: Project, target: str, *, new: bool) -> ConfigError:
+    known = tuple(project.policy.registries)
+    if "/" in target:
+        return ConfigError(f"there is no folder {target}", fix=f"a folder, or one of {', '.join(known)}")
+    folder = f"a new folder is written ./{target}" if new else "or a folder"
+    return ConfigError(
+        f"there is no registry {target!r}{did_you_mean(target, known)}",
+        where="[tool.wheelyard.registries]",
+        fix=f"one of {', '.join(known) or 'none so far'}; {folder}",
+    )
+
+
+def _ca_bundle(project: Project, name: str, policy: GitLabPolicy) -> str:
+    """Return the file with the certificates to trust, relative ones below the project; empty for the system's."""
+    if not policy.ca_bundle:
+        return ""
+    path = project.root / policy.ca_bundle
+    if not path.exists():
+        raise ConfigError(
+            f"there is no file {path}",
+            where=f"[tool.wheelyard.registries.{name}]",
+            fix="ca-bundle names a file with certificates (PEM)",
+        )
+    return str(path)
 
 
 def _folder(path: Path) -> tuple[FolderRegistry, str]:

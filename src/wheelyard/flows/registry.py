@@ -2,59 +2,146 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import functools
 from dataclasses import dataclass
+from itertools import islice
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import WheelyardError
-from wheelyard.core.names import canonical
+from packaging.version import Version
+
+from wheelyard.core.errors import (
+    ConfigError,
+    DiskError,
+    NetworkError,
+    PublishError,
+    RegistryContentError,
+    UnknownPackageError,
+    WheelyardError,
+)
+from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
-from wheelyard.io import cache, files, log
+from wheelyard.io import cache, files, log, threads
+from wheelyard.recipe.load import list_recipes
 from wheelyard.record.releases import ReleasedFile, read_releases, record, releases_file
 from wheelyard.record.reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
 from wheelyard.stages.registry import GitLabRegistry, read_release
+from wheelyard.stages.registry.front import listable
 from wheelyard.stages.registry.pages import version_of
 from wheelyard.stages.registry.verify import Kind, Problem, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
     from wheelyard.stages.registry import RegistryFile, Release
 
+    Found = tuple[RegistryFile, ...] | WheelyardError
 
-def projects_of(place: Place, packages: Sequence[str]) -> tuple[str, ...]:
-    """Return the canonical names of *packages*, or of all that the registry has."""
-    return tuple(dict.fromkeys(map(canonical, packages))) or place.registry.projects()
+_NO_VERSION = Version("0.dev0")  # sorts before all others
 
 
-def listings(place: Place, projects: Sequence[str]) -> Iterator[tuple[str, tuple[RegistryFile, ...] | WheelyardError]]:
-    """Yield each project with its files, or with why they cannot be read; several are asked for at once."""
+def projects_of(place: Place, packages: Sequence[str], *, known: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the canonical names of *packages*, or of all that the registry has.
+
+    Args:
+        place: the registry.
+        packages: as people write them.
+        known: names that are right though the registry has no such package.
+
+    Raises:
+        UnknownPackageError: it has no such packages; all are told.
+        PublishError: there is no such registry, or its content is broken.
+        NetworkError: it does not answer.
+    """
+    names = tuple(dict.fromkeys(map(canonical, packages)))
+    there = place.registry.projects()
+    unknown = sorted(set(names).difference(there, known))
+    if unknown:
+        raise UnknownPackageError(
+            f"{place.registry.title} has no such package",
+            details=[f"{name}{did_you_mean(name, there)}" for name in unknown],
+            fix=f"wheelyard registry list --of {place.name}",
+        )
+    return names or there
+
+
+def listings(place: Place, projects: Sequence[str]) -> Iterator[tuple[str, Found]]:
+    """Yield each project with its files, or with why they cannot be read; some are read ahead, several at once."""
+    done: SimpleQueue[tuple[str, Found] | BaseException] = SimpleQueue()
+    found: dict[str, Found] = {}
+
+    def read(project: str) -> None:
+        try:
+            done.put((project, place.registry.files(project)))
+        except WheelyardError as error:
+            done.put((project, about(project, error)))
+
     with (
         log.progress(f"reading {place.registry.title}", len(projects), unit="packages") as tell,
-        ThreadPoolExecutor(place.parallel, thread_name_prefix="index") as pool,
+        threads.crew(read, min(place.parallel, len(projects)), done.put) as give,
     ):
-
-        def read(project: str) -> tuple[RegistryFile, ...] | WheelyardError:
-            try:
-                return place.registry.files(project)
-            except WheelyardError as error:
-                return error
-
-        for project, found in zip(projects, pool.map(read, projects), strict=True):
-            yield project, found
+        coming = iter(projects)
+        for project in islice(coming, 2 * place.parallel):
+            give(project)
+        for project in projects:
+            while project not in found:
+                result = done.get()
+                if isinstance(result, BaseException):
+                    raise result
+                found[result[0]] = result[1]
+            for another in islice(coming, 1):
+                give(another)
+            yield project, found.pop(project)
             tell(1)
 
 
+def about(where: str, error: WheelyardError) -> WheelyardError:
+    """Return *error* as one of the package or file *where*: one of many, told together."""
+    what = error.what if error.where in {None, where} else f"{error.where}: {error.what}"
+    return type(error)(what, where=where, details=error.details, fix=error.fix)
+
+
+def together(what: str, errors: Sequence[WheelyardError], *, fix: str = "run the same command again") -> WheelyardError:
+    """Return one error that tells all of *errors*: of their kind if that is one of this stage, else a PublishError."""
+    kinds = {type(error) for error in errors}
+    fixes = {error.fix for error in errors}
+    lines = []
+    for error in errors:
+        said = "; ".join((error.what, *error.details))
+        line = f"{error.where}: {said}" if error.where else said
+        lines.append(line if len(fixes) == 1 or not error.fix else f"{line} ({error.fix})")
+    kind = kinds.pop() if len(kinds) == 1 else PublishError
+    kind = kind if issubclass(kind, (PublishError, NetworkError, DiskError)) else PublishError
+    return kind(what, details=dict.fromkeys(lines), fix=(fixes.pop() if len(fixes) == 1 else None) or fix)
+
+
 def recorded(project: Project, place: Place, package: str) -> tuple[ReleasedFile, ...]:
-    """Return what is recorded of a package in this registry."""
+    """Return what is recorded of a package in this registry.
+
+    Raises:
+        RegistryContentError: the record cannot be used.
+    """
     return tuple(
         entry for entry in read_releases(releases_file(project.packages, package)) if entry.where == place.name
     )
 
 
-def list_registry(project: Project, place: Place, packages: Sequence[str], *, sizes: bool) -> RegistryListing:
+@dataclass(frozen=True)
+class Listing:
+    """What a registry has.
+
+    Attributes:
+        report: that, as far as it could be read.
+        unreadable: why some packages could not be.
+    """
+
+    report: RegistryListing
+    unreadable: tuple[WheelyardError, ...]
+
+
+def list_registry(project: Project, place: Place, packages: Sequence[str], *, sizes: bool) -> Listing:
     """Return what a registry has.
 
     Args:
@@ -64,49 +151,67 @@ def list_registry(project: Project, place: Place, packages: Sequence[str], *, si
         sizes: ask GitLab's packages API for the sizes that neither its index nor our records know.
 
     Raises:
-        PublishError: there is no such registry, or its content is broken.
+        UnknownPackageError: it has no such package.
+        CredentialsError: we may not ask for sizes.
+        PublishError: there is no such registry.
         NetworkError: it does not answer.
     """
     listing: dict[str, tuple[ListedFile, ...]] = {}
+    unreadable: list[WheelyardError] = []
     for package, found in listings(place, projects_of(place, packages)):
-        if isinstance(found, WheelyardError):
-            raise found
-        known = {entry.file: entry for entry in recorded(project, place, package)}
-        asked = _sizes(place, package) if sizes else {}
-        listing[package] = tuple(
-            _listed(file, known.get(file.file), asked.get(file.file)) for file in sorted(found, key=_rank)
-        )
-    return RegistryListing(registry=place.name, packages=listing)
+        try:
+            if isinstance(found, WheelyardError):
+                raise found
+            known = {(entry.file, entry.sha256): entry for entry in recorded(project, place, package)}
+            listing[package] = tuple(
+                _listed(file, known.get((file.file, file.sha256 or ""))) for file in _sorted(found)
+            )
+        except WheelyardError as error:
+            unreadable.append(about(package, error))
+    if sizes and isinstance(place.registry, GitLabRegistry):
+        listing |= _with_sizes(place, place.registry, listing)
+    return Listing(RegistryListing(registry=place.name, packages=listing), tuple(unreadable))
 
 
-def _rank(file: RegistryFile) -> tuple[bool, object, str]:
-    version = version_of(file.file)
-    return (version is not None, version or "", file.file)
+def _sorted(found: Sequence[RegistryFile]) -> list[RegistryFile]:
+    return sorted(found, key=lambda file: (version_of(file.file) or _NO_VERSION, file.file))
 
 
-def _sizes(place: Place, package: str) -> dict[str, int]:
-    if not isinstance(place.registry, GitLabRegistry):
-        return {}
-    from wheelyard.stages.registry.packages import sizes
-
-    return sizes(place.registry.remote, package)
-
-
-def _listed(file: RegistryFile, entry: ReleasedFile | None, asked: int | None) -> ListedFile:
-    known = entry if entry is not None and entry.sha256 == file.sha256 else None
+def _listed(file: RegistryFile, known: ReleasedFile | None) -> ListedFile:
     try:
         tags = sorted({f"{tag.interpreter}-{tag.abi}" for tag in WheelName.parse(file.file).tags})
     except ValueError:
         tags = []
-    size = next((size for size in (file.size, known and known.size, asked) if size is not None), None)
     return ListedFile(
         file=file.file,
         version=str(version_of(file.file) or ""),
         interpreters=tuple(tags),
         sha256=file.sha256,
-        size=size,
-        yanked=file.yanked if file.yanked is not None else (known.yanked if known else None),
+        size=known.size if file.size is None and known else file.size,
+        yanked=known.yanked if file.yanked is None and known else file.yanked,
     )
+
+
+def _with_sizes(
+    place: Place, registry: GitLabRegistry, listing: dict[str, tuple[ListedFile, ...]]
+) -> dict[str, tuple[ListedFile, ...]]:
+    """Return the packages of which a size was not known, with what GitLab says."""
+    from wheelyard.stages.registry.packages import sizes
+
+    remote = registry.remote
+    wanted = [package for package, listed in listing.items() if any(file.size is None for file in listed)]
+
+    with log.progress(f"asking {registry.title} for sizes", len(wanted), unit="packages") as tell:
+
+        def ask(package: str) -> tuple[ListedFile, ...]:
+            told = sizes(remote, package)
+            tell(1)
+            return tuple(
+                file.model_copy(update={"size": told.get((file.file, file.sha256))}) if file.size is None else file
+                for file in listing[package]
+            )
+
+        return dict(zip(wanted, threads.each(ask, wanted, parallel=place.parallel), strict=True))
 
 
 def verify_registry(project: Project, place: Place, packages: Sequence[str], *, download: bool) -> RegistryVerification:
@@ -115,11 +220,14 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
     One package's failure is one of the problems, and does not stop the rest.
 
     Raises:
+        UnknownPackageError: neither the registry nor our records have such a package.
         PublishError: there is no such registry.
         NetworkError: it does not answer at all.
     """
-    there = projects_of(place, packages)
-    recipes = {folder.name for folder in project.recipes.iterdir()} if project.recipes.is_dir() else set()
+    kept = {path.parent.name for path in project.packages.glob("*/releases.toml")} if place.record else set()
+    there = projects_of(place, packages, known=kept)
+    recipes = set(list_recipes(project))
+    where = place.name if place.record else None
     problems: list[Problem] = []
     count = 0
     for package, found in listings(place, there):
@@ -127,16 +235,18 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
             if isinstance(found, WheelyardError):
                 raise found
             count += len(found)
-            records = recorded(project, place, package)
-            problems += compare(package, found, records, known=package in recipes)
             if download:
                 problems += _damaged(place, package, found)
+            records = recorded(project, place, package)
+            problems += compare(package, found, records, known=package in recipes, where=where)
         except WheelyardError as error:
-            problems.append(Problem(Kind.UNREADABLE, package, "", str(error), "run the same command again"))
-    if not packages:
-        gone = _recorded_packages(project, place) - set(there)
-        for package in sorted(gone):
-            problems += compare(package, (), recorded(project, place, package), known=True)
+            problems.append(_problem(Kind.UNREADABLE, package, "", error))
+    # What is recorded and has left the registry altogether.
+    for package in sorted(kept.difference(there)) if not packages else ():
+        try:
+            problems += compare(package, (), recorded(project, place, package), known=True, where=where)
+        except WheelyardError as error:
+            problems.append(_problem(Kind.UNREADABLE, package, "", error))
     return RegistryVerification(
         registry=place.name,
         packages=len(there),
@@ -149,20 +259,27 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
     )
 
 
-def _recorded_packages(project: Project, place: Place) -> set[str]:
-    names = (path.parent.name for path in sorted(project.packages.glob("*/releases.toml")))
-    return {name for name in names if recorded(project, place, name)}
+def _problem(kind: Kind, package: str, file: str, error: WheelyardError) -> Problem:
+    text = "; ".join((error.what, *error.details))
+    return Problem(kind, package, file, text, error.fix or "run the same command again")
 
 
-def _damaged(place: Place, package: str, found: Iterable[RegistryFile]) -> Iterator[Problem]:
-    for file in found:
-        if not file.sha256:
-            continue
-        try:
-            place.registry.confirm(package, file.file, file.sha256)
-        except WheelyardError as error:
-            text = "; ".join((error.what, *error.details))
-            yield Problem(Kind.DAMAGED, package, file.file, text, error.fix or "publish it again")
+def _damaged(place: Place, package: str, found: Sequence[RegistryFile]) -> list[Problem]:
+    """Read files back, and return what is wrong with them; one without a hash cannot be judged."""
+    known = [file for file in found if file.sha256]
+    with log.progress(f"reading {package} back", len(known), unit="files") as tell:
+
+        def read(file: RegistryFile) -> Problem | None:
+            try:
+                place.registry.confirm(package, file.file, file.sha256 or "")
+            except RegistryContentError as error:
+                return _problem(Kind.DAMAGED, package, file.file, error)
+            except WheelyardError as error:
+                return _problem(Kind.UNREADABLE, package, file.file, error)
+            tell(1)
+            return None
+
+        return [problem for problem in threads.each(read, known, parallel=place.parallel) if problem]
 
 
 @dataclass(frozen=True)
@@ -175,7 +292,7 @@ class Adoption:
     """
 
     adopted: tuple[str, ...]
-    refused: tuple[str, ...]
+    refused: tuple[WheelyardError, ...]
 
 
 def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
@@ -184,28 +301,49 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
     What it was built from cannot be told afterwards, and is left empty.
 
     Raises:
+        ConfigError: records do not list what is in this registry.
+        UnknownPackageError: it has no such package.
         PublishError: there is no such registry.
         NetworkError: it does not answer at all.
     """
+    if not place.record:
+        raise ConfigError(
+            f"our records do not list what is in {place.name}",
+            fix="name it in [tool.wheelyard.registries], with record = true",
+        )
+    files.sweep_scratch(cache.cache_dir("work"), "adopt")
     adopted: list[str] = []
-    refused: list[str] = []
+    refused: list[WheelyardError] = []
     for package, found in listings(place, projects_of(place, packages)):
-        if isinstance(found, WheelyardError):
-            refused.append(f"{package}: {found}")
+        try:
+            if isinstance(found, WheelyardError):
+                raise found
+            known = {entry.file for entry in recorded(project, place, package)}
+        except WheelyardError as error:
+            refused.append(about(package, error))
             continue
-        known = {entry.file for entry in recorded(project, place, package)}
-        for file in found:
-            if file.file in known or not file.file.endswith(".whl"):
-                continue
-            try:
-                with files.scratch(cache.cache_dir("work"), "adopt") as scratch:
-                    place.registry.fetch(package, file, scratch / file.file)
-                    release = read_release(scratch / file.file, sha256=file.sha256 or "")
-                    record(releases_file(project.packages, release.project), [entry_of(release, place.name)])
-                adopted.append(file.file)
-            except WheelyardError as error:
-                refused.append(f"{file.file}: {error.what}")
+        news = [file for file in found if file.file not in known and file.file.endswith(".whl")]
+        wanted, reasons = listable(news, ())
+        refused += (RegistryContentError(reason, where=package) for reason in reasons)
+        read = threads.each(functools.partial(_read, place, package), wanted, parallel=place.parallel)
+        entries = [entry for entry in read if isinstance(entry, ReleasedFile)]
+        refused += (error for error in read if isinstance(error, WheelyardError))
+        record(releases_file(project.packages, package), entries)
+        adopted += (entry.file for entry in entries)
     return Adoption(tuple(adopted), tuple(refused))
+
+
+def _read(place: Place, package: str, file: RegistryFile) -> ReleasedFile | WheelyardError:
+    """Return the record of a wheel, read from its bytes, or why there can be none."""
+    try:
+        with files.scratch(cache.cache_dir("work"), "adopt") as scratch:
+            place.registry.fetch(package, file, scratch / file.file)
+            release = read_release(scratch / file.file, sha256=file.sha256 or "")
+        if release.project != package:
+            raise RegistryContentError(f"is not a wheel of {package}", fix="delete it there, and publish it again")
+        return entry_of(release, place.name, yanked=file.yanked)
+    except WheelyardError as error:
+        return about(file.file, error)
 
 
 def entry_of(release: Release, where: str, **known: object) -> ReleasedFile:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from wheelyard.core.errors import PublishError, UnknownVersionError, WheelyardError
-from wheelyard.core.names import canonical
-from wheelyard.flows.registry import listings, projects_of, recorded
+from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionError, WheelyardError
+from wheelyard.flows.registry import about, listings, projects_of, recorded
 from wheelyard.record import releases
 from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.stages.registry.front import enrich
 from wheelyard.stages.registry.pages import version_of
 from wheelyard.stages.registry.prune import Pruning, plan_pruning
 
@@ -28,17 +29,23 @@ class Pruned:
 
     Attributes:
         plan: each version of each package.
-        done: whether it was deleted.
+        keep: how many versions of a package are kept; 0 for all.
+        deleted: what of the plan was deleted.
+        dry_run: whether nothing was to be deleted.
         refused: why something was not.
     """
 
     plan: tuple[Pruning, ...]
-    done: bool
-    refused: tuple[str, ...]
+    keep: int
+    deleted: tuple[Pruning, ...]
+    dry_run: bool
+    refused: tuple[WheelyardError, ...]
 
 
 def prune(project: Project, place: Place, packages: Sequence[str], *, keep: int | None, delete: bool) -> Pruned:
     """Delete the versions that site policy does not keep; without *delete* only tell.
+
+    A package that fails does not keep the others, unless they would meet the same.
 
     Args:
         project: the project.
@@ -48,29 +55,58 @@ def prune(project: Project, place: Place, packages: Sequence[str], *, keep: int 
         delete: really do it.
 
     Raises:
+        UnknownPackageError: the registry has no such package.
         PublishError: there is no such registry.
         NetworkError: it does not answer.
     """
     keep = place.keep if keep is None else keep
     plan: list[Pruning] = []
-    refused: list[str] = []
+    refused: list[WheelyardError] = []
     for package, found in listings(place, projects_of(place, packages)):
         try:
             if isinstance(found, WheelyardError):
                 raise found
-            plan += plan_pruning(package, found, keep=keep, referenced=_referenced(project, place, package))
+            known = enrich(found, recorded(project, place, package))
+            plan += plan_pruning(package, known, keep=keep, referenced=_referenced(project, place, package))
         except WheelyardError as error:
-            refused.append(f"{package}: {error}")
+            refused.append(about(package, error))
+    doomed: dict[str, list[Pruning]] = defaultdict(list)
     for item in plan if delete else ():
-        if item.reason:
-            continue
+        if not item.reason:
+            doomed[item.project].append(item)
+    deleted: list[Pruning] = []
+    for package, items in doomed.items():
         try:
-            place.registry.remove(item.project, item.files)
-            if place.record:
-                releases.forget(releases.releases_file(project.packages, item.project), item.files, place.name)
+            _delete(project, place, package, [file for item in items for file in item.files])
+            deleted += items
+        except CredentialsError as error:
+            refused.append(error)
+            break
         except WheelyardError as error:
-            refused.append(f"{item.project} {item.version}: {error}")
-    return Pruned(tuple(plan), delete, tuple(refused))
+            refused.append(about(package, error))
+    return Pruned(tuple(plan), keep, tuple(deleted), not delete, tuple(refused))
+
+
+def _delete(project: Project, place: Place, package: str, names: Sequence[str]) -> None:
+    """Delete files, and forget them first: what a kill in between leaves, the next run finds, and deletes again."""
+    path = releases.releases_file(project.packages, package)
+    entries = [entry for entry in recorded(project, place, package) if entry.file in names]
+    if place.record:
+        releases.forget(path, names, place.name)
+    try:
+        place.registry.remove(package, names)
+    except WheelyardError:
+        if place.record:
+            releases.record(path, [entry for entry in entries if entry.file in _left(place, package, names)])
+        raise
+
+
+def _left(place: Place, package: str, names: Sequence[str]) -> set[str]:
+    """Return which files are there still; all of them where that cannot be found out."""
+    try:
+        return {file.file for file in place.registry.files(package)}
+    except WheelyardError:
+        return set(names)
 
 
 def _referenced(project: Project, place: Place, package: str) -> set[Version]:
@@ -98,32 +134,42 @@ def yank(project: Project, place: Place, package: str, version: str, reason: str
     """Mark all files of a version as yanked for *reason* (PEP 592); None takes it back.
 
     Raises:
-        UnknownVersionError: the registry has no such version.
-        RegistryContentError: a file is not in our records, which are where a yank is kept for this registry.
-        PublishError: there is no such registry.
+        UnknownPackageError: the registry has no such package.
+        UnknownVersionError: it has no such version.
+        ConfigError: neither it nor our records can keep a yank.
+        PublishError: there is no such registry, or a file is not in our records, which keep the yank for this one.
         NetworkError: it does not answer.
     """
-    name = canonical(package)
+    (name,) = projects_of(place, [package])
     try:
         wanted = Version(version)
     except InvalidVersion as error:
         raise UnknownVersionError(f"{version!r} is not a version (PEP 440)", where=name) from error
     there = place.registry.files(name)
-    names = tuple(file.file for file in there if version_of(file.file) == wanted)
+    names = tuple(dict.fromkeys(file.file for file in there if version_of(file.file) == wanted))
     if not names:
+        versions = sorted({known for file in there if (known := version_of(file.file)) is not None}, reverse=True)
         raise UnknownVersionError(
-            f"{place.registry.title} has no {name} {wanted}", fix=f"wheelyard registry list {name} --of {place.name}"
+            f"{place.registry.title} has no {name} {wanted}; it has {', '.join(map(str, versions))}",
+            fix=f"wheelyard registry list {name} --of {place.name}",
         )
-    path = releases.releases_file(project.packages, name)
+    return mark(project, place, name, names, reason)
+
+
+def mark(project: Project, place: Place, package: str, names: Sequence[str], reason: str | None) -> Yanked:
+    """Mark files as yanked for *reason*; None takes it back. Our records come first: they can be found wanting.
+
+    Raises:
+        ConfigError: neither the registry nor our records can keep it.
+        PublishError: a file is not there, or not in our records.
+        NetworkError: the registry does not answer.
+    """
     if place.record:
-        missing = sorted(set(names) - {entry.file for entry in recorded(project, place, name)})
-        if missing:
-            raise PublishError(
-                "not all files are in our records, which is where a yank is kept",
-                where=str(path),
-                details=missing,
-                fix=f"wheelyard registry adopt {name} --of {place.name}",
-            )
-        releases.yank(path, names, place.name, reason)
-    shown = [place.registry.yank(name, file, reason) for file in names]
-    return Yanked(names, all(shown), place.record)
+        releases.yank(releases.releases_file(project.packages, package), names, place.name, reason)
+    shown = {place.registry.yank(package, file, reason) for file in names} == {True}
+    if not shown and not place.record:
+        raise ConfigError(
+            f"{place.name} cannot show a yank, and our records do not list what is there",
+            fix=f"set record = true in [tool.wheelyard.registries.{place.name}], then wheelyard registry adopt",
+        )
+    return Yanked(tuple(names), shown, place.record)

@@ -7,13 +7,14 @@ may not (an upload) is sent once by :meth:`Server.send`, and whoever sent it dec
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import re
 import threading
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from wheelyard.core.errors import NetworkError
@@ -142,6 +143,10 @@ class Server:
         else:
             time.sleep(min(_PAUSE * 2**attempt, _LONGEST_BACKOFF) * random.uniform(0.5, 1.0))  # noqa: S311
 
+    @functools.cached_property
+    def _settings(self) -> dict[str, Any]:
+        return _settings(self.base, verify=self._verify)
+
     def _request(
         self,
         method: str,
@@ -155,18 +160,20 @@ class Server:
     ) -> Response:
         import requests
 
-        time.sleep(max(0.0, self._not_before - time.monotonic()))
+        if (wait := self._not_before - time.monotonic()) > 0:
+            time.sleep(wait)
+        session = http.session(retries=0)
+        settings = self._settings if known else _settings(url, verify=self._verify)
         try:
-            return http.session(retries=0).request(
+            request = requests.Request(
                 method,
                 url,
-                headers=dict(headers or {}),
-                data=body,  # type: ignore[arg-type] # requests takes whatever can be read
+                headers={**session.headers, **(headers or {})},
+                data=body,
                 auth=self._auth if known else _auth(None),
-                timeout=timeout,
-                verify=self._verify,
-                allow_redirects=False,
-                stream=stream,
+            )
+            return session.send(
+                request.prepare(), timeout=timeout, allow_redirects=False, **(settings | {"stream": stream})
             )
         except requests.exceptions.SSLError as error:
             told = http.unreachable(url, error)
@@ -235,8 +242,13 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     return max(0.0, float(reset) - time.time()) if _NUMBER.fullmatch(reset) else None
 
 
+def _settings(url: str, *, verify: str | bool) -> dict[str, Any]:
+    """Return the proxies and certificates for *url*; to find them in the environment is half of a small request."""
+    return dict(http.session(retries=0).merge_environment_settings(url, {}, None, verify, None))
+
+
 def _auth(login: Login | None) -> AuthBase:
-    """Return what puts *login* into a request; for nobody, what keeps requests from looking into ~/.netrc."""
+    """Return what puts *login* into a request; for nobody, what keeps requests from finding one elsewhere."""
     from requests.auth import AuthBase, HTTPBasicAuth
 
     class Nobody(AuthBase):

@@ -37,6 +37,7 @@ def client(
     url: str,
     *,
     token: str,
+    job: bool = False,
     timeout: tuple[float, float] = http.TIMEOUT,
     retries: int = 3,
     ca_bundle: str = "",
@@ -48,6 +49,7 @@ def client(
     Args:
         url: the server's address, without ``/api``.
         token: a personal, project or group access token; kept out of the log from now on.
+        job: it is a CI job's token, which has a header of its own.
         timeout: seconds to connect, and between two bytes.
         retries: how often a request that only reads is sent again when the server is busy or broken for a moment;
             others never are.
@@ -58,7 +60,8 @@ def client(
     log.add_secret(token)
     return gitlab.Gitlab(
         url,
-        private_token=token,
+        private_token=None if job else token,
+        job_token=token if job else None,
         timeout=cast("float", timeout),  # requests takes the pair, and python-gitlab only passes it on
         ssl_verify=ca_bundle or True,
         user_agent=f"wheelyard/{__version__}",

@@ -54,7 +54,7 @@ def session(*, retries: int = 3) -> Session:
     made = requests.Session()
     made.headers["User-Agent"] = f"wheelyard/{__version__}"
     for scheme in ("https://", "http://"):
-        made.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=32))
+        made.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=64))
     return made
 
 

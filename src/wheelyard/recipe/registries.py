@@ -49,7 +49,7 @@ class GitLabPolicy(_Registry):
         min_length=1,
         description="Environment variables that may hold its token, the first one first.",
     )
-    parallel: int = Field(4, ge=1, le=32, description="Uploads at once.")
+    parallel: int = Field(8, ge=1, le=32, description="Versions sent at once, and files read at once.")
     timeout: Seconds = Field(300, description="How long the server may take to answer an upload.")
     ca_bundle: str = Field("", description="A file with the certificates to trust; the system's if empty.")
 

@@ -16,13 +16,17 @@ from pydantic import Field, ValidationError
 
 from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import RegistryContentError
+from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
 from wheelyard.record.models import Model, Sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from wheelyard.core.lines import Path as KeyPath
 
 _HEADER = (
     "# Written by wheelyard: what was published where, one line a file. `wheelyard registry verify` compares it with\n"
@@ -80,31 +84,32 @@ def read_releases(path: Path) -> tuple[ReleasedFile, ...]:
     """Read the record of a package, sorted, each entry once; nothing where there is none.
 
     Raises:
-        RegistryContentError: it is not such a record, or says different things of one file; all that is wrong is told.
+        RegistryContentError: it is not such a record, or says different things of one file; all that is wrong is told
+            with its line.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ()
     except (UnicodeDecodeError, OSError) as error:
-        raise _unusable(path, [str(error)]) from error
+        raise _unusable(path, [f"{path}: {error}"]) from error
     try:
-        found = Releases.model_validate(tomllib.loads(text)).files
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _unusable(path, [f"is not valid TOML: {error}"]) from error
-    except ValidationError as error:
-        details = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
-        raise _unusable(path, details) from error
-    problems = list(_problems(found, path.parent.name))
+        raise _unusable(path, [f"{path}: is not valid TOML: {error}"]) from error
+    found, problems = _understood(table, path.parent.name)
     if problems:
-        raise _unusable(path, problems)
+        lines = key_lines(text)
+        told = sorted((line_of(lines, key), said) for key, said in problems)
+        raise _unusable(path, [f"{path}:{line}: {said}" for line, said in told])
     return _ordered(found)
 
 
 def record(path: Path, entries: Iterable[ReleasedFile]) -> bool:
-    """Add *entries* to the record, each in place of what it said of that file and registry; a yank stays.
+    """Add *entries* to the record, each in place of what it said of that file and registry.
 
-    Runs that record at the same time do not lose each other's entries.
+    Of the very same bytes a yank stays, and so does how they came to be where an entry does not know it. Runs that
+    record at the same time do not lose each other's entries.
 
     Returns:
         Whether anything changed.
@@ -116,9 +121,7 @@ def record(path: Path, entries: Iterable[ReleasedFile]) -> bool:
     with _locked(path):
         known = {entry.key: entry for entry in read_releases(path)}
         for entry in entries:
-            standing = known.get(entry.key)
-            kept = standing.yanked if standing is not None and standing.sha256 == entry.sha256 else None
-            known[entry.key] = entry.model_copy(update={"yanked": entry.yanked if kept is None else kept})
+            known[entry.key] = _joined(entry, known.get(entry.key))
         return _write(path, known.values())
 
 
@@ -134,9 +137,10 @@ def yank(path: Path, names: Sequence[str], where: str, reason: str | None) -> bo
         missing = [name for name in names if (name, where) not in known]
         if missing:
             raise RegistryContentError(
-                f"{', '.join(missing)} is not recorded as published to {where}",
+                f"not recorded as published to {where}",
                 where=str(path),
-                fix=f"wheelyard registry verify {where}",
+                details=missing,
+                fix=f"wheelyard registry adopt {path.parent.name} --of {where}",
             )
         for name in names:
             known[name, where] = known[name, where].model_copy(update={"yanked": reason})
@@ -181,29 +185,76 @@ def _ordered(entries: Iterable[ReleasedFile]) -> tuple[ReleasedFile, ...]:
     return tuple(sorted({entry.key: entry for entry in entries}.values(), key=rank))
 
 
-def _problems(entries: Sequence[ReleasedFile], package: str) -> Iterable[str]:
-    seen: dict[tuple[str, str], ReleasedFile] = {}
-    for entry in entries:
+def _joined(entry: ReleasedFile, standing: ReleasedFile | None) -> ReleasedFile:
+    if standing is None or standing.sha256 != entry.sha256:
+        return entry
+    kept: dict[str, object] = {} if standing.yanked is None else {"yanked": standing.yanked}
+    if not entry.source:
+        kept |= {"source": standing.source, "image": standing.image, "patched": standing.patched}
+    return entry.model_copy(update=kept)
+
+
+def _understood(table: Mapping[str, Any], package: str) -> tuple[list[ReleasedFile], list[tuple[KeyPath, str]]]:
+    """Return the entries, and what is wrong with any of them, with its place."""
+    if table.get("schema") != "wheelyard/releases" or table.get("layout") != 1:
+        said = "this is not a record of releases of layout 1, the one that this wheelyard knows"
+        return [], [(("schema",), said)]
+    items = table.get("files", [])
+    listed = items if isinstance(items, list) else []
+    entries: dict[int, ReleasedFile] = {}
+    problems: list[tuple[KeyPath, str]] = []
+    try:
+        Releases.model_validate({**table, "files": [] if listed is items else items})
+    except ValidationError as error:
+        problems += _told(error, ())
+    for index, item in enumerate(listed):
+        try:
+            entries[index] = ReleasedFile.model_validate(item)
+        except ValidationError as error:
+            problems += _told(error, ("files", index))
+    problems += ((("files", index), said) for index, said in _contradictions(entries, package))
+    return list(entries.values()), problems
+
+
+def _told(error: ValidationError, key: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    for item in error.errors(include_url=False):
+        yield (*key, *item["loc"]), f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+
+
+def _contradictions(entries: Mapping[int, ReleasedFile], package: str) -> Iterator[tuple[int, str]]:
+    first: dict[tuple[str, str], int] = {}
+    told: set[int] = set()
+    for index, entry in entries.items():
         try:
             name = WheelName.parse(entry.file).name
         except ValueError as error:
-            yield str(error)
+            yield index, str(error)
             continue
         if name != canonicalize_name(package):
-            yield f"{entry.file} is not a wheel of {package}"
-        if seen.setdefault(entry.key, entry) != entry:
-            yield f"{entry.file} in {entry.where}: two lines say different things"
+            yield index, f"{entry.file} is not a wheel of {package}"
+        other = first.setdefault(entry.key, index)
+        if entries[other] != entry:
+            for each in {other, index} - told:
+                yield each, f"{entry.file} in {entry.where}: two lines say different things"
+            told |= {other, index}
 
 
 def _write(path: Path, entries: Iterable[ReleasedFile]) -> bool:
-    text = dump(entries)
-    if path.is_file() and path.read_bytes() == text.encode():
+    ordered = _ordered(entries)
+    try:
+        standing = path.read_bytes()
+    except FileNotFoundError:
+        if not ordered:
+            return False
+        standing = b""
+    text = dump(ordered)
+    if standing == text.encode():
         return False
     files.write_text(path, text)
     return True
 
 
-def _locked(path: Path) -> Any:
+def _locked(path: Path) -> AbstractContextManager[bool]:
     guard = cache.cache_dir("locks") / f"releases-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
     return cache.lock(guard, what=f"writing {path.name} of {path.parent.name}")
 
@@ -213,5 +264,6 @@ def _unusable(path: Path, details: list[str]) -> RegistryContentError:
         "the record of releases cannot be used",
         where=str(path),
         details=details,
-        fix="keep the line that is true (wheelyard registry list shows what is there), and remove the other",
+        fix="mend these lines: of two on one file, keep the one that is true (wheelyard registry list shows what is "
+        "there)",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ANY_USER = "wheelyard"  # GitLab looks at the token only
-_JOB_USER = "gitlab-ci-token"  # lib/gitlab/auth.rb, CI_JOB_USER
+JOB_USER = "gitlab-ci-token"  # lib/gitlab/auth.rb, CIJOB_USER
+_TOKEN = re.compile(r"[!-~]+")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -67,42 +69,53 @@ def no_credential(where: str, variables: Sequence[str]) -> CredentialsError:
 def _variable(variables: Sequence[str]) -> Credential | None:
     for name in variables:
         if token := os.environ.get(name, "").strip():
-            return Credential(Login(_ANY_USER, token), f"${name}")
+            return _credential(_ANY_USER, token, f"${name}")
         if path := os.environ.get(f"{name}_FILE", "").strip():
-            return Credential(Login(_ANY_USER, _first_line(Path(path), f"${name}_FILE")), f"${name}_FILE")
+            return _credential(_ANY_USER, _text(Path(path), f"${name}_FILE").strip(), f"${name}_FILE")
     return None
 
 
-def _first_line(path: Path, where: str) -> str:
+def _credential(user: str, token: str, source: str) -> Credential:
+    """Return a credential, unless its token is none: what a header takes, and no blank (RFC 9110, "Field values").
+
+    Raises:
+        CredentialsError: it is none; it is not quoted.
+    """
+    if not _TOKEN.fullmatch(token):
+        raise CredentialsError(
+            "does not hold one token", where=source, fix="put a token there and nothing else: no blank, no second line"
+        )
+    return Credential(Login(user, token), source)
+
+
+def _text(path: Path, where: str) -> str:
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CredentialsError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'not a text'}",
             where=where,
-            fix="name a file that holds a token and nothing else",
+            fix="name a file that can be read",
         ) from None
-    if not token or len(token.split()) != 1:
-        raise CredentialsError(
-            f"{path} does not hold one token", where=where, fix="write a token into it and nothing else"
-        )
-    return token
 
 
 def _job(url: str) -> Credential | None:
     """The token of the pipeline that we run in, which no other server may see (GitLab's predefined variables)."""
     token, server = os.environ.get("CI_JOB_TOKEN", ""), os.environ.get("CI_SERVER_URL", "")
-    return Credential(Login(_JOB_USER, token), "$CI_JOB_TOKEN") if token and _same(server, url) else None
+    return _credential(JOB_USER, token, "$CI_JOB_TOKEN") if token and _same(server, url) else None
 
 
 def _python_gitlab(url: str) -> Credential | None:
-    files = [Path(name) for name in [os.environ.get("PYTHON_GITLAB_CFG", "")] if name]
-    files = files or [Path.home() / ".python-gitlab.cfg", Path("/etc/python-gitlab.cfg")]
-    for file in files:
+    if named := os.environ.get("PYTHON_GITLAB_CFG", ""):
+        files = {Path(named): "$PYTHON_GITLAB_CFG"}
+    else:
+        usual = (Path.home() / ".python-gitlab.cfg", Path("/etc/python-gitlab.cfg"))
+        files = {file: str(file) for file in usual if file.is_file()}
+    for file, where in files.items():
         parser = configparser.ConfigParser(interpolation=None)
         try:
-            parser.read(file, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError, OSError) as error:
+            parser.read_string(_text(file, where))
+        except configparser.Error as error:
             # Its own message may quote the line that it stumbles over, which may be the token's.
             raise CredentialsError(
                 f"cannot be read as python-gitlab's configuration: {type(error).__name__}",
@@ -110,17 +123,20 @@ def _python_gitlab(url: str) -> Credential | None:
                 fix="mend the file, or set the registry's variable",
             ) from None
         for section in parser.sections():
-            if not _same(parser.get(section, "url", fallback=""), url):
-                continue
-            source = f"{file} [{section}]"
-            user = parser.get(section, "http_username", fallback="")
-            for key in ("private_token", "http_password", "job_token"):
-                token = parser.get(section, key, fallback="").strip()
-                if token and not token.startswith("helper:"):
-                    name = {"http_password": user or _ANY_USER, "job_token": _JOB_USER}.get(key, _ANY_USER)
-                    return Credential(Login(name, token), source)
-                if token:
-                    log.info(f"{source}: helpers are not run; set the registry's variable instead")
+            if _same(parser.get(section, "url", fallback=""), url) and (found := _of_section(parser[section], file)):
+                return found
+    return None
+
+
+def _of_section(section: configparser.SectionProxy, file: Path) -> Credential | None:
+    source = f"{file} [{section.name}]"
+    users = {"private_token": _ANY_USER, "http_password": section.get("http_username", ""), "job_token": JOB_USER}
+    for key, user in users.items():
+        token = section.get(key, "").strip()
+        if token.startswith("helper:"):
+            log.info(f"{source}: helpers are not run; set the registry's variable instead")
+        elif token:
+            return _credential(user or _ANY_USER, token, source)
     return None
 
 
@@ -135,18 +151,18 @@ def _netrc(url: str) -> Credential | None:
     except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
         log.warn(f"{file} cannot be read: {type(error).__name__}")
         return None
-    return Credential(Login(entry[0] or _ANY_USER, entry[2]), str(file)) if entry and entry[2] else None
+    return _credential(entry[0] or _ANY_USER, entry[2], str(file)) if entry and entry[2] else None
 
 
 def _same(one: str, other: str) -> bool:
     """Tell whether two addresses are one server: scheme, host and port, and the path that it may live under."""
 
-    def origin(url: str) -> tuple[str, str, int | None, str]:
-        parts = urlsplit(url)
+    def origin(url: str) -> tuple[str, str, int | None, str] | None:
         try:
+            parts = urlsplit(url)
             port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
         except ValueError:
-            port = None
-        return parts.scheme, parts.hostname or "", port, parts.path.rstrip("/")
+            return None
+        return (parts.scheme, parts.hostname, port, parts.path.rstrip("/")) if parts.hostname else None
 
-    return bool(one) and origin(one) == origin(other)
+    return origin(one) is not None and origin(one) == origin(other)

@@ -84,12 +84,12 @@ class FolderRegistry:
 
     def check_access(self) -> None:
         """Make the folder, and make sure that it can be written."""
-        with files.disk_errors(self.root), self._locked():
+        with files.disk_errors(self.root), self.locked():
             pass
 
     def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:  # noqa: ARG002
         """Publish a wheel; see :meth:`wheelyard.stages.registry.port.Registry.put`."""
-        with files.disk_errors(self.root), self._locked():
+        with files.disk_errors(self.root), self.locked():
             target = self._folder(release.project) / release.name.file
             new = not target.exists()
             known = release.sha256 if new else self._published(target)
@@ -136,7 +136,7 @@ class FolderRegistry:
 
     def remove(self, project: str, wheels: Sequence[str]) -> None:
         """Delete wheels, their descriptions, and their lines in the pages: the pages first, so that none lies."""
-        with files.disk_errors(self.root), self._locked():
+        with files.disk_errors(self.root), self.locked():
             there = {wheel.name: wheel for wheel in self._wheels(project)}
             if missing := sorted(set(wheels) - there.keys()):
                 raise PublishError(
@@ -153,7 +153,7 @@ class FolderRegistry:
 
     def yank(self, project: str, file: str, reason: str | None) -> bool:
         """Mark a wheel as yanked, or take that back; see :meth:`wheelyard.stages.registry.port.Registry.yank`."""
-        with files.disk_errors(self.root), self._locked():
+        with files.disk_errors(self.root), self.locked():
             wheel = self._folder(project) / file
             if wheel not in set(self._wheels(project)):
                 raise PublishError(f"{self.title} has no {file}", fix=f"wheelyard registry list {project}")
@@ -172,7 +172,7 @@ class FolderRegistry:
             DiskError: no space, or no right to write there.
         """
         problems: list[str] = []
-        with files.disk_errors(self.root), self._locked():
+        with files.disk_errors(self.root), self.locked():
             folders = sorted(path for path in (self.root / "files").glob("*") if path.is_dir())
             for folder in folders:
                 _sweep(folder)
@@ -188,12 +188,13 @@ class FolderRegistry:
             self._write_root()
         return tuple(problems)
 
-    # ------------------------------------------------------------ inside the lock
-
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Hold the folder's lock; whoever writes into it waits."""
         with cache.lock(self.root / ".lock", what=f"publishing to {self.title}"):
             yield
+
+    # ------------------------------------------------------------ inside the lock
 
     def _folder(self, project: str) -> Path:
         return self.root / "files" / project

@@ -7,10 +7,11 @@ installers look for it at the file's address with ``.metadata`` behind it (PEP 6
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import PublishError
+from wheelyard.core.errors import PublishError, RegistryContentError
 from wheelyard.io import files
 from wheelyard.stages.registry import pages
 from wheelyard.stages.registry.folder import FolderRegistry, write_changed
@@ -30,50 +31,87 @@ def enrich(listed: Sequence[RegistryFile], records: Iterable[ReleasedFile]) -> l
     for file in listed:
         record = known.get(file.file)
         if record is not None and record.sha256 == file.sha256:
-            found.append(replace(file, yanked=record.yanked, size=record.size))
+            yanked = file.yanked if record.yanked is None else record.yanked
+            found.append(replace(file, yanked=yanked, size=record.size))
         else:
             found.append(file)
     return found
 
 
+def listable(listed: Sequence[RegistryFile], records: Iterable[ReleasedFile]) -> tuple[list[RegistryFile], list[str]]:
+    """Return the files that an index can show, each once, and why it cannot show others.
+
+    A file without a hash is left out, since no installer could check it. Of several with one name, the one that was
+    recorded is the right one.
+    """
+    known = {record.file: record.sha256 for record in records}
+    copies: dict[str, list[RegistryFile]] = defaultdict(list)
+    for file in listed:
+        copies[file.file].append(file)
+    shown: list[RegistryFile] = []
+    reasons: list[str] = []
+    for name, those in copies.items():
+        hashes = {file.sha256 for file in those if file.sha256}
+        right = hashes if len(hashes) == 1 else hashes & {known.get(name)}
+        if right:
+            shown.append(next(file for file in those if file.sha256 in right))
+        elif hashes:
+            reasons.append(f"{name}: is there with different bytes, and none of them is recorded")
+        else:
+            reasons.append(f"{name}: the registry does not know its sha256")
+    return shown, reasons
+
+
 def write_front(root: Path, projects: Mapping[str, Sequence[RegistryFile]]) -> int:
     """Write the pages of *projects* below *root*, and remove those of others; return how many pages changed.
 
-    A file without a hash is left out: no installer could check it.
+    Nothing is written unless everything can be.
 
     Raises:
-        PublishError: a copy in *root* has no description.
+        RegistryContentError: a copy in *root* has other bytes than the registry; every such one is told.
+        PublishError: a file has no address, or a copy in *root* has no description.
         DiskError: no space, or no right to write there.
     """
     own = FolderRegistry(root)
     changed = 0
-    with files.disk_errors(root):
-        for project, listed in projects.items():
-            copies = {file.file: file for file in own.files(project)}
-            merged = [_ours(file, copies) for file in listed if file.sha256]
+    with files.disk_errors(root), own.locked():
+        merged = _merged(own, projects)
+        for project, listed in merged.items():
             folder = root / "simple" / project
-            changed += write_changed(folder / "index.json", pages.project_json(project, merged))
-            changed += write_changed(folder / "index.html", pages.project_html(project, merged))
-        for page in (root / "simple").glob("*/index.html"):
-            if page.parent.name not in projects:
-                files.remove(page.parent)
-                changed += 1
-        names = sorted(projects)
+            changed += write_changed(folder / "index.json", pages.project_json(project, listed))
+            changed += write_changed(folder / "index.html", pages.project_html(project, listed))
+        names = sorted(merged)
         changed += write_changed(root / "simple" / "index.json", pages.root_json(names))
         changed += write_changed(root / "simple" / "index.html", pages.root_html(names))
+        for page in (root / "simple").glob("*/index.html"):
+            if page.parent.name not in merged:
+                files.remove(page.parent)
+                changed += 1
     return changed
 
 
-def _ours(file: RegistryFile, copies: Mapping[str, RegistryFile]) -> RegistryFile:
-    copy = copies.get(file.file)
-    if copy is None:
-        if not file.url:
-            raise PublishError(f"{file.file} has no address", fix="give the index the folder that holds the file")
-        return file
-    if copy.sha256 != file.sha256:
-        raise PublishError(
-            f"the copy of {file.file} has other bytes than the registry's",
-            details=[f"copy:     sha256 {copy.sha256}", f"registry: sha256 {file.sha256}"],
-            fix="remove the copy",
+def _merged(own: FolderRegistry, projects: Mapping[str, Sequence[RegistryFile]]) -> dict[str, list[RegistryFile]]:
+    """Return the files of each project that has any, with our own addresses where we hold copies."""
+    found: dict[str, list[RegistryFile]] = {}
+    others: list[str] = []
+    for project, listed in projects.items():
+        copies = {file.file: file for file in own.files(project)}
+        for file in listed:
+            copy = copies.get(file.file)
+            if copy is None and not file.url:
+                raise PublishError(
+                    f"{file.file} has no address: its folder is another one",
+                    fix="give the index that very folder, which holds the files",
+                )
+            if copy is not None and copy.sha256 != file.sha256:
+                others.append(f"{file.file}: sha256 {copy.sha256} here, {file.sha256} in the registry")
+            shown = file if copy is None else replace(copy, yanked=file.yanked)
+            found.setdefault(project, []).append(shown)
+    if others:
+        raise RegistryContentError(
+            "copies in the folder have other bytes than the registry's files",
+            where=str(own.root),
+            details=others,
+            fix="find out which ones are right; a wrong copy is to be removed from the folder",
         )
-    return replace(copy, yanked=file.yanked)
+    return found

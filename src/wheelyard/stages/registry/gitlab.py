@@ -19,6 +19,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from wheelyard.core.errors import (
     ConflictError,
     CredentialsError,
+    DigestMismatchError,
     NetworkError,
     PublishError,
     RegistryContentError,
@@ -91,6 +92,15 @@ class GitLabRegistry:
     def index_url(self) -> str:
         """The address that installers take."""
         return f"{self._server.base}/simple"
+
+    def is_public(self) -> bool:
+        """Tell whether everybody may read it: who follows an address from elsewhere may have no login.
+
+        Raises:
+            NetworkError: it does not answer.
+        """
+        anybody = Server(self._server.base, None, ca_bundle=self._ca_bundle)
+        return anybody.get("/simple", headers={"Accept": simple.ACCEPT}).status_code == _OK
 
     def projects(self) -> tuple[str, ...]:
         """Return the canonical names of all projects that have files; GitLab repeats one for each version."""
@@ -247,7 +257,11 @@ class GitLabRegistry:
             return self._server.patient_stream(path, headers)
 
         url = self._server.base + path
-        http.download(url, target, sha256=file.sha256, size=file.size, limit=_LARGEST, opener=ask)
+        try:
+            http.download(url, target, sha256=file.sha256, size=file.size, limit=_LARGEST, opener=ask)
+        except DigestMismatchError as error:
+            fix = f"{self._look}: the bytes there are not those that were published"
+            raise DigestMismatchError(error.what, details=error.details, fix=fix) from error
 
     def remove(self, project: str, wheels: Sequence[str]) -> None:
         """Delete files through GitLab's packages API, which deploy tokens may not use."""
@@ -268,12 +282,11 @@ class GitLabRegistry:
         """The project for python-gitlab.
 
         Raises:
-            CredentialsError: there is no token.
+            CredentialsError: there is no credential.
         """
         from wheelyard.stages.registry.packages import open_project
 
-        token = self._credential.login.password if self._credential else None
-        return open_project(self.url, self.project, token, ca_bundle=self._ca_bundle)
+        return open_project(self.url, self.project, self._credential, ca_bundle=self._ca_bundle)
 
     # ------------------------------------------------------------ what answers mean
 

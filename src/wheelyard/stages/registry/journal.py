@@ -64,7 +64,7 @@ class Journal:
         self.confirmed.add(file)
         line = json.dumps({"confirmed": file, "sha256": self.begun[file]}) + "\n"
         with files.disk_errors(self._path):
-            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
                 os.write(handle, line.encode())  # one call, so that lines of threads do not mix
             finally:
@@ -96,14 +96,15 @@ def _file(folder: Path, title: str) -> Path:
 def _read(path: Path) -> tuple[dict[str, str], set[str]]:
     """Return what stands in a journal; one that is not ours is as good as none."""
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end was cut short
+        with files.disk_errors(path):
+            lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end was cut short
     except FileNotFoundError:
         return {}, set()
     begun: dict[str, str] = {}
     confirmed: set[str] = set()
     values: list[object] = []
     for line in lines:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             values.append(json.loads(line))
     if not values or values[0] != _HEAD:
         return {}, set()

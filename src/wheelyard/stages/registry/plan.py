@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from wheelyard.io import log
+from wheelyard.io import log, threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ class Upload:
 
 
 def plan_uploads(
-    registry: Registry, releases: Iterable[Release], *, begun: Mapping[str, str] | None = None
+    registry: Registry, releases: Iterable[Release], *, begun: Mapping[str, str] | None = None, parallel: int = 1
 ) -> tuple[Upload, ...]:
     """Say what publishing *releases* would do; nothing is written.
 
@@ -47,20 +47,22 @@ def plan_uploads(
         registry: where to.
         releases: what.
         begun: the sha256 of files whose upload an interrupted run began: those are still to be finished.
+        parallel: index pages read at once.
 
     Raises:
         PublishError: the registry's content is broken.
         NetworkError: the registry does not answer.
     """
     chosen: dict[str, Release] = {}
-    there: dict[str, dict[str, RegistryFile]] = {}
     found: list[Upload] = []
-    for release in sorted(releases, key=lambda one: one.name.file):
-        project, file = release.project, release.name.file
-        if project not in there:
-            there[project] = {known.file: known for known in registry.files(project)}
+    coming = sorted(releases, key=lambda one: one.name.file)
+    projects = list(dict.fromkeys(release.project for release in coming))
+    pages = threads.each(registry.files, projects, parallel=parallel)
+    there = {(project, known.file): known for project, page in zip(projects, pages, strict=True) for known in page}
+    for release in coming:
+        file = release.name.file
         mine = (begun or {}).get(file) == release.sha256
-        action, reason = _decide(release, there[project].get(file), chosen.get(file), mine=mine)
+        action, reason = _decide(release, there.get((release.project, file)), chosen.get(file), mine=mine)
         if action is Action.UPLOAD:
             chosen[file] = release
         found.append(Upload(release, action, reason))

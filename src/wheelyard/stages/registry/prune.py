@@ -6,12 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from wheelyard.core.tags import WheelName
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-    from packaging.version import Version
 
     from wheelyard.stages.registry.port import RegistryFile
 
@@ -41,34 +41,44 @@ def plan_pruning(
     Args:
         project: its canonical name.
         files: what the registry has.
-        keep: how many of the newest final versions to keep; pre-releases newer than the oldest of them stay too.
-            0 keeps everything.
-        referenced: versions to keep whatever their age.
+        keep: how many of the newest versions to keep. Those count that installers choose by themselves: pre-releases
+            and yanked versions do not, and stay if they are newer than the oldest of these; ``2.0+cpu`` and
+            ``2.0+cuda`` count as one. 0 keeps everything.
+        referenced: versions to keep whatever their age, and their local ones with them.
     """
-    versions: dict[Version, list[str]] = defaultdict(list)
+    versions: dict[Version, list[RegistryFile]] = defaultdict(list)
     for file in files:
         try:
             name = WheelName.parse(file.file)
         except ValueError:
             continue
         if name.name == project:
-            versions[name.version].append(file.file)
-    finals = sorted((version for version in versions if not version.is_prerelease), reverse=True)
-    kept = finals[:keep]
-    oldest = min(kept, default=None)
+            versions[name.version].append(file)
+    chosen = {
+        _public(version)
+        for version, those in versions.items()
+        if not version.is_prerelease and any(file.yanked is None for file in those)
+    }
+    kept = sorted(chosen, reverse=True)[:keep]
 
     def reason(version: Version) -> str:
+        public = _public(version)
         if keep == 0:
             return "all versions are kept"
-        if version in kept:
+        if public in kept:
             return f"one of the newest {keep}"
-        if version in referenced:
+        if version in referenced or public in referenced:
             return "pinned in lock.toml"
-        if oldest is None or version > oldest:
-            return "a pre-release of what is kept" if oldest else "there is no final version"
-        return ""
+        if not kept:
+            return "there is no version to keep instead"
+        return "newer than what is kept" if public > kept[-1] else ""
 
     return tuple(
-        Pruning(project, version, tuple(sorted(names)), reason(version))
-        for version, names in sorted(versions.items(), reverse=True)
+        Pruning(project, version, tuple(sorted({file.file for file in those})), reason(version))
+        for version, those in sorted(versions.items(), reverse=True)
     )
+
+
+def _public(version: Version) -> Version:
+    """Return a version without its local part (PEP 440)."""
+    return Version(version.public)

@@ -1,16 +1,15 @@
 """Doing what was planned: serial within a version, parallel across them, each file read back, all of it resumable.
 
 GitLab's package record of a (name, version) is made by the first upload, and two first uploads at once can clash or
-double it; so nothing of one version is ever sent at the same time.
+double it; so nothing of one version is ever sent at the same time. A wheel is read back while the next one goes out.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import (
@@ -21,7 +20,7 @@ from wheelyard.core.errors import (
     RegistryContentError,
     WheelyardError,
 )
-from wheelyard.io import log
+from wheelyard.io import log, threads
 from wheelyard.stages.registry.plan import Action
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, 
         registry: where to.
         uploads: the plan.
         journal: notes what is under way.
-        parallel: versions at once.
+        parallel: versions sent at once, and files or index pages read at once.
 
     Raises:
         ConflictError: something was refused; then nothing at all is written.
@@ -80,12 +79,12 @@ def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, 
     size = sum(release.size for release in coming)
     with log.progress(f"publishing to {registry.title}", size) as tell:
         outcomes = _run(uploads, _Sender(registry, journal, tell), parallel)
-    missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None])
+    missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None], parallel)
     return [replace(one, error=one.error or missing.get(one.upload.release.name.file)) for one in outcomes]
 
 
 class _Sender:
-    """Sends the wheels of one version, one after the other; shared by threads."""
+    """Sends wheels, and reads them back; shared by threads."""
 
     def __init__(self, registry: Registry, journal: Journal, tell: Callable[[int], None]) -> None:
         self.stop = threading.Event()
@@ -94,26 +93,33 @@ class _Sender:
         self._tell = tell
         self._lock = threading.Lock()
 
-    def send_all(self, uploads: Sequence[Upload]) -> list[Outcome]:
-        return [Outcome(upload, self._error_of(upload)) for upload in uploads]
+    def send(self, upload: Upload) -> None:
+        self._go_on(upload, "was not sent")
+        if upload.action is Action.SKIP:
+            self._registry.put(upload.release)
+        else:
+            self._registry.put(upload.release, tell=self._count, stop=self.stop)
 
-    def _error_of(self, upload: Upload) -> WheelyardError | None:
+    def read_back(self, upload: Upload) -> None:
         release = upload.release
+        if release.name.file not in self._journal.confirmed:
+            self._go_on(upload, "was sent and not read back")
+            self._registry.confirm(release.project, release.name.file, release.sha256)
+            self._journal.confirm(release.name.file)
+
+    def error_of(self, step: Callable[[Upload], None], upload: Upload) -> WheelyardError | None:
+        """Take a step, and return what kept it from success."""
         try:
-            if self.stop.is_set():
-                raise InterruptedRunError("was not sent, since another one failed before", where=release.name.file)
-            if upload.action is Action.SKIP:
-                self._registry.put(release)
-                return None
-            self._registry.put(release, tell=self._count, stop=self.stop)
-            if release.name.file not in self._journal.confirmed:
-                self._registry.confirm(release.project, release.name.file, release.sha256)
-                self._journal.confirm(release.name.file)
+            step(upload)
         except WheelyardError as error:
             if isinstance(error, _HOPELESS):
                 self.stop.set()
             return error
         return None
+
+    def _go_on(self, upload: Upload, otherwise: str) -> None:
+        if self.stop.is_set():
+            raise InterruptedRunError(f"{otherwise}, since another one failed before", where=upload.release.name.file)
 
     def _count(self, more: int) -> None:
         with self._lock:
@@ -121,53 +127,57 @@ class _Sender:
 
 
 def _run(uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outcome]:
-    """Send everything, and return what came of it in the order of *uploads*.
-
-    The threads are daemons, which a pool's are not: who presses Ctrl-C does not wait for a server that stalls.
-    """
+    """Send everything, and return what came of it in the order of *uploads*."""
     groups: dict[tuple[str, str], list[Upload]] = defaultdict(list)
     for upload in uploads:
         groups[upload.release.project, str(upload.release.name.version)].append(upload)
-    waiting: SimpleQueue[list[Upload]] = SimpleQueue()
-    for group in groups.values():
-        waiting.put(group)
-    done: SimpleQueue[list[Outcome] | BaseException] = SimpleQueue()
+    done: SimpleQueue[Outcome | BaseException] = SimpleQueue()
 
-    def work() -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                group = waiting.get_nowait()
-                try:
-                    done.put(sender.send_all(group))
-                except BaseException as error:  # noqa: BLE001 - a bug, raised where people see it
-                    done.put(error)
+    def read_back(upload: Upload) -> None:
+        done.put(Outcome(upload, sender.error_of(sender.read_back, upload)))
 
-    for _ in range(min(parallel, len(groups))):
-        threading.Thread(target=work, name="publish", daemon=True).start()
+    def send(group: Sequence[Upload]) -> None:
+        for upload in group:
+            error = sender.error_of(sender.send, upload)
+            if error is None and upload.action is Action.UPLOAD:
+                sent(upload)
+            else:
+                done.put(Outcome(upload, error))
+
+    size = min(parallel, len(groups))
     outcomes: dict[int, Outcome] = {}
-    try:
-        for _ in groups:
-            result = done.get()
-            if isinstance(result, BaseException):
-                raise result
-            outcomes |= {id(one.upload): one for one in result}
-    finally:
-        sender.stop.set()
+    with threads.crew(read_back, size, done.put) as sent, threads.crew(send, size, done.put) as give:
+        try:
+            for group in groups.values():
+                give(group)
+            while len(outcomes) < len(uploads):
+                result = done.get()
+                if isinstance(result, BaseException):
+                    raise result
+                outcomes[id(result.upload)] = result
+        finally:
+            sender.stop.set()
     return [outcomes[id(upload)] for upload in uploads]
 
 
-def _unlisted(registry: Registry, uploads: Sequence[Upload]) -> dict[str, WheelyardError]:
+def _unlisted(registry: Registry, uploads: Sequence[Upload], parallel: int) -> dict[str, WheelyardError]:
     """Read the index once more, and return an error for each file that was sent and is not listed as it was sent."""
     sent: dict[str, list[Release]] = defaultdict(list)
     for upload in uploads:
         if upload.action is Action.UPLOAD:
             sent[upload.release.project].append(upload.release)
-    found: dict[str, WheelyardError] = {}
-    for project, releases in sent.items():
+
+    def read(project: str) -> dict[str, str | None] | WheelyardError:
         try:
-            listed = {file.file: file.sha256 for file in registry.files(project)}
+            return {file.file: file.sha256 for file in registry.files(project)}
         except WheelyardError as error:
-            found |= {release.name.file: error for release in releases}
+            return error
+
+    found: dict[str, WheelyardError] = {}
+    pages = threads.each(read, list(sent), parallel=parallel)
+    for listed, releases in zip(pages, sent.values(), strict=True):
+        if isinstance(listed, WheelyardError):
+            found |= {release.name.file: listed for release in releases}
             continue
         for release in releases:
             file = release.name.file

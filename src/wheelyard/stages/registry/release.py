@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
@@ -17,6 +18,8 @@ from wheelyard.core.tags import WheelName
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from packaging.metadata import RawMetadata
 
 _LARGEST_METADATA = 16 << 20  # bytes
 _LONGEST_FIELD, _LONGEST_DESCRIPTION = 255, 4000  # characters that GitLab keeps (lib/api/pypi_packages.rb)
@@ -64,10 +67,14 @@ class Release:
                 fix="build the version again: `nox -s build-<pkg> -- --force`",
             )
 
+    @cached_property
+    def _said(self) -> RawMetadata:
+        return parse_email(self.metadata)[0]
+
     @property
     def licence(self) -> str:
         """What METADATA says of its licence: an SPDX expression (PEP 639), or what there was before them."""
-        raw, _ = parse_email(self.metadata)
+        raw = self._said
         named = raw.get("license_expression") or raw.get("license", "").strip().partition("\n")[0]
         if named and len(named) <= _LONGEST_LICENCE:
             return named
@@ -82,7 +89,7 @@ class Release:
         The name is the canonical one, since GitLab compares names to the letter when it stores. A text longer than
         GitLab keeps would be cut: harmless in a description, wrong in Requires-Python, which is left out then.
         """
-        raw, _ = parse_email(self.metadata)
+        raw = self._said
         found = {
             "name": self.project,
             "version": str(self.name.version),
@@ -98,12 +105,13 @@ class Release:
         return [(key, value) for key, value in found.items() if value]
 
 
-def read_release(path: Path, *, sha256: str) -> Release:
+def read_release(path: Path, *, sha256: str, hashed: bool = False) -> Release:
     """Read what a registry must know of a wheel.
 
     Args:
         path: the wheel.
         sha256: its hash when it was checked.
+        hashed: whether the caller has just found that it still is; it is hashed again right before it is sent.
 
     Raises:
         PublishError: it is no wheel, was changed since, or its METADATA is another one's.
@@ -112,20 +120,20 @@ def read_release(path: Path, *, sha256: str) -> Release:
         name = WheelName.parse(path.name)
     except ValueError as error:
         raise PublishError(f"is not a wheel: {error}", where=str(path), fix="publish what a build made") from error
-    release = describe(path, name)
+    release = describe(path, name, sha256=sha256 if hashed else None)
     replace(release, sha256=sha256).ensure_unchanged(release.sha256)
     return release
 
 
-def describe(path: Path, name: WheelName) -> Release:
-    """Return what *path* is at this moment; see :func:`read_release`.
+def describe(path: Path, name: WheelName, *, sha256: str | None = None) -> Release:
+    """Return what *path* is at this moment, with its *sha256* if that is known; see :func:`read_release`.
 
     Raises:
         PublishError: it cannot be read, or its METADATA is another wheel's.
     """
     fix = "build it again; a registry takes only what pip can install"
     try:
-        sha256, size = sha256_file(path), path.stat().st_size
+        sha256, size = sha256 or sha256_file(path), path.stat().st_size
         metadata = _metadata(path)
         raw, _ = parse_email(metadata)
     except _BROKEN as error:

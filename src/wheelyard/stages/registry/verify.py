@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -49,7 +49,7 @@ class Problem:
 
 
 def compare(
-    project: str, files: Sequence[RegistryFile], records: Sequence[ReleasedFile], *, known: bool
+    project: str, files: Sequence[RegistryFile], records: Sequence[ReleasedFile], *, known: bool, where: str | None
 ) -> Iterator[Problem]:
     """Yield what is wrong with one project.
 
@@ -58,14 +58,17 @@ def compare(
         files: what the registry has.
         records: what was recorded as published there.
         known: whether there is a recipe of that name.
+        where: the registry's name; None where records do not list what is there.
     """
     if not known and files:
-        yield Problem(Kind.ORPHAN, project, "", f"{len(files)} files and no recipe", "add the recipe, or prune it")
-    counts = Counter(file.file for file in files)
+        yield Problem(Kind.ORPHAN, project, "", f"{len(files)} files and no recipe", "add a recipe, or delete it there")
+    there: dict[str, list[RegistryFile]] = defaultdict(list)
+    for file in files:
+        there[file.file].append(file)
     recorded = {record.file: record for record in records}
-    for file in {each.file: each for each in files}.values():
-        yield from _of_file(project, file, counts[file.file], recorded.get(file.file))
-    for name in sorted(recorded.keys() - counts.keys()):
+    for name, copies in there.items():
+        yield from _of_file(project, copies, recorded.get(name), where)
+    for name in sorted(recorded.keys() - there.keys()):
         yield Problem(
             Kind.MISSING,
             project,
@@ -75,23 +78,31 @@ def compare(
         )
 
 
-def _of_file(project: str, file: RegistryFile, count: int, record: ReleasedFile | None) -> Iterator[Problem]:
-    def problem(kind: Kind, text: str, fix: str) -> Problem:
-        return Problem(kind, project, file.file, text, fix)
+def _of_file(
+    project: str, copies: Sequence[RegistryFile], record: ReleasedFile | None, where: str | None
+) -> Iterator[Problem]:
+    hashes = sorted({file.sha256 for file in copies if file.sha256})
 
-    if count > 1:
-        yield problem(Kind.DOUBLE, f"is listed {count} times", "delete all but one of its package records there")
-    if not file.sha256:
+    def problem(kind: Kind, text: str, fix: str) -> Problem:
+        return Problem(kind, project, copies[0].file, text, fix)
+
+    if len(copies) > 1:
+        other = ", with different bytes" if len(hashes) > 1 else ""
+        text = f"is listed {len(copies)} times{other}"
+        yield problem(Kind.DOUBLE, text, "delete all but the right one of its package records there")
+    if not all(file.sha256 for file in copies):
         yield problem(Kind.NO_HASH, "the registry does not know its sha256", "delete it there, and publish it again")
-    elif record is not None and record.sha256 != file.sha256:
-        seen = f"sha256 {file.sha256} is there, {record.sha256} is recorded"
-        yield problem(Kind.DIFFERS, seen, "find out who replaced it before anybody installs it")
-    if not _belongs(project, file.file):
+    for sha256 in hashes:
+        if record is not None and record.sha256 != sha256:
+            seen = f"sha256 {sha256} is there, {record.sha256} is recorded"
+            yield problem(Kind.DIFFERS, seen, "find out who replaced it before anybody installs it")
+    if not _belongs(project, copies[0].file):
         yield problem(
             Kind.ORPHAN, f"is not a wheel of {project}", "delete it there, unless it is an sdist that is wanted"
         )
-    elif record is None:
-        yield problem(Kind.UNRECORDED, "is there, and not recorded", "wheelyard registry adopt")
+    elif record is None and where is not None and hashes:
+        fix = f"wheelyard registry adopt {project} --of {where}"
+        yield problem(Kind.UNRECORDED, "is there, and not recorded", fix)
 
 
 def _belongs(project: str, file: str) -> bool:

@@ -1,0 +1,77 @@
+"""``registry index``: static pages in front of a registry, with what its own index cannot say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import WheelyardError
+from wheelyard.flows.registry import about, listings, recorded, together
+from wheelyard.stages.registry import GitLabRegistry
+from wheelyard.stages.registry.front import enrich, listable, write_front
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.flows.registries import Place
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.registry import RegistryFile
+
+
+@dataclass(frozen=True)
+class Front:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        packages: how many packages it lists.
+        files: how many files.
+        changed: how many pages changed.
+        left_out: why some files are not in it.
+        private: whether installers need a login for the files.
+    """
+
+    folder: Path
+    packages: int
+    files: int
+    changed: int
+    left_out: tuple[str, ...]
+    private: bool
+
+
+def write_index(project: Project, place: Place, folder: Path) -> Front:
+    """Write static index pages for a registry, with the yanks and sizes of our records.
+
+    All or nothing is read before anything is written: a registry that fails halfway does not empty the index.
+
+    Raises:
+        WheelyardError: some packages cannot be read; all are told, and nothing is written.
+        PublishError: there is no such registry, or its content is broken.
+        NetworkError: it does not answer.
+        DiskError: no space, or no right to write there.
+    """
+    projects: dict[str, list[RegistryFile]] = {}
+    unreadable: list[WheelyardError] = []
+    left_out: list[str] = []
+    for package, found in listings(place, place.registry.projects()):
+        try:
+            if isinstance(found, WheelyardError):
+                raise found
+            known = recorded(project, place, package)
+        except WheelyardError as error:
+            unreadable.append(about(package, error))
+            continue
+        shown, reasons = listable(found, known)
+        projects[package] = enrich(shown, known)
+        left_out += reasons
+    if unreadable:
+        raise together(f"{place.registry.title} cannot be read whole; the index stays as it was", unreadable)
+    changed = write_front(folder, projects)
+    return Front(
+        folder=folder,
+        packages=sum(map(bool, projects.values())),
+        files=sum(map(len, projects.values())),
+        changed=changed,
+        left_out=tuple(left_out),
+        private=isinstance(place.registry, GitLabRegistry) and not place.registry.is_public(),
+    )
