@@ -165,8 +165,14 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: b
     from wheelyard.cli import render
     from wheelyard.flows.publish import publish_packages
 
-    report = publish_packages(find_project(), packages, target, dry_run=dry_run)
-    click.echo(render.model(report.report()) if as_json else render.publication(report))
+    report = publish_packages(
+        find_project(),
+        packages,
+        target,
+        dry_run=dry_run,
+        show=lambda uploads: None if as_json else click.echo(render.uploads(uploads)),
+        tell=lambda done: click.echo(render.model(done.report()) if as_json else render.publication(done)),
+    )
     if report.failed:
         first = report.failed[0]
         raise type(first)(

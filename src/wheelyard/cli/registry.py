@@ -61,7 +61,7 @@ def verify(packages: tuple[str, ...], target: str | None, *, download: bool, as_
     click.echo(render.model(report) if as_json else render_registry.verification(report))
     if not report.ok:
         raise RegistryContentError(
-            f"{len(report.problems)} problem(s) in {report.registry}", fix="each has its own fix in the table above"
+            f"{len(report.problems)} problem(s) in {report.registry}", fix="each has its fix above"
         )
 
 
@@ -135,7 +135,7 @@ def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool
     places = open_place(project, source, new=False), open_place(project, target)
     result = flow.mirror(project, *places, packages, dry_run=dry_run)
     click.echo(render_registry.mirrored(result, target))
-    _refuse("not copied", result.refused)
+    _refuse("not copied", result.refused, complete=result.complete)
 
 
 @registry.command(short_help="Write static index pages for it.")
@@ -158,8 +158,8 @@ def index(target: str | None, folder: Path) -> None:
     click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))
 
 
-def _refuse(what: str, errors: Sequence[WheelyardError]) -> None:
+def _refuse(what: str, errors: Sequence[WheelyardError], *, complete: bool = True) -> None:
     if errors:
         from wheelyard.flows.registry import together
 
-        raise together(f"{len(errors)} {what}; all else is done", errors)
+        raise together(f"{len(errors)} {what}; {'all else is done' if complete else 'the rest was not tried'}", errors)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from wheelyard.io import log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import BaseModel
 
     from wheelyard.flows.build import BuildReport
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.publish import Publication
     from wheelyard.recipe.cascade import Explanation
     from wheelyard.record.models import Verdict, WheelRecord
+    from wheelyard.stages.registry import Upload
 
 
 def as_json(value: dict[str, Any]) -> str:
@@ -118,16 +121,21 @@ def verdict(result: Verdict) -> str:
     return verdict_table(result)
 
 
-def publication(report: Publication) -> str:
-    """Return what was, or would be, published, and how to install from there."""
-    from wheelyard.flows.publish import counted
+def uploads(plan: Sequence[Upload]) -> str:
+    """Return what is to become of each wheel."""
     from wheelyard.stages.registry import uploads_table
 
-    lines = [uploads_table(report.uploads)] if report.uploads else []
+    return uploads_table(plan) if plan else "no wheel may go"
+
+
+def publication(report: Publication) -> str:
+    """Return what came of it, and how to install from there."""
+    from wheelyard.flows.publish import counted
+
     if report.dry_run:
-        return "\n".join([*lines, "", "a dry run: nothing was written"])
+        return "\na dry run: nothing was written"
     counts = ", ".join(f"{number} {what}" for what, number in counted(report.outcomes).items() if number)
-    lines += ["", f"{report.place.registry.title}: {counts or 'nothing to do'}"]
+    lines = ["", f"{report.place.registry.title}: {counts or 'nothing to do'}"]
     lines += [f"recorded in {path}" for path in report.recorded]
     lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url {report.place.index}"]
     return "\n".join(lines)

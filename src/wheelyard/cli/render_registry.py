@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def _version(files: Sequence[ListedFile]) -> tuple[str, int, str, str]:
     pairs = sorted({pair for file in files for pair in file.interpreters})
     tags = [left if left == right else f"{left} {right}" for left, _, right in (pair.partition("-") for pair in pairs)]
     sizes = [file.size for file in files if file.size is not None]
-    size = f"{sum(sizes) / 1e6:.1f} MB" if len(sizes) == len(files) else "unknown"
+    size = _amount(sum(sizes)) if len(sizes) == len(files) else "unknown"
     reasons = {file.yanked for file in files if file.yanked is not None}
     notes = [f"yanked: {'; '.join(sorted(reasons))}"] if reasons else []
     without = sum(file.sha256 is None for file in files)
@@ -47,14 +48,25 @@ def _version(files: Sequence[ListedFile]) -> tuple[str, int, str, str]:
     return ", ".join(tags) or "-", len(files), size, ", ".join(notes)
 
 
+def _amount(size: int) -> str:
+    return f"{size / 1e3:.0f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"  # noqa: PLR2004 - a megabyte
+
+
 def verification(report: RegistryVerification) -> str:
-    """Return what is wrong, each with its fix."""
+    """Return what is wrong; what is wrong in the same way stands together, with its fix."""
     how = "read back" if report.downloaded else "compared by the index"
     end = f"{report.files} files of {report.packages} packages {how}"
     if report.ok:
         return f"{end}: all as recorded"
-    rows = [(each.kind, each.file or each.package, each.text, each.fix) for each in report.problems]
-    return f"{log.table(('', 'what', 'seen', 'to do'), rows)}\n\n{end}"
+    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for each in report.problems:
+        groups[each.kind, each.text, each.fix].append(each.file or each.package)
+    lines = []
+    for (kind, text, fix), names in groups.items():
+        lines += [f"{kind}: {text}", *(f"  {name}" for name in names), f"  to do: {fix}", ""]
+    counts = Counter(each.kind for each in report.problems)
+    end += ": " + ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    return "\n".join([*map(log.clean, lines), end])
 
 
 def adopted(result: Adoption) -> str:
@@ -99,7 +111,7 @@ def mirrored(result: Mirroring, target: str) -> str:
     lines += [f"{would}yanked: {file}" for file in result.yanked]
     lines.append(f"{target}: {len(result.copied)} {would}copied, {result.there} there before")
     if not result.complete:
-        lines.append("the rest was not tried; the same command goes on where it stopped")
+        lines.append("the same command goes on where this one stopped")
     return "\n".join(lines)
 
 

@@ -98,7 +98,8 @@ class _Tally:
     def add(self, copied: Sequence[str], refused: Sequence[WheelyardError]) -> None:
         self.copied += copied
         self.refused += refused
-        self.silent = self.silent + 1 if refused and all(map(_unanswered, refused)) and not copied else 0
+        if copied or refused:
+            self.silent = 0 if copied or not all(map(_unanswered, refused)) else self.silent + 1
         self.hopeless = self.silent == _PATIENCE or any(isinstance(error, _HOPELESS) for error in refused)
 
 
@@ -170,11 +171,11 @@ def _work(
     refused: list[WheelyardError] = []
     yanks: dict[str, list[str]] = defaultdict(list)
     shown, reasons = listable(named, recorded(project, source, package))
-    refused += (PublishError(reason) for reason in reasons)
+    refused += (PublishError(reason, fix="delete it there, and publish it again") for reason in reasons)
     for file in shown:
         copy = known.get(file.file)
         if not file.file.endswith(".whl"):
-            refused.append(PublishError("is not a wheel", where=file.file))
+            refused.append(PublishError("is not a wheel", where=file.file, fix="leave it there, or build it"))
             continue
         if copy is not None and copy.sha256 != file.sha256:
             details = [f"there: sha256 {copy.sha256 or 'unknown'}", f"source: sha256 {file.sha256}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from wheelyard.record.store import releasable
 from wheelyard.stages.registry import Action, Journal, Outcome, plan_uploads, publish, read_release
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wheelyard.flows.registries import Place
@@ -75,7 +76,15 @@ class Publication:
         )
 
 
-def publish_packages(project: Project, packages: Sequence[str], target: str, *, dry_run: bool) -> Publication:
+def publish_packages(
+    project: Project,
+    packages: Sequence[str],
+    target: str,
+    *,
+    dry_run: bool,
+    show: Callable[[Sequence[Upload]], object] = lambda _uploads: None,
+    tell: Callable[[Publication], object] = lambda _report: None,
+) -> Publication:
     """Put the passing wheels of *packages*, all in ``dist/`` by default, into a registry.
 
     A version goes out whole or not at all; one that may not go does not keep the others back. A run that was
@@ -86,6 +95,8 @@ def publish_packages(project: Project, packages: Sequence[str], target: str, *, 
         packages: what to publish.
         target: a registry's name in site policy, or a folder.
         dry_run: only tell.
+        show: is given the plan before anything is done about it.
+        tell: is given the report before this run counts as finished: if nobody has read it, the next tells the same.
 
     Raises:
         PublishError: there is nothing to publish.
@@ -96,17 +107,20 @@ def publish_packages(project: Project, packages: Sequence[str], target: str, *, 
     place = open_place(project, target)
     sources, held_back = _collect(project, packages, place)
     releases = [release for release, _ in sources]
-    if dry_run:
-        journal = Journal.look(project.dist / JOURNALS, place.registry.title)
+    folder = project.dist / JOURNALS
+    title = place.registry.title
+    ours = contextlib.nullcontext(Journal.look(folder, title)) if dry_run else Journal.of(folder, title)
+    with ours as journal:
         uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=place.parallel)
-        return Publication(place, uploads, (), held_back, (), dry_run=True)
-    with Journal.of(project.dist / JOURNALS, place.registry.title) as journal:
-        uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=place.parallel)
-        outcomes = publish(place.registry, uploads, journal, parallel=place.parallel)
+        show(uploads)
+        outcomes = [] if dry_run else publish(place.registry, uploads, journal, parallel=place.parallel)
         there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
         recorded = _record(project, place, there, dict(sources)) if place.record else ()
-        journal.finish(release.name.file for release in there)
-    return Publication(place, uploads, tuple(outcomes), held_back, recorded, dry_run=False)
+        report = Publication(place, uploads, tuple(outcomes), held_back, recorded, dry_run=dry_run)
+        tell(report)
+        if not dry_run:
+            journal.finish(release.name.file for release in there)
+    return report
 
 
 def _collect(
@@ -121,6 +135,7 @@ def _collect(
             wheels = [
                 (read_release(wheel, sha256=known.sha256, hashed=True), known) for wheel, known in releasable(folder)
             ]
+            _ensure_own(folder, wheels)
         except WheelyardError as error:
             held_back += [f"{name}: {text}" for text in (error.details or (error.what,))]
             continue
@@ -133,6 +148,20 @@ def _collect(
             continue
         found += wheels
     return found, tuple(held_back)
+
+
+def _ensure_own(folder: Path, wheels: Sequence[tuple[Release, WheelRecord]]) -> None:
+    """Make sure that what lies in a package's folder is that package's: who names one publishes no other.
+
+    Raises:
+        PublishError: it is not.
+    """
+    package = folder.parent.name
+    others = [release.name.file for release, known in wheels if {release.project, known.package} != {package}]
+    if others:
+        raise PublishError(
+            f"not wheels of {package}", details=[f"{name}: is not a wheel of {package}" for name in others]
+        )
 
 
 def _record(

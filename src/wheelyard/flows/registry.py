@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     Found = tuple[RegistryFile, ...] | WheelyardError
 
+_EACH = "mend what each of them says, and run the same command again"
+_AGAIN = "delete it there, and publish it again"
 _NO_VERSION = Version("0.dev0")  # sorts before all others
 
 
@@ -99,11 +101,11 @@ def listings(place: Place, projects: Sequence[str]) -> Iterator[tuple[str, Found
 
 def about(where: str, error: WheelyardError) -> WheelyardError:
     """Return *error* as one of the package or file *where*: one of many, told together."""
-    what = error.what if error.where in {None, where} else f"{error.where}: {error.what}"
+    what = error.what if error.where is None or error.where.endswith(where) else f"{error.where}: {error.what}"
     return type(error)(what, where=where, details=error.details, fix=error.fix)
 
 
-def together(what: str, errors: Sequence[WheelyardError], *, fix: str = "run the same command again") -> WheelyardError:
+def together(what: str, errors: Sequence[WheelyardError]) -> WheelyardError:
     """Return one error that tells all of *errors*: of their kind if that is one of this stage, else a PublishError."""
     kinds = {type(error) for error in errors}
     fixes = {error.fix for error in errors}
@@ -114,7 +116,7 @@ def together(what: str, errors: Sequence[WheelyardError], *, fix: str = "run the
         lines.append(line if len(fixes) == 1 or not error.fix else f"{line} ({error.fix})")
     kind = kinds.pop() if len(kinds) == 1 else PublishError
     kind = kind if issubclass(kind, (PublishError, NetworkError, DiskError)) else PublishError
-    return kind(what, details=dict.fromkeys(lines), fix=(fixes.pop() if len(fixes) == 1 else None) or fix)
+    return kind(what, details=dict.fromkeys(lines), fix=(fixes.pop() if len(fixes) == 1 else None) or _EACH)
 
 
 def recorded(project: Project, place: Place, package: str) -> tuple[ReleasedFile, ...]:
@@ -324,7 +326,7 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
             continue
         news = [file for file in found if file.file not in known and file.file.endswith(".whl")]
         wanted, reasons = listable(news, ())
-        refused += (RegistryContentError(reason, where=package) for reason in reasons)
+        refused += (RegistryContentError(reason, fix=_AGAIN) for reason in reasons)
         read = threads.each(functools.partial(_read, place, package), wanted, parallel=place.parallel)
         entries = [entry for entry in read if isinstance(entry, ReleasedFile)]
         refused += (error for error in read if isinstance(error, WheelyardError))
@@ -340,7 +342,7 @@ def _read(place: Place, package: str, file: RegistryFile) -> ReleasedFile | Whee
             place.registry.fetch(package, file, scratch / file.file)
             release = read_release(scratch / file.file, sha256=file.sha256 or "")
         if release.project != package:
-            raise RegistryContentError(f"is not a wheel of {package}", fix="delete it there, and publish it again")
+            raise RegistryContentError(f"is not a wheel of {package}", fix=_AGAIN)
         return entry_of(release, place.name, yanked=file.yanked)
     except WheelyardError as error:
         return about(file.file, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionError, WheelyardError
+from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, listings, projects_of, recorded
 from wheelyard.record import releases
 from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.stages.registry import Journal
 from wheelyard.stages.registry.front import enrich
 from wheelyard.stages.registry.pages import version_of
 from wheelyard.stages.registry.prune import Pruning, plan_pruning
@@ -60,6 +63,13 @@ def prune(project: Project, place: Place, packages: Sequence[str], *, keep: int 
         NetworkError: it does not answer.
     """
     keep = place.keep if keep is None else keep
+    # What is being published must not be deleted before it is read back: of the two, one waits.
+    journal = Journal.of(project.dist / JOURNALS, place.registry.title) if delete else contextlib.nullcontext()
+    with journal:
+        return _prune(project, place, packages, keep=keep, delete=delete)
+
+
+def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int, delete: bool) -> Pruned:
     plan: list[Pruning] = []
     refused: list[WheelyardError] = []
     for package, found in listings(place, projects_of(place, packages)):

@@ -32,9 +32,10 @@ _LONGEST_BACKOFF = 10.0  # seconds
 _LONGEST_WAIT = 120.0  # seconds that a server may ask us to wait; see Server.pause
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 5
+_BROKEN = 500
 _NUMBER = re.compile(r"[0-9]{1,12}")
-TOO_MANY = 429
-PASSING = frozenset({TOO_MANY, 500, 502, 503, 504})
+_PASSING = frozenset({408, 425, 429})  # beside all that begin with 5, those of proxies in front included
+_LARGEST_ANSWER = 128 << 20  # bytes, unpacked: an index page of a hundred thousand files is a third of it
 
 
 class UnansweredError(Exception):
@@ -131,17 +132,18 @@ class Server:
         Raises:
             NetworkError: it asks for more than two minutes.
         """
-        wait = asked_wait(answer.headers) if answer is not None and answer.status_code in PASSING else None
+        wait = asked_wait(answer.headers) if answer is not None and passes(answer.status_code) else None
         if wait is not None and wait > _LONGEST_WAIT:
             raise NetworkError(
                 f"{self.host} asks to wait {wait:.0f} seconds",
                 fix="run the same command again then: it goes on where it stopped",
             )
+        own = min(_PAUSE * 2**attempt, _LONGEST_BACKOFF) * random.uniform(0.5, 1.0)  # noqa: S311
         if wait is not None:
             with self._lock:
-                self._not_before = max(self._not_before, time.monotonic() + wait)
+                self._not_before = max(self._not_before, time.monotonic() + max(wait, own))
         else:
-            time.sleep(min(_PAUSE * 2**attempt, _LONGEST_BACKOFF) * random.uniform(0.5, 1.0))  # noqa: S311
+            time.sleep(own)
 
     @functools.cached_property
     def _settings(self) -> dict[str, Any]:
@@ -172,15 +174,31 @@ class Server:
                 data=body,
                 auth=self._auth if known else _auth(None),
             )
-            return session.send(
-                request.prepare(), timeout=timeout, allow_redirects=False, **(settings | {"stream": stream})
+            answer = session.send(
+                request.prepare(), timeout=timeout, allow_redirects=False, **(settings | {"stream": True})
             )
+            if not stream:
+                self._read(answer)
         except requests.exceptions.SSLError as error:
             told = http.unreachable(url, error)
             fix = f"{told.fix}, or the registry's ca-bundle in [tool.wheelyard]"
             raise NetworkError(told.what, details=told.details, fix=fix) from error
         except (requests.exceptions.RequestException, OSError) as error:
             raise UnansweredError(http.unreachable(url, error).details[0]) from error
+        return answer
+
+    def _read(self, answer: Response) -> None:
+        """Read a whole body, within bounds; requests has no public way to say how much is too much."""
+        body = bytearray()
+        with answer:
+            for chunk in answer.iter_content(1 << 14):  # one may unpack to a thousand times as much
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    raise NetworkError(
+                        f"{self.host} sends an answer of more than {_LARGEST_ANSWER >> 20} MiB",
+                        fix="look at what is behind the registry's url; no index is that large",
+                    )
+        answer._content = bytes(body)  # noqa: SLF001
 
 
 class Attempt:
@@ -194,7 +212,7 @@ class Attempt:
 
     def take(self, answer: Response) -> Response:
         """Return *answer*, unless it says that the server is busy or broken for now."""
-        if answer.status_code in PASSING:
+        if passes(answer.status_code):
             self.again(answer)
         return answer
 
@@ -218,6 +236,11 @@ class Attempt:
             ) from error
         self._server.pause(self._answer, self.number)
         return True
+
+
+def passes(status: int) -> bool:
+    """Tell whether an answer of this status only says: not now. What came of the request is not known then."""
+    return status in _PASSING or status >= _BROKEN
 
 
 def attempts(server: Server, what: str) -> Iterator[Attempt]:

@@ -358,7 +358,7 @@ def duration(seconds: float) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return an aligned table for people; columns are as wide as their widest cell, the last is not padded."""
-    cells = [list(columns), *([clean(str(cell)) for cell in row] for row in rows)]
+    cells = [list(columns), *([_tame(clean(str(cell))) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
     lines = []
     for row in cells:

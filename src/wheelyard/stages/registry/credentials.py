@@ -6,6 +6,7 @@ the password of Basic authentication (lib/gitlab/auth/auth_finders.rb).
 
 from __future__ import annotations
 
+import base64
 import configparser
 import os
 import re
@@ -53,6 +54,7 @@ def find_credential(url: str, variables: Sequence[str]) -> Credential | None:
     found = _variable(variables) or _job(url) or _python_gitlab(url) or _netrc(url)
     if found:
         log.add_secret(found.login.password)
+        log.add_secret(base64.b64encode(f"{found.login.user}:{found.login.password}".encode()).decode())
     return found
 
 

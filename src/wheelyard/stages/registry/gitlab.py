@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -79,14 +80,14 @@ class GitLabRegistry:
         self._ca_bundle = ca_bundle
         self._server = Server(base, credential.login if credential else None, ca_bundle=ca_bundle, timeout=timeout)
         self._source = credential.source if credential else "nobody"
-        self._seen: dict[str, dict[str, RegistryFile]] = {}
+        self._seen: dict[str, dict[str, set[str | None]]] = {}  # by project and file: what the index says it hashes to
         self._lock = threading.Lock()
         self._checked = False
 
     @property
     def title(self) -> str:
         """Server and project."""
-        return f"{urlsplit(self.url).netloc}/{self.project}"
+        return f"{self.url.partition('://')[2]}/{self.project}"
 
     @property
     def index_url(self) -> str:
@@ -132,14 +133,17 @@ class GitLabRegistry:
                     file=each.filename,
                     sha256=each.digests.get("sha256") or None,  # GitLab writes an empty one for none
                     size=each.size,
-                    requires_python=each.requires_python or "",
-                    yanked=(each.yanked_reason or "") if each.is_yanked else None,
+                    requires_python=log.clean(each.requires_python or ""),
+                    yanked=log.clean(each.yanked_reason or "") if each.is_yanked else None,
                     url=each.url,
                 )
                 for each in page.packages
             ]
+        seen: dict[str, set[str | None]] = defaultdict(set)
+        for file in found:
+            seen[file.file].add(file.sha256)
         with self._lock:
-            self._seen[project] = {file.file: file for file in found}
+            self._seen[project] = seen
         return tuple(sorted(found, key=lambda file: (file.file, file.sha256 or "")))
 
     def check_access(self) -> None:
@@ -168,10 +172,16 @@ class GitLabRegistry:
     def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
         """Upload a wheel; see :meth:`wheelyard.stages.registry.port.Registry.put`."""
         known = self._known(release)
-        if known is not None:
+        if known:
             self._same(release, known)
             return False
         release.ensure_unchanged()
+        new = self._send(release, tell, stop)
+        with self._lock:
+            self._seen[release.project][release.name.file] = {release.sha256}
+        return new
+
+    def _send(self, release: Release, tell: Progress, stop: Event | None) -> bool:
         lost = False  # whether a try of ours went unanswered, which may have stored it
         for attempt in attempts(self._server, f"uploading {release.name.file}"):
             with attempt:
@@ -308,14 +318,14 @@ class GitLabRegistry:
             f"{self.title} answers {answer.status_code} for its index", details=[said(answer)], fix=self._look
         )
 
-    def _known(self, release: Release) -> RegistryFile | None:
-        """Return what the index said of a file when it was last read; it is read at least once."""
+    def _known(self, release: Release) -> set[str | None]:
+        """Return what the index said a file hashes to when it was last read; it is read at least once."""
         with self._lock:
             seen = self._seen.get(release.project)
         if seen is None:
             self.files(release.project)
             seen = self._seen[release.project]
-        return seen.get(release.name.file)
+        return seen.get(release.name.file, set())
 
     def _arrived(self, release: Release) -> bool:
         """Read the index, and tell whether the file is there.
@@ -323,16 +333,20 @@ class GitLabRegistry:
         Raises:
             ConflictError: other bytes are.
         """
-        known = {file.file: file for file in self.files(release.project)}.get(release.name.file)
-        if known is not None:
+        known = {file.sha256 for file in self.files(release.project) if file.file == release.name.file}
+        if known:
             self._same(release, known)
-        return known is not None
+        return bool(known)
 
-    def _same(self, release: Release, known: RegistryFile) -> None:
-        if known.sha256 != release.sha256:
+    def _same(self, release: Release, known: set[str | None]) -> None:
+        others = known - {release.sha256}
+        if others:
             raise ConflictError(
                 f"{release.name.file} is in {self.title} already, with other bytes",
-                details=[f"there: sha256 {known.sha256 or 'unknown'}", f"here:  sha256 {release.sha256}"],
+                details=[
+                    *(f"there: sha256 {sha256 or 'unknown'}" for sha256 in sorted(others, key=str)),
+                    f"here:  sha256 {release.sha256}",
+                ],
                 fix="a file is never replaced: publish a new version, or give the wheel a build number",
             )
 

@@ -107,8 +107,9 @@ def delete(remote: Project, project: str, wheels: Sequence[str]) -> None:
 
 def _stored(remote: Project, name: str, versions: Collection[Version] | None = None) -> Iterator[StoredFile]:
     """Yield the files of all package records whose canonical name is *name*, of some *versions* or of all."""
-    # GitLab's own filter by name is a fuzzy one; what it lets through is compared here.
-    for package in remote.packages.list(iterator=True, per_page=_PAGE, package_type="pypi", package_name=name):
+    # GitLab filters by a part of the name as it is spelt there, so it is asked for one that every spelling has.
+    part = max(name.split("-"), key=len)
+    for package in remote.packages.list(iterator=True, per_page=_PAGE, package_type="pypi", package_name=part):
         if canonicalize_name(package.name) != name or not _wanted(package.version, versions):
             continue
         for file in package.package_files.list(iterator=True, per_page=_PAGE):

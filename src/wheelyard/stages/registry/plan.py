@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from wheelyard.io import log, threads
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from wheelyard.stages.registry.port import Registry, RegistryFile
+    from wheelyard.stages.registry.port import Registry
     from wheelyard.stages.registry.release import Release
 
 
@@ -58,25 +59,31 @@ def plan_uploads(
     coming = sorted(releases, key=lambda one: one.name.file)
     projects = list(dict.fromkeys(release.project for release in coming))
     pages = threads.each(registry.files, projects, parallel=parallel)
-    there = {(project, known.file): known for project, page in zip(projects, pages, strict=True) for known in page}
+    there: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for project, page in zip(projects, pages, strict=True):
+        for known in page:
+            there[project, known.file].add(known.sha256)
     for release in coming:
         file = release.name.file
         mine = (begun or {}).get(file) == release.sha256
-        action, reason = _decide(release, there.get((release.project, file)), chosen.get(file), mine=mine)
+        action, reason = _decide(release, there.get((release.project, file), set()), chosen.get(file), mine=mine)
         if action is Action.UPLOAD:
             chosen[file] = release
         found.append(Upload(release, action, reason))
     return tuple(found)
 
 
-def _decide(release: Release, known: RegistryFile | None, twin: Release | None, *, mine: bool) -> tuple[Action, str]:
+def _decide(release: Release, known: set[str | None], twin: Release | None, *, mine: bool) -> tuple[Action, str]:
     if twin is not None and twin.sha256 != release.sha256:
         return Action.REFUSE, f"two wheels of this name: sha256 {twin.sha256} and {release.sha256}"
-    if known is not None and known.sha256 is None:
+    if None in known:
         return Action.REFUSE, "the registry has it, and does not know its sha256"
-    if known is not None and known.sha256 != release.sha256:
-        return Action.REFUSE, f"other bytes are there: sha256 {known.sha256}, here {release.sha256}"
-    if twin is not None or (known is not None and not mine):
+    if others := known - {release.sha256}:
+        return (
+            Action.REFUSE,
+            f"other bytes are there: sha256 {', '.join(sorted(map(str, others)))}, here {release.sha256}",
+        )
+    if twin is not None or (known and not mine):
         return Action.SKIP, "the same bytes are there"
     return Action.UPLOAD, f"sha256 {release.sha256[:12]}…"
 

@@ -98,7 +98,9 @@ class _Sender:
         if upload.action is Action.SKIP:
             self._registry.put(upload.release)
         else:
-            self._registry.put(upload.release, tell=self._count, stop=self.stop)
+            new = self._registry.put(upload.release, tell=self._count, stop=self.stop)
+            if new:  # whatever was read back before is not there any more
+                self._journal.confirmed.discard(upload.release.name.file)
 
     def read_back(self, upload: Upload) -> None:
         release = upload.release

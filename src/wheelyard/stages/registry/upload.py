@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from wheelyard.core.errors import InterruptedRunError
 from wheelyard.io import log
-from wheelyard.io.api import PASSING
+from wheelyard.io.api import passes
 from wheelyard.stages.registry.port import nobody
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def judge(answer: Response) -> Verdict:
     """Return what an answer to an upload means."""
     if answer.status_code == _CREATED:
         return Verdict.STORED
-    if answer.status_code in PASSING:
+    if passes(answer.status_code):
         return Verdict.PASSING
     text = said(answer)
     if answer.status_code == _BAD and _FILE_TAKEN in text:
@@ -52,7 +52,7 @@ def judge(answer: Response) -> Verdict:
 
 
 def said(answer: Response) -> str:
-    """Return what a server says, in one tame line: JSON's message or error, else the text."""
+    """Return what a server says, in one tame line without secrets: JSON's message or error, else the text."""
     text = answer.text[:10_000]
     try:
         value = json.loads(text)
@@ -60,7 +60,7 @@ def said(answer: Response) -> str:
         value = None
     if isinstance(value, dict):
         text = str(value.get("message") or value.get("error") or text)
-    return log.clean(" ".join(text.split()))[:_LONGEST_SAID]
+    return log.redact(log.clean(" ".join(text.split())))[:_LONGEST_SAID]
 
 
 class _Watched:
