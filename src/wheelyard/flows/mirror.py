@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
-    from wheelyard.stages.registry import RegistryFile
+    from wheelyard.stages.registry import RegistryFile, Upload
 
 _HOPELESS = (CredentialsError, DiskError)  # the next wheel would meet it too
 _PATIENCE = 3  # batches in a row that may fail for want of an answer
@@ -205,8 +205,10 @@ def _copy_all(
     tally.add((), work.refused)
     there = set(work.there)
     for batch in _batches(work.missing, target.parallel):
-        copied, refused = _copy(project, source, target, package, batch=batch, folder=folder)
-        there.update(copied)
+        done, refused = _copy(project, source, target, package, batch=batch, folder=folder)
+        copied = [upload.release.name.file for upload in done if upload.action is Action.UPLOAD]
+        tally.there += len(done) - len(copied)  # somebody else was quicker
+        there.update(upload.release.name.file for upload in done)
         tally.add(copied, refused)
         if tally.hopeless:
             return
@@ -231,8 +233,8 @@ def _batches(missing: Sequence[RegistryFile], versions: int) -> Iterator[list[Re
 
 def _copy(
     project: Project, source: Place, target: Place, package: str, *, batch: Sequence[RegistryFile], folder: Path
-) -> tuple[list[str], list[WheelyardError]]:
-    """Copy files of one package through *folder*, which keeps what has arrived; return what is new there."""
+) -> tuple[list[Upload], list[WheelyardError]]:
+    """Copy files of one package through *folder*, which keeps what has arrived; return what is there now."""
     fetched = threads.each(functools.partial(_fetched, source, package, folder), batch, parallel=source.parallel)
     releases = [each for each in fetched if isinstance(each, Release)]
     refused = [each for each in fetched if isinstance(each, WheelyardError)]
@@ -251,7 +253,7 @@ def _copy(
     for upload in done:
         files.remove(upload.release.path)
     refused += (about(one.upload.release.name.file, one.error) for one in outcomes if one.error is not None)
-    return [upload.release.name.file for upload in done if upload.action is Action.UPLOAD], refused
+    return done, refused
 
 
 def _fetched(source: Place, package: str, folder: Path, file: RegistryFile) -> Release | WheelyardError:

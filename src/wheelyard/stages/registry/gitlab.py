@@ -9,13 +9,10 @@ upload that cannot succeed.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-
-from packaging.utils import InvalidName, canonicalize_name
 
 from wheelyard.core.errors import (
     ConflictError,
@@ -27,8 +24,9 @@ from wheelyard.core.errors import (
 )
 from wheelyard.io import http, log, simple
 from wheelyard.io.api import Server, UnansweredError, attempts
+from wheelyard.stages.registry import listing
 from wheelyard.stages.registry.credentials import no_credential
-from wheelyard.stages.registry.port import RegistryFile, nobody
+from wheelyard.stages.registry.port import nobody
 from wheelyard.stages.registry.upload import Verdict, judge, multipart, said
 
 if TYPE_CHECKING:
@@ -40,13 +38,12 @@ if TYPE_CHECKING:
     from requests import Response
 
     from wheelyard.stages.registry.credentials import Credential
-    from wheelyard.stages.registry.port import Progress
+    from wheelyard.stages.registry.port import Progress, RegistryFile
     from wheelyard.stages.registry.release import Release
 
 _OK, _FOUND, _FORBIDDEN, _NOT_FOUND = 200, 302, 403, 404
 _REFUSED = frozenset({401, _FORBIDDEN})
 _CHUNK = 1 << 18
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 _LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
 
 
@@ -109,36 +106,14 @@ class GitLabRegistry:
         if answer is None:
             raise self._unknown()
         self._checked = True
-        kind = simple.kind_of(answer.headers.get("Content-Type", ""))
-        names = simple.project_names(answer.content, kind, fix=self._look)
-        try:
-            return tuple(sorted({canonicalize_name(name, validate=True) for name in names}))
-        except InvalidName as error:
-            raise self._odd(f"a project {log.clean(str(error))[:200]}") from error
+        return listing.projects(answer, title=self.title, fix=self._look)
 
     def files(self, project: str) -> tuple[RegistryFile, ...]:
         """Return the files of a project, sorted by name; the forward to the public index is not followed."""
         answer = self._page(f"/simple/{quote(project)}")
         if answer is None and not self._checked:
             self.projects()  # "no such package" and "no such project" are the same answer
-        found: list[RegistryFile] = []
-        if answer is not None:
-            kind = simple.kind_of(answer.headers.get("Content-Type", ""))
-            page = simple.project_page(project, answer.content, kind, answer.url, fix=self._look)
-            for each in page.packages:  # names become paths on this machine
-                if not _PLAIN.fullmatch(each.filename):
-                    raise self._odd(f"a file {each.filename[:200]!r} of {project}")
-            found = [
-                RegistryFile(
-                    file=each.filename,
-                    sha256=each.digests.get("sha256") or None,  # GitLab writes an empty one for none
-                    size=each.size,
-                    requires_python=log.clean(each.requires_python or ""),
-                    yanked=log.clean(each.yanked_reason or "") if each.is_yanked else None,
-                    url=each.url,
-                )
-                for each in page.packages
-            ]
+        found = listing.files(project, answer, title=self.title, fix=self._look) if answer is not None else []
         seen: dict[str, set[str | None]] = defaultdict(set)
         for file in found:
             seen[file.file].add(file.sha256)
@@ -261,7 +236,9 @@ class GitLabRegistry:
             raise PublishError(
                 f"{self.title} does not know the hash of {file.file}", fix="it cannot be copied without one"
             )
-        path = f"/files/{file.sha256}/{quote(file.file)}"
+        # The address has the hash as the client spelt it, and GitLab compares to the letter.
+        spelt = next((part for part in file.url.split("/") if part.lower() == file.sha256), file.sha256)
+        path = f"/files/{spelt}/{quote(file.file)}"
 
         def ask(headers: dict[str, str]) -> Response:
             return self._server.patient_stream(path, headers)
@@ -303,9 +280,6 @@ class GitLabRegistry:
     @property
     def _look(self) -> str:
         return f"look at {self.url}/{self.project}/-/packages"
-
-    def _odd(self, what: str) -> RegistryContentError:
-        return RegistryContentError(f"{self.title} lists {what}, which is no name at all", fix=self._look)
 
     def _page(self, path: str) -> Response | None:
         """Return an index page, None where there is none of our own."""

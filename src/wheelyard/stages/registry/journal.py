@@ -51,12 +51,18 @@ class Journal:
         path = _file(folder, title)
         return cls(path, *_read(path))
 
-    def begin(self, uploads: Iterable[tuple[str, str]]) -> None:
-        """Note files with their sha256 before the first of them is sent."""
+    def begin(self, uploads: Iterable[tuple[str, str]], *, anew: Iterable[str] = ()) -> None:
+        """Note files with their sha256 before the first of them is sent.
+
+        Args:
+            uploads: the files.
+            anew: those that are not there any more, whatever was confirmed of them.
+        """
         for file, sha256 in uploads:
             if self.begun.get(file) != sha256:
                 self.confirmed.discard(file)  # that was another wheel of this name
             self.begun[file] = sha256
+        self.confirmed.difference_update(anew)
         self._write()
 
     def confirm(self, file: str) -> None:

@@ -32,11 +32,13 @@ class Upload:
         release: the wheel.
         action: what is to be done.
         reason: why, for people.
+        sent: whether an interrupted run has sent it already.
     """
 
     release: Release
     action: Action
     reason: str
+    sent: bool = False
 
 
 def plan_uploads(
@@ -61,15 +63,16 @@ def plan_uploads(
     pages = threads.each(registry.files, projects, parallel=parallel)
     there: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for project, page in zip(projects, pages, strict=True):
-        for known in page:
-            there[project, known.file].add(known.sha256)
+        for listed in page:
+            there[project, listed.file].add(listed.sha256)
     for release in coming:
         file = release.name.file
         mine = (begun or {}).get(file) == release.sha256
-        action, reason = _decide(release, there.get((release.project, file), set()), chosen.get(file), mine=mine)
+        known = there.get((release.project, file), set())
+        action, reason = _decide(release, known, chosen.get(file), mine=mine)
         if action is Action.UPLOAD:
             chosen[file] = release
-        found.append(Upload(release, action, reason))
+        found.append(Upload(release, action, reason, sent=action is Action.UPLOAD and bool(known)))
     return tuple(found)
 
 

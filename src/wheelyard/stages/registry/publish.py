@@ -72,11 +72,14 @@ def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, 
             details=[f"{upload.release.name.file}: {upload.reason}" for upload in refused],
             fix="a file is never replaced: publish a new version, or give the wheel a build number",
         )
-    coming = [upload.release for upload in uploads if upload.action is Action.UPLOAD]
+    coming = [upload for upload in uploads if upload.action is Action.UPLOAD]
     if coming:
         registry.check_access()
-        journal.begin((release.name.file, release.sha256) for release in coming)
-    size = sum(release.size for release in coming)
+        journal.begin(
+            ((upload.release.name.file, upload.release.sha256) for upload in coming),
+            anew=(upload.release.name.file for upload in coming if not upload.sent),
+        )
+    size = sum(upload.release.size for upload in coming)
     with log.progress(f"publishing to {registry.title}", size) as tell:
         outcomes = _run(uploads, _Sender(registry, journal, tell), parallel)
     missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None], parallel)

@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PublishError
 from wheelyard.core.tags import WheelName
+from wheelyard.io import log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,11 +78,11 @@ class Release:
         raw = self._said
         named = raw.get("license_expression") or raw.get("license", "").strip().partition("\n")[0]
         if named and len(named) <= _LONGEST_LICENCE:
-            return named
+            return log.clean(named)
         classifiers = [
             each.rpartition(" :: ")[2] for each in raw.get("classifiers", []) if each.startswith("License ::")
         ]
-        return ", ".join(classifiers)[:_LONGEST_LICENCE]
+        return log.clean(", ".join(classifiers)[:_LONGEST_LICENCE])
 
     def fields(self) -> list[tuple[str, str]]:
         """Return the form fields that GitLab takes beside the file (lib/api/pypi_packages.rb).

@@ -1,0 +1,79 @@
+"""What GitLab's index pages say, checked before any of it becomes a path, an address or a line on a screen."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from packaging.utils import InvalidName, canonicalize_name
+
+from wheelyard.core.errors import RegistryContentError
+from wheelyard.io import log, simple
+from wheelyard.stages.registry.port import RegistryFile
+
+if TYPE_CHECKING:
+    from requests import Response
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
+
+
+def projects(answer: Response, *, title: str, fix: str) -> tuple[str, ...]:
+    """Return the canonical names on a root page, sorted; GitLab repeats a project for each of its versions.
+
+    Raises:
+        RegistryContentError: one of them is no name.
+        NetworkError: it is no page of the simple API.
+    """
+    names = simple.project_names(answer.content, _kind(answer), fix=fix)
+    try:
+        return tuple(sorted({canonicalize_name(name, validate=True) for name in names}))
+    except InvalidName as error:
+        raise _odd(title, f"a project {log.clean(str(error))[:200]}", fix) from error
+
+
+def files(project: str, answer: Response, *, title: str, fix: str) -> list[RegistryFile]:
+    """Return the files on a project's page.
+
+    Raises:
+        RegistryContentError: one of them has no plain name.
+        NetworkError: it is no page of the simple API.
+    """
+    page = simple.project_page(project, answer.content, _kind(answer), answer.url, fix=fix)
+    found = []
+    for each in page.packages:
+        if not _PLAIN.fullmatch(each.filename):
+            raise _odd(title, f"a file {each.filename[:200]!r} of {project}", fix)
+        found.append(
+            RegistryFile(
+                file=each.filename,
+                sha256=_hash(each.digests.get("sha256", "")),
+                size=each.size,
+                requires_python=log.clean(each.requires_python or ""),
+                yanked=log.clean(each.yanked_reason or "") if each.is_yanked else None,
+                url=each.url if _is_web(each.url) else "",
+            )
+        )
+    return found
+
+
+def _kind(answer: Response) -> str:
+    return simple.kind_of(answer.headers.get("Content-Type", ""))
+
+
+def _hash(text: str) -> str | None:
+    """Return a hash as an index gives it; GitLab writes an empty one for none, and keeps whatever a client spelt."""
+    return text.lower() if _SHA256.fullmatch(text.lower()) else None
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and "@" not in parts.netloc
+
+
+def _odd(title: str, what: str, fix: str) -> RegistryContentError:
+    return RegistryContentError(f"{title} lists {what}, which is no name at all", fix=fix)
