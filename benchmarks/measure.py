@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,43 @@ def median(command: Sequence[str], *, cwd: Path, runs: int = 5) -> float:
     """Return the median of *runs* after one that does not count."""
     seconds(command, cwd=cwd)
     return statistics.median(seconds(command, cwd=cwd) for _ in range(runs))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command took.
+
+    Attributes:
+        seconds: from its start to its end.
+        cpu: seconds of processor time, user and system, its own only.
+        mib: the most memory that it held at once, in MiB.
+        output: what it said, both streams.
+    """
+
+    seconds: float
+    cpu: float
+    mib: float
+    output: str
+
+
+def run(command: Sequence[str], *, cwd: Path, env: dict[str, str]) -> Run:
+    """Run *command* to its end and return what it took.
+
+    Raises:
+        CalledProcessError: it failed; its output has been shown.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        started = time.monotonic()
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        taken = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        log.seek(0)
+        output = log.read()
+    if process.returncode != 0:
+        print(output[-4000:])
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Run(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
 
 def claim(text: str, *, holds: bool) -> bool:

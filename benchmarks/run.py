@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import compiler, overhead, planning, reuse
+from benchmarks import compiler, overhead, planning, publish, reuse, verify
 
-ALL = {"plan": planning.main, "reuse": reuse.main, "overhead": overhead.main, "compiler": compiler.main}
+ALL = {
+    "plan": planning.main,
+    "reuse": reuse.main,
+    "overhead": overhead.main,
+    "compiler": compiler.main,
+    "publish": publish.main,
+    "verify": verify.main,
+}
 
 
 def main(names: list[str]) -> int:

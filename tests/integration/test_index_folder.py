@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from pypi_simple import PyPISimple
 
+from support.installers import pip_download, uv_compile, uv_install
 from support.killing import shape
 from support.static import StaticServer
 from support.wheels import WheelSpec
@@ -30,57 +30,11 @@ for word in sys.argv[2:]:
 """
 PUT = (sys.executable, "-c", PUT_CODE)
 TESTS = Path(__file__).parents[1]
-UV = Path(sys.executable).with_name("uv")
 
 
 def release(folder: Path, spec: WheelSpec | None = None, *, salt: bytes = b"") -> Release:
     wheel = (spec or WheelSpec()).write(folder, salt=salt)
     return read_release(wheel, sha256=sha256_file(wheel))
-
-
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Ours without the index settings of this machine, and with a cache of its own."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "UV_"))}
-    no_proxy = {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
-    return (
-        kept
-        | no_proxy
-        | {
-            "PIP_CONFIG_FILE": os.devnull,
-            "UV_CACHE_DIR": str(tmp_path / "uv-cache"),
-            "UV_NO_CONFIG": "1",
-            "UV_PYTHON_DOWNLOADS": "never",
-        }
-    )
-
-
-def pip_download(index: str, what: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--no-cache-dir", "--disable-pip-version-check"),
-            *("--dest", tmp_path / "got", "--only-binary=:all:", "--platform", "manylinux_2_39_riscv64"),
-            *("--python-version", "313", "--index-url", index, what),
-        ],
-        env=environment(tmp_path),
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-
-
-def uv_compile(index: str, requirement: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *(UV, "pip", "compile", "-", "--quiet", "--generate-hashes", "--no-header", "--python-version", "3.13"),
-            *("--only-binary", ":all:", "--python-platform", "riscv64-unknown-linux", "--index-url", index),
-            *("--python", sys.executable),
-        ],
-        env=environment(tmp_path),
-        check=False,
-        capture_output=True,
-        text=True,
-        input=requirement + "\n",
-    )
 
 
 @pytest.fixture
@@ -140,17 +94,7 @@ def test_uv_installs(filled: tuple[FolderRegistry, dict[str, Release]], tmp_path
     folder, _ = filled
     with StaticServer(folder.root) as server:
         base = server.url if way == "http" else folder.root.as_uri()
-        done = subprocess.run(
-            [
-                *(UV, "pip", "install", "--target", tmp_path / "site", "--python", sys.executable),
-                *("--python-platform", "riscv64-unknown-linux", "--python-version", "3.13"),
-                *("--only-binary", ":all:", "--index-url", f"{base}/simple/", "demo", "local"),
-            ],
-            env=environment(tmp_path),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
+        done = uv_install(f"{base}/simple/", "demo local", tmp_path)
     assert done.returncode == 0, done.stderr
     assert {"demo", "local", "needed_thing"} <= {path.name for path in (tmp_path / "site").iterdir()}
 

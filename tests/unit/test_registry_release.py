@@ -84,6 +84,9 @@ def test_a_wheel_changed_after_its_check_is_refused_with_both_digests(tmp_path: 
         read_release(wheel, sha256=before)
     assert before in str(caught.value)
     assert sha256_file(wheel) in str(caught.value)
+    hashed_by_the_caller = read_release(wheel, sha256=before, hashed=True)
+    with pytest.raises(PublishError, match="changed after"):
+        hashed_by_the_caller.ensure_unchanged()
 
 
 def test_a_plan_uploads_skips_and_refuses(tmp_path: Path) -> None:

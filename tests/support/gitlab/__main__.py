@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
+from support.gitlab.faults import Fault
 from support.gitlab.serve import config, listen
 from support.gitlab.state import GitLab
 
@@ -28,6 +29,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--visibility", default="public", choices=["public", "internal", "private"])
     parser.add_argument("--preload", type=int, default=0, metavar="N", help="records without bytes")
     parser.add_argument("--json", action="store_true", help="PEP 691 pages, as the newest GitLab")
+    parser.add_argument("--pace", type=float, default=0, metavar="SECONDS", help="of each GET and upload")
     parser.add_argument("--with-stdin", action="store_true", help="end when standard input does")
     given = parser.parse_args(words)
 
@@ -36,6 +38,8 @@ def main(words: list[str] | None = None) -> None:
     project = gitlab.add_project(given.path, given.visibility)
     group = gitlab.add_group(given.path.rpartition("/")[0])
     gitlab.preload(project, given.preload)
+    if given.pace:
+        gitlab.fault(Fault("stall", seconds=given.pace))
     group_token = gitlab.add_group_token(group, expires_at=(gitlab.now() + timedelta(days=365)).date())
     tokens = {
         "deploy_token": gitlab.add_deploy_token(project),

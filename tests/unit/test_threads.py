@@ -1,0 +1,80 @@
+"""Several things at once, without anybody who waits for what is left of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from wheelyard.io import threads
+
+
+def test_results_come_in_the_order_of_the_items_though_they_end_in_another() -> None:
+    second = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 1:
+            second.set()
+        assert second.wait(10)  # so that the first item can only end after the second
+        return number * 10
+
+    assert threads.each(work, [0, 1, 2], parallel=2) == [0, 10, 20]
+
+
+def test_nothing_to_do() -> None:
+    assert threads.each(str, [], parallel=4) == []
+
+
+def test_no_more_than_asked_for_at_once() -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def work(_number: int) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+
+    threads.each(work, range(12), parallel=3)
+    assert most == 3
+
+
+def test_the_first_error_ends_it_without_waiting_for_what_hangs() -> None:
+    hanging, release, begun = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            hanging.set()
+            release.wait(30)
+        elif number == 1:
+            assert hanging.wait(10)
+            raise ValueError("broken")
+        else:
+            time.sleep(0.01)
+
+    started = time.monotonic()
+    with pytest.raises(ValueError, match="broken"):
+        threads.each(work, range(100_000), parallel=2)
+    assert time.monotonic() - started < 10
+    release.set()
+    time.sleep(0.2)
+    assert len(begun) < 1000  # the rest is left
+
+
+def test_a_crews_threads_end_with_its_block() -> None:
+    before = set(threading.enumerate())
+    done, failed = threading.Event(), list[BaseException]()
+    with threads.crew(lambda _item: done.set(), 3, failed.append) as give:
+        give("work")
+        assert done.wait(10)
+        mine = set(threading.enumerate()) - before
+    assert len(mine) == 3
+    assert all(thread.daemon for thread in mine)  # none keeps the process alive
+    for thread in mine:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in mine)
+    assert failed == []
