@@ -130,9 +130,7 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     assert cached(yard) == []
 
 
-@pytest.mark.parametrize("pep691", [False, True])
-def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path, pep691: bool) -> None:
-    yard.gitlab.project_setting.pep691 = pep691
+def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(6), WheelSpec(name="solo"), tmp_path=tmp_path)
     yard.recipes("demo", "solo")
@@ -397,7 +395,7 @@ def test_kills_at_random_moments(yard: Yard, tmp_path: Path, target: str) -> Non
         return len(yard.gitlab.files(yard.project)) if target == "gitlab" else len(list(folder.rglob("*.whl")))
 
     reported: set[str] = set()
-    for _ in range(8):
+    for _ in range(6):
         goal = there() + chance.randrange(0, 5)
         with yard.stock.start("registry", "mirror", "old", target) as process:
             deadline = time.monotonic() + 0.3 + chance.random() * 3

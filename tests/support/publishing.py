@@ -58,8 +58,8 @@ class Yard:
         """Have wheels in ``dist/``, published and recorded, with a recipe for each package, as builds leave them."""
         made = self.stock.add(*wheels)
         for path in made:
-            self.upload(path)
             release = read_release(path, sha256=sha256_file(path))
+            self.upload(path, requires_python=release.requires_python)
             facts = {"source": f"sha256:{'2' * 64}", "image": f"sha256:{'5' * 64}"}
             record(releases_file(self.stock.root / "packages", release.project), [entry_of(release, "gitlab", **facts)])
         self.recipes(*{path.parent.parent.name for path in made})

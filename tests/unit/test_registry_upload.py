@@ -83,6 +83,8 @@ def test_how_long_a_server_asks_to_wait() -> None:
     assert asked_wait({"Retry-After": date}) == pytest.approx(600, abs=20)
     assert asked_wait({"RateLimit-Reset": reset}) == pytest.approx(60, abs=20)
     assert asked_wait({}) is None
+    late = formatdate(now - 3600, usegmt=True)  # a server whose clock is an hour behind ours
+    assert asked_wait({"Date": late, "Retry-After": formatdate(now - 3590, usegmt=True)}) == pytest.approx(10, abs=1)
 
 
 @given(st.text(max_size=30) | st.sampled_from(["²", "9" * 400, "-1", "Mon, 99 Foo 99999 00:00:00 GMT"]))

@@ -255,14 +255,17 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     ``Retry-After`` is a number of seconds or a date (RFC 9110, 10.2.3); GitLab also sends ``RateLimit-Reset``, in
     seconds since 1970 (lib/gitlab/rack_attack.rb).
     """
+    now = time.time()
+    with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):  # the server's clock, if it tells
+        now = parsedate_to_datetime(headers.get("Date", "")).timestamp()
     text = headers.get("Retry-After", "").strip()
     if _NUMBER.fullmatch(text):
         return float(text)
     if text:
         with contextlib.suppress(ValueError, TypeError, OverflowError, OSError):
-            return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+            return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     reset = headers.get("RateLimit-Reset", "").strip()
-    return max(0.0, float(reset) - time.time()) if _NUMBER.fullmatch(reset) else None
+    return max(0.0, float(reset) - now) if _NUMBER.fullmatch(reset) else None
 
 
 def _settings(url: str, *, verify: str | bool) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field
 
 from wheelyard.recipe.models import Model, RecipePath, Seconds
 
+_HERE = frozenset({"127.0.0.1", "::1", "localhost"})
+
 
 def _server(value: str) -> str:
     parts = urlsplit(value)
@@ -16,6 +18,8 @@ def _server(value: str) -> str:
         raise ValueError("must be the address of a server, such as https://gitlab.com")
     if parts.username or parts.password:
         raise ValueError("must not hold a login: credentials come from the environment or from files")
+    if parts.scheme == "http" and parts.hostname not in _HERE:
+        raise ValueError("must be https: over http, everybody on the way reads the token")
     return value.rstrip("/")
 
 
