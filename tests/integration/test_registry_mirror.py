@@ -137,7 +137,7 @@ def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path) -> Non
     assert yard.registry("adopt", "--of", "old").returncode == 0
     assert yard.registry("yank", "demo", "1.1", "--reason", "bad", "--of", "old").returncode == 0
     done = mirror(yard, "old", "gitlab")
-    assert "gitlab: 7 copied, 0 there before" in done.stdout
+    assert "gitlab: 7 copied, 0 there before\ncommit the change in packages/" in done.stdout
     yard.exactly(wheels)
     assert yard.records() == yard.records(where="old")
     assert {each.yanked for each in read_releases(releases_file(yard.stock.root / "packages", "demo"))} == {None, "bad"}
@@ -240,6 +240,15 @@ def test_bytes_that_are_not_those_of_the_index_are_not_copied(yard: Yard, tmp_pa
     done = yard.registry("mirror", "old", "gitlab")
     refused(done, 60, "demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl", "is not the file that was promised")
     yard.exactly([good])
+
+
+def test_what_cannot_be_copied_is_not_marked_either(yard: Yard) -> None:
+    wheels = yard.have(WheelSpec(), WheelSpec(version="2.0"))
+    yank(releases_file(yard.stock.root / "packages", "demo"), [wheels[0].name], "gitlab", "bad")
+    yard.gitlab.fault(Fault("status", method="GET", path=r"/pypi/files/.*demo-1\.0", status=404))
+    done = yard.registry("mirror", "gitlab", "./copy")
+    refused(done, 73, "1 not copied; all else is done")
+    assert "yanked: " not in done.stdout
 
 
 def test_a_target_that_stores_other_bytes_is_found_out(yard: Yard, tmp_path: Path) -> None:

@@ -355,7 +355,7 @@ def test_prune_deletes_and_the_records_follow(yard: Yard, tmp_path: Path) -> Non
     done = yard.registry("prune", "--delete")
     assert done.returncode == 0, done.stderr
     assert "keep    demo        1.0      2      pinned in lock.toml" in done.stdout
-    assert "deleted: 4 versions, 7 files" in done.stdout
+    assert "deleted: 4 versions, 7 files; commit the change in packages/" in done.stdout
     there = sorted(file.file_name for file in yard.gitlab.files(yard.project) if file.package_name == "demo")
     wheels = [spec.file for version in ("1.0", "1.4", "1.5") for spec in specs(2)
               for spec in [spec.but(version=version)]]  # fmt: skip

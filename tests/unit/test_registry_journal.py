@@ -74,6 +74,14 @@ def test_another_wheel_of_the_name_is_not_confirmed_by_the_first(tmp_path: Path)
     assert state(tmp_path) == ({"one.whl": B, "two.whl": B}, set())
 
 
+def test_what_has_left_the_registry_since_is_not_confirmed_any_more(tmp_path: Path) -> None:
+    killed(tmp_path)
+    with Journal.of(tmp_path, TITLE) as journal:
+        journal.begin([("one.whl", A), ("two.whl", B)], anew=["one.whl"])
+        assert journal.confirmed == set()
+    assert state(tmp_path) == ({"one.whl": A, "two.whl": B}, set())
+
+
 def test_registries_have_journals_of_their_own(tmp_path: Path) -> None:
     killed(tmp_path)
     assert state(tmp_path, "gitlab.example/group/other") == ({}, set())

@@ -89,7 +89,7 @@ def pruned(result: Pruned) -> str:
     elif result.dry_run:
         end = f"would be deleted: {count}; nothing was, without --delete"
     else:
-        end = f"deleted: {count}"
+        end = f"deleted: {count}" + (f"; {_COMMIT}" if doomed and result.recorded else "")
     table = log.table(("", "package", "version", "files", "why"), rows) if rows else "nothing is there"
     return f"{table}\n\n{end}"
 
@@ -110,6 +110,8 @@ def mirrored(result: Mirroring, target: str) -> str:
     lines = [f"{would}copied: {file}" for file in result.copied]
     lines += [f"{would}yanked: {file}" for file in result.yanked]
     lines.append(f"{target}: {len(result.copied)} {would}copied, {result.there} there before")
+    if result.recorded and not result.dry_run and (result.copied or result.yanked):
+        lines.append(_COMMIT)
     if not result.complete:
         lines.append("the same command goes on where this one stopped")
     return "\n".join(lines)

@@ -52,6 +52,7 @@ class Mirroring:
         refused: why others are not.
         complete: whether everything was tried.
         dry_run: whether nothing was written.
+        recorded: whether our records list what is there.
     """
 
     copied: tuple[str, ...]
@@ -60,6 +61,7 @@ class Mirroring:
     refused: tuple[WheelyardError, ...]
     complete: bool
     dry_run: bool
+    recorded: bool
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def mirror(project: Project, source: Place, target: Place, packages: Sequence[st
         refused=tuple(tally.refused),
         complete=dry_run or not tally.hopeless,
         dry_run=dry_run,
+        recorded=target.record,
     )
 
 
@@ -213,9 +216,10 @@ def _copy_all(
         if tally.hopeless:
             return
     for reason, names in work.yanks.items():
+        marked = [name for name in names if name in there]
         try:
-            marked = [name for name in names if name in there]
-            mark(project, target, package, marked, reason)
+            if marked:
+                mark(project, target, package, marked, reason)
             tally.yanked += marked
         except WheelyardError as error:
             tally.refused.append(about(package, error))

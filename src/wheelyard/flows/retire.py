@@ -34,15 +34,17 @@ class Pruned:
         plan: each version of each package.
         keep: how many versions of a package are kept; 0 for all.
         deleted: what of the plan was deleted.
-        dry_run: whether nothing was to be deleted.
         refused: why something was not.
+        dry_run: whether nothing was to be deleted.
+        recorded: whether our records have followed.
     """
 
     plan: tuple[Pruning, ...]
     keep: int
     deleted: tuple[Pruning, ...]
-    dry_run: bool
     refused: tuple[WheelyardError, ...]
+    dry_run: bool
+    recorded: bool
 
 
 def prune(project: Project, place: Place, packages: Sequence[str], *, keep: int | None, delete: bool) -> Pruned:
@@ -94,7 +96,7 @@ def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int
             break
         except WheelyardError as error:
             refused.append(about(package, error))
-    return Pruned(tuple(plan), keep, tuple(deleted), not delete, tuple(refused))
+    return Pruned(tuple(plan), keep, tuple(deleted), tuple(refused), dry_run=not delete, recorded=place.record)
 
 
 def _delete(project: Project, place: Place, package: str, names: Sequence[str]) -> None:
