@@ -101,9 +101,7 @@ class _Sender:
         if upload.action is Action.SKIP:
             self._registry.put(upload.release)
         else:
-            new = self._registry.put(upload.release, tell=self._count, stop=self.stop)
-            if new:  # whatever was read back before is not there any more
-                self._journal.confirmed.discard(upload.release.name.file)
+            self._registry.put(upload.release, tell=self._count, stop=self.stop)
 
     def read_back(self, upload: Upload) -> None:
         release = upload.release
