@@ -3,6 +3,7 @@
 [packages]  what would be built, what was, and where it goes
 [build]     one session for each folder in recipes/; all of them: nox -t build
             options: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
+[upstream]  what is new upstream, and what is missing here
 [registry]  what is published, and the tokens that it takes
 [machine]   what this machine has: can it build, and in which images
 [dev]       changing the project itself
@@ -76,6 +77,15 @@ def build_session(package: str) -> None:
 
 for _package in RECIPES:
     build_session(_package)
+
+
+# ------------------------------------------------------------------ upstream
+
+
+@nox.session(name="check-upstream", venv_backend="none", tags=["upstream"])
+def check_upstream(session: nox.Session) -> None:
+    """Tell which packages have news upstream: all recipes', or those named after --."""
+    verb(session, "check-upstream")
 
 
 # ------------------------------------------------------------------ registry

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
@@ -13,10 +14,8 @@ from wheelyard.recipe import reference
 from wheelyard.recipe.policy import Policy
 from wheelyard.recipe.registries import FolderPolicy, GitLabPolicy
 from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
+from wheelyard.recipe.watch import WatchPolicy
 from wheelyard.record.store import schemas
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 
 def pages() -> dict[str, str]:
@@ -53,9 +52,13 @@ def _keys(model: type[BaseModel]) -> list[str]:
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = "required" if field.is_required() else f"`{json.dumps(default)}`"
+        shown = "required" if field.is_required() else f"`{json.dumps(_plain(default))}`"
         rows.append(f"| `{field.alias or name}` | {shown} | {field.description} |")
     return rows
+
+
+def _plain(value: object) -> object:
+    return value.model_dump(mode="json", by_alias=True) if isinstance(value, BaseModel) else value
 
 
 def _policy() -> str:
@@ -80,6 +83,10 @@ def _policy() -> str:
             "Of kind `folder`:",
             "",
             *_keys(FolderPolicy),
+            "",
+            "## `[tool.wheelyard.watch]`",
+            "",
+            *_keys(WatchPolicy),
             "",
             "## `[[tool.wheelyard.tokens]]`",
             "",

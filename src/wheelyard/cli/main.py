@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ import click
 from wheelyard import __version__
 from wheelyard.cli.registry import registry
 from wheelyard.cli.tokens import check_tokens
+from wheelyard.cli.watch import check_upstream, ledger
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
@@ -191,6 +193,8 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: b
 
 cli.add_command(registry)
 cli.add_command(check_tokens)
+cli.add_command(check_upstream)
+cli.add_command(ledger)
 
 
 @cli.command(short_help="Tell what this machine can do, and what is missing.")
@@ -260,6 +264,10 @@ def main() -> None:
     except WheelyardError as error:
         log.error(str(error))
         sys.exit(error.exit_code)
+    except Exception:  # noqa: BLE001 - a bug
+        # Python, or a hook of the user's environment that shows variables, would tell what we keep to ourselves.
+        log.error(traceback.format_exc())
+        sys.exit(1)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

@@ -91,6 +91,18 @@ class PatchError(SourceError):
     exit_code = 16
 
 
+class UpstreamNewsError(WheelyardError):
+    """Upstream has changed: there is something to do."""
+
+    exit_code = 17
+
+
+class UpstreamUnknownError(WheelyardError):
+    """Of some packages nobody could tell how they stand."""
+
+    exit_code = 18
+
+
 class PlanError(WheelyardError):
     """Nothing can be planned: no interpreter is left, or the lock is not usable."""
 

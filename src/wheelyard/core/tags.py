@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
-from functools import total_ordering
 from typing import TYPE_CHECKING, Self
 
+from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from packaging.tags import Tag
     from packaging.version import Version
 
@@ -18,7 +21,7 @@ _POLICY = re.compile(r"\Amanylinux_(\d+)_(\d+)_([a-z0-9_]+)\Z")
 _LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
-@total_ordering
+@functools.total_ordering
 @dataclass(frozen=True)
 class Interpreter:
     """One CPython: ``cp313``, or ``cp314t`` for the free-threaded build (PEP 703)."""
@@ -84,22 +87,23 @@ class WheelName:
             raise ValueError(str(error)) from error
         return cls(file, name, version, "".join(map(str, build)), tags)
 
-    @property
+    @functools.cached_property
     def pythons(self) -> tuple[str, ...]:
         """The Python tags, sorted."""
         return tuple(sorted({tag.interpreter for tag in self.tags}))
 
-    @property
+    @functools.cached_property
     def abis(self) -> tuple[str, ...]:
         """The ABI tags, sorted."""
         return tuple(sorted({tag.abi for tag in self.tags}))
 
-    @property
+    @functools.cached_property
     def platforms(self) -> tuple[str, ...]:
         """The platform tags, sorted."""
         return tuple(sorted({tag.platform for tag in self.tags}))
 
 
+@functools.lru_cache(4096)
 def manylinux(platform: str) -> tuple[tuple[int, int], str] | None:
     """Return the glibc floor and architecture of a manylinux tag, None for any other (PEP 600, 513, 571, 599)."""
     match = _POLICY.match(platform)
@@ -109,3 +113,24 @@ def manylinux(platform: str) -> tuple[tuple[int, int], str] | None:
     if legacy in _LEGACY_GLIBC and arch:
         return _LEGACY_GLIBC[legacy], arch
     return None
+
+
+def wheel_for(interpreter: Interpreter, pairs: Iterable[str]) -> str | None:
+    """Return which of *pairs* an installer prefers for *interpreter*, None if it takes none of them.
+
+    The order is that of :mod:`packaging.tags`, which installers use: its own ABI, then the stable ABI from the
+    newest on (PEP 384; PEP 803 for free-threaded builds), then wheels without an ABI (PEP 425).
+    """
+    by_tag = {tag: pair for pair in pairs for tag in _expanded(pair)}
+    version = (3, interpreter.minor)
+    tags = (
+        *cpython_tags(version, [str(interpreter)], ["any"]),
+        *compatible_tags(version, f"cp3{interpreter.minor}", ["any"]),
+    )
+    return next((by_tag[key] for tag in tags if (key := (tag.interpreter, tag.abi)) in by_tag), None)
+
+
+def _expanded(pair: str) -> list[tuple[str, str]]:
+    """Take a compressed tag set apart (PEP 425): ``py2.py3-none`` stands for two tags."""
+    pythons, _, abis = pair.partition("-")
+    return [(python, abi) for python in pythons.split(".") for abi in abis.split(".")]

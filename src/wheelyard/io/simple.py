@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import NetworkError
 from wheelyard.io import log
@@ -22,7 +26,7 @@ def kind_of(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower() or "text/html"
 
 
-def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str) -> ProjectPage:
+def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str, newest: int | None = None) -> ProjectPage:
     """Return a project's page.
 
     Args:
@@ -31,6 +35,7 @@ def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str) ->
         kind: its media type; see :func:`kind_of`.
         url: where it is, for the addresses in it.
         fix: what to do if it is no such page.
+        newest: leave out what is older than that many versions, if the page lists its versions (PEP 700).
 
     Raises:
         NetworkError: it is no page of the simple API.
@@ -43,7 +48,8 @@ def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str) ->
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
             if kind == JSON:
-                return ProjectPage.from_json_data(_without_nulls(json.loads(body)), url)
+                page = _without_nulls(json.loads(body))
+                return ProjectPage.from_json_data(_newest(page, newest) if newest else page, url)
             return ProjectPage.from_html(project, body, url)
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
         raise _no_page(f"what the index says of {project!r}", error, fix) from error
@@ -71,6 +77,39 @@ def _without_nulls(page: Any) -> Any:
             if isinstance(file, dict) and isinstance(file.get("hashes"), dict):
                 file["hashes"] = {name: value for name, value in file["hashes"].items() if value is not None}
     return page
+
+
+def _newest(page: Any, count: int) -> Any:
+    """Leave out the files of all but the newest versions: to take a large project's old files apart is most work."""
+    if not isinstance(page, dict) or not isinstance(page.get("versions"), list) or len(page["versions"]) <= count:
+        return page
+    known = {}
+    for text in page["versions"]:
+        with contextlib.suppress(InvalidVersion, TypeError):
+            known[Version(text)] = text
+    dropped = set(sorted(known, reverse=True)[count:])
+    return page | {"files": [file for file in page["files"] if _version(file) not in dropped]}
+
+
+def _version(file: Any) -> Version | None:
+    """Return the version in a file's name, None where it is not plain; such a file is looked at more closely."""
+    name = file.get("filename", "") if isinstance(file, dict) else ""
+    if not isinstance(name, str):
+        return None
+    if name.endswith(".whl"):
+        return _parsed(name.split("-", 2)[1]) if name.count("-") > 1 else None
+    for end in (".tar.gz", ".zip"):
+        if name.endswith(end):
+            return _parsed(name.removesuffix(end).rpartition("-")[2])
+    return None
+
+
+@functools.lru_cache(4096)
+def _parsed(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
 def _no_page(what: str, error: Exception, fix: str) -> NetworkError:

@@ -265,8 +265,11 @@ class Patch(Model):
 
 
 class Upstream(Model):
-    """What is known of upstream's own riscv64 wheels."""
+    """What is known of upstream: which of its versions are taken, and its own riscv64 wheels."""
 
+    versions: Specifier = Field(
+        "", description="The versions that are taken (PEP 440); newer ones beyond it are reported as blocked."
+    )
     ships_since: str | None = Field(
         None, description="The first version for which upstream publishes riscv64 wheels itself."
     )

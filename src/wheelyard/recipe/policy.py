@@ -14,6 +14,7 @@ from wheelyard.core.tags import manylinux
 from wheelyard.recipe.models import InterpreterTag, Model
 from wheelyard.recipe.registries import RegistryPolicy  # noqa: TC001 - pydantic reads it at run time
 from wheelyard.recipe.tokens import IssuePolicy, RenewalPolicy, Tokens  # noqa: TC001 - pydantic reads them, too
+from wheelyard.recipe.watch import WatchPolicy
 
 
 def _policy(value: str) -> str:
@@ -45,6 +46,9 @@ class Policy(Model):
     renewals: tuple[RenewalPolicy, ...] = Field((), description="Renewals that no API tells of; see below.")
     warn_days: int = Field(30, ge=1, description="How many days ahead `check-tokens` says that something ends.")
     issues: IssuePolicy | None = Field(None, description="Where `check-tokens --issue` writes; see below.")
+    watch: WatchPolicy = Field(
+        default_factory=lambda: WatchPolicy.model_validate({}), description="What `check-upstream` goes by; see below."
+    )
     defaults: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="The outermost layer of every recipe."
     )

@@ -97,7 +97,7 @@ def pin(path: Path, entry: LockedVersion, *, replace: bool = False) -> LockedVer
         if standing is not None and not replace:
             return standing
         others = [other for other in lock.versions if other is not standing]
-        write_lock(path, Lock(versions=(*others, entry)))
+        write_lock(path, lock.model_copy(update={"versions": (*others, entry)}))
     return entry
 
 
@@ -117,7 +117,7 @@ def dump(lock: Lock) -> str:
     import tomli_w  # only who writes pays for it
 
     ordered = sorted(lock.versions, key=lambda entry: Version(entry.version), reverse=True)
-    table = Lock(versions=tuple(ordered)).model_dump(mode="json", exclude_defaults=True)
+    table = lock.model_copy(update={"versions": tuple(ordered)}).model_dump(mode="json", exclude_defaults=True)
     head = {"schema": lock.schema_, "layout": lock.layout}
     return _HEADER + tomli_w.dumps({**head, **table})
 
@@ -132,10 +132,20 @@ def _problems(table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         for item in error.errors(include_url=False):
             yield item["loc"], f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
         return
+    if lock.retired and not _is_version(lock.retired):
+        yield ("retired",), f"{lock.retired!r} is not a version (PEP 440)"
     seen: set[Version] = set()
     for index, entry in enumerate(lock.versions):
         for key, said in _entry_problems(entry, seen):
             yield ("version", index, key), said
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _entry_problems(entry: LockedVersion, seen: set[Version]) -> Iterator[tuple[str, str]]:

@@ -57,10 +57,16 @@ class LockedVersion(Model):
 
 
 class Lock(Model):
-    """``packages/<pkg>/lock.toml``: the versions that are pinned, newest first."""
+    """``packages/<pkg>/lock.toml``: the versions that are pinned, newest first.
+
+    Attributes:
+        retired: the version from which on upstream ships riscv64 wheels, so that none is built here; empty if it
+            does not.
+    """
 
     schema_: Literal["wheelyard/lock"] = Field("wheelyard/lock", alias="schema")
     layout: Literal[1] = 1
+    retired: str = ""
     versions: tuple[LockedVersion, ...] = Field((), alias="version")
 
 

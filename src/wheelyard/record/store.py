@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
+from wheelyard.record.ledger import Ledger
 from wheelyard.record.models import Model, Verdict, WheelRecord
 from wheelyard.record.releases import Releases
 from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
+from wheelyard.record.standings import History, WatchReport
 from wheelyard.record.tokens import TokenReport
 
 if TYPE_CHECKING:
@@ -25,11 +27,14 @@ if TYPE_CHECKING:
 VERDICT_FILE = "verdict.json"
 _Kind = TypeVar("_Kind", Verdict, WheelRecord)
 _SCHEMAS: dict[str, type[Model]] = {
+    "history": History,
+    "ledger": Ledger,
     "publication": PublicationReport,
     "registry-listing": RegistryListing,
     "registry-verification": RegistryVerification,
     "releases": Releases,
     "tokens": TokenReport,
+    "upstream": WatchReport,
     "verdict": Verdict,
     "wheel": WheelRecord,
 }

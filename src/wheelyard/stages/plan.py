@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.specifiers import SpecifierSet
-from packaging.tags import compatible_tags, cpython_tags
 
 from wheelyard.core.errors import PlanError
-from wheelyard.core.tags import Interpreter
+from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import ExpectedWheel, Job
 
 if TYPE_CHECKING:
@@ -113,27 +112,6 @@ def make_plan(  # noqa: PLR0917 - the six things that decide a plan
 
 
 # ------------------------------------------------------------------ deriving
-
-
-def wheel_for(interpreter: Interpreter, pairs: Iterable[str]) -> str | None:
-    """Return which of *pairs* an installer prefers for *interpreter*, None if it takes none of them.
-
-    The order is that of :mod:`packaging.tags`, which installers use: its own ABI, then the stable ABI from the
-    newest on (PEP 384; PEP 803 for free-threaded builds), then wheels without an ABI (PEP 425).
-    """
-    by_tag = {tag: pair for pair in pairs for tag in _expanded(pair)}
-    version = (3, interpreter.minor)
-    tags = (
-        *cpython_tags(version, [str(interpreter)], ["any"]),
-        *compatible_tags(version, f"cp3{interpreter.minor}", ["any"]),
-    )
-    return next((by_tag[key] for tag in tags if (key := (tag.interpreter, tag.abi)) in by_tag), None)
-
-
-def _expanded(pair: str) -> list[tuple[str, str]]:
-    """Take a compressed tag set apart (PEP 425): ``py2.py3-none`` stands for two tags."""
-    pythons, _, abis = pair.partition("-")
-    return [(python, abi) for python in pythons.split(".") for abi in abis.split(".")]
 
 
 def _abi_pair(interpreter: Interpreter) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -12,12 +13,13 @@ from wheelyard.core.names import did_you_mean
 from wheelyard.io import http, log, simple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pypi_simple import ProjectPage
 
 # A page of the largest projects is a few MiB; what is far larger is no such page.
 _PAGE_LIMIT = 128 << 20
+_UNCHANGED = 304
 _NOT_FOUND = 404
 _REFUSED = (401, 403)
 
@@ -93,21 +95,54 @@ def project_page(project: str, index: str, known: Iterable[str]) -> ProjectPage:
         UnknownPackageError: there is none; *known* are names to suggest.
         NetworkError: the index cannot be reached, or does not answer as one.
     """
-    url, body, kind = _fetch(project, index, known)
-    fix = "check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index"
-    return simple.project_page(project, body, kind, url, fix=fix)
+    return fetch(project, index, known).parse(project)
 
 
-def _fetch(project: str, index: str, known: Iterable[str]) -> tuple[str, bytes, str]:
-    """Return address, body and content type of a project's page."""
+@dataclass(frozen=True)
+class Page:
+    """A project's page as it arrived.
+
+    Attributes:
+        url: where it is, for the addresses in it.
+        body: what the server sent.
+        kind: its media type.
+        validators: what a later request may ask with: whether the page is another by now (RFC 9110, 13.1).
+        changed: False if the server says that it is what the request's validators came with; then there is no body.
+    """
+
+    url: str
+    body: bytes
+    kind: str
+    validators: Mapping[str, str] = field(default_factory=dict)
+    changed: bool = True
+
+    def parse(self, project: str, newest: int | None = None) -> ProjectPage:
+        """Return what it says; of a page that lists versions, only the *newest* so many.
+
+        Raises:
+            NetworkError: it is no page of the simple API.
+        """
+        fix = "check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index"
+        return simple.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest)
+
+
+def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mapping[str, str] | None = None) -> Page:
+    """Return a project's page, or that it is still the one that *validators* came with.
+
+    Raises:
+        UnknownPackageError: there is none; *known* are names to suggest.
+        NetworkError: the index cannot be reached, or does not answer as one.
+    """
     url = f"{index}{project}/"
     if urlsplit(index).scheme == "file":
         file = Path(unquote(urlsplit(url).path)) / "index.html"
         if not file.is_file():
             raise _unknown_package(project, known)
-        return file.as_uri(), file.read_bytes(), "text/html"
-    with http.get(url, headers={"Accept": simple.ACCEPT}, stream=True) as answer:
+        return Page(file.as_uri(), file.read_bytes(), "text/html")
+    with http.get(url, headers={"Accept": simple.ACCEPT, **(validators or {})}, stream=True) as answer:
         host = urlsplit(url).hostname
+        if answer.status_code == _UNCHANGED and validators:
+            return Page(answer.url, b"", "", validators, changed=False)
         if answer.status_code == _NOT_FOUND:
             raise _unknown_package(project, known)
         if answer.status_code in _REFUSED:
@@ -123,7 +158,12 @@ def _fetch(project: str, index: str, known: Iterable[str]) -> tuple[str, bytes, 
                 f"{host} answers for {project!r} with {log.clean(kind)[:60]!r}, which is not the simple API",
                 fix="check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index",
             )
-        return answer.url, _body(answer.iter_content(1 << 16), project), kind
+        return Page(answer.url, _body(answer.iter_content(1 << 16), project), kind, _validators(answer.headers))
+
+
+def _validators(headers: Mapping[str, str]) -> dict[str, str]:
+    found = {"If-None-Match": headers.get("ETag"), "If-Modified-Since": headers.get("Last-Modified")}
+    return {name: value for name, value in found.items() if value and value.isascii() and value.isprintable()}
 
 
 def _body(chunks: Iterable[bytes], project: str) -> bytes:

@@ -1,0 +1,100 @@
+"""``wheelyard check-upstream`` and ``wheelyard ledger``: their words and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wheelyard.io import log
+from wheelyard.recipe.policy import find_project
+
+if TYPE_CHECKING:
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.standings import History, WatchReport
+
+_NOWHERE = "none"
+
+
+@click.command("check-upstream", short_help="Tell which packages have news upstream.")
+@click.argument("packages", metavar="[PACKAGE...]", nargs=-1)
+@click.option(
+    "--of",
+    "target",
+    metavar="REGISTRY|DIR|none",
+    help="Our registry, by default the only one of site policy; none compares with no registry.",
+)
+@click.option("--dry-run", is_flag=True, help="Write no ledger.")
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+def check_upstream(packages: tuple[str, ...], target: str | None, *, dry_run: bool, as_json: bool) -> None:
+    """Tell how each PACKAGE, by default every recipe's, stands between the public index and our registry.
+
+    Brings packages/<pkg>/ledger.toml up to date. The exit code is 0 if nothing is to do, 17 if there is, 18 if some
+    packages could not be checked.
+    """
+    from wheelyard.cli import render
+    from wheelyard.flows import watch
+    from wheelyard.flows.registries import open_own
+
+    project = find_project()
+    place = None if target == _NOWHERE else open_own(project, target)
+    report = watch.check_upstream(project, packages, place=place, write=not dry_run)
+    click.echo(render.model(report) if as_json else standings_table(report))
+    if failure := watch.problem(report):
+        raise failure
+
+
+def standings_table(report: WatchReport) -> str:
+    """Return a report for people: what needs somebody last, where the eye is."""
+    from wheelyard.record.standings import STATES
+
+    rows = [
+        (each.package, each.state, each.have or "-", each.newest or "-", log.clean(each.text))
+        for each in sorted(report.packages, key=lambda each: (STATES.index(each.state), each.package))
+    ]
+    lines = [log.table(("package", "state", "pinned", "upstream", "what"), rows)]
+    for each in report.packages:
+        lines += [f"note: {each.package}: {log.clean(note)}" for note in each.notes]
+        lines += [f"note: {each.package}: {one.version} is left alone until {one.until}" for one in each.waiting]
+    if not report.registry:
+        lines.append("note: compared with no registry of ours, so nobody looked for missing wheels")
+    return "\n".join(lines)
+
+
+@click.command(short_help="Tell when wheels came: ours and upstream's.")
+@click.argument("packages", metavar="[PACKAGE...]", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output, a list.")
+def ledger(packages: tuple[str, ...], *, as_json: bool) -> None:
+    """Tell for each PACKAGE since when its versions are on riscv64, from the ledgers alone."""
+    from wheelyard.cli import render
+    from wheelyard.flows.history import histories
+
+    project: Project = find_project()
+    found = histories(project, packages)
+    if as_json:
+        told = [each.model_dump(mode="json", by_alias=True) for each in found]
+        click.echo(render.as_json({"schema": "wheelyard/histories", "version": 1, "packages": told}))
+    else:
+        click.echo("\n\n".join(history_text(each) for each in found))
+
+
+def history_text(history: History) -> str:
+    """Return one package through time, for people."""
+    rows = [
+        (
+            each.version,
+            each.released or "-",
+            each.ours or "-",
+            "-" if each.ours_after is None else each.ours_after,
+            each.upstream or "-",
+            each.upstream_gone or "",
+        )
+        for each in history.versions
+    ]
+    head = history.package
+    if history.ships_since:
+        head += f": upstream ships riscv64 wheels since {history.ships_since}"
+    if not rows:
+        return f"{head}: nothing is known yet; wheelyard check-upstream {history.package}"
+    columns = ("version", "released", "ours", "days later", "upstream's", "gone")
+    return f"{head}\n{log.table(columns, rows)}"

@@ -1,0 +1,56 @@
+"""``ledger``: how long releases took to riscv64, and when upstream began to ship, told from the ledgers alone."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from wheelyard.recipe.load import list_recipes, load_recipe
+from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
+from wheelyard.record.standings import History, VersionHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.ledger import Fact
+
+
+def histories(project: Project, packages: Sequence[str] = ()) -> tuple[History, ...]:
+    """Return each package through time, all recipes' when there are none.
+
+    Raises:
+        UnknownPackageError: one of *packages* has no recipe.
+        PlanError: a ledger cannot be used.
+    """
+    names = [load_recipe(project, name).package for name in packages] or list_recipes(project)
+    return tuple(history(name, read_ledger(ledger_file(project.packages, name))) for name in names)
+
+
+def history(package: str, facts: Iterable[Fact]) -> History:
+    """Return one package through time, from the facts of its ledger."""
+    ordered = sorted(facts, key=lambda fact: Version(fact.version), reverse=True)
+    versions = [_version(version, list(each)) for version, each in groupby(ordered, key=lambda fact: fact.version)]
+    shipped = [each for each in versions if each.upstream]
+    return History(
+        package=package,
+        ships_since=min((each.version for each in shipped), key=Version, default=""),
+        versions=tuple(versions),
+    )
+
+
+def _version(version: str, facts: Sequence[Fact]) -> VersionHistory:
+    released = min((fact.first for fact in facts if (fact.where, fact.wheel) == (UPSTREAM, "")), default=None)
+    ours = min((fact.first for fact in facts if fact.where != UPSTREAM and fact.wheel), default=None)
+    wheels = [fact for fact in facts if fact.where == UPSTREAM and fact.wheel]
+    gone = [fact.gone for fact in wheels if fact.gone]
+    return VersionHistory(
+        version=version,
+        released=released,
+        ours=ours,
+        ours_after=(ours - released).days if ours and released else None,
+        upstream=min((fact.first for fact in wheels), default=None),
+        upstream_gone=max(gone) if gone and len(gone) == len(wheels) else None,
+    )

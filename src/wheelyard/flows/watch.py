@@ -1,0 +1,286 @@
+"""``check-upstream``: how every recipe's package stands, between the public index, our registry and our records."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from wheelyard.core.errors import (
+    PlanError,
+    UnknownPackageError,
+    UpstreamNewsError,
+    UpstreamUnknownError,
+    WheelyardError,
+)
+from wheelyard.core.names import canonical
+from wheelyard.core.tags import WheelName, manylinux
+from wheelyard.core.values import ImageChoice
+from wheelyard.io import log, threads
+from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.record import ledger
+from wheelyard.record.ledger import UPSTREAM, Fact
+from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.record.models import LockedVersion
+from wheelyard.record.standings import Standing, WatchReport
+from wheelyard.stages.image import resolve
+from wheelyard.stages.plan import make_plan
+from wheelyard.stages.upstream import index_url
+from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Upstream
+from wheelyard.stages.upstream.releases import TARGET
+from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.core.values import Image
+    from wheelyard.flows.registries import Place
+    from wheelyard.recipe.load import Recipe
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.registry import RegistryFile
+
+# Versions of a project that are looked at; older ones are no news, and to take thousands of files apart takes time.
+_NEWEST = 12
+_BROKEN = frozenset({"error"})
+_WELL = frozenset({"current"})
+
+
+@dataclass(frozen=True)
+class _Published:
+    """A wheel in our registry: its version, its tags, and the day it came, None if the registry does not say."""
+
+    version: Version
+    pair: str
+    day: date | None
+
+
+def check_upstream(
+    project: Project,
+    packages: Sequence[str] = (),
+    *,
+    place: Place | None = None,
+    write: bool = True,
+    today: date | None = None,
+) -> WatchReport:
+    """Return how *packages* stand, all recipes' when there are none; one that fails does not stop the others.
+
+    Args:
+        project: the project.
+        packages: names, however they are spelt.
+        place: our registry, None to compare with none.
+        write: whether ledgers are brought up to date. Each is when its package is done, so that an interrupted run
+            loses nothing.
+        today: the day, in UTC.
+
+    Raises:
+        UnknownPackageError: one of *packages* has no recipe.
+    """
+    known = list_recipes(project)
+    chosen = tuple(dict.fromkeys(load_recipe(project, name).package for name in packages)) if packages else known
+    watch = _Watch(project, place, today or datetime.now(UTC).date(), write=write)
+    with log.progress("checking upstream", len(chosen), unit="") as tell:
+
+        def one(package: str) -> Standing:
+            found = watch.standing(package)
+            tell(1)
+            return found
+
+        standings = threads.each(one, chosen, parallel=project.policy.watch.parallel)
+    return WatchReport(
+        checked=datetime.now(UTC).replace(microsecond=0),
+        registry=place.name if place else "",
+        packages=tuple(standings),
+    )
+
+
+def problem(report: WatchReport) -> WheelyardError | None:
+    """Return the error that a report is for a shell, None if there is nothing to do."""
+    broken = [f"{each.package}: {each.text}" for each in report.packages if each.state in _BROKEN]
+    if broken:
+        return UpstreamUnknownError(
+            f"{len(broken)} of {len(report.packages)} packages could not be checked",
+            details=broken,
+            fix="run the same command again, with their names",
+        )
+    news = [f"{each.package}: {each.state}: {each.text}" for each in report.packages if each.state not in _WELL]
+    if news:
+        return UpstreamNewsError(
+            f"{len(news)} of {len(report.packages)} packages want something done",
+            details=news,
+            fix="wheelyard check-upstream --propose; docs/upstream.md says what each state asks for",
+        )
+    return None
+
+
+class _Watch:
+    """What the packages of one run share."""
+
+    def __init__(self, project: Project, place: Place | None, today: date, *, write: bool) -> None:
+        self._project = project
+        self._place = place
+        self._write = write
+        self._terms = Terms(today, project.policy.watch.cool_down, project.policy.watch.versions)
+        self._upstream = Upstream(index_url(), newest=_NEWEST)
+        self._images: dict[tuple[str, ...], Image] = {}
+        self._lock = threading.Lock()
+
+    def standing(self, package: str) -> Standing:
+        """Return how one package stands, whatever goes wrong with it."""
+        try:
+            return self._standing(load_recipe(self._project, package))
+        except WheelyardError as error:
+            text = f"{error.where}: {error.what}" if error.where else error.what
+            return Standing(package=package, state="error", text=text, notes=error.details)
+
+    def _standing(self, recipe: Recipe) -> Standing:
+        settings, _ = effective(recipe, None)
+        name = canonical(settings.source.name or recipe.package)
+        lock = read_lock(lock_file(self._project.packages, recipe.package))
+        pinned = tuple(Version(entry.version) for entry in lock.versions)
+        published = self._published(name)
+        upstream: ProjectFacts | WheelyardError
+        try:
+            upstream = self._upstream.facts(name)
+        except UnknownPackageError as error:
+            upstream = error
+        file = ledger.ledger_file(self._project.packages, recipe.package)
+        facts = ledger.read_ledger(file)
+        planned: Mapping[Version, tuple[Interpreter, ...]] = {}
+        if isinstance(upstream, ProjectFacts):
+            facts = self._record(recipe.package, facts, upstream, pinned, published)
+            planned = self._planned(recipe, upstream, pinned)
+        retired = lock.retired or settings.upstream.ships_since
+        known = Known(
+            package=recipe.package,
+            project=name,
+            upstream=upstream,
+            pinned=pinned,
+            published=None if published is None else _by_version(published),
+            planned=planned,
+            retired=_version(retired) if retired else None,
+            taken=settings.upstream.versions,
+            seen={Version(each.version): each.first for each in facts if (each.where, each.wheel) == (UPSTREAM, "")},
+        )
+        return judge(known, self._terms)
+
+    def _published(self, name: str) -> tuple[_Published, ...] | None:
+        if self._place is None:
+            return None
+        try:
+            files = self._place.registry.files(name)
+        except WheelyardError as error:
+            raise type(error)(f"our registry: {error.what}", details=error.details, fix=error.fix) from error
+        return tuple(found for file in files if (found := _wheel(file)) is not None)
+
+    def _planned(
+        self, recipe: Recipe, upstream: ProjectFacts, pinned: tuple[Version, ...]
+    ) -> Mapping[Version, tuple[Interpreter, ...]]:
+        """Return the interpreters that the plan has, for the newest candidates and what is pinned."""
+        releases = candidates(upstream, pinned)
+        wanted = [*releases[: self._terms.limit], *(each for each in releases if each.version in pinned)]
+        if upstream.newest:
+            wanted.append(upstream.newest)
+        return {each.version: self._interpreters(recipe, each) for each in wanted}
+
+    def _interpreters(self, recipe: Recipe, release: ReleaseFacts) -> tuple[Interpreter, ...]:
+        settings, _ = effective(recipe, release.version)
+        locked = LockedVersion(
+            version=str(release.version),
+            requires_python=release.requires_python,
+            wheels=release.wheels,
+            reference=release.reference,
+        )
+        policy = self._project.policy
+        with self._lock:
+            if settings.build.extras not in self._images:
+                choice = ImageChoice.parse(policy.image).with_extras(settings.build.extras)
+                self._images[settings.build.extras] = resolve(choice, policy.policy, offline=True)
+        try:
+            image = self._images[settings.build.extras]
+            return make_plan(recipe.package, settings, locked, image, policy).interpreters
+        except PlanError:
+            return ()  # no interpreter is left; the plan says why
+
+    def _record(
+        self,
+        package: str,
+        known: Iterable[Fact],
+        upstream: ProjectFacts,
+        pinned: tuple[Version, ...],
+        published: tuple[_Published, ...] | None,
+    ) -> tuple[Fact, ...]:
+        """Bring a package's ledger up to date, on disk if that is wanted."""
+        today, where = self._terms.today, self._place.name if self._place else ""
+        seen, looked = _observed(upstream, pinned, published or (), where, today, self._terms.limit)
+        listed = {Version(fact.version) for fact in known}
+        oldest = min((release.version for release in upstream.releases), default=None)
+        looked |= {(str(one), UPSTREAM) for one in listed if oldest is None or one >= oldest}
+        if published is not None:
+            looked |= {(str(one), where) for one in listed}
+        if not self._write:
+            return ledger.observe(known, seen, looked=looked, today=today)
+        file = ledger.ledger_file(self._project.packages, package)
+        return ledger.update(file, seen, looked=looked, today=today)
+
+
+def _observed(  # noqa: PLR0917 - the places, and the day
+    upstream: ProjectFacts,
+    pinned: Iterable[Version],
+    published: Iterable[_Published],
+    where: str,
+    today: date,
+    limit: int,
+) -> tuple[list[Fact], set[tuple[str, str]]]:
+    """Return the facts worth a line: of what we pin or publish, and of upstream's newest releases."""
+    newest = [release.version for release in upstream.releases if release.final][:limit]
+    kept = {*pinned, *newest, *(each.version for each in published)}
+    seen = []
+    for release in upstream.releases:
+        if release.version in kept:
+            day, text = release.released or today, str(release.version)
+            seen.append(Fact(version=text, where=UPSTREAM, first=day))
+            # A wheel may come long after its release.
+            seen += [
+                Fact(version=text, where=UPSTREAM, wheel=each.pair, first=each.since or today) for each in release.ships
+            ]
+    seen += [
+        Fact(version=str(each.version), where=where, wheel=each.pair, first=each.day or today) for each in published
+    ]
+    return seen, {(fact.version, fact.where) for fact in seen}
+
+
+def _wheel(file: RegistryFile) -> _Published | None:
+    """Return what a file of our registry is for, None if it is not for riscv64 or yanked."""
+    try:
+        name = WheelName.parse(file.file)
+    except ValueError:
+        return None
+    ours = any(tag == "any" or ((parsed := manylinux(tag)) and parsed[1] == TARGET) for tag in name.platforms)
+    if file.yanked is not None or not ours:
+        return None
+    try:
+        day = datetime.fromisoformat(file.uploaded).date() if file.uploaded else None
+    except ValueError:
+        day = None
+    return _Published(name.version, f"{'.'.join(name.pythons)}-{'.'.join(name.abis)}", day)
+
+
+def _by_version(published: Iterable[_Published]) -> Mapping[Version, tuple[str, ...]]:
+    found: defaultdict[Version, list[str]] = defaultdict(list)
+    for each in published:
+        found[each.version].append(each.pair)
+    return {version: tuple(pairs) for version, pairs in found.items()}
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion as error:
+        raise PlanError(
+            f"{text!r} is not a version (PEP 440)", fix="see [upstream] ships-since in its recipe"
+        ) from error

@@ -1,0 +1,180 @@
+"""``packages/<pkg>/ledger.toml``: who ships which wheel of which version, and since when; one line a fact.
+
+A fact is a release, or a riscv64 wheel of it, at one place: upstream, or a registry of ours. What is written once
+stays: a wheel that vanishes keeps its line, with the day on which it was first missed. Lines are sorted and git
+joins two branches' lines by itself (``.gitattributes``: ``merge=union``); reading them joins doubles by a law in
+which neither order nor repetition counts.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from typing import TYPE_CHECKING, Literal
+
+from packaging.version import InvalidVersion, Version
+from pydantic import Field, ValidationError
+
+from wheelyard.core.digests import sha256_bytes
+from wheelyard.core.errors import PlanError
+from wheelyard.core.lines import key_lines, line_of
+from wheelyard.io import cache, files
+from wheelyard.record.models import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
+
+    from wheelyard.core.lines import Path as KeyPath
+
+UPSTREAM = "upstream"
+_HEADER = (
+    "# Written by wheelyard check-upstream: each release and riscv64 wheel, where it is, and when it was first seen.\n"
+)
+
+
+class Fact(Model):
+    """A release, or a riscv64 wheel of it, at one place.
+
+    Attributes:
+        version: the version (PEP 440).
+        where: ``upstream``, or the registry's name in site policy.
+        wheel: its ``python-abi`` tags; empty stands for the release itself.
+        first: the day on which it was uploaded where the index tells, else first seen; UTC.
+        gone: the day on which it was first missed, None if it is there.
+    """
+
+    version: str
+    where: str
+    wheel: str = Field("", pattern=r"^([a-z0-9_.]+-[a-z0-9_.]+)?$")
+    first: date
+    gone: date | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What there is one of."""
+        return self.version, self.where, self.wheel
+
+
+class Ledger(Model):
+    """The whole file."""
+
+    schema_: Literal["wheelyard/ledger"] = Field("wheelyard/ledger", alias="schema")
+    layout: Literal[1] = 1
+    facts: tuple[Fact, ...] = ()
+
+
+def ledger_file(packages: Path, package: str) -> Path:
+    """Return where *package*'s ledger is, in the folder of records."""
+    return packages / package / "ledger.toml"
+
+
+def join(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Return each fact once, sorted: of doubles the earlier day counts, and being there more than being gone."""
+    known: dict[tuple[str, str, str], Fact] = {}
+    for fact in facts:
+        other = known.get(fact.key, fact)
+        gone = max(fact.gone, other.gone) if fact.gone and other.gone else None
+        known[fact.key] = fact.model_copy(update={"first": min(fact.first, other.first), "gone": gone})
+    return tuple(sorted(known.values(), key=lambda fact: (Version(fact.version), fact.where, fact.wheel)))
+
+
+def observe(
+    known: Iterable[Fact], seen: Iterable[Fact], *, looked: Collection[tuple[str, str]], today: date
+) -> tuple[Fact, ...]:
+    """Return *known* with what was seen *today*; what is not seen any more where we looked is gone from then on.
+
+    Args:
+        known: the facts so far.
+        seen: what is there now, ``first`` being today or an earlier day that the index tells.
+        looked: the pairs of version and place that we looked at.
+        today: the day.
+    """
+    now = {fact.key: fact for fact in seen}
+    kept = []
+    for fact in known:
+        if fact.key in now:
+            kept.append(fact.model_copy(update={"gone": None}))
+        elif fact.gone is None and (fact.version, fact.where) in looked:
+            kept.append(fact.model_copy(update={"gone": today}))
+        else:
+            kept.append(fact)
+    return join([*kept, *now.values()])
+
+
+def read_ledger(path: Path) -> tuple[Fact, ...]:
+    """Read a ledger, joined; nothing where there is none.
+
+    Raises:
+        PlanError: it is no ledger of a layout we know; every problem is named with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except FileNotFoundError:
+        return ()
+    except (UnicodeDecodeError, OSError, tomllib.TOMLDecodeError) as error:
+        raise _unusable(path, [f"{path}: {error}"]) from error
+    problems = list(_problems(table))
+    if problems:
+        lines = key_lines(text)
+        raise _unusable(path, [f"{path}:{line_of(lines, key)}: {said}" for key, said in problems])
+    return join(Ledger.model_validate(table).facts)
+
+
+def update(path: Path, seen: Iterable[Fact], *, looked: Collection[tuple[str, str]], today: date) -> tuple[Fact, ...]:
+    """Write down what was seen, and return the ledger as it is then; runs at the same time do not lose each other's.
+
+    Raises:
+        PlanError: what is there is no ledger.
+        DiskError: it cannot be written.
+    """
+    guard = cache.cache_dir("locks") / f"ledger-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
+    with cache.lock(guard, what=f"writing {path.name} of {path.parent.name}"):
+        known = read_ledger(path)
+        facts = observe(known, seen, looked=looked, today=today)
+        text = dump(facts)
+        if facts and (not path.is_file() or path.read_bytes() != text.encode()):
+            files.write_text(path, text)
+        return facts
+
+
+def dump(facts: Iterable[Fact]) -> str:
+    """Return the text of a ledger: one line a fact."""
+    head = f'{_HEADER}schema = "wheelyard/ledger"\nlayout = 1\nfacts = ['
+    return "\n".join([head, *(f"  {_line(fact)}," for fact in join(facts)), "]", ""])
+
+
+def _line(fact: Fact) -> str:
+    words = [f'version = "{fact.version}"', f'where = "{fact.where}"']
+    words += [f'wheel = "{fact.wheel}"'] if fact.wheel else []
+    words += [f"first = {fact.first}"] + ([f"gone = {fact.gone}"] if fact.gone else [])
+    return "{ " + ", ".join(words) + " }"
+
+
+def _problems(table: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:
+    if table.get("schema") != "wheelyard/ledger" or table.get("layout") != 1:
+        yield ("schema",), "this is not a ledger of layout 1, the one that this wheelyard knows"
+        return
+    try:
+        ledger = Ledger.model_validate(table)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            yield item["loc"], f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+        return
+    for index, fact in enumerate(ledger.facts):
+        try:
+            Version(fact.version)
+        except InvalidVersion:
+            yield ("facts", index), f"{fact.version!r} is not a version (PEP 440)"
+        if not fact.where.isprintable() or '"' in fact.where or "\\" in fact.where:
+            yield ("facts", index), f"{fact.where!r} is not a place"
+
+
+def _unusable(path: Path, details: list[str]) -> PlanError:
+    return PlanError(
+        "the ledger cannot be used",
+        where=str(path),
+        details=details,
+        fix=f"mend these lines, or git checkout -- {path}; without the file, days are counted from now on",
+    )
