@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -218,6 +219,15 @@ def test_a_server_that_is_gone(watch: Watch) -> None:
     assert ended.code == 62  # what is missing here can be mended here
     assert ended.states == WELL | {NAME: ["unreachable"], DEPLOY_NAME: ["missing", "unreachable"]}
     assert "127.0.0.1 cannot be reached" in ended.out
+
+
+def test_a_server_that_is_gone_is_told_soon(watch: Watch) -> None:
+    watch.settle("http://127.0.0.1:9")
+    started = time.monotonic()
+    ended = watch.run()
+    assert time.monotonic() - started < 6
+    assert ended.states == WELL | {NAME: ["unreachable"], DEPLOY_NAME: ["unreachable", "unreachable"]}
+    assert "3 times in a row" in ended.out
 
 
 def test_a_server_that_asks_to_wait_is_waited_for(watch: Watch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
-from support.gitlab import GitLab, serve
+from support.gitlab import GitLab, Project, serve
 from support.pages import ROOT, Snippet, commands
 from support.stock import PROJECT, Stock
 from support.wheels import WheelSpec
@@ -31,9 +33,23 @@ SAYS = {
     'nox -s registry -- yank markupsafe 3.0.3 --reason "crashes without zba"': r"yanked: markupsafe-3\.0\.3",
     "nox -s registry -- prune --keep 3": r"delete +markupsafe +3\.0\.1",
     "nox -s registry -- prune --keep 3 --delete": r"deleted: 1 versions, 1 files",
+    "nox -s registry -- remove markupsafe MarkupSafe-1.0.tar.gz": r"would be deleted: 1 files of markupsafe",
+    "nox -s registry -- remove markupsafe MarkupSafe-1.0.tar.gz --delete": r"deleted: 1 files of markupsafe",
     "nox -s registry -- mirror gitlab dist/backup/": r"5 copied",
     "nox -s registry -- index --to dist/front": r"5 files of 2 packages",
 }
+
+
+def orphan(api: str, project: Project, token: str) -> None:
+    """Upload an sdist, as somebody may by mistake."""
+    answer = requests.post(
+        f"{api}/projects/{project.id}/packages/pypi",
+        data={"name": "markupsafe", "version": "1.0", "sha256_digest": hashlib.sha256(b"an sdist").hexdigest()},
+        files={"content": ("MarkupSafe-1.0.tar.gz", b"an sdist")},
+        auth=("anybody", token),
+        timeout=30,
+    )
+    assert answer.status_code == 201, answer.text
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +69,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subp
         stock.add(*(WheelSpec(name="markupsafe", version=f"3.0.{micro}") for micro in (1, 2, 3, 4)))
         stock.add(*(WheelSpec(name="kiwisolver", version="1.4.9", python=tag, abi=tag) for tag in ("cp312", "cp313")))
         stock.env["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-        done = {}
+        done: dict[str, subprocess.CompletedProcess[str]] = {}
         for command in COMMANDS:
             # Deletion and sizes need an access token, as the page says; all else goes with the deploy token.
-            more = "prune" in command.text or "--sizes" in command.text
+            more = any(word in command.text for word in ("prune", "remove", "--sizes"))
+            if "remove" in command.text and not any("remove" in text for text in done):
+                orphan(server.api, project, deploy)
             stock.env["WHEELYARD_GITLAB_TOKEN"] = token if more else deploy
             done[command.text] = stock.shell(command.text)
         yield done

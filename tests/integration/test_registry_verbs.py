@@ -379,7 +379,28 @@ def test_prune_asks_for_no_more_than_it_needs(yard: Yard) -> None:
     yard.gitlab.requests.clear()
     assert yard.registry("prune", "--keep", "38", "--delete").returncode == 0
     paths = [seen.path.rpartition("/packages")[2] for seen in yard.gitlab.requests]
-    assert len([path for path in paths if "package_files" in path]) == 2  # of the two versions that go
+    # Of the two versions that go: what they have, and again right before they go whole.
+    assert len([path for path in paths if "package_files" in path]) == 4
+
+
+def test_what_is_published_while_its_version_is_pruned_stays(yard: Yard, tmp_path: Path) -> None:
+    """Another machine publishes: no lock is shared with it."""
+    yard.have(*specs(4))
+    yard.maintain()
+    yard.gitlab.fault(Fault("stall", method="GET", path="/package_files", skip=1, seconds=3))
+    with yard.stock.start("registry", "prune", "--keep", "1", "--delete") as process:
+        deadline = time.monotonic() + 20
+        while not any("package_files" in seen.path for seen in yard.gitlab.requests):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        late = other(tmp_path, WheelSpec(python="cp314", abi="cp314"))
+        yard.upload(late)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert f"{late.name} came in the meantime, and stays" in err
+    there = {file.file_name: file.version for file in yard.gitlab.files(yard.project)}
+    assert [name for name, version in there.items() if version == "1.0"] == [late.name]
+    assert len(there) == 3
 
 
 @pytest.mark.parametrize("who", ["deploy", "developer", "nobody"])
@@ -437,6 +458,103 @@ def test_a_kill_between_deletion_and_record(yard: Yard, after: bool) -> None:
     assert yard.registry("prune", "--keep", "1", "--delete").returncode == 0
     assert yard.registry("verify").returncode == 0
     assert versions(yard) == {"1.1"}
+
+
+# ------------------------------------------------------------------ remove
+
+
+def removed(yard: Yard, *words: str, code: int = 0) -> str:
+    """Ask for a removal, first only to tell, then really; return what was said."""
+    before = yard.gitlab.files(yard.project)
+    records = {path: path.read_bytes() for path in yard.stock.root.glob("packages/*/releases.toml")}
+    told = yard.registry("remove", *words)
+    assert told.returncode == code, told.stdout + told.stderr
+    assert yard.gitlab.files(yard.project) == before
+    done = yard.registry("remove", *words, "--delete")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert told.stdout.partition("\n\n")[0] == done.stdout.partition("\n\n")[0]
+    assert {path: path.read_bytes() for path in records} == records
+    return done.stdout + done.stderr
+
+
+def test_remove_deletes_what_verify_finds(yard: Yard, tmp_path: Path) -> None:
+    (wheel,) = yard.have(WheelSpec())
+    sdist = tmp_path / "demo-0.9.tar.gz"
+    sdist.write_bytes(b"an sdist")
+    yard.upload(sdist, version="0.9")
+    nameless = other(tmp_path, WheelSpec(version="2.0"))
+    yard.upload(nameless, sha256_digest=None)
+    stranger = other(tmp_path, WheelSpec(name="stranger", version="3.0"))
+    yard.upload(stranger, name="demo", version="0.1")  # a version that its name does not tell
+    yard.maintain()
+    problems = report(yard.registry("verify", "--json"), "registry-verification")["problems"]
+    assert {each["kind"] for each in problems} == {"orphan", "no-hash"}
+    for each in problems:
+        assert each["fix"].startswith(f"wheelyard registry remove demo {each['file']} --of gitlab")
+    assert "deleted: 3 files of demo" in removed(yard, "Demo", *(each["file"] for each in problems))
+    yard.exactly([wheel])
+    assert yard.registry("verify").returncode == 0
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+@pytest.mark.parametrize("salt", [b"", b"other bytes"])
+def test_remove_deletes_the_second_copy_of_what_is_recorded(
+    yard: Yard, tmp_path: Path, first: str, salt: bytes
+) -> None:
+    """GitLab's records are per spelling, its index is per canonical name: one file name may be there twice."""
+    theirs = other(tmp_path, WheelSpec(name="foo-bar"), salt=salt)
+    if first == "theirs":
+        yard.upload(theirs, name="Foo_Bar")
+    (ours,) = yard.have(WheelSpec(name="foo-bar"))
+    if first == "ours":
+        yard.upload(theirs, name="Foo_Bar")
+    yard.maintain()
+    assert yard.registry("verify").returncode == 63
+    assert f"1       sha256 {sha256_file(ours)}" in removed(yard, "foo-bar", ours.name)
+    yard.exactly([ours])
+    assert yard.registry("verify").returncode == 0
+    assert "is recorded as published, and stays" in removed(yard, "foo-bar", ours.name, code=60)
+
+
+def test_remove_asks_which_of_two_strangers_stays(yard: Yard, tmp_path: Path) -> None:
+    wheels = [other(tmp_path / name, WheelSpec(name="foo-bar"), salt=name.encode()) for name in ("one", "two")]
+    for wheel, name in zip(wheels, ("Foo_Bar", "foo-bar"), strict=True):
+        yard.upload(wheel, name=name)
+    yard.maintain()
+    said = removed(yard, "foo-bar", wheels[0].name, code=60)
+    assert all(sha256_file(wheel) in said for wheel in wheels)
+    assert "which one is to stay?" in removed(yard, "foo-bar", wheels[0].name, "--keep", "0" * 64, code=60)
+    removed(yard, "foo-bar", wheels[0].name, "--keep", sha256_file(wheels[1])[:12].upper())
+    yard.exactly([wheels[1]])
+    assert yard.registry("adopt").returncode == 0
+
+
+def test_remove_tells_all_that_may_not_go_and_deletes_nothing(yard: Yard, tmp_path: Path) -> None:
+    recorded = yard.have(*specs(2))
+    yard.upload(stranger := other(tmp_path, WheelSpec(version="3.0")))
+    yard.maintain()
+    names = (stranger.name, *(wheel.name for wheel in recorded), "demo-7.0.tar.gz")
+    said = removed(yard, "demo", *names, code=60)
+    assert "3 of 4 files may not go; nothing was deleted" in said
+    assert said.count("is recorded as published, and stays") == 2
+    assert "demo-7.0.tar.gz: is not there" in said
+    yard.exactly([stranger, *recorded])
+    refused(yard.registry("remove", "nonsense", "x"), 11)
+    refused(yard.registry("remove", "demo"), 2, "FILES")
+
+
+def test_who_may_not_delete_removes_nothing(yard: Yard, tmp_path: Path) -> None:
+    yard.upload(wheel := other(tmp_path, WheelSpec()))
+    refused(yard.registry("remove", "demo", wheel.name, "--delete"), 62, "a deploy token is nobody here")
+    yard.exactly([wheel])
+
+
+def test_remove_from_a_folder(yard: Yard) -> None:
+    wheels = yard.stock.add(*specs(2))
+    assert yard.stock.run("publish", "--to", "./index").returncode == 0
+    done = yard.registry("remove", "demo", wheels[0].name, "--of", "index", "--delete")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (yard.stock.root / "index").rglob("*.whl")] == [wheels[1].name]
 
 
 # ------------------------------------------------------------------ yank

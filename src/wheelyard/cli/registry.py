@@ -97,6 +97,23 @@ def prune(packages: tuple[str, ...], target: str | None, keep: int | None, *, de
     _refuse("not deleted", result.refused)
 
 
+@registry.command(short_help="Delete what should not be there, file by file.")
+@click.argument("package")
+@click.argument("files", nargs=-1, required=True)
+@of_option
+@click.option("--keep", default="", metavar="SHA256", help="Of a file with different bytes, the copy that stays.")
+@click.option("--delete", is_flag=True, help="Really delete; without it, only the table is shown.")
+def remove(package: str, files: tuple[str, ...], target: str | None, keep: str, *, delete: bool) -> None:
+    """Delete FILES that are listed under PACKAGE and not recorded, and second copies of those that are."""
+    from wheelyard.cli import render_registry
+    from wheelyard.flows import remove as flow
+    from wheelyard.flows.registries import open_own
+
+    project = find_project()
+    result = flow.remove(project, open_own(project, target), package, files, keep=keep, delete=delete)
+    click.echo(render_registry.removed(result))
+
+
 @registry.command("yank", short_help="Mark a version so that nobody gets it unasked.")
 @click.argument("package")
 @click.argument("version")

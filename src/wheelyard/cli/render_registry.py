@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.front import Front
     from wheelyard.flows.mirror import Mirroring
     from wheelyard.flows.registry import Adoption
+    from wheelyard.flows.remove import Removal
     from wheelyard.flows.retire import Pruned, Yanked
     from wheelyard.record.reports import ListedFile, RegistryListing, RegistryVerification
 
@@ -92,6 +93,17 @@ def pruned(result: Pruned) -> str:
         end = f"deleted: {count}" + (f"; {_COMMIT}" if doomed and result.recorded else "")
     table = log.table(("", "package", "version", "files", "why"), rows) if rows else "nothing is there"
     return f"{table}\n\n{end}"
+
+
+def removed(result: Removal) -> str:
+    """Return what becomes of each file."""
+    rows = [
+        ("delete", each.file, each.copies, f"sha256 {each.staying}" if each.staying else "nothing")
+        for each in result.files
+    ]
+    count = f"{sum(each.copies for each in result.files)} files of {result.package}"
+    end = f"would be deleted: {count}; nothing was, without --delete" if result.dry_run else f"deleted: {count}"
+    return f"{log.table(('', 'file', 'copies', 'stays'), rows)}\n\n{end}"
 
 
 def yanked(result: Yanked, place: str, *, undo: bool) -> str:

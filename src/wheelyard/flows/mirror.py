@@ -24,7 +24,7 @@ from wheelyard.flows.registry import about, entry_of, listings, projects_of, rec
 from wheelyard.flows.retire import mark
 from wheelyard.io import cache, files, threads
 from wheelyard.record.releases import read_releases, record, releases_file
-from wheelyard.stages.registry import Action, Journal, Release, plan_uploads, publish, read_release
+from wheelyard.stages.registry import Journal, Release, plan_uploads, publish, read_release
 from wheelyard.stages.registry.front import enrich, listable
 from wheelyard.stages.registry.pages import version_of
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
-    from wheelyard.stages.registry import RegistryFile, Upload
+    from wheelyard.stages.registry import Outcome, RegistryFile
 
 _HOPELESS = (CredentialsError, DiskError)  # the next wheel would meet it too
 _PATIENCE = 3  # batches in a row that may fail for want of an answer
@@ -209,9 +209,9 @@ def _copy_all(
     there = set(work.there)
     for batch in _batches(work.missing, target.parallel):
         done, refused = _copy(project, source, target, package, batch=batch, folder=folder)
-        copied = [upload.release.name.file for upload in done if upload.action is Action.UPLOAD]
+        copied = [outcome.upload.release.name.file for outcome in done if outcome.new]
         tally.there += len(done) - len(copied)  # somebody else was quicker
-        there.update(upload.release.name.file for upload in done)
+        there.update(outcome.upload.release.name.file for outcome in done)
         tally.add(copied, refused)
         if tally.hopeless:
             return
@@ -237,7 +237,7 @@ def _batches(missing: Sequence[RegistryFile], versions: int) -> Iterator[list[Re
 
 def _copy(
     project: Project, source: Place, target: Place, package: str, *, batch: Sequence[RegistryFile], folder: Path
-) -> tuple[list[Upload], list[WheelyardError]]:
+) -> tuple[list[Outcome], list[WheelyardError]]:
     """Copy files of one package through *folder*, which keeps what has arrived; return what is there now."""
     fetched = threads.each(functools.partial(_fetched, source, package, folder), batch, parallel=source.parallel)
     releases = [each for each in fetched if isinstance(each, Release)]
@@ -248,14 +248,14 @@ def _copy(
         with Journal.of(project.dist / JOURNALS, target.registry.title) as journal:
             uploads = plan_uploads(target.registry, releases, begun=journal.begun, parallel=target.parallel)
             outcomes = publish(target.registry, uploads, journal, parallel=target.parallel)
-            done = [outcome.upload for outcome in outcomes if outcome.error is None]
+            done = [outcome for outcome in outcomes if outcome.error is None]
             if target.record:
-                _record(project, source, target, package, [upload.release for upload in done])
-            journal.finish(upload.release.name.file for upload in done)
+                _record(project, source, target, package, [outcome.upload.release for outcome in done])
+            journal.finish(outcome.upload.release.name.file for outcome in done)
     except WheelyardError as error:
         return [], [*refused, about(package, error)]
-    for upload in done:
-        files.remove(upload.release.path)
+    for outcome in done:
+        files.remove(outcome.upload.release.path)
     refused += (about(one.upload.release.name.file, one.error) for one in outcomes if one.error is not None)
     return done, refused
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.registry import Release, Upload
 
 JOURNALS = ".journal"  # below dist/
+_PAGES = 40  # index pages that are read at once: each is small, and most of its time is waiting
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Publication:
     def report(self) -> PublicationReport:
         """Return it for machines."""
         errors = {outcome.upload.release.name.file: outcome.error for outcome in self.outcomes}
+        others = {
+            outcome.upload.release.name.file for outcome in self.outcomes if not outcome.new and not outcome.error
+        }
         return PublicationReport(
             registry=self.place.name,
             title=self.place.registry.title,
@@ -67,7 +71,7 @@ class Publication:
                     file=(name := upload.release.name.file),
                     sha256=upload.release.sha256,
                     size=upload.release.size,
-                    action=upload.action.value,
+                    action=(Action.SKIP if name in others else upload.action).value,
                     error=str(error) if (error := errors.get(name)) else None,
                 )
                 for upload in self.uploads
@@ -111,7 +115,7 @@ def publish_packages(
     title = place.registry.title
     ours = contextlib.nullcontext(Journal.look(folder, title)) if dry_run else Journal.of(folder, title)
     with ours as journal:
-        uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=place.parallel)
+        uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=max(_PAGES, place.parallel))
         show(uploads)
         outcomes = [] if dry_run else publish(place.registry, uploads, journal, parallel=place.parallel)
         there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
@@ -198,9 +202,9 @@ def _folders(project: Project, packages: Sequence[str]) -> list[Path]:
 
 
 def counted(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """Return how many wheels are new there, were there already, and are not there."""
+    """Return how many wheels we brought there, were there before, since others may be quicker, and are not there."""
     return {
-        "published": sum(one.error is None and one.upload.action is Action.UPLOAD for one in outcomes),
-        "there before": sum(one.error is None and one.upload.action is Action.SKIP for one in outcomes),
+        "published": sum(one.new for one in outcomes),
+        "there before": sum(one.error is None and not one.new for one in outcomes),
         "failed": sum(one.error is not None for one in outcomes),
     }

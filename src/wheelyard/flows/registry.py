@@ -21,6 +21,7 @@ from wheelyard.core.errors import (
 )
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
+from wheelyard.flows.silence import Silence
 from wheelyard.io import cache, files, log, threads
 from wheelyard.recipe.load import list_recipes
 from wheelyard.record.releases import ReleasedFile, read_releases, record, releases_file
@@ -69,14 +70,21 @@ def projects_of(place: Place, packages: Sequence[str], *, known: Collection[str]
     return names or there
 
 
-def listings(place: Place, projects: Sequence[str]) -> Iterator[tuple[str, Found]]:
-    """Yield each project with its files, or with why they cannot be read; some are read ahead, several at once."""
+def listings(place: Place, projects: Sequence[str], silence: Silence | None = None) -> Iterator[tuple[str, Found]]:
+    """Yield each project with its files, or with why they cannot be read; some are read ahead, several at once.
+
+    Args:
+        place: the registry.
+        projects: canonical names.
+        silence: for who asks the server more than this: once it is silent, nobody asks.
+    """
+    silence = silence or Silence()
     done: SimpleQueue[tuple[str, Found] | BaseException] = SimpleQueue()
     found: dict[str, Found] = {}
 
     def read(project: str) -> None:
         try:
-            done.put((project, place.registry.files(project)))
+            done.put((project, silence.ask(functools.partial(place.registry.files, project))))
         except WheelyardError as error:
             done.put((project, about(project, error)))
 
@@ -219,7 +227,8 @@ def _with_sizes(
 def verify_registry(project: Project, place: Place, packages: Sequence[str], *, download: bool) -> RegistryVerification:
     """Compare a registry's index with our records; with *download* read every file back too.
 
-    One package's failure is one of the problems, and does not stop the rest.
+    One package's failure is one of the problems, and does not stop the rest, unless the server is silent: then what
+    was not looked at is told.
 
     Raises:
         UnknownPackageError: neither the registry nor our records have such a package.
@@ -232,13 +241,14 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
     where = place.name if place.record else None
     problems: list[Problem] = []
     count = 0
-    for package, found in listings(place, there):
+    silence = Silence()
+    for package, found in listings(place, there, silence):
         try:
             if isinstance(found, WheelyardError):
                 raise found
             count += len(found)
             if download:
-                problems += _damaged(place, package, found)
+                problems += _damaged(place, package, found, silence)
             records = recorded(project, place, package)
             problems += compare(package, found, records, known=package in recipes, where=where)
         except WheelyardError as error:
@@ -266,14 +276,14 @@ def _problem(kind: Kind, package: str, file: str, error: WheelyardError) -> Prob
     return Problem(kind, package, file, text, error.fix or "run the same command again")
 
 
-def _damaged(place: Place, package: str, found: Sequence[RegistryFile]) -> list[Problem]:
+def _damaged(place: Place, package: str, found: Sequence[RegistryFile], silence: Silence) -> list[Problem]:
     """Read files back, and return what is wrong with them; one without a hash cannot be judged."""
     known = [file for file in found if file.sha256]
     with log.progress(f"reading {package} back", len(known), unit="files") as tell:
 
         def read(file: RegistryFile) -> Problem | None:
             try:
-                place.registry.confirm(package, file.file, file.sha256 or "")
+                silence.ask(functools.partial(place.registry.confirm, package, file.file, file.sha256 or ""))
             except RegistryContentError as error:
                 return _problem(Kind.DAMAGED, package, file.file, error)
             except WheelyardError as error:

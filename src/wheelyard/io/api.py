@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from wheelyard.core.errors import NetworkError
+from wheelyard.io import body as bodies
 from wheelyard.io import http
+from wheelyard.io.body import PATIENCE, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
     from requests.auth import AuthBase
 
+    from wheelyard.core.errors import WheelyardError
+
 ATTEMPTS = 8
+_FIRST_ATTEMPTS = 3  # where nobody was ever reached: an address that is wrong, a server that is down
 _PAUSE = 0.2  # seconds before the second attempt, doubled before each further one
 _LONGEST_BACKOFF = 10.0  # seconds
 _LONGEST_WAIT = 120.0  # seconds that a server may ask us to wait; see Server.pause
@@ -46,6 +51,10 @@ class UnansweredError(Exception):
     """
 
 
+class UnreachedError(UnansweredError):
+    """Nobody could be connected to: nothing was sent."""
+
+
 @dataclass(frozen=True)
 class Login:
     """A user name and a password or token, for Basic authentication (RFC 7617). Neither is ever shown."""
@@ -62,11 +71,22 @@ class Server:
         login: who we are; None for nobody.
         ca_bundle: a file with the certificates to trust; the system's if empty.
         timeout: seconds that an upload may take to be answered.
+        patience: how slowly answers may come.
     """
 
-    def __init__(self, base: str, login: Login | None, *, ca_bundle: str = "", timeout: float = 300) -> None:
+    def __init__(
+        self,
+        base: str,
+        login: Login | None,
+        *,
+        ca_bundle: str = "",
+        timeout: float = 300,
+        patience: Patience = PATIENCE,
+    ) -> None:
         self.base = base
         self.known = login is not None
+        self.reached = False
+        self.patience = patience
         self._auth = _auth(login)
         self._verify: str | bool = ca_bundle or True
         self._timeout = timeout
@@ -99,7 +119,9 @@ class Server:
         raise AssertionError("attempts() ends with an error")
 
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Response:
-        """Return the answer to one GET with its body unread; to wherever it redirects, no credentials go along.
+        """Return the answer to one GET; to wherever it redirects, no credentials go along.
+
+        The body of a good answer is unread; what is said with any other is read.
 
         Raises:
             UnansweredError: no answer came.
@@ -110,6 +132,8 @@ class Server:
         for _ in range(_HOPS):
             answer = self._request("GET", url, headers, None, http.TIMEOUT, stream=True, known=known)
             if answer.status_code not in _REDIRECTS:
+                if not answer.ok:
+                    self._read(answer, url)
                 return answer
             answer.close()
             url, known = urljoin(url, answer.headers.get("Location", "")), False
@@ -170,35 +194,39 @@ class Server:
             request = requests.Request(
                 method,
                 url,
-                headers={**session.headers, **(headers or {})},
+                headers={**session.headers, **bodies.ACCEPT_ENCODING, **(headers or {})},
                 data=body,
                 auth=self._auth if known else _auth(None),
             )
             answer = session.send(
                 request.prepare(), timeout=timeout, allow_redirects=False, **(settings | {"stream": True})
             )
-            if not stream:
-                self._read(answer)
         except requests.exceptions.SSLError as error:
             told = http.unreachable(url, error)
             fix = f"{told.fix}, or the registry's ca-bundle in [tool.wheelyard]"
             raise NetworkError(told.what, details=told.details, fix=fix) from error
         except (requests.exceptions.RequestException, OSError) as error:
-            raise UnansweredError(http.unreachable(url, error).details[0]) from error
+            kind = UnreachedError if _unreached(error) else UnansweredError
+            self.reached = self.reached or kind is UnansweredError
+            raise kind(http.unreachable(url, error).details[0]) from error
+        self.reached = True
+        if not stream:
+            self._read(answer, url)
         return answer
 
-    def _read(self, answer: Response) -> None:
-        """Read a whole body, within bounds; requests has no public way to say how much is too much."""
-        body = bytearray()
-        with answer:
-            for chunk in answer.iter_content(1 << 14):  # one may unpack to a thousand times as much
-                body += chunk
-                if len(body) > _LARGEST_ANSWER:
-                    raise NetworkError(
-                        f"{self.host} sends an answer of more than {_LARGEST_ANSWER >> 20} MiB",
-                        fix="look at what is behind the registry's url; no index is that large",
-                    )
-        answer._content = bytes(body)  # noqa: SLF001
+    def _read(self, answer: Response, url: str) -> None:
+        """Read a whole body, within bounds.
+
+        Raises:
+            UnansweredError: it breaks off.
+            NetworkError: it is too large, or comes too slowly.
+        """
+        import requests
+
+        try:
+            bodies.keep(answer, bodies.read(answer, largest=_LARGEST_ANSWER, patience=self.patience))
+        except requests.exceptions.ConnectionError as error:
+            raise UnansweredError(http.unreachable(url, error).details[0]) from error
 
 
 class Attempt:
@@ -228,9 +256,10 @@ class Attempt:
         """Wait for the next attempt, or make the last one's failure an error for people."""
         if not isinstance(error, UnansweredError):
             return False
-        if self.number + 1 == ATTEMPTS:
+        stranger = isinstance(error, UnreachedError) and not self._server.reached
+        if self.number + 1 == (_FIRST_ATTEMPTS if stranger else ATTEMPTS):
             raise NetworkError(
-                f"{self._server.host} does not answer as it should, {ATTEMPTS} times in a row",
+                f"{self._server.host} does not answer as it should, {self.number + 1} times in a row",
                 details=[f"{self._what}: {error}"],
                 fix="run the same command again later: it goes on where it stopped",
             ) from error
@@ -247,6 +276,16 @@ def attempts(server: Server, what: str) -> Iterator[Attempt]:
     """Yield attempts at *what* until one of them ends well; the last one raises."""
     for number in range(ATTEMPTS):
         yield Attempt(server, what, number)
+
+
+def silent(error: WheelyardError) -> bool:
+    """Tell whether *error* is that no answer came that counts, however often one was asked for."""
+    return isinstance(error.__cause__, UnansweredError)
+
+
+def unreached(error: WheelyardError) -> bool:
+    """Tell whether *error* is that nobody could be connected to: whatever else is asked there meets the same."""
+    return isinstance(error.__cause__, UnreachedError)
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
@@ -266,6 +305,17 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
             return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     reset = headers.get("RateLimit-Reset", "").strip()
     return max(0.0, float(reset) - now) if _NUMBER.fullmatch(reset) else None
+
+
+def _unreached(error: Exception) -> bool:
+    """Tell whether a request failed before anybody was connected to."""
+    import requests
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
 
 
 def _settings(url: str, *, verify: str | bool) -> dict[str, Any]:

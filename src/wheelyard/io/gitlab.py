@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from wheelyard import __version__
 from wheelyard.core.errors import CredentialsError, NetworkError, PublishError, WheelyardError
-from wheelyard.io import http, log
+from wheelyard.io import body, http, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ _BROKEN = 500
 _TOO_MANY = 429
 _REDIRECTS = range(300, 400)
 _NOT_THERE = 404
+_LARGEST_ANSWER = 32 << 20  # bytes: a page has a hundred entries
 _REFUSED = {
     401: "the server does not accept this credential",
     403: "the server accepts this credential, but not for this",
@@ -41,6 +42,7 @@ def client(
     timeout: tuple[float, float] = http.TIMEOUT,
     retries: int = 3,
     ca_bundle: str = "",
+    patience: body.Patience = body.PATIENCE,
 ) -> Gitlab:
     """Return a client of the GitLab server at *url*; nothing is asked yet.
 
@@ -54,6 +56,7 @@ def client(
         retries: how often a request that only reads is sent again when the server is busy or broken for a moment;
             others never are.
         ca_bundle: a file with the certificates to trust; the system's if empty.
+        patience: how slowly answers may come.
     """
     import gitlab
 
@@ -66,29 +69,33 @@ def client(
         ssl_verify=ca_bundle or True,
         user_agent=f"wheelyard/{__version__}",
         keep_base_url=True,
-        session=cast("Session", _Session(url, retries)),
+        session=cast("Session", _Session(url, retries, patience)),
     )
 
 
 class _Session:
     """What python-gitlab needs of a session: the process's own, for one server only."""
 
-    def __init__(self, url: str, retries: int) -> None:
+    def __init__(self, url: str, retries: int, patience: body.Patience) -> None:
         self._base = url.rstrip("/") + "/"
         self._retries = retries
+        self._patience = patience
 
     def request(self, method: str, url: str, **options: Any) -> Response:
         """Return the answer to one request, unless it is one that only says: not now, or not here.
 
         Raises:
-            NetworkError: no answer came, or the server is busy, broken, or elsewhere.
+            NetworkError: no answer came, or too slowly, or the server is busy, broken, or elsewhere.
         """
         import requests
 
         if not url.startswith(self._base):
             raise self._astray(url)
+        headers = {**body.ACCEPT_ENCODING, **(options.pop("headers", None) or {})}
+        options |= {"headers": headers, "stream": True, "allow_redirects": False}
         try:
-            answer = http.session(retries=self._retries).request(method, url, allow_redirects=False, **options)
+            answer = http.session(retries=self._retries).request(method, url, **options)
+            body.keep(answer, body.read(answer, largest=_LARGEST_ANSWER, patience=self._patience))
         except (requests.exceptions.RequestException, OSError) as error:
             raise http.unreachable(url, error) from error
         told = requests.HTTPError(str(answer.status_code), response=answer)
@@ -109,7 +116,7 @@ class _Session:
     def _astray(self, target: str) -> NetworkError:
         return NetworkError(
             f"{self._host} refers to another address, where no credential of ours goes",
-            details=[log.clean(target)[:200]],
+            details=[http.plain(target)[:200]],
             fix="if the server has moved, set its new address in site policy",
         )
 

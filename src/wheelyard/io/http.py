@@ -7,6 +7,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
@@ -15,6 +16,7 @@ from wheelyard import __version__
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import DigestMismatchError, NetworkError, NotServedError
 from wheelyard.io import log
+from wheelyard.io.body import PATIENCE, Pace, Patience
 from wheelyard.io.files import disk_errors, sync_folder
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ _LONGEST_PAUSE = 30  # seconds that a server may ask us to wait (Retry-After)
 _PARTIAL = 206
 _RANGE_REFUSED = 416
 _GONE = (404, 410)
+_QUERY = re.compile(r"\?[^\s'\"<>)]+")
+_USER = re.compile(r"(?<=//)[^\s/'\"<>]*@")
 
 
 @functools.cache
@@ -76,7 +80,7 @@ def unreachable(url: str, error: Exception) -> NetworkError:
     """Return what to tell people when no answer came from *url*."""
     import requests
 
-    details = [log.clean(str(error))[:300]]
+    details = [plain(str(error))[:300]]
     if isinstance(error, requests.exceptions.SSLError):
         return NetworkError(
             f"{_host(url)} shows a certificate that is not trusted here",
@@ -88,6 +92,11 @@ def unreachable(url: str, error: Exception) -> NetworkError:
         details=details,
         fix="check the network and proxy settings; locked versions plan offline, builds need the index",
     )
+
+
+def plain(text: str) -> str:
+    """Return *text* for people: tame, its addresses without user names and queries, which may be signed for us."""
+    return _QUERY.sub("?…", _USER.sub("", log.clean(text)))
 
 
 def _host(url: str) -> str:
@@ -104,6 +113,7 @@ def download(
     size: int | None = None,
     limit: int,
     opener: Callable[[dict[str, str]], Response] | None = None,
+    patience: Patience = PATIENCE,
 ) -> None:
     """Download *url* to *target*: verified while streaming, resumed after a break, whole or not at all.
 
@@ -118,11 +128,12 @@ def download(
         limit: how many bytes we accept at all.
         opener: asks for the file, given further headers, and returns the answer with its body unread; for servers
             that want to know who we are.
+        patience: how slowly it may come.
 
     Raises:
         DigestMismatchError: other bytes than promised.
         NotServedError: the server has no such file.
-        NetworkError: the server does not answer, or breaks off again and again.
+        NetworkError: the server does not answer, sends too slowly, or breaks off again and again.
         DiskError: no space, or no right to write there.
     """
     part = target.with_name(f".{target.name}.{sha256[:16]}.part")
@@ -133,7 +144,8 @@ def download(
                 part.unlink(missing_ok=True)
                 return
             ask = opener or (lambda headers: get(url, headers=headers, stream=True))
-            transfer = _Transfer(url, ask, file, target.name, allowed=limit if size is None else min(limit, size))
+            allowed = limit if size is None else min(limit, size)
+            transfer = _Transfer(url, ask, file, target.name, allowed, patience)
             try:
                 _complete(transfer, sha256, size)
             except DigestMismatchError:
@@ -204,13 +216,14 @@ def _verify(file: IO[bytes], name: str, sha256: str, size: int | None) -> None:
 
 @dataclass(frozen=True)
 class _Transfer:
-    """What is being downloaded: from where, asked for how, into which open file, how much of it we accept."""
+    """What is being downloaded: from where, asked for how, into which open file, how much we accept, how slowly."""
 
     url: str
     ask: Callable[[dict[str, str]], Response]
     file: IO[bytes]
     name: str
     allowed: int
+    patience: Patience
 
 
 def _transfer_all(transfer: _Transfer, *, total: int | None) -> None:
@@ -260,6 +273,7 @@ def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None
 
     length = answer.headers.get("Content-Length", "")
     goal = have + int(length) if length.isdigit() else total
+    pace = Pace(transfer.url, transfer.patience)
     with log.progress(f"downloading {transfer.name}", goal) as tell:
         tell(have)
         while True:
@@ -280,6 +294,7 @@ def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None
                 )
             transfer.file.write(piece)
             tell(len(piece))
+            pace.came(len(piece))
 
 
 def answers(url: str, *, timeout: float) -> int | None:

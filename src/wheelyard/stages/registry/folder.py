@@ -29,11 +29,11 @@ from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
 from wheelyard.record.models import Model, Sha256
 from wheelyard.stages.registry import pages
-from wheelyard.stages.registry.port import RegistryFile, nobody
+from wheelyard.stages.registry.port import NONE, RegistryFile, nobody
 from wheelyard.stages.registry.release import Release, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from threading import Event
 
@@ -134,7 +134,7 @@ class FolderRegistry:
                 fix="publish it again: that restores it",
             )
 
-    def remove(self, project: str, wheels: Sequence[str]) -> None:
+    def remove(self, project: str, wheels: Sequence[str], *, staying: Mapping[str, str] = NONE) -> None:  # noqa: ARG002
         """Delete wheels, their descriptions, and their lines in the pages: the pages first, so that none lies."""
         with files.disk_errors(self.root), self.locked():
             there = {wheel.name: wheel for wheel in self._wheels(project)}

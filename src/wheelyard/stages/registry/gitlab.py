@@ -24,13 +24,14 @@ from wheelyard.core.errors import (
 )
 from wheelyard.io import http, log, simple
 from wheelyard.io.api import Server, UnansweredError, attempts
+from wheelyard.io.body import PATIENCE, Pace, Patience
 from wheelyard.stages.registry import listing
 from wheelyard.stages.registry.credentials import no_credential
-from wheelyard.stages.registry.port import nobody
+from wheelyard.stages.registry.port import NONE, nobody
 from wheelyard.stages.registry.upload import Verdict, judge, multipart, said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from threading import Event
 
@@ -57,6 +58,7 @@ class GitLabRegistry:
         variables: environment variables that a credential may come from, to be named where one is missing.
         ca_bundle: a file with the certificates to trust; the system's if empty.
         timeout: seconds that an upload may take to be answered.
+        patience: how slowly what it sends may come.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class GitLabRegistry:
         variables: Sequence[str] = ("WHEELYARD_GITLAB_TOKEN",),
         ca_bundle: str = "",
         timeout: float = 300,
+        patience: Patience = PATIENCE,
     ) -> None:
         self.url = url
         self.project = project
@@ -75,7 +78,8 @@ class GitLabRegistry:
         self._credential = credential
         self._variables = variables
         self._ca_bundle = ca_bundle
-        self._server = Server(base, credential.login if credential else None, ca_bundle=ca_bundle, timeout=timeout)
+        login = credential.login if credential else None
+        self._server = Server(base, login, ca_bundle=ca_bundle, timeout=timeout, patience=patience)
         self._source = credential.source if credential else "nobody"
         self._seen: dict[str, dict[str, set[str | None]]] = {}  # by project and file: what the index says it hashes to
         self._lock = threading.Lock()
@@ -221,7 +225,7 @@ class GitLabRegistry:
                     raise RegistryContentError(
                         f"{file} cannot be read back: {self.title} answers {answer.status_code}", fix=self._look
                     )
-                got = _hash(answer)
+                got = _hash(answer, Pace(self._server.base, self._server.patience))
                 if got != sha256:
                     raise RegistryContentError(
                         f"{self.title} gives other bytes for {file} than were sent",
@@ -245,16 +249,24 @@ class GitLabRegistry:
 
         url = self._server.base + path
         try:
-            http.download(url, target, sha256=file.sha256, size=file.size, limit=_LARGEST, opener=ask)
+            http.download(
+                url,
+                target,
+                sha256=file.sha256,
+                size=file.size,
+                limit=_LARGEST,
+                opener=ask,
+                patience=self._server.patience,
+            )
         except DigestMismatchError as error:
             fix = f"{self._look}: the bytes there are not those that were published"
             raise DigestMismatchError(error.what, details=error.details, fix=fix) from error
 
-    def remove(self, project: str, wheels: Sequence[str]) -> None:
+    def remove(self, project: str, wheels: Sequence[str], *, staying: Mapping[str, str] = NONE) -> None:
         """Delete files through GitLab's packages API, which deploy tokens may not use."""
         from wheelyard.stages.registry.packages import delete
 
-        delete(self.remote, project, wheels)
+        delete(self.remote, project, wheels, staying=staying)
         with self._lock:
             self._seen.pop(project, None)
 
@@ -369,18 +381,20 @@ class GitLabRegistry:
         )
 
 
-def _hash(answer: Response) -> str:
+def _hash(answer: Response, pace: Pace) -> str:
     """Return the sha256 of a body as it comes in.
 
     Raises:
         UnansweredError: it breaks off.
+        NetworkError: it comes too slowly.
     """
-    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     digest = hashlib.sha256()
     try:
-        for chunk in answer.iter_content(_CHUNK):
-            digest.update(chunk)
-    except RequestException as error:
+        while piece := answer.raw.read1(_CHUNK, decode_content=False):  # one that is asked whole waits until it is
+            digest.update(piece)
+            pace.came(len(piece))
+    except HTTPError as error:
         raise UnansweredError("broke off") from error
     return digest.hexdigest()

@@ -14,19 +14,19 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import CredentialsError, PublishError
-from wheelyard.io import gitlab
+from wheelyard.io import gitlab, log
 from wheelyard.stages.registry.credentials import JOB_USER
 from wheelyard.stages.registry.pages import version_of
+from wheelyard.stages.registry.port import NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gitlab.v4.objects import Project
 
     from wheelyard.stages.registry.credentials import Credential
 
 _PAGE = 100  # the most that one page may hold
-
 
 _FIX = (
     "set the registry's variable to a personal, project or group access token with the scope api, and for deleting the "
@@ -42,7 +42,7 @@ class StoredFile:
         file: its name.
         package_id: its package record's number.
         file_id: its own number.
-        sha256: the hash that the client gave, None if it gave none.
+        sha256: the hash that the client gave, in small letters; None if it gave none.
         size: bytes.
     """
 
@@ -76,8 +76,15 @@ def sizes(remote: Project, name: str) -> dict[tuple[str, str | None], int]:
         return {(file.file, file.sha256): file.size for file in _stored(remote, name)}
 
 
-def delete(remote: Project, project: str, wheels: Sequence[str]) -> None:
+def delete(remote: Project, project: str, wheels: Sequence[str], *, staying: Mapping[str, str] = NONE) -> None:
     """Delete files; a package record of which nothing would be left goes whole.
+
+    Args:
+        remote: where.
+        project: the package's canonical name.
+        wheels: the files' names.
+        staying: of files that are there more than once, the sha256 of the one copy that stays; of several such, the
+            oldest.
 
     Raises:
         CredentialsError: the token may not delete.
@@ -85,24 +92,59 @@ def delete(remote: Project, project: str, wheels: Sequence[str]) -> None:
         NetworkError: the server does not answer.
     """
     gone = set(wheels)
-    versions = {version for name in wheels if (version := version_of(name)) is not None}
     with _errors("deleting packages"):
-        records: dict[int, list[StoredFile]] = defaultdict(list)
-        for file in _stored(remote, project, versions):
-            records[file.package_id].append(file)
-        missing = sorted(gone - {file.file for each in records.values() for file in each})
-        if missing:
+        records = _records(remote, project, {version for name in wheels if (version := version_of(name)) is not None})
+        if gone - _names(records):  # a client may have put a file under any version
+            records = _records(remote, project)
+        if missing := sorted(gone - _names(records)):
             raise PublishError(
                 f"there is no {', '.join(missing)}", where=project, fix=f"wheelyard registry list {project}"
             )
+        spared = _spared(records, staying)
         for number, there in records.items():
-            doomed = [file for file in there if file.file in gone]
-            if len(doomed) == len(there):
+            doomed = [file for file in there if file.file in gone and file.file_id not in spared]
+            if len(doomed) == len(there) and not _grown(remote, number, there):
                 remote.packages.delete(number)
                 continue
             package = remote.packages.get(number, lazy=True)
             for file in doomed:
                 package.package_files.delete(file.file_id)
+
+
+def _records(remote: Project, name: str, versions: Collection[Version] | None = None) -> dict[int, list[StoredFile]]:
+    """Return the files of each package record."""
+    records: dict[int, list[StoredFile]] = defaultdict(list)
+    for file in _stored(remote, name, versions):
+        records[file.package_id].append(file)
+    return records
+
+
+def _names(records: Mapping[int, Sequence[StoredFile]]) -> set[str]:
+    return {file.file for each in records.values() for file in each}
+
+
+def _spared(records: Mapping[int, Sequence[StoredFile]], staying: Mapping[str, str]) -> set[int]:
+    """Return the number of the copy of each file that stays.
+
+    Raises:
+        PublishError: it is not there any more; then nothing may be deleted.
+    """
+    spared: dict[str, int] = {}
+    for file in sorted((file for each in records.values() for file in each), key=lambda file: file.file_id):
+        if file.sha256 == staying.get(file.file, ""):
+            spared.setdefault(file.file, file.file_id)
+    if lost := sorted(staying.keys() - spared.keys()):
+        raise PublishError("what is to stay is not there", details=[f"{name}: sha256 {staying[name]}" for name in lost])
+    return set(spared.values())
+
+
+def _grown(remote: Project, number: int, known: Sequence[StoredFile]) -> bool:
+    """Tell whether files have come into a package record, which would go with it: another machine may publish."""
+    now = remote.packages.get(number, lazy=True).package_files.list(iterator=True, per_page=_PAGE)
+    news = sorted({file.file_name for file in now if file.id not in {each.file_id for each in known}})
+    if news:
+        log.warn(f"{', '.join(map(log.clean, news))} came in the meantime, and stays")
+    return bool(news)
 
 
 def _stored(remote: Project, name: str, versions: Collection[Version] | None = None) -> Iterator[StoredFile]:
@@ -113,7 +155,7 @@ def _stored(remote: Project, name: str, versions: Collection[Version] | None = N
         if canonicalize_name(package.name) != name or not _wanted(package.version, versions):
             continue
         for file in package.package_files.list(iterator=True, per_page=_PAGE):
-            sha256 = getattr(file, "file_sha256", None) or None
+            sha256 = (getattr(file, "file_sha256", None) or "").lower() or None
             yield StoredFile(file.file_name, package.id, file.id, sha256, file.size)
 
 

@@ -7,16 +7,20 @@ The port is small on purpose: what GitLab's registry and a folder have in common
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from threading import Event
 
     from wheelyard.stages.registry.release import Release
 
     Progress = Callable[[int], object]
+
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def nobody(_bytes: int) -> None:
@@ -126,12 +130,17 @@ class Registry(Protocol):
             DiskError: no space for it.
         """
 
-    def remove(self, project: str, wheels: Sequence[str]) -> None:
+    def remove(self, project: str, wheels: Sequence[str], *, staying: Mapping[str, str] = NONE) -> None:
         """Delete files for good.
+
+        Args:
+            project: its canonical name.
+            wheels: the files.
+            staying: of those that are there more than once, the sha256 of the one copy that stays.
 
         Raises:
             CredentialsError: we may not.
-            PublishError: one of them is not there.
+            PublishError: one of them, or what is to stay, is not there; then nothing is deleted.
             NetworkError: the registry does not answer.
         """
 

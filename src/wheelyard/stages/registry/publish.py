@@ -42,10 +42,12 @@ class Outcome:
     Attributes:
         upload: what was planned.
         error: why it is not there; None if it is.
+        new: whether it came to be there by us, in this run or in the one that it goes on with.
     """
 
     upload: Upload
     error: WheelyardError | None = None
+    new: bool = False
 
 
 def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, parallel: int = 1) -> list[Outcome]:
@@ -80,10 +82,21 @@ def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, 
             anew=(upload.release.name.file for upload in coming if not upload.sent),
         )
     size = sum(upload.release.size for upload in coming)
-    with log.progress(f"publishing to {registry.title}", size) as tell:
-        outcomes = _run(uploads, _Sender(registry, journal, tell), parallel)
-    missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None], parallel)
-    return [replace(one, error=one.error or missing.get(one.upload.release.name.file)) for one in outcomes]
+    steps, ok = log.Steps(), False
+    steps.open(f"Publishing to {registry.title}")
+    try:
+        with log.progress("sent", size) as tell:
+            outcomes = _run(uploads, _Sender(registry, journal, tell), parallel)
+        missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None], parallel)
+        outcomes = [_unless(one, missing.get(one.upload.release.name.file)) for one in outcomes]
+        ok = all(one.error is None for one in outcomes)
+    finally:
+        steps.close(ok=ok)
+    return outcomes
+
+
+def _unless(outcome: Outcome, error: WheelyardError | None) -> Outcome:
+    return outcome if error is None or outcome.error else replace(outcome, error=error, new=False)
 
 
 class _Sender:
@@ -95,13 +108,26 @@ class _Sender:
         self._journal = journal
         self._tell = tell
         self._lock = threading.Lock()
+        self._ours: set[int] = set()
+
+    def outcome(self, upload: Upload, error: WheelyardError | None) -> Outcome:
+        return Outcome(upload, error, new=error is None and (upload.sent or id(upload) in self._ours))
 
     def send(self, upload: Upload) -> None:
         self._go_on(upload, "was not sent")
         if upload.action is Action.SKIP:
             self._registry.put(upload.release)
-        else:
-            self._registry.put(upload.release, tell=self._count, stop=self.stop)
+            return
+        told = 0
+
+        def count(more: int) -> None:
+            nonlocal told
+            told += more
+            self._count(more)
+
+        if self._registry.put(upload.release, tell=count, stop=self.stop):
+            self._ours.add(id(upload))
+        self._count(upload.release.size - told)  # what was there already, or arrived without an answer
 
     def read_back(self, upload: Upload) -> None:
         release = upload.release
@@ -137,7 +163,7 @@ def _run(uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outc
     done: SimpleQueue[Outcome | BaseException] = SimpleQueue()
 
     def read_back(upload: Upload) -> None:
-        done.put(Outcome(upload, sender.error_of(sender.read_back, upload)))
+        done.put(sender.outcome(upload, sender.error_of(sender.read_back, upload)))
 
     def send(group: Sequence[Upload]) -> None:
         for upload in group:
@@ -145,7 +171,7 @@ def _run(uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outc
             if error is None and upload.action is Action.UPLOAD:
                 sent(upload)
             else:
-                done.put(Outcome(upload, error))
+                done.put(sender.outcome(upload, error))
 
     size = min(parallel, len(groups))
     outcomes: dict[int, Outcome] = {}

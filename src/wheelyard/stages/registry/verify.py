@@ -61,7 +61,13 @@ def compare(
         where: the registry's name; None where records do not list what is there.
     """
     if not known and files:
-        yield Problem(Kind.ORPHAN, project, "", f"{len(files)} files and no recipe", "add a recipe, or delete it there")
+        yield Problem(
+            Kind.ORPHAN,
+            project,
+            "",
+            f"{len(files)} files and no recipe",
+            f"add a recipe, or {_remove(project, 'FILE…', where)}",
+        )
     there: dict[str, list[RegistryFile]] = defaultdict(list)
     for file in files:
         there[file.file].append(file)
@@ -82,6 +88,7 @@ def _of_file(
     project: str, copies: Sequence[RegistryFile], record: ReleasedFile | None, where: str | None
 ) -> Iterator[Problem]:
     hashes = sorted({file.sha256 for file in copies if file.sha256})
+    remove = _remove(project, copies[0].file, where)
 
     def problem(kind: Kind, text: str, fix: str) -> Problem:
         return Problem(kind, project, copies[0].file, text, fix)
@@ -89,20 +96,23 @@ def _of_file(
     if len(copies) > 1:
         other = ", with different bytes" if len(hashes) > 1 else ""
         text = f"is listed {len(copies)} times{other}"
-        yield problem(Kind.DOUBLE, text, "delete all but the right one of its package records there")
+        yield problem(Kind.DOUBLE, text, remove)
     if not all(file.sha256 for file in copies):
-        yield problem(Kind.NO_HASH, "the registry does not know its sha256", "delete it there, and publish it again")
+        yield problem(Kind.NO_HASH, "the registry does not know its sha256", f"{remove}, then publish it again")
     for sha256 in hashes:
         if record is not None and record.sha256 != sha256:
             seen = f"sha256 {sha256} is there, {record.sha256} is recorded"
             yield problem(Kind.DIFFERS, seen, "find out who replaced it before anybody installs it")
     if not _belongs(project, copies[0].file):
-        yield problem(
-            Kind.ORPHAN, f"is not a wheel of {project}", "delete it there, unless it is an sdist that is wanted"
-        )
+        fix = f"{remove}, unless it is an sdist that is wanted"
+        yield problem(Kind.ORPHAN, f"is not a wheel of {project}", fix)
     elif record is None and where is not None and hashes:
         fix = f"wheelyard registry adopt {project} --of {where}"
         yield problem(Kind.UNRECORDED, "is there, and not recorded", fix)
+
+
+def _remove(project: str, file: str, where: str | None) -> str:
+    return f"wheelyard registry remove {project} {file}" + (f" --of {where}" if where else "")
 
 
 def _belongs(project: str, file: str) -> bool:

@@ -10,15 +10,17 @@ from urllib.parse import unquote, urlsplit
 
 from wheelyard.core.errors import ConfigError, NetworkError, UnknownPackageError
 from wheelyard.core.names import did_you_mean
-from wheelyard.io import http, log, simple
+from wheelyard.io import body, http, log, simple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pypi_simple import ProjectPage
+    from requests import Response
 
 # A page of the largest projects is a few MiB; what is far larger is no such page.
 _PAGE_LIMIT = 128 << 20
+_OK = 200
 _UNCHANGED = 304
 _NOT_FOUND = 404
 _REFUSED = (401, 403)
@@ -123,7 +125,10 @@ class Page:
             NetworkError: it is no page of the simple API.
         """
         fix = "check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index"
-        return simple.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest)
+        page = simple.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest)
+        if not page.packages and page.repository_version is None:  # a login, or an error: no project has lost its files
+            raise NetworkError(f"the index's page of {project!r} lists nothing, and does not say what it is", fix=fix)
+        return page
 
 
 def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mapping[str, str] | None = None) -> Page:
@@ -139,7 +144,8 @@ def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mappi
         if not file.is_file():
             raise _unknown_package(project, known)
         return Page(file.as_uri(), file.read_bytes(), "text/html")
-    with http.get(url, headers={"Accept": simple.ACCEPT, **(validators or {})}, stream=True) as answer:
+    headers = {"Accept": simple.ACCEPT, **body.ACCEPT_ENCODING, **(validators or {})}
+    with http.get(url, headers=headers, stream=True) as answer:
         host = urlsplit(url).hostname
         if answer.status_code == _UNCHANGED and validators:
             return Page(answer.url, b"", "", validators, changed=False)
@@ -147,7 +153,7 @@ def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mappi
             raise _unknown_package(project, known)
         if answer.status_code in _REFUSED:
             raise NetworkError(f"{host} refuses access ({answer.status_code})", fix="check the index's credentials")
-        if not answer.ok:
+        if answer.status_code != _OK:  # 204, or a 304 that nobody asked for, would pass for an empty page
             raise NetworkError(
                 f"{host} answers {answer.status_code} for {project!r}",
                 fix="try again later; versions that are locked plan without the index",
@@ -158,7 +164,7 @@ def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mappi
                 f"{host} answers for {project!r} with {log.clean(kind)[:60]!r}, which is not the simple API",
                 fix="check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index",
             )
-        return Page(answer.url, _body(answer.iter_content(1 << 16), project), kind, _validators(answer.headers))
+        return Page(answer.url, _body(answer, project), kind, _validators(answer.headers))
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:
@@ -166,22 +172,17 @@ def _validators(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value and value.isascii() and value.isprintable()}
 
 
-def _body(chunks: Iterable[bytes], project: str) -> bytes:
+def _body(answer: Response, project: str) -> bytes:
     from requests.exceptions import RequestException
 
-    body = bytearray()
     try:
-        for chunk in chunks:
-            body += chunk
-            if len(body) > _PAGE_LIMIT:
-                raise NetworkError(f"the index's page of {project!r} is larger than {_PAGE_LIMIT >> 20} MiB")
+        return body.read(answer, largest=_PAGE_LIMIT)
     except RequestException as error:
         raise NetworkError(
             f"the index broke off in the middle of its page of {project!r}",
             details=[log.clean(str(error))[:200]],
             fix="run the same command again",
         ) from error
-    return bytes(body)
 
 
 def _unknown_package(project: str, known: Iterable[str]) -> UnknownPackageError:
