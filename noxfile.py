@@ -4,6 +4,8 @@
 [build]     one session for each folder in recipes/; all of them: nox -t build
             options: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
 [upstream]  what is new upstream, and what is missing here
+[preflight] whether a build would come to its end, told in seconds and on any machine: nox -t preflight
+            options: --version V  --force  --json
 [registry]  what is published, and the tokens that it takes
 [machine]   what this machine has: can it build, and in which images
 [dev]       changing the project itself
@@ -75,8 +77,18 @@ def build_session(package: str) -> None:
     build.__doc__ = f"Build, test and check {package}: {summary(package)}"
 
 
+def preflight_session(package: str) -> None:
+    @nox.session(name=f"preflight-{package}", venv_backend="none", tags=["preflight"])
+    def preflight(session: nox.Session) -> None:
+        verb(session, "preflight", package)
+
+    preflight.__doc__ = f"Tell whether a build of {package} would come to its end, and what to change."
+
+
 for _package in RECIPES:
     build_session(_package)
+for _package in RECIPES:
+    preflight_session(_package)
 
 
 # ------------------------------------------------------------------ upstream
@@ -86,6 +98,12 @@ for _package in RECIPES:
 def check_upstream(session: nox.Session) -> None:
     """Tell which packages have news upstream: all recipes', or those named after --."""
     verb(session, "check-upstream")
+
+
+@nox.session(venv_backend="none", tags=["upstream"])
+def radar(session: nox.Session) -> None:
+    """Tell which popular packages lack riscv64 wheels: -- --top N --list FILE."""
+    verb(session, "radar")
 
 
 # ------------------------------------------------------------------ registry

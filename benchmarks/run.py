@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import compiler, overhead, planning, publish, reuse, verify
+from benchmarks import compiler, overhead, planning, publish, radar, reuse, verify
 
 ALL = {
     "plan": planning.main,
@@ -17,6 +17,7 @@ ALL = {
     "compiler": compiler.main,
     "publish": publish.main,
     "verify": verify.main,
+    "radar": radar.main,
 }
 
 

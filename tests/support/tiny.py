@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import io
 import tarfile
+from typing import TYPE_CHECKING
 
 from support.index import IndexFile, IndexServer
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _BACKEND = """
-import base64, hashlib, pathlib, subprocess, sys, sysconfig, time, zipfile
+import base64, hashlib, os, pathlib, subprocess, sys, sysconfig, tarfile, time, zipfile
 
 NAME, VERSION, MODE = "tiny", "{version}", "{mode}"
 PYTHON = f"cp3{{sys.version_info.minor}}"
 TAG = "py3-none-any" if MODE == "pure" else f"{{PYTHON}}-{{PYTHON}}-linux_riscv64"
 LICENCE = "MIT: do as you like\\n"
+
+
+class UnsupportedOperation(Exception):
+    pass
 
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
@@ -52,6 +60,24 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     return wheel
 
 
+def build_sdist(folder, config_settings=None):
+    if MODE == "slow":
+        time.sleep(600)
+    if MODE == "nosdist":
+        raise RuntimeError("a part of it is missing")
+    if MODE == "unsupported":
+        raise UnsupportedOperation
+    print("the backend sees", dict(os.environ), flush=True)
+    version = "9.9" if MODE == "version" else VERSION
+    base = f"{{NAME}}-{{version}}"
+    pathlib.Path("PKG-INFO").write_text(f"Metadata-Version: 2.4\\nName: {{NAME}}\\nVersion: {{version}}\\n")
+    with tarfile.open(pathlib.Path(folder, base + ".tar.gz"), "w:gz") as archive:
+        for path in sorted(pathlib.Path(".").glob("*.*")):
+            archive.add(path, f"{{base}}/{{path.name}}", recursive=False)
+        archive.add("PKG-INFO", f"{{base}}/PKG-INFO")
+    return base + ".tar.gz"
+
+
 def _hash(data):
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 """
@@ -70,29 +96,47 @@ _TOO_NEW = "extern double sinpi(double);"
 
 _PYPROJECT = """\
 [build-system]
-requires = []
+requires = %s
 build-backend = "backend"
 backend-path = ["."]
 """
 
 
-def sdist(version: str = "1.0", mode: str = "well") -> bytes:
-    """Return an sdist of ``tiny``.
+def sources(version: str = "1.0", mode: str = "well", *, requires: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the files of ``tiny``, by path.
 
     Modes: ``well``; ``slow`` (never ends); ``nothing`` (the backend fails); ``pure`` (a none-any wheel); ``version``
-    (the wheel has another version); ``glibc`` (the wheel needs too new a glibc).
+    (wheel and sdist have another version); ``glibc`` (the wheel needs too new a glibc); ``nosdist`` (the backend makes
+    none); ``unsupported`` (it says so, as PEP 517 wants it).
     """
     c = _C % ((_TOO_NEW, "(long) sinpi((double) (long) self)") if mode == "glibc" else ("", "42"))
-    files = {
+    return {
         "PKG-INFO": f"Metadata-Version: 2.4\nName: tiny\nVersion: {version}\n",
-        "pyproject.toml": _PYPROJECT,
+        "pyproject.toml": _PYPROJECT % list(requires),
         "backend.py": _BACKEND.format(version=version, mode=mode),
         "tiny.c": c,
         "test_tiny.py": "import tiny\nassert tiny.answer() == 42\nprint('1 passed in 0.01s')\n",
     }
+
+
+def sdist(
+    version: str = "1.0",
+    mode: str = "well",
+    *,
+    requires: tuple[str, ...] = (),
+    files: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return an sdist of ``tiny``; see :func:`sources`.
+
+    Args:
+        version: its version.
+        mode: what goes wrong with it.
+        requires: its build requirements.
+        files: further files, or other ones, by path.
+    """
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz") as archive:
-        for name, text in files.items():
+        for name, text in {**sources(version, mode, requires=requires), **(files or {})}.items():
             data = text.encode()
             member = tarfile.TarInfo(f"tiny-{version}/{name}")
             member.size, member.mtime, member.mode = len(data), 1_600_000_000, 0o644
@@ -101,13 +145,19 @@ def sdist(version: str = "1.0", mode: str = "well") -> bytes:
 
 
 def add_tiny(
-    index: IndexServer, version: str = "1.0", mode: str = "well", pythons: tuple[str, ...] = ("cp313",)
+    index: IndexServer,
+    version: str = "1.0",
+    mode: str = "well",
+    pythons: tuple[str, ...] = ("cp313",),
+    *,
+    requires: tuple[str, ...] = (),
+    files: Mapping[str, str] | None = None,
 ) -> None:
     """Put ``tiny`` on an index, with wheels for aarch64 that say what is expected of ours."""
     platforms = "manylinux_2_17_aarch64.manylinux2014_aarch64"
     wheels = [f"tiny-{version}-{python}-{python}-{platforms}.whl" for python in pythons]
     index.add(
         "tiny",
-        IndexFile(f"tiny-{version}.tar.gz", sdist(version, mode)),
+        IndexFile(f"tiny-{version}.tar.gz", sdist(version, mode, requires=requires, files=files)),
         *(IndexFile(wheel, b"not looked into") for wheel in wheels),
     )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from wheelyard.io import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_results_come_in_the_order_of_the_items_though_they_end_in_another() -> None:
@@ -78,3 +82,24 @@ def test_a_crews_threads_end_with_its_block() -> None:
         thread.join(10)
     assert not any(thread.is_alive() for thread in mine)
     assert failed == []
+
+
+def test_a_stream_takes_items_as_it_needs_them() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            taken.append(number)
+            yield number
+
+    found = threads.stream(lambda number: number * 2, items(), parallel=3)
+    assert next(found) in range(0, 12, 2)
+    assert len(taken) <= 7
+    assert len(list(found)) == 999
+
+
+def test_a_stream_yields_each_result_once_and_ends_with_the_first_error() -> None:
+    assert sorted(threads.stream(str, range(40), parallel=4)) == sorted(map(str, range(40)))
+    assert list(threads.stream(str, [], parallel=4)) == []
+    with pytest.raises(ZeroDivisionError):
+        list(threads.stream(lambda number: 1 // number, [1, 0, 1], parallel=2))

@@ -12,7 +12,9 @@ from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
 from wheelyard.recipe import reference
 from wheelyard.recipe.policy import Policy
+from wheelyard.recipe.proposals import ProposalPolicy
 from wheelyard.recipe.registries import FolderPolicy, GitLabPolicy
+from wheelyard.recipe.runners import RunnersPolicy
 from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.recipe.watch import WatchPolicy
 from wheelyard.record.store import schemas
@@ -87,6 +89,16 @@ def _policy() -> str:
             "## `[tool.wheelyard.watch]`",
             "",
             *_keys(WatchPolicy),
+            "",
+            "## `[tool.wheelyard.proposals]`",
+            "",
+            *_keys(ProposalPolicy),
+            "",
+            "## `[tool.wheelyard.runners]`",
+            "",
+            "See [planning.md](planning.md).",
+            "",
+            *_keys(RunnersPolicy),
             "",
             "## `[[tool.wheelyard.tokens]]`",
             "",

@@ -10,12 +10,16 @@ import json
 import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wheelyard import __version__
+from wheelyard.cli.preflight import preflight
+from wheelyard.cli.radar import radar
 from wheelyard.cli.registry import registry
+from wheelyard.cli.requirements import GlibcType, doctor_requirements
+from wheelyard.cli.schedule import Wish, job_options, plan_jobs, simulate
 from wheelyard.cli.tokens import check_tokens
 from wheelyard.cli.watch import check_upstream, ledger
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
@@ -76,6 +80,7 @@ def cli() -> None:
 @python_option
 @image_option
 @click.option("--explain", is_flag=True, help="Every setting, its value, and which file gave it.")
+@job_options
 @json_option
 def plan(
     packages: tuple[str, ...],
@@ -85,8 +90,12 @@ def plan(
     *,
     explain: bool,
     as_json: bool,
+    **jobs: Any,
 ) -> None:
-    """Show what would be built for PACKAGES (all recipes by default), and why."""
+    """Show what would be built for PACKAGES (all recipes by default), and why.
+
+    With --format, --changed, --due, --runners or --out, make the jobs that build it on a forge.
+    """
     from wheelyard.cli import render
     from wheelyard.flows import plan as flow
 
@@ -94,6 +103,12 @@ def plan(
         raise click.UsageError("--version needs exactly one package")
     if explain and len(packages) != 1:
         raise click.UsageError("--explain needs exactly one package")
+    wish = Wish(**jobs)
+    if wish.jobs:
+        if explain:
+            raise click.UsageError("--explain goes with none of --format, --changed, --due, --runners, --out")
+        plan_jobs(wish, packages, version, pythons, image, as_json=as_json)
+        return
     project = find_project()
     if explain:
         rows = flow.explain(project, packages[0], version)
@@ -106,6 +121,10 @@ def plan(
         click.echo(text)
     if result.problems:
         raise result.problems[0]
+
+
+cli.add_command(simulate)
+cli.add_command(preflight)
 
 
 @cli.command()
@@ -194,16 +213,45 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: b
 cli.add_command(registry)
 cli.add_command(check_tokens)
 cli.add_command(check_upstream)
+cli.add_command(radar)
 cli.add_command(ledger)
 
 
-@cli.command(short_help="Tell what this machine can do, and what is missing.")
+@cli.command(short_help="Tell what this machine can do, or what requirements get on riscv64.")
+@click.argument("requirements", metavar="[REQUIREMENTS...]", nargs=-1)
+@python_option
+@click.option(
+    "--of",
+    "target",
+    metavar="REGISTRY|DIR|none",
+    help="Our registry, by default the only one of site policy; none looks at the public index alone.",
+)
+@click.option("--glibc", type=GlibcType(), help="The C library of the board; any by default, on riscv64 its own.")
+@click.option("--no-deps", is_flag=True, help="Leave out what the requirements depend on.")
 @json_option
-def doctor(*, as_json: bool) -> None:
-    """Tell what this machine can do; each missing thing with its fix."""
+def doctor(
+    requirements: tuple[str, ...],
+    pythons: tuple[Interpreter, ...],
+    target: str | None,
+    glibc: tuple[int, int] | None,
+    *,
+    no_deps: bool,
+    as_json: bool,
+) -> None:
+    """Tell what this machine can do; each missing thing with its fix.
+
+    With REQUIREMENTS (files, or such as 'numpy>=2'), tell which of them have a riscv64 wheel publicly or in our
+    registry, which would be compiled, and what to tell pip. The exit code is 0 if all can be had, 19 if not, 18 if the
+    index did not answer for some.
+    """
     from wheelyard.cli import render
     from wheelyard.flows.doctor import examine
 
+    if requirements:
+        doctor_requirements(requirements, pythons, target, glibc, follow=not no_deps, as_json=as_json)
+        return
+    if pythons or target or glibc or no_deps:
+        raise click.UsageError("--python, --of, --glibc and --no-deps go with REQUIREMENTS")
     report = examine(find_project())
     click.echo(render.as_json(report.to_json()) if as_json else render.doctor(report))
     if not report.ok:

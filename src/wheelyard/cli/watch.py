@@ -24,23 +24,39 @@ _NOWHERE = "none"
     metavar="REGISTRY|DIR|none",
     help="Our registry, by default the only one of site policy; none compares with no registry.",
 )
-@click.option("--dry-run", is_flag=True, help="Write no ledger.")
+@click.option("--propose", is_flag=True, help="Keep one merge or pull request for each package that has news.")
+@click.option("--limit", type=click.IntRange(0), help="With --propose: how many may be open, by default site policy's.")
+@click.option("--dry-run", is_flag=True, help="Write no ledger; with --propose: say what would become of each request.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def check_upstream(packages: tuple[str, ...], target: str | None, *, dry_run: bool, as_json: bool) -> None:
+def check_upstream(
+    packages: tuple[str, ...], target: str | None, limit: int | None, *, propose: bool, dry_run: bool, as_json: bool
+) -> None:
     """Tell how each PACKAGE, by default every recipe's, stands between the public index and our registry.
 
-    Brings packages/<pkg>/ledger.toml up to date. The exit code is 0 if nothing is to do, 17 if there is, 18 if some
-    packages could not be checked.
+    Brings packages/<pkg>/ledger.toml up to date; --propose changes branches and requests of its own, nothing else. The
+    exit code is 0 if nothing is to do, 17 if there is, 18 if some packages could not be checked.
     """
     from wheelyard.cli import render
     from wheelyard.flows import watch
     from wheelyard.flows.registries import open_own
 
+    if limit is not None and not propose:
+        raise click.UsageError("--limit goes with --propose")
     project = find_project()
     place = None if target == _NOWHERE else open_own(project, target)
     report = watch.check_upstream(project, packages, place=place, write=not dry_run)
-    click.echo(render.model(report) if as_json else standings_table(report))
-    if failure := watch.problem(report):
+    if not propose:
+        click.echo(render.model(report) if as_json else standings_table(report))
+        failure = watch.problem(report)
+    else:
+        from wheelyard.flows import propose as flow
+
+        with flow.forge_of(project, dry_run=dry_run) as (forge, policy):
+            most = policy.limit if limit is None else limit
+            report = flow.propose(project, report, forge, limit=most, labels=policy.labels)
+        click.echo(render.model(report) if as_json else f"{standings_table(report)}\n\n{proposals_table(report)}")
+        failure = flow.problem(report) or watch.problem(report)
+    if failure:
         raise failure
 
 
@@ -59,6 +75,17 @@ def standings_table(report: WatchReport) -> str:
     if not report.registry:
         lines.append("note: compared with no registry of ours, so nobody looked for missing wheels")
     return "\n".join(lines)
+
+
+def proposals_table(report: WatchReport) -> str:
+    """Return what became, or would become, of each proposal."""
+    if not report.proposals:
+        return "nothing to propose"
+    rows = [
+        (each.package, each.action, log.clean(each.title), each.url or log.clean(each.text))
+        for each in report.proposals
+    ]
+    return log.table(("package", "proposal", "title", "where"), rows)
 
 
 @click.command(short_help="Tell when wheels came: ours and upstream's.")

@@ -49,6 +49,12 @@ class ConfigError(WheelyardError):
     exit_code = 4
 
 
+class ListError(WheelyardError):
+    """A list that was given, of requirements or of names, cannot be read."""
+
+    exit_code = 5
+
+
 class RecipeError(WheelyardError):
     """A recipe or fragment does not say what a recipe may say."""
 
@@ -103,10 +109,22 @@ class UpstreamUnknownError(WheelyardError):
     exit_code = 18
 
 
+class UnavailableError(WheelyardError):
+    """A requirement cannot be had on riscv64: there is no wheel, and no source to compile."""
+
+    exit_code = 19
+
+
 class PlanError(WheelyardError):
     """Nothing can be planned: no interpreter is left, or the lock is not usable."""
 
     exit_code = 20
+
+
+class PreflightError(WheelyardError):
+    """A version would not get through a build: the preflight says why, before anything is built."""
+
+    exit_code = 21
 
 
 class EngineError(WheelyardError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # The names specification, section "Name format" (packaging.python.org, originally PEP 508).
-_VALID = re.compile(r"\A([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])\Z", re.IGNORECASE)
+NAME = re.compile(r"\A([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])\Z", re.IGNORECASE)
 
 
 def canonical(name: str) -> str:
@@ -23,7 +23,7 @@ def canonical(name: str) -> str:
     Raises:
         UnknownPackageError: *name* cannot be a distribution's name at all.
     """
-    if not _VALID.match(name):
+    if not NAME.match(name):
         raise UnknownPackageError(
             f"{name!r} is not a package name", fix="use letters, digits, '-', '_' and '.', as the index does"
         )

@@ -61,6 +61,24 @@ class Interpreter:
         """Return cibuildwheel's build identifier on manylinux."""
         return f"{self}-manylinux_{arch}"
 
+    def markers(self) -> dict[str, str]:
+        """Return what environment markers see in it on riscv64 (dependency specifiers, originally PEP 508)."""
+        patch = f"3.{self.minor}.99"  # markers that look so closely are about old patch releases
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": patch,
+            "os_name": "posix",
+            "platform_machine": "riscv64",
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": patch,
+            "python_version": self.version,
+            "sys_platform": "linux",
+            "extra": "",
+        }
+
 
 @dataclass(frozen=True)
 class WheelName:

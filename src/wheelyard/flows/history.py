@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -31,8 +31,10 @@ def histories(project: Project, packages: Sequence[str] = ()) -> tuple[History, 
 
 def history(package: str, facts: Iterable[Fact]) -> History:
     """Return one package through time, from the facts of its ledger."""
-    ordered = sorted(facts, key=lambda fact: Version(fact.version), reverse=True)
-    versions = [_version(version, list(each)) for version, each in groupby(ordered, key=lambda fact: fact.version)]
+    by_version = defaultdict(list)
+    for fact in facts:
+        by_version[Version(fact.version)].append(fact)
+    versions = [_version(str(version), by_version[version]) for version in sorted(by_version, reverse=True)]
     shipped = [each for each in versions if each.upstream]
     return History(
         package=package,

@@ -1,4 +1,4 @@
-"""Build requirements that only our own index folder has."""
+"""Requirements of a build or its tests that only our own index folder has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def find(target: Target, index: Path) -> dict[str, str]:
     Raises:
         PlanError: a needed package has no wheel there; every missing one is told.
     """
-    wheels = {name: sorted((index / "files" / name).glob("*.whl")) for name in target.settings.build.needs}
+    wheels = {name: sorted((index / "files" / name).glob("*.whl")) for name in target.settings.needs}
     missing = [name for name, found in wheels.items() if not found]
     if missing:
         commands = " && ".join(f"nox -s build-{name} && wheelyard publish --to {index} {name}" for name in missing)

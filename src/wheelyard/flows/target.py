@@ -9,6 +9,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import UnknownPackageError, UnknownVersionError
 from wheelyard.io import log
+from wheelyard.recipe.cascade import BUILT_IN
 from wheelyard.recipe.load import Recipe, effective, list_recipes, load_recipe
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
@@ -50,6 +51,11 @@ class Target:
         known = self.explanation.get(f"patch[{index}]")
         return known.where if known else self.recipe.file
 
+    def place(self, *keys: str) -> str:
+        """Return where the first of these settings that anybody gives stands, else the recipe's first line."""
+        known = (self.explanation.get(key) for key in keys)
+        return next((each.where for each in known if each and each.where != BUILT_IN), f"{self.recipe.file}:1")
+
 
 def find_target(project: Project, package: str, version: str | None = None, *, write: bool = True) -> Target:
     """Return what *package* means: the version asked for, else the newest that is locked, else upstream's newest.
@@ -69,7 +75,7 @@ def find_target(project: Project, package: str, version: str | None = None, *, w
     known = lock.read_lock(file)
     locked = lock.find(known, _checked(version)) if version else lock.newest(known)
     if locked is None:
-        locked = _look_up(recipe, version, list_recipes(project))
+        locked = look_up(recipe, version, list_recipes(project))
         if write:
             locked = lock.pin(file, locked)
             log.info(f"locked {recipe.package} {locked.version} in {file.relative_to(project.root)}")
@@ -86,7 +92,15 @@ def _checked(version: str) -> str:
         ) from error
 
 
-def _look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> LockedVersion:
+def look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> LockedVersion:
+    """Return what upstream's *version*, the newest when None, is to be pinned to.
+
+    Raises:
+        UnknownPackageError: the index has nothing of it.
+        UnknownVersionError: no such version.
+        SourceError: no source can be pinned.
+        NetworkError: the index does not answer.
+    """
     from wheelyard.stages import source, upstream  # offline verbs need not pay for HTTP
 
     settings, _ = effective(recipe, version)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import (
+    ConfigError,
     PlanError,
     UnknownPackageError,
     UpstreamNewsError,
@@ -31,8 +32,8 @@ from wheelyard.stages.image import resolve
 from wheelyard.stages.plan import make_plan
 from wheelyard.stages.upstream import index_url
 from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Upstream
-from wheelyard.stages.upstream.releases import TARGET
-from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge
+from wheelyard.stages.upstream.releases import TARGET, pairs_for
+from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge, ripeness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,9 +80,16 @@ def check_upstream(
 
     Raises:
         UnknownPackageError: one of *packages* has no recipe.
+        ConfigError: *place* has a name that ledgers cannot tell from the public index's.
     """
     known = list_recipes(project)
     chosen = tuple(dict.fromkeys(load_recipe(project, name).package for name in packages)) if packages else known
+    if place and place.record and place.name == UPSTREAM:
+        raise ConfigError(
+            f"a registry cannot be called {UPSTREAM!r}: ledgers call the public index so",
+            where=f"[tool.wheelyard.registries.{UPSTREAM}]",
+            fix="give it another name",
+        )
     watch = _Watch(project, place, today or datetime.now(UTC).date(), write=write)
     with log.progress("checking upstream", len(chosen), unit="") as tell:
 
@@ -124,8 +132,11 @@ class _Watch:
         self._project = project
         self._place = place
         self._write = write
-        self._terms = Terms(today, project.policy.watch.cool_down, project.policy.watch.versions)
-        self._upstream = Upstream(index_url(), newest=_NEWEST)
+        watch = project.policy.watch
+        glibc, _ = manylinux(project.policy.policy) or (Terms.glibc, "")
+        self._terms = Terms(today, watch.cool_down, watch.versions, glibc)
+        index = index_url()
+        self._upstream, self._history = Upstream(index, newest=_NEWEST), Upstream(index)
         self._images: dict[tuple[str, ...], Image] = {}
         self._lock = threading.Lock()
 
@@ -145,15 +156,13 @@ class _Watch:
         published = self._published(name)
         upstream: ProjectFacts | WheelyardError
         try:
-            upstream = self._upstream.facts(name)
+            upstream = self._facts(name, pinned)
         except UnknownPackageError as error:
             upstream = error
         file = ledger.ledger_file(self._project.packages, recipe.package)
         facts = ledger.read_ledger(file)
-        planned: Mapping[Version, tuple[Interpreter, ...]] = {}
-        if isinstance(upstream, ProjectFacts):
+        if isinstance(upstream, ProjectFacts) and upstream.name == name:
             facts = self._record(recipe.package, facts, upstream, pinned, published)
-            planned = self._planned(recipe, upstream, pinned)
         retired = lock.retired or settings.upstream.ships_since
         known = Known(
             package=recipe.package,
@@ -161,12 +170,38 @@ class _Watch:
             upstream=upstream,
             pinned=pinned,
             published=None if published is None else _by_version(published),
-            planned=planned,
             retired=_version(retired) if retired else None,
             taken=settings.upstream.versions,
             seen={Version(each.version): each.first for each in facts if (each.where, each.wheel) == (UPSTREAM, "")},
         )
+        if isinstance(upstream, ProjectFacts):
+            ripe, _ = ripeness(upstream, known, self._terms)
+            planned = self._planned(recipe, upstream, pinned, ripe[:1])
+            known = replace(known, planned=planned, obstacles=self._obstacles(recipe.package, ripe, pinned))
         return judge(known, self._terms)
+
+    def _facts(self, name: str, pinned: tuple[Version, ...]) -> ProjectFacts:
+        """Return what the index says: of the newest versions, and of all if what is pinned is older than these."""
+        found = self._upstream.facts(name)
+        oldest = min((release.version for release in found.releases), default=None)
+        return self._history.facts(name) if oldest and pinned and max(pinned) < oldest else found
+
+    def _obstacles(
+        self, package: str, ripe: Iterable[ReleaseFacts], pinned: tuple[Version, ...]
+    ) -> Mapping[Version, str]:
+        """Return why new versions cannot be taken, as a preflight of the last days found; see :func:`remembered`."""
+        new = [release.version for release in ripe if not pinned or release.version > max(pinned)][:_NEWEST]
+        if not new:
+            return {}
+        from wheelyard.flows.preflight import remembered  # most packages need not pay for it
+
+        found: dict[Version, str] = {}
+        for version in new:
+            kept = remembered(self._project, package, str(version))
+            if kept and not kept.ok:
+                first = kept.failures[0]
+                found[version] = f"{first.where}: {first.text}" if first.where else first.text
+        return found
 
     def _published(self, name: str) -> tuple[_Published, ...] | None:
         if self._place is None:
@@ -178,11 +213,11 @@ class _Watch:
         return tuple(found for file in files if (found := _wheel(file)) is not None)
 
     def _planned(
-        self, recipe: Recipe, upstream: ProjectFacts, pinned: tuple[Version, ...]
+        self, recipe: Recipe, upstream: ProjectFacts, pinned: tuple[Version, ...], ripe: Iterable[ReleaseFacts]
     ) -> Mapping[Version, tuple[Interpreter, ...]]:
-        """Return the interpreters that the plan has, for the newest candidates and what is pinned."""
+        """Return the interpreters that the plan has, for the newest candidates, what is ripe and what is pinned."""
         releases = candidates(upstream, pinned)
-        wanted = [*releases[: self._terms.limit], *(each for each in releases if each.version in pinned)]
+        wanted = [*releases[: self._terms.limit], *ripe, *(each for each in releases if each.version in pinned)]
         if upstream.newest:
             wanted.append(upstream.newest)
         return {each.version: self._interpreters(recipe, each) for each in wanted}
@@ -216,12 +251,14 @@ class _Watch:
     ) -> tuple[Fact, ...]:
         """Bring a package's ledger up to date, on disk if that is wanted."""
         today, where = self._terms.today, self._place.name if self._place else ""
+        if self._place and not self._place.record:  # any folder: none of the places that the ledger is about
+            published = None
         seen, looked = _observed(upstream, pinned, published or (), where, today, self._terms.limit)
-        listed = {Version(fact.version) for fact in known}
+        listed = {fact.version for fact in known}
         oldest = min((release.version for release in upstream.releases), default=None)
-        looked |= {(str(one), UPSTREAM) for one in listed if oldest is None or one >= oldest}
+        looked |= {(one, UPSTREAM) for one in listed if oldest is None or Version(one) >= oldest}
         if published is not None:
-            looked |= {(str(one), where) for one in listed}
+            looked |= {(one, where) for one in listed}
         if not self._write:
             return ledger.observe(known, seen, looked=looked, today=today)
         file = ledger.ledger_file(self._project.packages, package)
@@ -242,16 +279,16 @@ def _observed(  # noqa: PLR0917 - the places, and the day
     seen = []
     for release in upstream.releases:
         if release.version in kept:
-            day, text = release.released or today, str(release.version)
-            seen.append(Fact(version=text, where=UPSTREAM, first=day))
             # A wheel may come long after its release.
-            seen += [
-                Fact(version=text, where=UPSTREAM, wheel=each.pair, first=each.since or today) for each in release.ships
-            ]
-    seen += [
-        Fact(version=str(each.version), where=where, wheel=each.pair, first=each.day or today) for each in published
-    ]
+            days = {"": release.released} | {each.pair: each.since for each in release.ships}
+            seen += [_fact(release.version, UPSTREAM, pair, day, today) for pair, day in days.items()]
+    seen += [_fact(each.version, where, each.pair, each.day, today) for each in published]
     return seen, {(fact.version, fact.where) for fact in seen}
+
+
+def _fact(version: Version, where: str, wheel: str, told: date | None, today: date) -> Fact:
+    first = min(told or today, today)  # a day that is still to come was not told in earnest
+    return Fact(version=str(version), where=where, wheel=wheel, first=first)
 
 
 def _wheel(file: RegistryFile) -> _Published | None:
@@ -260,14 +297,14 @@ def _wheel(file: RegistryFile) -> _Published | None:
         name = WheelName.parse(file.file)
     except ValueError:
         return None
-    ours = any(tag == "any" or ((parsed := manylinux(tag)) and parsed[1] == TARGET) for tag in name.platforms)
-    if file.yanked is not None or not ours:
+    pairs = pairs_for([name], TARGET) or pairs_for([name], "any")
+    if file.yanked is not None or not pairs:
         return None
     try:
         day = datetime.fromisoformat(file.uploaded).date() if file.uploaded else None
     except ValueError:
         day = None
-    return _Published(name.version, f"{'.'.join(name.pythons)}-{'.'.join(name.abis)}", day)
+    return _Published(name.version, pairs[0], day)
 
 
 def _by_version(published: Iterable[_Published]) -> Mapping[Version, tuple[str, ...]]:

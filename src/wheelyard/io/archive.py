@@ -93,6 +93,32 @@ def unpack(archive: Path, target: Path, *, limits: Limits) -> int:
     return writer.newest
 
 
+def read_member(archive: Path, path: tuple[str, ...], *, limits: Limits, largest: int) -> bytes | None:
+    """Return the content of a file in an archive's one folder, None if there is none; nothing is written.
+
+    Args:
+        archive: an sdist.
+        path: the parts of the file's path below that folder.
+        limits: how much may be unpacked on the way there.
+        largest: bytes that the file may have.
+
+    Raises:
+        UnsafeArchiveError: it holds what no source holds, or exceeds *limits* before the file comes.
+        SourceError: it is damaged, or not an archive that we read.
+    """
+    with _damage_named(archive):
+        for number, (member, open_) in enumerate(_members(archive, limits), 1):
+            if number > limits.members:
+                raise _too_much(archive.name, f"more than {limits.members} members", "max-members")
+            if member.kind == "file" and checked_name(member.name, archive.name)[1:] == path and (file := open_()):
+                with file:
+                    data = file.read(largest + 1)
+                if len(data) > largest:
+                    raise _unsafe(archive.name, f"{'/'.join(path)} is larger than {largest} bytes")
+                return data
+    return None
+
+
 @contextlib.contextmanager
 def _damage_named(archive: Path) -> Iterator[None]:
     try:

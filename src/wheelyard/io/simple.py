@@ -7,7 +7,7 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.errors import NetworkError
 from wheelyard.io import log
@@ -35,7 +35,7 @@ def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str, ne
         kind: its media type; see :func:`kind_of`.
         url: where it is, for the addresses in it.
         fix: what to do if it is no such page.
-        newest: leave out what is older than that many versions, if the page lists its versions (PEP 700).
+        newest: leave out what is older than that many final versions, if the page lists its versions (PEP 700).
 
     Raises:
         NetworkError: it is no page of the simple API.
@@ -48,8 +48,8 @@ def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str, ne
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
             if kind == JSON:
-                page = _without_nulls(json.loads(body))
-                return ProjectPage.from_json_data(_newest(page, newest) if newest else page, url)
+                told = _without_nulls(json.loads(body))
+                return ProjectPage.from_json_data(_newest(told, newest) if newest else told, url)
             return ProjectPage.from_html(project, body, url)
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
         raise _no_page(f"what the index says of {project!r}", error, fix) from error
@@ -80,14 +80,20 @@ def _without_nulls(page: Any) -> Any:
 
 
 def _newest(page: Any, count: int) -> Any:
-    """Leave out the files of all but the newest versions: to take a large project's old files apart is most work."""
-    if not isinstance(page, dict) or not isinstance(page.get("versions"), list) or len(page["versions"]) <= count:
+    """Leave out the files of what is older than the newest final versions: to take these apart is most of the work.
+
+    Pre-releases do not count: a project may have dozens of them since its last final release.
+    """
+    if not isinstance(page, dict) or not all(isinstance(page.get(key), list) for key in ("versions", "files")):
         return page
     known = {}
     for text in page["versions"]:
-        with contextlib.suppress(InvalidVersion, TypeError):
+        with contextlib.suppress(ValueError, TypeError):  # ValueError: int() takes no thousands of digits either
             known[Version(text)] = text
-    dropped = set(sorted(known, reverse=True)[count:])
+    final = sorted((version for version in known if not version.is_prerelease), reverse=True)
+    if len(final) <= count:
+        return page
+    dropped = {version for version in known if version < final[count - 1]}
     return page | {"files": [file for file in page["files"] if _version(file) not in dropped]}
 
 
@@ -108,7 +114,7 @@ def _version(file: Any) -> Version | None:
 def _parsed(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:
         return None
 
 

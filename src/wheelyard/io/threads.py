@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -65,3 +65,31 @@ def each(work: Callable[[_Item], _Result], items: Sequence[_Item], *, parallel: 
                 raise result
             found[result[0]] = result[1]
     return [found[number] for number in range(len(items))]
+
+
+def stream(work: Callable[[_Item], _Result], items: Iterable[_Item], *, parallel: int) -> Iterator[_Result]:
+    """Yield ``work(item)`` of each item as it is done, in any order, *parallel* at once; the first error ends it.
+
+    Items are taken as they are needed, so that there may be very many of them.
+    """
+    done: SimpleQueue[tuple[_Result] | BaseException] = SimpleQueue()
+
+    def take() -> _Result:
+        result = done.get()
+        if isinstance(result, BaseException):
+            raise result
+        return result[0]
+
+    def one(item: _Item) -> None:
+        done.put((work(item),))
+
+    with crew(one, parallel, done.put) as give:
+        waiting = 0
+        for item in items:
+            give(item)
+            waiting += 1
+            if waiting == 2 * parallel:
+                yield take()
+                waiting -= 1
+        for _ in range(waiting):
+            yield take()

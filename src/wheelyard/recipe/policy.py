@@ -12,7 +12,9 @@ from pydantic import AfterValidator, Field, ValidationError
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
 from wheelyard.recipe.models import InterpreterTag, Model
+from wheelyard.recipe.proposals import ProposalPolicy  # noqa: TC001 - pydantic reads it at run time
 from wheelyard.recipe.registries import RegistryPolicy  # noqa: TC001 - pydantic reads it at run time
+from wheelyard.recipe.runners import RunnersPolicy
 from wheelyard.recipe.tokens import IssuePolicy, RenewalPolicy, Tokens  # noqa: TC001 - pydantic reads them, too
 from wheelyard.recipe.watch import WatchPolicy
 
@@ -46,8 +48,12 @@ class Policy(Model):
     renewals: tuple[RenewalPolicy, ...] = Field((), description="Renewals that no API tells of; see below.")
     warn_days: int = Field(30, ge=1, description="How many days ahead `check-tokens` says that something ends.")
     issues: IssuePolicy | None = Field(None, description="Where `check-tokens --issue` writes; see below.")
+    proposals: ProposalPolicy | None = Field(None, description="Where `check-upstream --propose` goes; see below.")
     watch: WatchPolicy = Field(
         default_factory=lambda: WatchPolicy.model_validate({}), description="What `check-upstream` goes by; see below."
+    )
+    runners: RunnersPolicy = Field(
+        default_factory=lambda: RunnersPolicy.model_validate({}), description="What jobs run on; see below."
     )
     defaults: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="The outermost layer of every recipe."
@@ -89,6 +95,21 @@ def find_project(start: Path | None = None) -> Project:
         ConfigError: there is none, or its policy is not valid.
     """
     here = (start or Path.cwd()).resolve()
+    if found := seek_project(here):
+        return found
+    raise ConfigError(
+        f"{here} is not inside a wheelyard project",
+        fix="change to the checkout, or add [tool.wheelyard] to its pyproject.toml",
+    )
+
+
+def seek_project(start: Path | None = None) -> Project | None:
+    """Return the project that *start* (the current folder by default) lies in, None if there is none.
+
+    Raises:
+        ConfigError: its policy is not valid.
+    """
+    here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         file = folder / "pyproject.toml"
         if file.is_file():
@@ -98,10 +119,20 @@ def find_project(start: Path | None = None) -> Project:
                 raise ConfigError(f"is not valid TOML: {error}", where=str(file)) from error
             if table is not None:
                 return Project(folder, _read(table, file))
-    raise ConfigError(
-        f"{here} is not inside a wheelyard project",
-        fix="change to the checkout, or add [tool.wheelyard] to its pyproject.toml",
-    )
+    return None
+
+
+def default_project(root: Path, interpreters: tuple[str, ...]) -> Project:
+    """Return what stands in for a project where there is none, for verbs that only look things up.
+
+    Args:
+        root: a folder; nothing is read there.
+        interpreters: those that count.
+    """
+    # The same as in our own pyproject.toml, which who only installs does not have.
+    registry = {"kind": "gitlab", "project": "riseproject/python/wheel_builder"}
+    policy = {"interpreters": interpreters, "policy": "manylinux_2_39_riscv64", "registries": {"gitlab": registry}}
+    return Project(root, Policy.model_validate(policy))
 
 
 def _read(table: dict[str, Any], file: Path) -> Policy:

@@ -12,7 +12,7 @@ import tomllib
 from datetime import date  # noqa: TC003 - pydantic reads it at run time
 from typing import TYPE_CHECKING, Literal
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import Field, ValidationError
 
 from wheelyard.core.digests import sha256_bytes
@@ -90,7 +90,7 @@ def observe(
         looked: the pairs of version and place that we looked at.
         today: the day.
     """
-    now = {fact.key: fact for fact in seen}
+    now = {fact.key: fact for fact in join(seen)}  # a wheel may be there in several builds
     kept = []
     for fact in known:
         if fact.key in now:
@@ -163,12 +163,17 @@ def _problems(table: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:
             yield item["loc"], f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
         return
     for index, fact in enumerate(ledger.facts):
-        try:
-            Version(fact.version)
-        except InvalidVersion:
-            yield ("facts", index), f"{fact.version!r} is not a version (PEP 440)"
+        if not _is_version(fact.version):
+            yield ("facts", index), f"{fact.version!r} is not a version in its normal form (PEP 440)"
         if not fact.where.isprintable() or '"' in fact.where or "\\" in fact.where:
             yield ("facts", index), f"{fact.where!r} is not a place"
+
+
+def _is_version(text: str) -> bool:
+    try:
+        return str(Version(text)) == text
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        return False
 
 
 def _unusable(path: Path, details: list[str]) -> PlanError:

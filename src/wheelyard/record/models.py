@@ -158,6 +158,8 @@ class WheelRecord(Model):
     Attributes:
         inputs: the digest of everything that decides the wheel's content; equal inputs are not built again.
         durations: seconds per step.
+        machine: the architecture that it was built on; another than riscv64 emulates it, and takes longer. Empty in
+            records older than this key.
     """
 
     schema_: Literal["wheelyard/wheel"] = Field("wheelyard/wheel", alias="schema")
@@ -178,3 +180,4 @@ class WheelRecord(Model):
     tests: TestRecord
     verdict: Literal["passed", "failed"]
     built_at: str
+    machine: str = ""

@@ -61,7 +61,7 @@ class Standing(Model):
         new: versions to take, the newest first, up to the site's limit.
         waiting: releases that are still cooling down.
         missing: interpreters of *have* that the plan expects and our registry lacks.
-        ships: upstream's own riscv64 wheels, of the newest release and of *have*.
+        ships: upstream's own riscv64 wheels: of its newest release, of the newest that has cooled down, of *have*.
         retired: the version from which on nothing is built here, empty if the package is not retired.
         notes: what else a reader should know.
     """

@@ -13,8 +13,12 @@ from pydantic import ValidationError
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
+from wheelyard.record.availability import RadarReport, RequirementsReport
+from wheelyard.record.durations import Durations
+from wheelyard.record.jobs import JobsReport, SimulationReport
 from wheelyard.record.ledger import Ledger
 from wheelyard.record.models import Model, Verdict, WheelRecord
+from wheelyard.record.preflight import Preflight
 from wheelyard.record.releases import Releases
 from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
 from wheelyard.record.standings import History, WatchReport
@@ -27,12 +31,18 @@ if TYPE_CHECKING:
 VERDICT_FILE = "verdict.json"
 _Kind = TypeVar("_Kind", Verdict, WheelRecord)
 _SCHEMAS: dict[str, type[Model]] = {
+    "durations": Durations,
     "history": History,
+    "jobs": JobsReport,
     "ledger": Ledger,
+    "preflight": Preflight,
     "publication": PublicationReport,
+    "radar": RadarReport,
     "registry-listing": RegistryListing,
     "registry-verification": RegistryVerification,
     "releases": Releases,
+    "requirements": RequirementsReport,
+    "simulation": SimulationReport,
     "tokens": TokenReport,
     "upstream": WatchReport,
     "verdict": Verdict,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from wheelyard.core.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from wheelyard.io.engine import Engine
@@ -123,9 +123,7 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
         image: the reference of the build image.
         container: how to start it.
     """
-    cleaned, dropped = _clean(upstream) if settings.build.upstream else ({}, ())
-    ours = _ours(settings, container)
-    overrides = [*cleaned.pop("overrides", []), *([ours] if ours.keys() - {"select", "inherit"} else [])]
+    cleaned, overrides, dropped = _laid_over(upstream, settings, container.environment, container.passed)
     table = {
         **cleaned,
         "container-engine": {
@@ -145,14 +143,30 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
     return Composed({"tool": {"cibuildwheel": table}}, dropped)
 
 
-def _ours(settings: Settings, container: Container) -> Table:
+def options(upstream: Table, settings: Settings) -> Table:
+    """Return what :func:`compose` makes of upstream's and the recipe's options, without what is a container's."""
+    cleaned, overrides, _ = _laid_over(upstream, settings, {}, ())
+    return {**cleaned, "overrides": overrides}
+
+
+def _laid_over(
+    upstream: Table, settings: Settings, environment: Mapping[str, str], passed: Sequence[str]
+) -> tuple[Table, list[Table], tuple[str, ...]]:
+    """Return upstream's options, the overrides with ours as the last, and what had to be dropped."""
+    cleaned, dropped = _clean(upstream) if settings.build.upstream else ({}, ())
+    ours = _ours(settings, environment, passed)
+    overrides = [*cleaned.pop("overrides", []), *([ours] if ours.keys() - {"select", "inherit"} else [])]
+    return cleaned, overrides, dropped
+
+
+def _ours(settings: Settings, container: Mapping[str, str], passed: Sequence[str]) -> Table:
     verbatim = {key: value for key, value in settings.build.cibuildwheel.items() if key != "inherit"}
-    environment = {**container.environment, **settings.build.environment, **verbatim.pop("environment", {})}
+    environment = {**container, **settings.build.environment, **verbatim.pop("environment", {})}
     ours: Table = {"select": "*", **verbatim}
     if environment:
         ours["environment"] = environment
-    if container.passed:
-        ours["environment-pass"] = [*verbatim.get("environment-pass", []), *container.passed]
+    if passed:
+        ours["environment-pass"] = [*verbatim.get("environment-pass", []), *passed]
     test = settings.test
     if test.environment:
         ours["test-environment"] = {**ours.get("test-environment", {}), **test.environment}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wheelyard.stages.source.git import Pin, pin
-from wheelyard.stages.source.patches import for_version
-from wheelyard.stages.source.prepare import identity, prepare
+from wheelyard.stages.source.patches import Attempt, attempt, for_version
+from wheelyard.stages.source.prepare import Origin, identity, obtain, prepare, settle
 
-__all__ = ["Pin", "for_version", "identity", "pin", "prepare"]
+__all__ = ["Attempt", "Origin", "Pin", "attempt", "for_version", "identity", "obtain", "pin", "prepare", "settle"]

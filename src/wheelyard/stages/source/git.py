@@ -15,7 +15,8 @@ from packaging.version import Version
 from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError, SourceError
 from wheelyard.core.names import did_you_mean
-from wheelyard.io import cache, files, guard, log
+from wheelyard.io import cache, files, git, guard, log
+from wheelyard.io.git import UNREACHABLE, allow, local_env, network_env
 from wheelyard.io.run import run
 
 if TYPE_CHECKING:
@@ -25,41 +26,8 @@ if TYPE_CHECKING:
     from wheelyard.io.run import Completed
     from wheelyard.recipe.models import Source
 
-_TIMEOUT = 1800.0  # seconds for one exchange with a server
 _REF = "refs/wheelyard/pin"
-# No program named by configuration runs, and files are as they are in the repository.
-_OPTIONS = {
-    "core.hooksPath": "/dev/null",
-    "core.fsmonitor": "false",
-    "core.autocrlf": "false",
-    "core.symlinks": "true",
-    "advice.detachedHead": "false",
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "http.lowSpeedLimit": "1000",
-    "http.lowSpeedTime": "60",
-}
-# Variables that would point git to a repository other than the one at hand (git rev-parse --local-env-vars).
-_FOREIGN = {
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
-    "GIT_GRAFT_FILE",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_IMPLICIT_WORK_TREE",
-}
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_UNREACHABLE = re.compile(
-    r"Could not resolve|Failed to connect|Couldn't connect|Connection (refused|reset)|timed out|Network is unreachable"
-    r"|error: 5\d\d|early EOF|Operation too slow",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -151,7 +119,7 @@ def checkout(url: str, commit: str, tag: str, target: Path, *, submodules: bool)
     alone = local_env(target.parent)
     _git(["init", "--quiet", "--template=", target], env=alone, url=url)
     _git(["-C", target, "remote", "add", "origin", url], env=alone, url=url)
-    _git(["-C", target, "fetch", "--quiet", "--depth=1", repository, _REF], env=alone | _allow("file"), url=url)
+    _git(["-C", target, "fetch", "--quiet", "--depth=1", repository, _REF], env=alone | allow("file"), url=url)
     _git(["-C", target, "checkout", "--quiet", "--detach", "FETCH_HEAD"], env=alone, url=url)
     head, seconds = _git(["-C", target, "show", "-s", "--format=%H %ct", "HEAD"], env=alone, url=url).stdout.split()
     if head != commit:
@@ -162,38 +130,6 @@ def checkout(url: str, commit: str, tag: str, target: Path, *, submodules: bool)
         _submodules(target, url)
     _strip(target)
     return int(seconds)
-
-
-def local_env(ceiling: Path) -> dict[str, str]:
-    """Return an environment in which git sees no configuration but ours, and no repository in *ceiling* or above.
-
-    Without the ceiling, ``git apply`` inside another repository's work tree silently skips every file.
-    """
-    env = _env() | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
-    return {key: value for key, value in env.items() if not key.startswith(("GIT_CONFIG_COUNT", "GIT_CONFIG_KEY"))} | {
-        "GIT_CEILING_DIRECTORIES": f"{ceiling.absolute()}:{ceiling.resolve()}"
-    }
-
-
-def _env() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-    return (
-        {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-        | kept
-        | {
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "LC_ALL": "C",
-        }
-    )
-
-
-def _allow(*protocols: str) -> dict[str, str]:
-    return {"GIT_ALLOW_PROTOCOL": ":".join(protocols)}
-
-
-def _network_env(url: str) -> dict[str, str]:
-    return _env() | (_allow("file") if url.startswith("file://") else _allow("https", "ssh"))
 
 
 def _checked(url: str) -> str:
@@ -207,7 +143,7 @@ def _checked(url: str) -> str:
 
 
 def _remote_tags(url: str, *patterns: str) -> dict[str, str]:
-    done = _git(["ls-remote", "--tags", "--", url, *patterns], env=_network_env(url), url=url)
+    done = _git(["ls-remote", "--tags", "--", url, *patterns], env=network_env(url), url=url)
     pairs = (line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 1)
     return {name.removeprefix("refs/tags/"): commit for commit, name in pairs}
 
@@ -231,7 +167,7 @@ def _repository(url: str, commit: str, tag: str) -> Path:
 
 
 def _fetch(bare: Path, url: str, commit: str, tag: str) -> None:
-    env = _network_env(url)
+    env = network_env(url)
     fetch: list[str | Path] = [
         "-C",
         bare,
@@ -258,7 +194,7 @@ def _fetch(bare: Path, url: str, commit: str, tag: str) -> None:
 
 
 def _submodules(target: Path, url: str) -> None:
-    env = _network_env(url)
+    env = network_env(url)
     update: list[str | Path] = ["-C", target, "submodule", "--quiet", "update", "--init", "--recursive"]
     with log.step("fetching submodules"):
         if _git([*update, "--depth=1"], env=env, url=url, check=False).returncode:
@@ -273,16 +209,15 @@ def _strip(target: Path) -> None:
 
 
 def _git(args: Sequence[str | Path], *, env: dict[str, str], url: str, check: bool = True) -> Completed:
-    options = [word for key, value in _OPTIONS.items() for word in ("-c", f"{key}={value}")]
-    done = run(["git", *options, *args], env=env, timeout=_TIMEOUT, check=False)
+    done = git.git(args, env=env)
     if check and done.returncode:
         raise _problem(done, url)
     return done
 
 
 def _problem(done: Completed, url: str) -> SourceError | NetworkError:
-    details = [log.redact(log.clean(line)) for line in done.stderr.splitlines() if line.strip()][-6:]
-    if _UNREACHABLE.search(done.stderr):
+    details = git.said(done)
+    if UNREACHABLE.search(done.stderr):
         return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
     return SourceError(
         f"git cannot get the source from {url}",

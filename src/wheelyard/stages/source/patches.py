@@ -12,8 +12,8 @@ from wheelyard.core.digests import sha256_bytes, sha256_file
 from wheelyard.core.errors import PatchError
 from wheelyard.core.values import AppliedPatch
 from wheelyard.io import log
+from wheelyard.io.git import local_env
 from wheelyard.io.run import run
-from wheelyard.stages.source.git import local_env
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,12 +74,50 @@ def apply(
     return tuple(_apply(tree, folder / patch.file, patch, where(index)) for index, patch in chosen)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What came of a patch.
+
+    Attributes:
+        patch: the patch.
+        where: its place in the recipe.
+        applied: what was applied, None if it was not.
+        problem: why it was not.
+        already: whether the source has it already.
+    """
+
+    patch: Patch
+    where: str
+    applied: AppliedPatch | None = None
+    problem: PatchError | None = None
+    already: bool = False
+
+
+def attempt(
+    tree: Path, patches: Sequence[Patch], version: str, *, folder: Path, where: Callable[[int], str]
+) -> tuple[Attempt, ...]:
+    """Apply whichever patches for *version* can be applied, and tell of each; see :func:`apply`."""
+    return tuple(_attempt(tree, folder, patch, where(index)) for index, patch in for_version(patches, version))
+
+
+def _attempt(tree: Path, folder: Path, patch: Patch, where: str) -> Attempt:
+    file = folder / patch.file
+    try:
+        return Attempt(patch, where, _apply(tree, file, patch, where))
+    except PatchError as error:
+        return Attempt(patch, where, problem=error, already=_is_in(tree, file))
+
+
+def _is_in(tree: Path, file: Path) -> bool:
+    return _git_apply(tree, file, "--reverse", "--check").returncode == 0
+
+
 def _apply(tree: Path, file: Path, patch: Patch, where: str) -> AppliedPatch:
     paths = _paths(tree, file, patch, where)
     before = _state(tree, paths)
     done = _git_apply(tree, file)
     if done.returncode:
-        already = _git_apply(tree, file, "--reverse", "--check").returncode == 0
+        already = _is_in(tree, file)
         raise PatchError(
             f"{patch.file} does not apply",
             where=where,

@@ -1,8 +1,8 @@
-"""The stage's one function: what is locked becomes a tree to build from."""
+"""What is locked becomes a tree to build from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import PlanError, SourceError
@@ -23,8 +23,16 @@ _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """Where a source comes from, and what may come of it."""
+class Origin:
+    """Where a source comes from, and what may come of it.
+
+    Attributes:
+        package: the recipe's name.
+        locked: what the version is pinned to.
+        settings: what the recipe says for this version.
+        recipe_folder: what the recipe's paths are relative to.
+        policy: the limits.
+    """
 
     package: str
     locked: LockedVersion
@@ -34,10 +42,12 @@ class _Origin:
 
     @property
     def name(self) -> str:
+        """What upstream calls it."""
         return self.settings.source.name or self.package
 
     @property
     def limits(self) -> Limits:
+        """What unpacking it may take."""
         return Limits(self.policy.max_unpacked_mib * _MIB, self.policy.max_members)
 
 
@@ -76,28 +86,38 @@ def prepare(
         NetworkError: a server cannot be reached.
         DiskError: no space.
     """
-    origin = _Origin(package, locked, settings, recipe_folder, policy)
+    origin = Origin(package, locked, settings, recipe_folder, policy)
+    found = obtain(origin, work, find_url)
+    place = where or (lambda index: f"{recipe_folder / 'recipe.toml'}, [[patch]] {index + 1}")
+    applied = patches.apply(found.folder, settings.patch, locked.version, folder=recipe_folder, where=place)
+    return settle(origin, replace(found, patches=applied), work, log_file=log_file)
+
+
+def obtain(origin: Origin, work: Path, find_url: Callable[[], str | None] | None) -> SourceTree:
+    """Return upstream's tree in a new folder of *work*, verified and unpacked, nothing patched; see :func:`prepare`."""
     upstream = work / "upstream"
     remove(upstream)
-    if settings.source.git:
-        found = _from_git(origin, upstream)
-    elif settings.source.path:
-        found = _from_folder(origin, upstream, work)
-    else:
-        found = _from_index(origin, upstream, find_url)
-    place = where or (lambda index: f"{recipe_folder / 'recipe.toml'}, [[patch]] {index + 1}")
-    applied = patches.apply(upstream, settings.patch, locked.version, folder=recipe_folder, where=place)
-    if applied:
+    if origin.settings.source.git:
+        return _from_git(origin, upstream)
+    if origin.settings.source.path:
+        return _from_folder(origin, upstream, work)
+    return _from_index(origin, upstream, find_url)
+
+
+def settle(origin: Origin, found: SourceTree, work: Path, *, log_file: Path | None = None) -> SourceTree:
+    """Return the tree to build from, which takes the place of the patched *found*; see :func:`prepare`."""
+    settings, upstream = origin.settings, found.folder
+    if found.patches:
         tree.refuse_links_out(upstream, tree.entries(upstream))
-    folder = work / f"{origin.name}-{locked.version}"
+    folder = work / f"{origin.name}-{origin.locked.version}"
     remove(folder)
     if settings.sdist.run:
         sdist.make(
-            recipe_folder / settings.sdist.run,
+            origin.recipe_folder / settings.sdist.run,
             upstream,
             folder,
             name=origin.name,
-            version=locked.version,
+            version=origin.locked.version,
             epoch=found.epoch,
             timeout=settings.sdist.timeout,
             limits=origin.limits,
@@ -107,7 +127,7 @@ def prepare(
     else:
         upstream.rename(folder)
     tree.check_builds(folder, settings.build.subdirectory, found.name)
-    return SourceTree(found.kind, folder, found.name, found.sha256, found.commit, applied, found.epoch)
+    return replace(found, folder=folder)
 
 
 def identity(locked: LockedVersion, settings: Settings, *, recipe_folder: Path) -> str:
@@ -129,7 +149,7 @@ def identity(locked: LockedVersion, settings: Settings, *, recipe_folder: Path) 
     return f"sdist:{locked.sha256}"
 
 
-def _from_index(origin: _Origin, target: Path, find_url: Callable[[], str | None] | None) -> SourceTree:
+def _from_index(origin: Origin, target: Path, find_url: Callable[[], str | None] | None) -> SourceTree:
     limit = origin.policy.max_sdist_mib * _MIB
     archive = fetch.fetch(origin.locked, limit=limit, find_url=find_url)
     epoch = unpack(archive, target, limits=origin.limits)
@@ -137,7 +157,7 @@ def _from_index(origin: _Origin, target: Path, find_url: Callable[[], str | None
     return SourceTree("sdist", target, archive.name, origin.locked.sha256 or "", "", (), epoch)
 
 
-def _from_git(origin: _Origin, target: Path) -> SourceTree:
+def _from_git(origin: Origin, target: Path) -> SourceTree:
     source = origin.settings.source
     url, commit = source.git or "", _commit(origin.locked)
     tag = origin.locked.tag or git.tag_for(source.tag, origin.locked.version)
@@ -148,7 +168,7 @@ def _from_git(origin: _Origin, target: Path) -> SourceTree:
     return SourceTree("git", target, url, tree.digest(target, found), commit, (), epoch)
 
 
-def _from_folder(origin: _Origin, target: Path, work: Path) -> SourceTree:
+def _from_folder(origin: Origin, target: Path, work: Path) -> SourceTree:
     folder = _local_folder(origin.settings.source.path or "", origin.recipe_folder)
     found = tree.entries(folder, leftovers=False, without=work)
     tree.refuse_links_out(folder, found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from email.parser import BytesHeaderParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
@@ -12,20 +12,13 @@ from packaging.version import InvalidVersion, Version
 from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
 from wheelyard.io import files, guard, log
 from wheelyard.io.archive import unpack
+from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wheelyard.io.archive import Limits
 
 _LARGEST_METADATA = 1 << 24
-# What a script gets of our environment: how to reach the network, and nothing else.
-_NETWORK = (
-    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "all_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
-    *("PIP_CERT", "PIP_INDEX_URL", "PIP_CONFIG_FILE", "UV_INDEX_URL", "UV_DEFAULT_INDEX"),
-)
 
 
 def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
@@ -83,15 +76,10 @@ def make(
         )
     files.sweep_scratch(target.parent, ".sdist")
     with files.scratch(target.parent, ".sdist") as scratch, guard.on_death(folders=[scratch]):
-        folders = {key: scratch / key.lower() for key in ("OUT", "HOME", "TMPDIR")}
-        for folder in folders.values():
-            folder.mkdir()
-        env = {key: os.environ[key] for key in ("PATH", *_NETWORK) if key in os.environ}
-        env |= {key: str(folder) for key, folder in folders.items()}
-        env |= {"SRC": str(tree), "VERSION": version, "SOURCE_DATE_EPOCH": str(epoch), "LANG": "C.UTF-8"}
+        env = bare_env(scratch) | {"SRC": str(tree), "VERSION": version, "SOURCE_DATE_EPOCH": str(epoch)}
         with log.step(f"running {script.name}"):
             _run(script, tree, env, timeout, log_file)
-        archive = _one_sdist(folders["OUT"], name, version, script)
+        archive = _one_sdist(Path(env["OUT"]), name, version, script)
         unpack(archive, target, limits=limits)
         check_metadata(target, name, version, what=archive.name)
         return archive.name

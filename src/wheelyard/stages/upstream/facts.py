@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from wheelyard.core.digests import sha256_bytes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import WheelName
     from wheelyard.stages.upstream.releases import Release
 
-_LAYOUT = 1
+_LAYOUT = 2
 _STATUSES = ("active", "archived", "quarantined", "deprecated")
 
 
@@ -110,7 +110,7 @@ class Upstream:
     Args:
         index: the root of its simple API.
         folder: where facts are cached; the user's cache if None.
-        newest: how many versions of a project are wanted, all if None. Fewer is a good deal faster.
+        newest: how many final versions of a project are wanted, all if None. Fewer is a good deal faster.
     """
 
     def __init__(self, index: str, folder: Path | None = None, *, newest: int | None = None) -> None:
@@ -133,6 +133,8 @@ class Upstream:
         if facts is not None and not page.changed:
             return facts
         facts = condense(name, page.parse(name, self._newest))
+        if self._newest and facts.newest is None:  # all of the newest are yanked
+            facts = condense(name, page.parse(name))
         if page.validators:
             _keep(file, page, facts)
         return facts
@@ -191,8 +193,10 @@ def _shipped(wheels: Iterable[WheelName], dates: Mapping[str, date]) -> tuple[Sh
 
 def _specifier(text: str | None) -> str:
     try:
-        return str(SpecifierSet(text or ""))
-    except InvalidSpecifier:
+        specifier = SpecifierSet(text or "")
+        specifier.contains("3")  # numbers are read when they are compared; int() takes no thousands of digits
+        return str(specifier)
+    except ValueError:
         return ""
 
 

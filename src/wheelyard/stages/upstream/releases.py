@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidSdistFilename, parse_sdist_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import parse_sdist_filename
 
 from wheelyard.core.tags import WheelName, manylinux
 from wheelyard.io import log
@@ -15,9 +14,12 @@ from wheelyard.io import log
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from packaging.version import Version
     from pypi_simple import DistributionPackage, ProjectPage
 
 _PLAIN = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
+_LONGEST = 255  # no common file system takes a longer name
+_ABI = re.compile(r"\A[a-z0-9_]+\Z")
 _CPYTHON = re.compile(r"\A(cp3\d{1,2}|py3\d{0,2})\Z")
 _SDISTS = (".tar.gz", ".zip")  # in order of preference
 # Where upstream's own wheels are looked for, in this order; what nobody ships for Linux says least about Linux.
@@ -49,7 +51,7 @@ def releases(project: str, page: ProjectPage) -> dict[Version, Release]:
     sdists: dict[Version, list[DistributionPackage]] = {}
     wheels: dict[Version, list[tuple[WheelName, DistributionPackage]]] = {}
     for package in page.packages:
-        if not _PLAIN.match(package.filename):
+        if not _PLAIN.match(package.filename) or len(package.filename) > _LONGEST:
             continue
         if package.filename.endswith(".whl"):
             wheel = _wheel(package.filename, project)
@@ -92,7 +94,7 @@ def _wheel(file: str, project: str) -> WheelName | None:
 def _sdist_version(file: str, project: str) -> Version | None:
     try:
         name, version = parse_sdist_filename(file)
-    except (InvalidSdistFilename, InvalidVersion):
+    except ValueError:  # InvalidSdistFilename, InvalidVersion, and what int() says of thousands of digits
         return None
     return version if name == project else None
 
@@ -116,7 +118,9 @@ def pairs_for(wheels: Iterable[WheelName], platform: str) -> tuple[str, ...]:
     found = set()
     for wheel in wheels:
         pythons = [python for python in wheel.pythons if _CPYTHON.match(python) or python == "py2"]
-        if any(_is_for(tag, platform) for tag in wheel.platforms) and any(map(_CPYTHON.match, pythons)):
+        if not all(map(_ABI.match, wheel.abis)) or not any(map(_CPYTHON.match, pythons)):
+            continue
+        if any(_is_for(tag, platform) for tag in wheel.platforms):
             found.add(f"{'.'.join(pythons)}-{'.'.join(wheel.abis)}")
     return tuple(sorted(found, key=_by_number))
 

@@ -7,7 +7,7 @@ partial; upstream ships a part; current.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from wheelyard.core.tags import wheel_for
 from wheelyard.record.standings import Ships, Standing, State, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts
@@ -64,11 +64,13 @@ class Terms:
         today: the day, UTC.
         cool_down: days that a release is left alone.
         limit: how many new versions are told.
+        glibc: what systems have; a wheel of upstream's that needs a newer one is none for us.
     """
 
     today: date
     cool_down: int = 0
     limit: int = 3
+    glibc: tuple[int, int] = (99, 0)
 
 
 def judge(known: Known, terms: Terms) -> Standing:
@@ -90,13 +92,65 @@ def judge(known: Known, terms: Terms) -> Standing:
         return _as(base, "quarantined", f"the index has quarantined it{_because(upstream.reason)}")
     if upstream.name != known.project:
         return _as(base, "renamed", f"the index answers with {upstream.name!r}: is that its name now?")
-    ripe, waiting = _ripe(upstream, known, terms)
-    notes = (f"the index calls it {upstream.status}{_because(upstream.reason)}",) if upstream.status != "active" else ()
-    base = base.model_copy(update={"newest": str(upstream.newest.version) if upstream.newest else "", "notes": notes})
-    base = base.model_copy(update={"waiting": waiting, "ships": _ships(upstream, known, have)})
+    notes = tuple(_notes(known, upstream, terms))
+    upstream = _installable(upstream, terms.glibc)
+    ripe, waiting = ripeness(upstream, known, terms)
+    base = base.model_copy(
+        update={
+            "newest": str(upstream.newest.version) if upstream.newest else "",
+            "waiting": waiting[: terms.limit],
+            "missing": _missing(known, upstream),
+            "ships": _ships(upstream, known, ripe[0].version if ripe else None),
+            "notes": notes,
+        }
+    )
     if upstream.newest is None:
         return _as(base, "gone", "no final release of it is left on the index")
-    return _judge_releases(base, known, upstream, ripe, terms.limit)
+    return _judge_releases(base, known, ripe, terms.limit)
+
+
+def ripeness(facts: ProjectFacts, known: Known, terms: Terms) -> tuple[tuple[ReleaseFacts, ...], tuple[Waiting, ...]]:
+    """Return the final releases that have cooled down, the newest first, and the new ones that have not."""
+    ripe, waiting = [], []
+    have = max(known.pinned, default=_NO_VERSION)
+    for release in facts.releases:
+        if not release.final:
+            continue
+        until = _since(release, known, terms.today) + timedelta(days=terms.cool_down)
+        if until <= terms.today or release.version <= have:
+            ripe.append(release)
+        else:
+            waiting.append(Waiting(version=str(release.version), until=until))
+    return tuple(ripe), tuple(waiting)
+
+
+def _since(release: ReleaseFacts, known: Known, today: date) -> date:
+    """Return when a release came: the index's word if it can be true, else when we saw it first."""
+    if release.released and release.released <= today:
+        return release.released
+    return min(known.seen.get(release.version, today), today)
+
+
+def _installable(facts: ProjectFacts, glibc: tuple[int, int]) -> ProjectFacts:
+    """Leave out the riscv64 wheels that need a newer C library than systems have."""
+    releases = [
+        replace(release, ships=tuple(each for each in release.ships if each.glibc <= glibc))
+        for release in facts.releases
+    ]
+    return replace(facts, releases=tuple(releases))
+
+
+def _notes(known: Known, facts: ProjectFacts, terms: Terms) -> Iterator[str]:
+    if facts.status != "active":
+        yield f"the index calls it {facts.status}{_because(facts.reason)}"
+    newest = facts.newest
+    if newest is None:
+        return
+    if newest.version > max(known.pinned, default=_NO_VERSION) and not _taken(known, newest.version):
+        yield f"{newest.version} is out: the recipe takes {known.taken} only"
+    floor = max((each.glibc for each in newest.ships), default=(0, 0))
+    if floor > terms.glibc:
+        yield f"upstream's riscv64 wheels of {newest.version} need glibc {floor[0]}.{floor[1]}: too new to count"
 
 
 def candidates(facts: ProjectFacts, pinned: Iterable[Version]) -> tuple[ReleaseFacts, ...]:
@@ -105,17 +159,14 @@ def candidates(facts: ProjectFacts, pinned: Iterable[Version]) -> tuple[ReleaseF
     return tuple(release for release in facts.releases if release.version == have or _is_new(release, have))
 
 
-def _judge_releases(
-    base: Standing, known: Known, upstream: ProjectFacts, ripe: tuple[ReleaseFacts, ...], limit: int
-) -> Standing:
+def _judge_releases(base: Standing, known: Known, ripe: tuple[ReleaseFacts, ...], limit: int) -> Standing:
     newest = ripe[0] if ripe else None
     ships = next((each for each in base.ships if newest and each.version == str(newest.version)), None)
     settled = _settled(base, known, newest, wholly=ships is not None and ships.wholly) if newest else None
     if found := settled or _new(base, known, ripe, limit):
         return found
-    if missing := _missing(known, upstream):
-        text = f"{base.have} lacks {', '.join(missing)} in our registry"
-        return _as(base, "partial", text, missing=missing)
+    if base.missing:
+        return _as(base, "partial", f"{base.have} lacks {', '.join(base.missing)} in our registry")
     if ships and ships.interpreters:
         return _as(base, "ships", f"upstream ships {ships.version} for {', '.join(ships.interpreters)}, not for all")
     return base
@@ -141,7 +192,7 @@ def _new(base: Standing, known: Known, ripe: tuple[ReleaseFacts, ...], limit: in
     """Return how it stands if there is a version to take, or one that cannot be taken."""
     have = max(known.pinned, default=_NO_VERSION)
     new = [release.version for release in ripe if _is_new(release, have)]
-    allowed = [version for version in new if SpecifierSet(known.taken).contains(version)]
+    allowed = [version for version in new if _taken(known, version)]
     if not new:
         return None
     if not allowed:
@@ -169,34 +220,21 @@ def _is_pure(release: ReleaseFacts) -> bool:
     return release.reference == "any" and bool(release.pure)
 
 
-def _ripe(facts: ProjectFacts, known: Known, terms: Terms) -> tuple[tuple[ReleaseFacts, ...], tuple[Waiting, ...]]:
-    """Return the final releases that have cooled down, the newest first, and the new ones that have not."""
-    ripe, waiting = [], []
-    have = max(known.pinned, default=_NO_VERSION)
-    for release in facts.releases:
-        if not release.final:
-            continue
-        since = release.released or known.seen.get(release.version, terms.today)
-        until = since + timedelta(days=terms.cool_down)
-        if until <= terms.today or release.version <= have:
-            ripe.append(release)
-        else:
-            waiting.append(Waiting(version=str(release.version), until=until))
-    return tuple(ripe), tuple(waiting[: terms.limit])
+def _taken(known: Known, version: Version) -> bool:
+    return SpecifierSet(known.taken).contains(version)
 
 
-def _ships(facts: ProjectFacts, known: Known, have: Version | None) -> tuple[Ships, ...]:
-    """Return what upstream ships of each version that the plan was made for."""
+def _ships(facts: ProjectFacts, known: Known, ripe: Version | None) -> tuple[Ships, ...]:
+    """Return what upstream ships of its newest release, of the newest that has cooled down, and of what is pinned."""
+    told = {ripe, facts.newest.version if facts.newest else None, max(known.pinned, default=None)}
     found = []
     for release in facts.releases:
         planned = known.planned.get(release.version, ())
         pairs = [shipped.pair for shipped in release.ships]
-        if not pairs or not (release.final or release.version == have):
-            continue
         taken = tuple(str(one) for one in planned if wheel_for(one, pairs))
-        if taken or not planned:
-            found.append(Ships(version=str(release.version), interpreters=taken, wholly=len(taken) == len(planned) > 0))
-    return tuple(found[:3])
+        if taken and release.version in told:
+            found.append(Ships(version=str(release.version), interpreters=taken, wholly=len(taken) == len(planned)))
+    return tuple(found)
 
 
 def _lacking(known: Known, release: ReleaseFacts) -> str:

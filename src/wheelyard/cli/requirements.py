@@ -1,0 +1,127 @@
+"""``wheelyard doctor REQUIREMENTS``: for whoever installs, in a checkout or anywhere else."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wheelyard.core.errors import ConfigError
+from wheelyard.core.tags import Interpreter
+from wheelyard.io import log
+from wheelyard.recipe.policy import default_project, seek_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheelyard.flows.registries import Place
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.availability import Found, Need, RequirementsReport
+
+NOWHERE = "none"
+_WORDS = {"wheel": "public", "pure": "pure", "ours": "ours", "sdist": "compile", "none": "none", "unknown": "unknown"}
+_GLIBC = re.compile(r"\A(\d{1,3})\.(\d{1,3})")
+
+
+class GlibcType(click.ParamType[tuple[int, int]]):
+    """A version of the C library on the command line."""
+
+    name = "X.Y"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Read ``2.39``."""
+        match = re.fullmatch(_GLIBC.pattern.removeprefix(r"\A"), str(value))
+        if not match:
+            self.fail(f"{value!r} is not a version of glibc such as 2.39", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+def doctor_requirements(
+    words: Sequence[str],
+    pythons: Sequence[Interpreter],
+    target: str | None,
+    glibc: tuple[int, int] | None,
+    *,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Tell what *words* get on riscv64; see :func:`wheelyard.flows.requirements.check_requirements`."""
+    from wheelyard.cli import render
+    from wheelyard.flows import requirements as flow
+
+    project = seek_project()
+    if project is None:
+        project = default_project(Path.cwd(), tuple(map(str, pythons)) or (str(_running()),))
+    chosen = tuple(pythons) or tuple(map(Interpreter.parse, project.policy.interpreters))
+    report = flow.check_requirements(
+        project,
+        words,
+        pythons=sorted(set(chosen)),
+        place=own_place(project, target),
+        glibc=glibc or _own_glibc(),
+        follow=follow,
+    )
+    click.echo(render.model(report) if as_json else requirements_table(report))
+    if failure := flow.problem(report):
+        raise failure
+
+
+def own_place(project: Project, target: str | None) -> Place | None:
+    """Return our registry, None if there is none in site policy, or none is wanted."""
+    from wheelyard.flows.registries import open_own
+
+    if target == NOWHERE or (target is None and not project.policy.registries):
+        return None
+    return open_own(project, target)
+
+
+def requirements_table(report: RequirementsReport) -> str:
+    """Return a report for people: each project, what becomes of it, and then what to type."""
+    rows = [
+        (each.name if each.direct else f"  {each.name}", *(_cell(each, python) for python in report.interpreters))
+        for each in report.needs
+    ]
+    lines = [log.table(("requirement", *report.interpreters), rows)] if rows else ["nothing is required"]
+    kinds = {found.kind for each in report.needs for found in each.found.values()}
+    meanings = {
+        "wheel": "public: a riscv64 wheel on the public index",
+        "pure": "pure: a public wheel that runs everywhere",
+        "ours": f"ours: a wheel in our registry, {report.registry}",
+        "sdist": "compile: a source that pip compiles on the board",
+        "none": "none: neither a wheel nor a source",
+        "unknown": "unknown: the index did not answer",
+    }
+    lines += ["", *(text for kind, text in meanings.items() if kind in kinds)]
+    lines += [f"not looked at: {text}" for text in report.skipped]
+    if report.unread:
+        lines.append(f"what these depend on is not known without building them: {', '.join(report.unread)}")
+    lines += [f"note: {log.clean(note)}" for note in report.notes]
+    if report.glibc:
+        lines.append(f"needs glibc {report.glibc} or newer and pip {report.pip} or newer")
+    return "\n".join([*lines, "", report.command])
+
+
+def _cell(need: Need, python: str) -> str:
+    found: Found | None = need.found.get(python)
+    return "-" if found is None else " ".join(filter(None, (_WORDS[found.kind], found.version)))
+
+
+def _running() -> Interpreter:
+    """Return the interpreter that runs us: outside of a checkout it is the one that is meant."""
+    if sys.implementation.name != "cpython":
+        raise ConfigError(
+            f"this is {platform.python_implementation()}, and wheels here are for CPython", fix="--python cp313"
+        )
+    return Interpreter(sys.version_info.minor, bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
+
+
+def _own_glibc() -> tuple[int, int] | None:
+    """Return the C library of this machine if it is one that these wheels are for."""
+    name, version = platform.libc_ver()
+    match = _GLIBC.match(version)
+    return (int(match[1]), int(match[2])) if platform.machine() == "riscv64" and name == "glibc" and match else None

@@ -1,0 +1,205 @@
+"""``check-upstream --propose``: for each package with news one request to merge, kept up to date, closed when moot.
+
+What is proposed is ``packages/<pkg>/lock.toml`` and nothing else: the tool never writes a recipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, UpstreamUnknownError, WheelyardError
+from wheelyard.flows.preflight import diff_facts, facts_of, preflight
+from wheelyard.flows.target import look_up
+from wheelyard.io import log
+from wheelyard.recipe.load import list_recipes, load_recipe
+from wheelyard.record.lock import dump, find, lock_file, read_lock
+from wheelyard.record.standings import ProposalRecord
+from wheelyard.stages.forge import Proposal, open_forge
+from wheelyard.stages.tokens import held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wheelyard.flows.preflight import Preflight
+    from wheelyard.recipe.policy import Project
+    from wheelyard.recipe.proposals import ProposalPolicy
+    from wheelyard.record.models import Lock, LockedVersion
+    from wheelyard.record.standings import Standing, WatchReport
+    from wheelyard.stages.forge import Open, Proposals
+
+# Nothing is proposed then, and what is open for an earlier state is closed; what could not be checked is left alone.
+_MOOT = ("current", "partial", "renamed", "gone", "quarantined")
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a package's lock should be, and the words for it."""
+
+    lock: Lock
+    title: str
+    lines: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Proposals, ProposalPolicy]]:
+    """Yield the forge that site policy names for proposals, and what it says of them.
+
+    Raises:
+        ConfigError: it names none.
+        CredentialsError: its token is not in the environment.
+    """
+    policy = project.policy.proposals
+    if policy is None:
+        raise ConfigError(
+            "site policy does not say where proposals go", fix="add [tool.wheelyard.proposals]; docs/upstream.md"
+        )
+    token = held(policy.variable)
+    if not token:
+        raise CredentialsError(
+            f"{policy.variable} is not set: nothing can be proposed",
+            fix=f"set {policy.variable} to a token that may push branches and open requests in {policy.project}",
+        )
+    with open_forge(policy, token, project.root, dry_run=dry_run) as forge:
+        yield forge, policy
+
+
+def propose(
+    project: Project, report: WatchReport, forge: Proposals, *, limit: int, labels: Sequence[str] = ()
+) -> WatchReport:
+    """Propose what *report* asks for, and return it with what became of that; one failure does not stop the others.
+
+    Run twice, the second changes nothing. A package that could not be checked keeps what is open for it.
+
+    Args:
+        project: the project.
+        report: how packages stand.
+        forge: where requests are; one that looks and changes nothing for a dry run.
+        limit: how many may be open; what is open already is kept up to date all the same.
+        labels: what requests bear.
+
+    Raises:
+        CredentialsError: we may not see requests there.
+        NetworkError: the forge does not answer.
+    """
+    already = {each.key: each for each in forge.proposals()}
+    room = limit - len(already)
+    records = []
+    for standing in report.packages:
+        key = f"update/{standing.package}"
+        with log.package(standing.package):
+            try:
+                record = _one(project, standing, forge, already.get(key), room=room, labels=labels)
+            except WheelyardError as error:
+                where = f"{error.where}: " if error.where else ""
+                record = ProposalRecord(
+                    package=standing.package, key=key, action="error", title="", text=f"{where}{error.what}"
+                )
+        if record is not None:
+            records.append(record)
+            room -= record.action == "open"
+    return report.model_copy(update={"proposals": tuple(records)})
+
+
+def problem(report: WatchReport) -> WheelyardError | None:
+    """Return the error of proposals that failed, None if none did."""
+    failed = [f"{each.package}: {each.text}" for each in report.proposals if each.action == "error"]
+    if not failed:
+        return None
+    return UpstreamUnknownError(
+        f"{len(failed)} proposals failed", details=failed, fix="run the same command again: what is done stays"
+    )
+
+
+def _one(
+    project: Project, standing: Standing, forge: Proposals, already: Open | None, *, room: int, labels: Sequence[str]
+) -> ProposalRecord | None:
+    key = f"update/{standing.package}"
+    if standing.state == "blocked" and standing.new:  # by a preflight, not by the recipe: an earlier version may go on
+        return ProposalRecord(package=standing.package, key=key, action="blocked", title="", text=standing.text)
+    if standing.state in {*_MOOT, "blocked"}:
+        if already is None:
+            return None
+        change = forge.withdraw(key, f"Moot: {standing.text}.")
+        return ProposalRecord(
+            package=standing.package, key=key, action=change.action, title=already.title, url=change.url
+        )
+    path = lock_file(project.packages, standing.package)
+    wanted = _wanted(project, standing, read_lock(path))
+    if isinstance(wanted, ProposalRecord) or wanted is None:
+        return wanted
+    if already is None and room <= 0:
+        return ProposalRecord(
+            package=standing.package, key=key, action="held", title=wanted.title, text="enough are open: merge some"
+        )
+    files: dict[str, bytes | None] = {path.relative_to(project.root).as_posix(): dump(wanted.lock).encode()}
+    body = "\n".join([*wanted.lines, "", "Made by `wheelyard check-upstream --propose`; it changes the lock only."])
+    change = forge.propose(Proposal(key, wanted.title, body, tuple(labels), files))
+    return ProposalRecord(package=standing.package, key=key, action=change.action, title=wanted.title, url=change.url)
+
+
+def _wanted(project: Project, standing: Standing, lock: Lock) -> _Wanted | ProposalRecord | None:
+    """Return what the lock should be; a record that says why not where it cannot be; None where nothing is to do."""
+    package = standing.package
+    if standing.state in {"new", "regressed"}:
+        return _new_version(project, standing, lock)
+    wholly = standing.state == "pure" or any(each.wholly and each.version == standing.newest for each in standing.ships)
+    if standing.state in {"pure", "ships"} and wholly and not lock.retired:
+        retired = lock.model_copy(update={"retired": standing.newest})
+        lines = (f"{standing.text[0].upper()}{standing.text[1:]}.", "", _RETIRED)
+        return _Wanted(retired, f"Retire {package}: {standing.newest} needs no wheel of ours", lines)
+    return None
+
+
+_RETIRED = (
+    "Merged, nothing newer of it is built here; what is published stays. Should a later release lack riscv64 wheels "
+    "again, that is proposed in the same way."
+)
+
+
+def _new_version(project: Project, standing: Standing, lock: Lock) -> _Wanted | ProposalRecord:
+    package, version = standing.package, standing.new[0]
+    recipe = load_recipe(project, package)
+    entry = find(lock, version) or look_up(recipe, version, list_recipes(project))
+    found = preflight(project, package, version, locked=entry)
+    title = f"Update {package} to {version}"
+    if standing.state == "regressed":
+        title = f"Build {package} again: {version} lacks riscv64 wheels"
+    if not found.answered:
+        raise NetworkError(f"{version} could not be looked at whole: a server does not answer")
+    if not found.ok:
+        failing = "; ".join(f"{each.where}: {each.text}" if each.where else each.text for each in found.failures)
+        return ProposalRecord(package=package, key=f"update/{package}", action="blocked", title=title, text=failing)
+    others = [each for each in lock.versions if Version(each.version) != Version(version)]
+    changed = lock.model_copy(update={"versions": (*others, entry), "retired": ""})
+    return _Wanted(changed, title, _body(project, standing, entry, found))
+
+
+def _body(project: Project, standing: Standing, entry: LockedVersion, found: Preflight) -> tuple[str, ...]:
+    """Say what changes: the version, what differs between the two sources, the wheels to expect."""
+    have = standing.have
+    lines = [f"**{have or 'nothing so far'} → {entry.version}**", "", f"{standing.text[0].upper()}{standing.text[1:]}."]
+    lines += ["", "Source:", *(f"- {each}" for each in _differences(project, standing, found))]
+    lines += ["", "Wheels to expect:", *(f"- `{each}`" for each in found.wheels)]
+    if standing.ships:
+        lines += ["", "Upstream's own riscv64 wheels:"]
+        lines += [
+            f"- {each.version}: {', '.join(each.interpreters) or 'none that we plan for'}" for each in standing.ships
+        ]
+    lines += [f"- note: {log.clean(note)}" for note in standing.notes]
+    return tuple(lines)
+
+
+def _differences(project: Project, standing: Standing, found: Preflight) -> Sequence[str]:
+    if not standing.have:
+        return ["the first version that is pinned here"]
+    if found.facts is None:
+        return ["nothing is known of it"]
+    try:
+        before = facts_of(project, standing.package, standing.have)
+    except WheelyardError as error:
+        return [f"{standing.have} cannot be looked at any more: {log.clean(error.what)}"]
+    return diff_facts(before, found.facts) or ["no change of build requirements, extension modules, licence or Python"]

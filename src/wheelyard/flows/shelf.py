@@ -1,0 +1,163 @@
+"""What is there for riscv64: the public index and our registry side by side, each project asked for once."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
+
+from wheelyard.core.errors import NetworkError, UnknownPackageError, WheelyardError
+from wheelyard.flows.silence import Silence
+from wheelyard.io import threads
+from wheelyard.stages.upstream.facts import ProjectFacts
+from wheelyard.stages.upstream.metadata import Project, dependencies, look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.flows.registries import Place
+    from wheelyard.stages.registry import RegistryFile
+
+
+class Ours:
+    """Our registry, where it answers; where it does not, that is told and it counts as empty. Threads may share it.
+
+    Args:
+        place: the registry, None if there is none to ask.
+    """
+
+    def __init__(self, place: Place | None) -> None:
+        self._place = place
+        self._files: dict[str, tuple[RegistryFile, ...]] = {}
+        self._lock = threading.Lock()
+        self._silence = Silence()
+        self.notes: dict[str, None] = {}
+        self._projects: frozenset[str] = frozenset()
+        if place is not None:
+            try:
+                self._projects = frozenset(place.registry.projects())
+            except WheelyardError as error:
+                self._place = None
+                where = error.where or place.name
+                self.notes[f"our registry was not looked at: {where}: {error.what}"] = None
+
+    @property
+    def name(self) -> str:
+        """The registry's name, empty if there is none that answers."""
+        return self._place.name if self._place else ""
+
+    @property
+    def index(self) -> str:
+        """The address that installers take, empty if there is none."""
+        return self._place.index if self._place else ""
+
+    def wheels(self, project: str, python: Interpreter) -> tuple[str, ...]:
+        """Return the names of a project's files that are not yanked and that Requires-Python lets *python* have."""
+        return tuple(
+            file.file for file in self._listed(project) if file.yanked is None and _allows(file.requires_python, python)
+        )
+
+    def _listed(self, project: str) -> tuple[RegistryFile, ...]:
+        if self._place is None or project not in self._projects:
+            return ()
+        with self._lock:
+            if project in self._files:
+                return self._files[project]
+        try:
+            found = self._silence.ask(functools.partial(self._place.registry.files, project))
+        except WheelyardError as error:
+            found = ()
+            self.notes[f"{project} was not looked at in our registry: {error.what}"] = None
+        with self._lock:
+            return self._files.setdefault(project, found)
+
+
+class Shelf:
+    """Projects, as far as they were looked at.
+
+    Args:
+        index: the root of the public index's simple API.
+        place: our registry, None if there is none to ask.
+        parallel: pages that are read at once.
+    """
+
+    def __init__(self, index: str, place: Place | None, *, parallel: int) -> None:
+        self.registry = Ours(place)
+        self._index = index
+        self._parallel = parallel
+        self._projects: dict[str, Project | WheelyardError] = {}
+        self._dependencies: dict[tuple[str, Version], tuple[Requirement, ...] | None] = {}
+
+    def load(self, names: Iterable[str]) -> int:
+        """Look at those of *names* that are not known yet; return how many these were."""
+        missing = sorted({name for name in names if name not in self._projects})
+        if missing:
+            found = threads.each(self._look, missing, parallel=self._parallel)
+            self._projects.update(zip(missing, found, strict=True))
+        return len(missing)
+
+    def facts(self, name: str) -> ProjectFacts:
+        """Return what the index says of a project that was loaded; nothing, where it says nothing."""
+        known = self._projects[name]
+        return known.facts if isinstance(known, Project) else ProjectFacts(name)
+
+    def trouble(self, name: str) -> WheelyardError | None:
+        """Return why the index says nothing of a project."""
+        known = self._projects[name]
+        return known if isinstance(known, WheelyardError) else None
+
+    def read(self, versions: Sequence[tuple[str, Version]]) -> None:
+        """Read what *versions* depend on, where the index has it."""
+        missing = [each for each in dict.fromkeys(versions) if each not in self._dependencies]
+        if missing:
+            found = threads.each(self._read, missing, parallel=self._parallel)
+            self._dependencies.update(zip(missing, found, strict=True))
+
+    def dependencies(self, name: str, version: Version) -> tuple[Requirement, ...] | None:
+        """Return what a version depends on that was read, None if nobody tells."""
+        return self._dependencies[name, version]
+
+    def _look(self, name: str) -> Project | WheelyardError:
+        try:
+            return look(name, self._index)
+        except (NetworkError, UnknownPackageError) as error:
+            return error
+
+    def _read(self, which: tuple[str, Version]) -> tuple[Requirement, ...] | None:
+        name, version = which
+        known = self._projects[name]
+        if not isinstance(known, Project) or version not in known.metadata:
+            return None
+        try:
+            return dependencies(known.metadata[version])
+        except NetworkError:
+            return None
+
+
+def applies(requirement: Requirement, python: Interpreter, extras: Iterable[str] = ()) -> bool:
+    """Tell whether a requirement's marker holds on riscv64: as it is, or with one of *extras*.
+
+    A marker that compares what cannot be compared holds: better to look at one project too many.
+    """
+    if requirement.marker is None:
+        return True
+    try:
+        return any(requirement.marker.evaluate({**python.markers(), "extra": extra}) for extra in ("", *extras))
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion, InvalidSpecifier):
+        return True
+
+
+@functools.lru_cache(4096)
+def _allows(requires_python: str, python: Interpreter) -> bool:
+    try:
+        return SpecifierSet(requires_python).contains(f"3.{python.minor}.99")
+    except InvalidSpecifier:
+        return True  # as pip does

@@ -1,0 +1,67 @@
+"""Site policy on proposals, ``[tool.wheelyard.proposals]``: where merge requests or pull requests go."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from wheelyard.recipe.models import Model
+from wheelyard.recipe.registries import ProjectPath, ServerUrl  # noqa: TC001 - pydantic reads them at run time
+from wheelyard.recipe.tokens import Name, Variable  # noqa: TC001 - pydantic reads them, too
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+\Z")
+_BRANCH = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+-]*\Z")
+_SERVERS = {"gitlab": "https://gitlab.com", "github": "https://github.com"}
+
+
+def _branch(value: str) -> str:
+    if value and (not _BRANCH.match(value) or ".." in value or value.endswith(("/", ".", ".lock"))):
+        raise ValueError("must be the name of a branch")
+    return value
+
+
+def _remote(value: str) -> str:
+    if value.startswith("-") or value != "".join(value.split()):
+        raise ValueError("must be the name of a git remote, or its address")
+    return value
+
+
+class ProposalPolicy(Model):
+    """Where proposals go."""
+
+    forge: Literal["gitlab", "github"] = Field(description="`gitlab` (merge requests) or `github` (pull requests).")
+    url: ServerUrl | None = Field(None, description="The server; the forge's own if none is named.")
+    project: ProjectPath = Field(description="The project's path on GitLab, `owner/name` on GitHub.")
+    remote: Annotated[str, AfterValidator(_remote)] = Field(
+        "", description="The git remote that branches are pushed to, by name or address; the project's own if empty."
+    )
+    base: Annotated[str, AfterValidator(_branch)] = Field(
+        "", description="The branch to merge into; the repository's default branch if empty."
+    )
+    variable: Variable = Field(description="The environment variable that holds the token, for the API and the push.")
+    limit: int = Field(10, ge=1, description="How many may be open at once before a run opens no further ones.")
+    labels: tuple[Name, ...] = Field(("wheelyard",), description="The labels that every one of them bears.")
+
+    @property
+    def server(self) -> str:
+        """The server's address."""
+        return self.url or _SERVERS[self.forge]
+
+    @property
+    def address(self) -> str:
+        """The git remote, by name or address."""
+        return self.remote or f"{self.server}/{self.project}.git"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.forge == "github" and not _REPOSITORY.match(self.project):
+            raise ValueError("project must be owner/name on GitHub")
+        if self.forge == "github" and not self.server.startswith("https://"):
+            raise ValueError("url must be https: gh, by which GitHub is asked, speaks nothing else")
+        if self.project.isdigit() and not self.remote:
+            raise ValueError("remote must be named where project is a number")
+        if any("," in label for label in self.labels):
+            raise ValueError("labels must not hold a comma")
+        return self

@@ -1,0 +1,155 @@
+"""What ``doctor REQUIREMENTS --json`` and ``radar --json`` say: closed, frozen, versioned."""
+
+from __future__ import annotations
+
+from datetime import date, datetime  # noqa: TC003 - pydantic reads them at run time
+from typing import Literal
+
+from pydantic import Field
+
+from wheelyard.record.models import Model
+
+
+class Found(Model):
+    """What one interpreter gets.
+
+    Attributes:
+        kind: ``wheel``, a public riscv64 one; ``pure``, a public one that runs everywhere; ``ours``, one of our
+            registry; ``sdist``, a source that would be compiled; ``none``; ``unknown``, the index did not answer.
+        version: which version, empty if there is none.
+        glibc: the C library that the wheel needs at least, such as ``2.39``; empty if none.
+        reason: why there is none, or why it is unknown.
+    """
+
+    kind: Literal["wheel", "pure", "ours", "sdist", "none", "unknown"]
+    version: str = ""
+    glibc: str = ""
+    reason: str = ""
+
+
+class Need(Model):
+    """A project that is required, and what there is of it.
+
+    Attributes:
+        name: its canonical name.
+        asked: the requirements, as they were written.
+        by: who asks: ``file:line``, ``command line``, or a project that depends on it.
+        direct: whether the user asks, not only other projects.
+        found: what each interpreter gets, by its tag; those that do not need it, by its marker, are not listed.
+    """
+
+    name: str
+    asked: tuple[str, ...]
+    by: tuple[str, ...]
+    direct: bool
+    found: dict[str, Found]
+
+
+class RequirementsReport(Model):
+    """``doctor REQUIREMENTS --json``.
+
+    Attributes:
+        interpreters: those that were asked for.
+        registry: our registry, empty if there was none to ask or it did not answer.
+        glibc: the C library that all chosen wheels together need at least, empty if none needs one.
+        pip: the pip that they need at least, empty if any does.
+        command: what gets the best of both.
+        needs: what is required: direct ones first, in their order; then dependencies, by name.
+        unread: projects whose dependencies nobody tells without building them.
+        skipped: lines that no index can answer for.
+        notes: what else a reader should know.
+    """
+
+    schema_: Literal["wheelyard/requirements"] = Field("wheelyard/requirements", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    interpreters: tuple[str, ...]
+    registry: str = ""
+    glibc: str = ""
+    pip: str = ""
+    command: str
+    needs: tuple[Need, ...]
+    unread: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Lacking(Model):
+    """A build requirement without a riscv64 wheel.
+
+    Attributes:
+        requirement: as the project states it.
+        kind: ``sdist`` if there is a source to compile, ``none`` if there is not even that, ``unknown`` if the index
+            did not answer.
+        interpreters: for which that is so.
+    """
+
+    requirement: str
+    kind: Literal["sdist", "none", "unknown"]
+    interpreters: tuple[str, ...]
+
+
+class Gap(Model):
+    """A project that ships binary wheels, and none for riscv64.
+
+    Attributes:
+        name: its canonical name.
+        weight: as the list has it, None if it has none.
+        version: its newest final release.
+        released: when that came, None if the index does not say.
+        reference: the platform that *wanted* was read from.
+        pure: whether a wheel that runs everywhere is there as well.
+        wanted: interpreters of the site for which upstream has a wheel on *reference*.
+        ours: the newest version in our registry, empty if it has none.
+        covered: interpreters for which our registry has a wheel of *ours*.
+        first: what it needs first: build requirements without a riscv64 wheel, None if nobody can tell.
+        note: why *first* is not known.
+    """
+
+    name: str
+    weight: int | None
+    version: str
+    released: date | None
+    reference: str
+    pure: bool
+    wanted: tuple[str, ...]
+    ours: str = ""
+    covered: tuple[str, ...] = ()
+    first: tuple[Lacking, ...] | None = None
+    note: str = ""
+
+
+class Failed(Model):
+    """A project that could not be looked at, and why."""
+
+    name: str
+    text: str
+
+
+class RadarReport(Model):
+    """``radar --json``.
+
+    Attributes:
+        checked: when, in UTC.
+        source: what the list says of itself, or its name.
+        names: how many names it has.
+        looked_at: how many of them the index answered for.
+        gaps: how many of these are gaps.
+        registry: our registry, empty if there was none to ask or it did not answer.
+        top: the heaviest gaps, the heaviest first.
+        failed: projects that could not be looked at; the first hundred.
+        failures: how many they are.
+        notes: what else a reader should know.
+    """
+
+    schema_: Literal["wheelyard/radar"] = Field("wheelyard/radar", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    checked: datetime
+    source: str
+    names: int
+    looked_at: int
+    gaps: int
+    registry: str = ""
+    top: tuple[Gap, ...]
+    failed: tuple[Failed, ...] = ()
+    failures: int = 0
+    notes: tuple[str, ...] = ()

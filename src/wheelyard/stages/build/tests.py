@@ -1,0 +1,79 @@
+"""Which tests cibuildwheel would run for one identifier, as its own rules have it (``cibuildwheel/options.py``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelyard.stages.build.config import Table
+
+
+@dataclass(frozen=True)
+class Tests:
+    """What is installed and run.
+
+    Attributes:
+        command: the commands, placeholders not expanded; none if nothing is tested.
+        requires: requirements.
+        extras: extras of the wheel.
+        groups: dependency groups of its ``pyproject.toml`` (PEP 735).
+        sources: what is copied to where the tests run.
+    """
+
+    __test__ = False
+
+    command: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+def effective_tests(table: Table, identifier: str) -> Tests:
+    """Return what *table* says of the tests for *identifier*, such as ``cp313-manylinux_riscv64``.
+
+    Args:
+        table: ``[tool.cibuildwheel]``, as :func:`wheelyard.stages.build.config.options` gives it.
+        identifier: cibuildwheel's build identifier.
+    """
+    levels = list(_levels(table, identifier))
+    return Tests(
+        command=_resolved(levels, "test-command", whole=True),
+        requires=_resolved(levels, "test-requires"),
+        extras=_resolved(levels, "test-extras"),
+        groups=_resolved(levels, "test-groups"),
+        sources=_resolved(levels, "test-sources"),
+    )
+
+
+def _levels(table: Table, identifier: str) -> Iterator[Table]:
+    from cibuildwheel.selector import selector_matches  # only who asks pays for it
+
+    yield table
+    if isinstance(linux := table.get("linux"), dict):
+        yield linux
+    for item in table.get("overrides", []):
+        select = item.get("select", "*")
+        if selector_matches(select if isinstance(select, str) else " ".join(select), identifier):
+            yield item
+
+
+def _resolved(levels: list[Table], key: str, *, whole: bool = False) -> tuple[str, ...]:
+    found: tuple[str, ...] = ()
+    for level in levels:
+        if key not in level:
+            continue
+        said = _words(level[key], whole=whole)
+        inherit = level.get("inherit")
+        rule = inherit.get(key, "none") if isinstance(inherit, dict) else "none"
+        found = {"append": (*found, *said), "prepend": (*said, *found)}.get(rule, said)
+    return found
+
+
+def _words(value: Any, *, whole: bool) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(filter(None, [value.strip()])) if whole else tuple(value.split())
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -1,0 +1,59 @@
+"""Has a package's own build backend make its sdist: ``python -I _sdist_main.py SOURCE OUT RESULT [sdist]``.
+
+Runs as a program of its own, since all of it is upstream's code. What says where packages are installed from may hold
+a login: the installer gets it, the backend does not. RESULT is written as JSON: ``stage`` (how far it came), ``error``,
+``requires`` and ``wheel_requires`` (what the backend wants, beyond pyproject.toml, for a wheel), ``sdist``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from build import BuildBackendException, BuildException, ProjectBuilder
+from build.env import DefaultIsolatedEnv
+from pyproject_hooks import UnsupportedOperation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_INSTALLER = ("PIP_", "UV_")
+
+
+def _call(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(_INSTALLER)}
+    subprocess.run(cmd, cwd=cwd, env=env | dict(extra_environ or {}), check=True, stdin=subprocess.DEVNULL)
+
+
+def main(source: str, out: str, result: dict[str, Any], *, sdist: bool) -> None:
+    """Fill *result*, as far as it goes."""
+    with DefaultIsolatedEnv(installer="uv") as env:
+        builder = ProjectBuilder.from_isolated_env(env, source, runner=_call)
+        result |= {"stage": "install", "requires": sorted(builder.build_system_requires)}
+        env.install(builder.build_system_requires)
+        result["stage"] = "requires"
+        result["wheel_requires"] = sorted(builder.get_requires_for_build("wheel"))
+        if sdist:
+            more = builder.get_requires_for_build("sdist")
+            result["stage"] = "install"
+            env.install(more)
+            result["stage"] = "sdist"
+            result["sdist"] = Path(builder.build("sdist", out)).name
+    result["stage"] = "done"
+
+
+if __name__ == "__main__":
+    told: dict[str, Any] = {"stage": "start", "error": ""}
+    try:
+        main(sys.argv[1], sys.argv[2], told, sdist="sdist" in sys.argv[4:])
+    except BuildBackendException as problem:
+        if isinstance(problem.exception, UnsupportedOperation):
+            told["stage"] = "unsupported"
+        told["error"] = str(problem)
+    except (BuildException, subprocess.CalledProcessError, OSError) as problem:
+        told["error"] = str(problem)
+    Path(sys.argv[3]).write_text(json.dumps(told), encoding="utf-8")

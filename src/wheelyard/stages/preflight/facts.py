@@ -1,0 +1,221 @@
+"""What a source tells of itself without being built, and what is new between two versions."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+
+from wheelyard.io import log
+from wheelyard.record.preflight import SdistFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from packaging.metadata import RawMetadata
+
+    from wheelyard.record.preflight import PatchFact
+
+_LARGEST = 4 << 20  # bytes of a file that is looked into
+_COMPILED = frozenset(
+    {
+        *(".pyx", ".c", ".cc", ".cpp", ".cxx", ".c++", ".cu", ".m", ".mm", ".rs", ".go", ".zig", ".d"),
+        *(".f", ".for", ".f77", ".f90", ".f95", ".f03", ".s", ".asm", ".v"),
+    }
+)
+# Meson's and CMake's own functions for extension modules, pybind11's, nanobind's and scikit-build's.
+_MODULE = re.compile(
+    r"(?:extension_module\s*\(\s*['\"]([\w.]+)['\"]"
+    r"|(?:python_add_library|python3_add_library|pybind11_add_module|nanobind_add_module|add_cython_target)"
+    r"\s*\(\s*([\w.]+))",
+    re.IGNORECASE,
+)
+_MESON_OR_CMAKE = ("meson.build", "CMakeLists.txt")
+_LONGEST_LICENCE = 120  # longer ones are the licence's text
+_SHOWN = 8
+
+
+def sdist_facts(tree: Path, *, metadata: bytes | None = None, patches: Iterable[PatchFact] = ()) -> SdistFacts:
+    """Return what *tree* tells of itself; what cannot be read counts as not there.
+
+    Args:
+        tree: the folder of the package, unpacked.
+        metadata: its PKG-INFO where it lies elsewhere; by default the one in the tree.
+        patches: how the recipe's patches stand to it.
+    """
+    if metadata is None:
+        metadata = metadata_of(tree)
+    table = project_table(tree)
+    raw = parse_email(metadata)[0] if metadata else _from_project(table.get("project"))
+    system = table.get("build-system")
+    system = system if isinstance(system, dict) else {}
+    return SdistFacts(
+        name=log.clean(raw.get("name", "")),
+        version=log.clean(raw.get("version", "")),
+        requires_python=log.clean(raw.get("requires_python", "")),
+        licence=_licence(raw),
+        backend=log.clean(str(system.get("build-backend", ""))),
+        build_requires=_sorted(_strings(system.get("requires"))),
+        requires=_sorted(raw.get("requires_dist", [])),
+        modules=tuple(sorted(set(_modules(tree, table)))),
+        sources=tuple(sorted(path for path in _paths(tree) if "." + path.rpartition(".")[2].lower() in _COMPILED)),
+        patches=tuple(patches),
+    )
+
+
+def metadata_of(tree: Path) -> bytes:
+    """Return ``PKG-INFO``, empty where there is none or none that can be read."""
+    return _bytes(tree / "PKG-INFO") or b""
+
+
+def project_table(tree: Path) -> dict[str, Any]:
+    """Return ``pyproject.toml``, empty where there is none or it cannot be read."""
+    try:
+        return tomllib.loads((_bytes(tree / "pyproject.toml") or b"").decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def _bytes(file: Path) -> bytes | None:
+    try:
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > _LARGEST:
+            return None
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _from_project(project: object) -> RawMetadata:
+    """Read ``[project]`` as far as it is static (PEP 621, PEP 639)."""
+    table: dict[str, Any] = project if isinstance(project, dict) else {}
+    raw: RawMetadata = {"requires_dist": _strings(table.get("dependencies"))}
+    for extra, requires in (table.get("optional-dependencies") or {}).items():
+        raw["requires_dist"] += [f'{each} ; extra == "{extra}"' for each in _strings(requires) if ";" not in each]
+    for key, value in (("name", "name"), ("version", "version"), ("requires_python", "requires-python")):
+        if isinstance(table.get(value), str):
+            raw[key] = table[value]  # type: ignore[literal-required] # keys of RawMetadata
+    licence = table.get("license")
+    if isinstance(licence, str):
+        raw["license_expression"] = licence
+    elif isinstance(licence, dict) and isinstance(licence.get("text"), str):
+        raw["license"] = licence["text"]
+    raw["classifiers"] = _strings(table.get("classifiers"))
+    return raw
+
+
+def _licence(raw: RawMetadata) -> str:
+    said = raw.get("license_expression") or raw.get("license", "").strip().partition("\n")[0]
+    if said and len(said) <= _LONGEST_LICENCE:
+        return log.clean(said)
+    classifiers = [each.rpartition(" :: ")[2] for each in raw.get("classifiers", []) if each.startswith("License ::")]
+    return log.clean(", ".join(classifiers)[:_LONGEST_LICENCE])
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _sorted(requirements: Iterable[str]) -> tuple[str, ...]:
+    """Return requirements each in one spelling, so that a blank more or less is no change."""
+    return tuple(sorted({_spelt(text) for text in requirements}))
+
+
+def _spelt(text: str) -> str:
+    try:
+        return str(Requirement(text))
+    except InvalidRequirement:
+        return log.clean(text.strip())
+
+
+def _paths(tree: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(tree):
+        folders[:] = sorted(name for name in folders if name != ".git")
+        inside = Path(folder).relative_to(tree)
+        yield from (log.clean((inside / name).as_posix()) for name in names)
+
+
+# ------------------------------------------------------------------- modules
+
+
+def _modules(tree: Path, table: dict[str, Any]) -> Iterator[str]:
+    """Yield the extension modules that build files name; those they compute cannot be told."""
+    tool = table.get("tool") if isinstance(table.get("tool"), dict) else {}
+    assert isinstance(tool, dict)  # noqa: S101 - for mypy: said one line above
+    for backend in ("setuptools", "setuptools-rust"):
+        section = tool.get(backend)
+        for item in (section.get("ext-modules") if isinstance(section, dict) else None) or []:
+            if isinstance(item, dict) and isinstance(name := item.get("name") or item.get("target"), str):
+                yield log.clean(name)
+    maturin = tool.get("maturin")
+    if isinstance(maturin, dict) and isinstance(name := maturin.get("module-name"), str):
+        yield log.clean(name)
+    yield from _of_setup(_bytes(tree / "setup.py") or b"")
+    for path in _paths(tree):
+        if path.rpartition("/")[2] in _MESON_OR_CMAKE:
+            text = (_bytes(tree / path) or b"").decode(errors="replace")
+            yield from (match[1] or match[2] for match in _MODULE.finditer(text))
+
+
+def _of_setup(text: bytes) -> Iterator[str]:
+    """Yield the names that ``setup.py`` gives to extensions, read and not run.
+
+    Setuptools calls them Extension; what builds on it, CythonExtension, Pybind11Extension, RustExtension and so on.
+    """
+    try:
+        calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in calls:
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if not called.endswith("Extension"):
+            continue
+        named = [keyword.value for keyword in node.keywords if keyword.arg in {"name", "target"}]
+        for value in (*node.args[:1], *named):
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield log.clean(value.value)
+
+
+# --------------------------------------------------------------- differences
+
+
+def diff_facts(old: SdistFacts, new: SdistFacts) -> tuple[str, ...]:
+    """Return what is new in *new*, a line each, for people; nothing where nothing counts."""
+    lines = []
+    for what, before, after in (
+        ("Requires-Python", old.requires_python, new.requires_python),
+        ("licence", old.licence, new.licence),
+        ("build backend", old.backend, new.backend),
+    ):
+        if before != after:
+            lines.append(f"{what}: {before or 'none'} → {after or 'none'}")
+    for what, earlier, later in (
+        ("build requirements", old.build_requires, new.build_requires),
+        ("requirements", old.requires, new.requires),
+        ("extension modules", old.modules, new.modules),
+        ("compiled sources", old.sources, new.sources),
+    ):
+        lines += _changed(what, earlier, later)
+    return (*lines, *_patches(old, new))
+
+
+def _changed(what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    for sign, found in (("new", sorted(set(new) - set(old))), ("gone", sorted(set(old) - set(new)))):
+        if found:
+            more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+            yield f"{what}, {sign}: {', '.join(found[:_SHOWN])}{more}"
+
+
+def _patches(old: SdistFacts, new: SdistFacts) -> Iterator[str]:
+    before = {patch.file: patch.state for patch in old.patches}
+    for patch in new.patches:
+        if patch.state == "upstream":
+            yield f"{patch.file}: upstream has it, narrow its versions"
+        elif patch.state == "fails":
+            how = "does not apply any more" if before.get(patch.file) == "applies" else "does not apply"
+            yield f"{patch.file}: {how}"

@@ -1,0 +1,88 @@
+"""Stub wheels: the smallest files that publishing takes for the wheels that are expected."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zipfile
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from wheelyard.core.digests import sha256_bytes, sha256_file
+from wheelyard.record.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
+from wheelyard.record.store import write_record, write_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from wheelyard.core.values import ExpectedWheel
+
+_TIME = (2020, 1, 1, 0, 0, 0)
+
+
+def write_stubs(folder: Path, package: str, version: str, expected: Iterable[ExpectedWheel], platform: str) -> None:
+    """Write a stub of each expected wheel into *folder*, with record and verdict, as a build leaves the real ones.
+
+    Args:
+        folder: a folder of results, ``dist/<pkg>/<version>``, somewhere else than in ``dist/``.
+        package: the package's canonical name.
+        version: its version.
+        expected: the wheels.
+        platform: their platform tag.
+
+    Raises:
+        DiskError: no space, or no right to write there.
+    """
+    folder.mkdir(parents=True)
+    wheels = [(wheel, _wheel(folder, wheel, platform)) for wheel in expected]
+    seen = (Finding(rule="stub", ok=True, text="a stub"),)
+    verdicts = tuple(WheelVerdict(wheel=path.name, sha256=sha256_file(path), findings=seen) for _, path in wheels)
+    write_verdict(folder, Verdict(package=package, package_version=version, wheels=verdicts, overall=seen))
+    for wheel, path in wheels:
+        write_record(folder, _record(package, version, wheel, path))
+
+
+def _wheel(folder: Path, wheel: ExpectedWheel, platform: str) -> Path:
+    """Write a wheel that holds its metadata and nothing else (PEP 427)."""
+    escaped = wheel.name.replace("-", "_")
+    tags = [f"{python}-{abi}-{platform}" for python in wheel.python.split(".") for abi in wheel.abi.split(".")]
+    info = f"{escaped}-{wheel.version}.dist-info"
+    head = ["Wheel-Version: 1.0", "Generator: wheelyard", "Root-Is-Purelib: false"]
+    members = {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {wheel.name}\nVersion: {wheel.version}\n",
+        f"{info}/WHEEL": "\n".join([*head, *(f"Tag: {tag}" for tag in tags), ""]),
+    }
+    rows = [f"{name},sha256={_digest(text)},{len(text.encode())}" for name, text in members.items()]
+    members[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""])
+    path = folder / f"{escaped}-{wheel.version}-{wheel.python}-{wheel.abi}-{platform}.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(zipfile.ZipInfo(name, _TIME), text)
+    return path
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def _record(package: str, version: str, wheel: ExpectedWheel, path: Path) -> WheelRecord:
+    nothing = sha256_bytes(b"")
+    return WheelRecord(
+        package=package,
+        package_version=version,
+        wheel=path.name,
+        sha256=sha256_file(path),
+        size=path.stat().st_size,
+        interpreters=tuple(map(str, wheel.interpreters)),
+        inputs=nothing,
+        source=SourceRecord(kind="sdist", name="stub", sha256=nothing),
+        recipe=nothing,
+        # Whether wheels of a local image may go somewhere is not what stubs are for.
+        image=ImageRecord(kind="official", reference="stub", digest=f"sha256:{nothing}"),
+        tools={},
+        durations={},
+        tests=TestRecord(ran=False),
+        verdict="passed",
+        built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
