@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import compiler, overhead, planning, publish, radar, reuse, verify
+from benchmarks import compiler, overhead, plan_jobs, planning, publish, radar, reuse, upstream, verify
 
 ALL = {
     "plan": planning.main,
+    "jobs": plan_jobs.main,
     "reuse": reuse.main,
     "overhead": overhead.main,
     "compiler": compiler.main,
     "publish": publish.main,
     "verify": verify.main,
+    "upstream": upstream.main,
     "radar": radar.main,
 }
 

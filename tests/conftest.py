@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 HERE = Path(__file__).parent
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("wheelyard", deadline=None)
+hypothesis.settings.load_profile("wheelyard")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -175,7 +175,7 @@ def test_a_variable_that_holds_no_token(watch: Watch, value: str) -> None:
     ended = watch.run("--issue")
     assert (ended.code, watch.gitlab.requests) == (62, [])
     assert ended.states[NAME] == ["missing"]
-    assert "PUSH_WHEELS does not hold a token" in ended.out
+    assert "PUSH_WHEELS does not hold one token" in ended.out
     ended = watch.run("--rotate", NAME)
     assert (ended.code, ended.out, watch.gitlab.requests) == (62, "", [])
     for word in ("one", "two", "quoted"):

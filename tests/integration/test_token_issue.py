@@ -12,7 +12,7 @@ from support.gitlab import Fault, serve
 from support.watch import NAME, PROJECT, Watch
 from wheelyard.core.errors import CredentialsError, NetworkError
 from wheelyard.io import http
-from wheelyard.stages.forge import Change, GitLabForge
+from wheelyard.stages.forge import Change, GitLabIssues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,8 +114,8 @@ def test_when_nobody_may_write_it_the_check_still_counts(watch: Watch) -> None:
 # -------------------------------------------------------------------- the forge
 
 
-def forge(watch: Watch, *, dry_run: bool = False) -> GitLabForge:
-    return GitLabForge(watch.url, PROJECT, watch.env["PYTHON_CI_GROUP_TOKEN"], dry_run=dry_run)
+def forge(watch: Watch, *, dry_run: bool = False) -> GitLabIssues:
+    return GitLabIssues(watch.url, PROJECT, watch.env["PYTHON_CI_GROUP_TOKEN"], dry_run=dry_run)
 
 
 def test_issues_of_others_are_left_alone(watch: Watch) -> None:
@@ -171,7 +171,7 @@ def test_two_runs_at_once_leave_one_issue(watch: Watch) -> None:
 
 def test_what_the_forge_refuses(watch: Watch) -> None:
     with pytest.raises(CredentialsError) as caught:
-        GitLabForge(watch.url, "no/such", watch.env["PYTHON_CI_GROUP_TOKEN"]).upsert_issue("k", "t", "b", LABELS)
+        GitLabIssues(watch.url, "no/such", watch.env["PYTHON_CI_GROUP_TOKEN"]).upsert_issue("k", "t", "b", LABELS)
     assert caught.value.where == "no/such"
     watch.gitlab.fault(Fault("reset", method="POST", path="/issues$"))
     with pytest.raises(NetworkError):

@@ -205,7 +205,7 @@ def test_tar_is_preferred_to_zip(index: IndexServer) -> None:
         ),
         (Fault(body=b"%PDF", content_type="application/pdf"), "which is not the simple API"),
         (Fault(cut_after=20), "broke off in the middle"),
-        (Fault(body=b"<h1>Log in</h1>", content_type="text/html"), "lists no usable file"),
+        (Fault(body=b"<h1>Log in</h1>", content_type="text/html"), "lists nothing, and does not say what it is"),
     ],
 )
 def test_answers_that_no_index_gives(fault: Fault, said: str) -> None:

@@ -1,7 +1,7 @@
 """A package index on the loopback interface, over real HTTP, with faults on request.
 
-It speaks PEP 503 (HTML) and PEP 691 (JSON, with PEP 700's sizes and versions), PEP 592's yanks, PEP 658's
-metadata files, and byte ranges::
+It speaks PEP 503 (HTML) and PEP 691 (JSON, with PEP 700's sizes, versions and upload times), PEP 592's yanks, PEP
+658's metadata files, PEP 792's project status, byte ranges, and conditional requests (RFC 9110, section 13)::
 
     with IndexServer() as index:
         index.add("demo", IndexFile("demo-1.0.tar.gz", data, requires_python=">=3.9"))
@@ -19,13 +19,14 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -45,6 +46,7 @@ class IndexFile:
         size: what the index claims; the true one when None. Only JSON carries sizes.
         metadata: the PEP 658 metadata file's bytes.
         url: where the index says it is; on this server when None.
+        uploaded: PEP 700's ``upload-time``. Only JSON carries it.
     """
 
     name: str
@@ -55,6 +57,7 @@ class IndexFile:
     size: int | None = None
     metadata: bytes | None = None
     url: str | None = None
+    uploaded: str | None = None
 
     @property
     def claimed_sha256(self) -> str:
@@ -107,11 +110,17 @@ class IndexServer:
     Attributes:
         requests: what has been asked so far, in order.
         json: whether it speaks PEP 691; HTML only when False.
+        validators: which validators its pages have: ``ETag``, ``Last-Modified``, both, or none.
+        answers: path and status of each answer so far.
     """
 
-    def __init__(self, *, json: bool = True) -> None:
+    def __init__(self, *, json: bool = True, validators: tuple[str, ...] = ()) -> None:
         self.requests: list[Request] = []
+        self.answers: list[tuple[str, int]] = []
         self.json = json
+        self.validators = validators
+        self._told: dict[str, dict[str, object]] = {}
+        self._known: dict[bytes, dict[str, str]] = {}
         self._projects: dict[str, dict[str, IndexFile]] = {}
         self._static: dict[str, tuple[bytes, str]] = {}
         self._faults: dict[str, list[tuple[Fault, list[int]]]] = {}
@@ -148,6 +157,37 @@ class IndexServer:
         """List *files* under *project* (its canonical name)."""
         with self._lock:
             self._projects.setdefault(project, {}).update({file.name: file for file in files})
+
+    def files(self, project: str) -> tuple[IndexFile, ...]:
+        """Return what is listed under *project*, none if there is no such project."""
+        with self._lock:
+            return tuple(self._projects.get(project, {}).values())
+
+    def set_files(self, project: str, files: Iterable[IndexFile]) -> None:
+        """List *files* under *project*, and no others."""
+        with self._lock:
+            self._projects[project] = {file.name: file for file in files}
+
+    def remove(self, project: str) -> None:
+        """Know nothing of *project* from now on."""
+        with self._lock:
+            self._projects.pop(project, None)
+            self._told.pop(project, None)
+
+    def tell(self, project: str, **keys: object) -> None:
+        """Have the JSON page of *project* say *keys* at its top level, such as ``name`` or ``project-status``."""
+        with self._lock:
+            self._told.setdefault(project, {}).update(keys)
+
+    def validators_of(self, body: bytes) -> dict[str, str]:
+        """Return a page's validators: each new page is a second younger than the one before."""
+        with self._lock:
+            if body not in self._known:
+                self._known[body] = {
+                    "ETag": f'"{hashlib.sha256(body).hexdigest()[:16]}"',
+                    "Last-Modified": formatdate(1_700_000_000 + len(self._known), usegmt=True),
+                }
+            return {name: self._known[body][name] for name in self.validators}
 
     def add_static(self, path: str, data: bytes, content_type: str = "application/octet-stream") -> str:
         """Serve *data* under *path*, and return its address."""
@@ -213,7 +253,7 @@ class IndexServer:
                 ),
                 "files": [self._json_entry(project, file) for file in files],
             }
-            return json.dumps(page).encode(), JSON
+            return json.dumps(page | self._told.get(project, {})).encode(), JSON
         return _html("".join(self._anchor(project, file) for file in files)), "text/html; charset=utf-8"
 
     def _json_entry(self, project: str, file: IndexFile) -> dict[str, object]:
@@ -226,6 +266,8 @@ class IndexServer:
         }
         if file.requires_python is not None:
             entry["requires-python"] = file.requires_python
+        if file.uploaded is not None:
+            entry["upload-time"] = file.uploaded
         if file.metadata is not None:
             entry["core-metadata"] = {"sha256": hashlib.sha256(file.metadata).hexdigest()}
         return entry
@@ -252,6 +294,7 @@ def _html(body: str) -> bytes:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # a connection that finds no room is tried again after a second
     index: IndexServer
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -286,11 +329,21 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.body is not None:
             status, body = HTTPStatus.OK, fault.body
         headers = {"Content-Type": fault.content_type or content_type, **fault.headers}
+        headers |= index.validators_of(body) if path.startswith("/simple/") and status is HTTPStatus.OK else {}
         if fault.status is not None:
             status, body = HTTPStatus(fault.status), b""
+        elif status is HTTPStatus.OK and self._has(headers):
+            status, body = HTTPStatus.NOT_MODIFIED, b""
         elif status is HTTPStatus.OK and not fault.no_range:
             status, body = self._ranged(body, headers)
         self._send(status, headers, body if with_body else b"", len(body), fault)
+
+    def _has(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether the client has this page: If-None-Match counts before If-Modified-Since (RFC 9110, 13.2.2)."""
+        for asked, validator in (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified")):
+            if value := self.headers.get(asked):
+                return value == headers.get(validator)
+        return False
 
     def _ranged(self, body: bytes, headers: dict[str, str]) -> tuple[HTTPStatus, bytes]:
         """Cut *body* to the range that is asked for (RFC 9110, section 14)."""
@@ -306,6 +359,7 @@ class _Handler(BaseHTTPRequestHandler):
         return HTTPStatus.PARTIAL_CONTENT, body[first : last + 1]
 
     def _send(self, status: HTTPStatus, headers: Mapping[str, str], body: bytes, length: int, fault: Fault) -> None:
+        self.server.index.answers.append((unquote(self.path.partition("?")[0]), int(status)))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -75,6 +75,13 @@ class Stock:
         (self.root / "recipes").mkdir(exist_ok=True)
         self.policy()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """All variables of the command."""
+        kept = {name: value for name, value in os.environ.items() if name not in NO_TOKENS}
+        own = {"HOME": str(self.home), "WHEELYARD_CACHE": str(self.root / "cache"), "NO_PROXY": "127.0.0.1"}
+        return kept | own | self.env
+
     def policy(self) -> None:
         """Write site policy."""
         text = PYPROJECT.format(url=self.url, project=PROJECT, more=self.more)
@@ -108,13 +115,10 @@ class Stock:
         return subprocess.CompletedProcess(text, process.returncode, out, err)
 
     def _start(self, argv: list[str]) -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if name not in NO_TOKENS}
         return subprocess.Popen(
             argv,
             cwd=self.root,
-            env=kept
-            | {"HOME": str(self.home), "WHEELYARD_CACHE": str(self.root / "cache"), "NO_PROXY": "127.0.0.1"}
-            | self.env,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

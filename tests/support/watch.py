@@ -74,6 +74,8 @@ class Watch:
     def __init__(self, root: Path) -> None:
         self.root = root / "site"
         self.root.mkdir()
+        self.home = root / "home"  # empty: no credential of this machine's user is found
+        self.home.mkdir()
         self.gitlab = GitLab(root / "gitlab")
         self.project = self.gitlab.add_project(PROJECT)
         self.env: dict[str, str] = {}
@@ -104,12 +106,12 @@ class Watch:
 
     def run(self, *words: str, **more: str) -> Ended:
         """Run ``wheelyard check-tokens``, and see that no token is shown that is not meant to be."""
-        ours = ("WHEELYARD_", "CI", "GITHUB_", "GITLAB_", "PYTHON_CI_")
+        ours = ("WHEELYARD_", "CI", "GITHUB_", "GITLAB_", "PYTHON_CI_", "PYTHON_GITLAB_", "NETRC")
         env = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         done = subprocess.run(
             [sys.executable, "-m", "wheelyard", "check-tokens", *words],
             cwd=self.root,
-            env=env | self.env | more,
+            env=env | {"HOME": str(self.home)} | self.env | more,
             capture_output=True,
             text=True,
             check=False,
@@ -120,7 +122,8 @@ class Watch:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     def see_no_secret(self, *texts: str) -> None:
-        secrets = [*self.gitlab.tokens, *self.gitlab.deploy_tokens, *filter(None, self.env.values())]
+        held = [value for value in self.env.values() if value and not value.startswith("/")]  # paths may be told
+        secrets = [*self.gitlab.tokens, *self.gitlab.deploy_tokens, *held]
         written = [text for issue in self.project.issues.values() for text in (issue.title, issue.description)]
         written += [str(note) for issue in self.project.issues.values() for note in issue.notes]
         for text in (*texts, *written):

@@ -110,12 +110,17 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 VERBS = (
     "plan",
+    "preflight",
     "build",
     "check",
     "publish",
     "registry",
-    *(f"registry {name}" for name in ("list", "verify", "adopt", "prune", "yank", "mirror", "index")),
+    *(f"registry {name}" for name in ("list", "verify", "adopt", "prune", "remove", "yank", "mirror", "index")),
     "check-tokens",
+    "radar",
+    "check-upstream",
+    "ledger",
+    "simulate",
     "doctor",
     "image",
     "image list",
@@ -347,14 +352,21 @@ def test_bad_site_policy(site: Site, old: str, new: str, said: list[str]) -> Non
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError("of ours"), OSError(5, "of ours"), KeyError("of ours")])
-def test_a_bug_is_not_dressed_up(site: Site, monkeypatch: pytest.MonkeyPatch, bug: Exception) -> None:
+def test_a_bug_is_not_dressed_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bug: Exception
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise bug
 
     monkeypatch.setattr(plan_flow, "plan_packages", broken)
     monkeypatch.setattr(sys, "argv", ["wheelyard", "plan"])
-    with pytest.raises(type(bug)):
+    with pytest.raises(SystemExit) as ended:
         command_line.main()
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("Traceback (most recent call last)")
+    assert "raise bug" in told
+    assert type(bug).__name__ in told
 
 
 def test_a_bug_keeps_its_traceback_and_ends_with_1(site: Site) -> None:

@@ -251,6 +251,7 @@ OTHERS = """
 / gitlab.example http://gitlab.example https://gitlab.example:444 https://gitlab.example/sub https://example https://
 https://gitlab.example@evil.example https://gitlab.example:x https://gitlab.example:99999 http://[::1
 https://evil.example/https://gitlab.example https://gitlab.example. https:gitlab.example
+http://gitlab.example:443 ftp://gitlab.example:443 //gitlab.example:443
 """
 
 

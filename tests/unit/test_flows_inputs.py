@@ -178,7 +178,9 @@ def test_a_newer_tool_builds_again(plain: str, monkeypatch: pytest.MonkeyPatch) 
     for tool in ("wheelyard", "cibuildwheel", "auditwheel", "uv"):
         with monkeypatch.context() as patched:
             patched.setattr(inputs, "version", lambda name, tool=tool: "99" if name == tool else version(name))
+            inputs._tools.cache_clear()
             assert digest() != plain
+    inputs._tools.cache_clear()
 
 
 SETTINGS = st.fixed_dictionaries(

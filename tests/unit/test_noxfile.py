@@ -57,7 +57,8 @@ def test_nox_l_reads_like_a_table_of_contents(site: Path, snapshot: SnapshotAsse
 def test_every_recipe_has_its_session() -> None:
     names = set(re.findall(r"(?m)^[*-] (\S+)", nox(ROOT, "-l").stdout))
     recipes = {file.parent.name for file in ROOT.glob("recipes/[!_]*/recipe.toml")}
-    assert {name.removeprefix("build-") for name in names if name.startswith("build-")} == recipes
+    for verb in ("build-", "preflight-"):
+        assert {name.removeprefix(verb) for name in names if name.startswith(verb)} == recipes
     assert names > {"plan", "doctor", "image", "tests", "unit", "lint", "docs", "bench"}
 
 

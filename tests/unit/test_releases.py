@@ -21,6 +21,7 @@ from wheelyard.record.releases import ReleasedFile, dump, forget, read_releases,
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from multiprocessing.synchronize import Barrier
 
 ROOT = Path(__file__).parents[2]
 SHA = "0123456789abcdef" * 4
@@ -331,20 +332,41 @@ def test_what_is_no_record_is_told(path: Path, text: bytes, said: str) -> None:
 # ------------------------------------------------------------------ at the same time, and in between
 
 
-def _record_many(path: Path, first: int) -> None:
-    for number in range(first, 30, 3):
-        record(path, [entry(f"1.{number}")])
+_ROUNDS = 15
+
+
+def _at_once(barrier: Barrier, path: Path, first: int) -> None:
+    """Do in each round one thing to the record, at the very moment at which others do theirs."""
+    for number in range(_ROUNDS):
+        barrier.wait(30)
+        match first:
+            case 0:
+                yank(path, [wheel(f"0.{number}")], "gitlab", "bad")
+            case 1:
+                forget(path, [wheel(f"3.{number}")], "gitlab")
+            case _:
+                record(path, [entry(f"{first}.{number}")])
 
 
 def test_runs_at_once_lose_nothing(path: Path) -> None:
+    """Each reads the record, changes it and writes it: whoever reads before another has written would undo that."""
+    standing = [entry(f"0.{number}") for number in range(_ROUNDS)]
+    leaving = [entry(f"3.{number}") for number in range(_ROUNDS)]
+    staying = [entry(f"4.{number}", licence="x" * 5_000) for number in range(50)]  # a longer way between the two
+    record(path, [*standing, *leaving, *staying])
     context = multiprocessing.get_context("spawn")
-    others = [context.Process(target=_record_many, args=(path, first)) for first in range(3)]
+    barrier = context.Barrier(4)
+    others = [context.Process(target=_at_once, args=(barrier, path, first)) for first in (0, 1, 10, 20)]
     for process in others:
         process.start()
     for process in others:
         process.join()
-    assert [process.exitcode for process in others] == [0, 0, 0]
-    assert [each.file for each in read_releases(path)] == [wheel(f"1.{number}") for number in range(30)]
+    assert [process.exitcode for process in others] == [0] * 4
+    assert read_releases(path) == (
+        *(each.model_copy(update={"yanked": "bad"}) for each in standing),
+        *staying,
+        *(entry(f"{first}.{number}") for first in (10, 20) for number in range(_ROUNDS)),
+    )
 
 
 def test_a_kill_leaves_the_old_record_or_the_new_one(path: Path) -> None:

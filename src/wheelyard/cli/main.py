@@ -123,7 +123,6 @@ def plan(
         raise result.problems[0]
 
 
-cli.add_command(simulate)
 cli.add_command(preflight)
 
 
@@ -215,6 +214,7 @@ cli.add_command(check_tokens)
 cli.add_command(check_upstream)
 cli.add_command(radar)
 cli.add_command(ledger)
+cli.add_command(simulate)
 
 
 @cli.command(short_help="Tell what this machine can do, or what requirements get on riscv64.")
@@ -314,7 +314,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception:  # noqa: BLE001 - a bug
         # Python, or a hook of the user's environment that shows variables, would tell what we keep to ourselves.
-        log.error(traceback.format_exc())
+        log.bug(traceback.format_exc())
         sys.exit(1)
 
 

@@ -36,7 +36,7 @@ def findings_table(result: Preflight) -> str:
     """Return a result for people: every step, then the single things, then what to do."""
     found = result.findings
     parts = [
-        f"{result.package} {result.package_version}".rstrip(),
+        log.clean(f"{result.package} {result.package_version}").rstrip(),
         log.table(("step", "", "what", "where"), [(each.step, each.state, each.text, each.where) for each in found]),
     ]
     if details := [(each.step, line) for each in found for line in each.details]:

@@ -97,7 +97,7 @@ def requirements_table(report: RequirementsReport) -> str:
         "unknown": "unknown: the index did not answer",
     }
     lines += ["", *(text for kind, text in meanings.items() if kind in kinds)]
-    lines += [f"not looked at: {text}" for text in report.skipped]
+    lines += [f"not looked at: {log.clean(text)}" for text in report.skipped]
     if report.unread:
         lines.append(f"what these depend on is not known without building them: {', '.join(report.unread)}")
     lines += [f"note: {log.clean(note)}" for note in report.notes]

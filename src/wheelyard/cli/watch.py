@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wheelyard.record.standings import History, WatchReport
 
 _NOWHERE = "none"
+_NOTHING = "there is no recipe in recipes/"
 
 
 @click.command("check-upstream", short_help="Tell which packages have news upstream.")
@@ -64,6 +65,8 @@ def standings_table(report: WatchReport) -> str:
     """Return a report for people: what needs somebody last, where the eye is."""
     from wheelyard.record.standings import STATES
 
+    if not report.packages:
+        return _NOTHING
     rows = [
         (each.package, each.state, each.have or "-", each.newest or "-", log.clean(each.text))
         for each in sorted(report.packages, key=lambda each: (STATES.index(each.state), each.package))
@@ -90,19 +93,19 @@ def proposals_table(report: WatchReport) -> str:
 
 @click.command(short_help="Tell when wheels came: ours and upstream's.")
 @click.argument("packages", metavar="[PACKAGE...]", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output, a list.")
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def ledger(packages: tuple[str, ...], *, as_json: bool) -> None:
     """Tell for each PACKAGE since when its versions are on riscv64, from the ledgers alone."""
     from wheelyard.cli import render
     from wheelyard.flows.history import histories
+    from wheelyard.record.standings import Histories
 
     project: Project = find_project()
     found = histories(project, packages)
     if as_json:
-        told = [each.model_dump(mode="json", by_alias=True) for each in found]
-        click.echo(render.as_json({"schema": "wheelyard/histories", "version": 1, "packages": told}))
+        click.echo(render.model(Histories(packages=found)))
     else:
-        click.echo("\n\n".join(history_text(each) for each in found))
+        click.echo("\n\n".join(history_text(each) for each in found) or _NOTHING)
 
 
 def history_text(history: History) -> str:
@@ -120,7 +123,7 @@ def history_text(history: History) -> str:
     ]
     head = history.package
     if history.ships_since:
-        head += f": upstream ships riscv64 wheels since {history.ships_since}"
+        head += f": upstream's first riscv64 wheels are of {history.ships_since}"
     if not rows:
         return f"{head}: nothing is known yet; wheelyard check-upstream {history.package}"
     columns = ("version", "released", "ours", "days later", "upstream's", "gone")

@@ -13,8 +13,9 @@ from wheelyard.core.errors import UnknownPackageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The names specification, section "Name format" (packaging.python.org, originally PEP 508).
-NAME = re.compile(r"\A([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])\Z", re.IGNORECASE)
+# The names specification, section "Name format" (packaging.python.org, originally PEP 508). It has no
+# longest name; file systems have (255 bytes), and names become those of files.
+NAME = re.compile(r"\A(?!.{201})([A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9])\Z", re.IGNORECASE)
 
 
 def canonical(name: str) -> str:

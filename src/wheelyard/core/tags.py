@@ -140,12 +140,15 @@ def wheel_for(interpreter: Interpreter, pairs: Iterable[str]) -> str | None:
     newest on (PEP 384; PEP 803 for free-threaded builds), then wheels without an ABI (PEP 425).
     """
     by_tag = {tag: pair for pair in pairs for tag in _expanded(pair)}
+    return next((by_tag[tag] for tag in _preferred(interpreter) if tag in by_tag), None) if by_tag else None
+
+
+@functools.lru_cache(64)
+def _preferred(interpreter: Interpreter) -> tuple[tuple[str, str], ...]:
     version = (3, interpreter.minor)
-    tags = (
-        *cpython_tags(version, [str(interpreter)], ["any"]),
-        *compatible_tags(version, f"cp3{interpreter.minor}", ["any"]),
-    )
-    return next((by_tag[key] for tag in tags if (key := (tag.interpreter, tag.abi)) in by_tag), None)
+    own = cpython_tags(version, [str(interpreter)], ["any"])
+    others = compatible_tags(version, f"cp3{interpreter.minor}", ["any"])
+    return tuple((tag.interpreter, tag.abi) for tag in (*own, *others))
 
 
 def _expanded(pair: str) -> list[tuple[str, str]]:

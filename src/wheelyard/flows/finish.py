@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -222,7 +223,7 @@ def container(bench: Bench) -> Container:
         environment["UV_DEFAULT_INDEX"] = "$PIP_INDEX_URL"  # expanded inside; uv does not read pip's variables
     if bench.needed:
         args.append(f"--volume={bench.project.index.resolve()}:{INDEX_INSIDE}:ro")
-        links = [f"{INDEX_INSIDE}/files/{name}" for name in bench.target.settings.build.needs]
+        links = [f"{INDEX_INSIDE}/files/{name}" for name in bench.target.settings.needs]
         environment |= {"PIP_FIND_LINKS": " ".join(links), "UV_FIND_LINKS": ",".join(links)}
     constraints = bench.work / "constraints.txt"
     files.write_text(constraints, f"virtualenv=={version('virtualenv')}\n")
@@ -308,4 +309,5 @@ def _record(  # noqa: PLR0917 - a record is about all of this
         ),
         verdict="passed",
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=platform.machine(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,12 @@ _TOOLS = ("wheelyard", "cibuildwheel", "auditwheel", "build", "uv")
 
 def tools() -> dict[str, str]:
     """Return the versions of the tools that make a wheel."""
-    return {name: version(name) for name in _TOOLS}
+    return dict(_tools())
+
+
+@functools.cache
+def _tools() -> tuple[tuple[str, str], ...]:
+    return tuple((name, version(name)) for name in _TOOLS)  # a plan asks for every wheel
 
 
 def recipe_digest(target: Target) -> str:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_version
-from packaging.version import InvalidVersion
 from pydantic import Field
 
 from wheelyard.core.digests import sha256_bytes, sha256_value
@@ -136,7 +135,7 @@ def problem(result: Preflight) -> WheelyardError | None:
 def _unfound(project: Project, package: str, version: str | None, told: Told) -> Preflight:
     """Return the result for a version that is not there: the line to change is the recipe's rule for tags, if any."""
     recipe = load_recipe(project, package)
-    with contextlib.suppress(InvalidVersion, RecipeError):
+    with contextlib.suppress(ValueError, RecipeError):  # what was asked for may be no version
         settings, explanation = effective(recipe, version)
         target = Target(recipe, settings, explanation, LockedVersion(version=version or "0"))
         place = target.place("source.tag", "source.git", "source.name")

@@ -11,6 +11,7 @@ from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardEr
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import entry_of
+from wheelyard.record import durations
 from wheelyard.record.releases import record, releases_file
 from wheelyard.record.reports import PublicationReport, PublishedFile
 from wheelyard.record.store import releasable
@@ -172,6 +173,7 @@ def _record(
     project: Project, place: Place, releases: Sequence[Release], known: dict[Release, WheelRecord]
 ) -> tuple[Path, ...]:
     entries: dict[Path, list[ReleasedFile]] = defaultdict(list)
+    took: dict[Path, list[durations.Duration]] = defaultdict(list)
     for release in releases:
         source = known[release]
         entry = entry_of(
@@ -182,7 +184,9 @@ def _record(
             image=source.image.digest,
         )
         entries[releases_file(project.packages, release.project)].append(entry)
-    return tuple(path for path, files in sorted(entries.items()) if record(path, files))
+        took[durations.durations_file(project.packages, release.project)] += durations.of_record(source)
+    changed = [path for path, files in sorted(entries.items()) if record(path, files)]
+    return (*changed, *(path for path, each in sorted(took.items()) if each and durations.record(path, each)))
 
 
 def _folders(project: Project, packages: Sequence[str]) -> list[Path]:

@@ -18,7 +18,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelyard.core.errors import NetworkError, UnknownPackageError, UpstreamUnknownError, WheelyardError
+from wheelyard.core.errors import (
+    NetworkError,
+    SourceError,
+    UnknownPackageError,
+    UpstreamUnknownError,
+    WheelyardError,
+)
+from wheelyard.core.pep508 import read_requirement
 from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.flows.shelf import Ours, Shelf, applies
 from wheelyard.io import archive, cache, files, http, log, threads
@@ -37,12 +44,14 @@ if TYPE_CHECKING:
     from wheelyard.recipe.names import Entry, NameList
     from wheelyard.recipe.policy import Policy, Project
     from wheelyard.stages.upstream.facts import ReleaseFacts
+    from wheelyard.stages.upstream.sources import Sdist
 
 _NEWEST = 12  # versions that are looked at; the newest final one is nearly always among them
 _PATIENCE = 25  # projects in a row that the index may not answer for
 _MOST_FAILED = 100  # that are told by name
 _SOURCES = 4  # downloaded at once: each may be large
 _LARGEST_PYPROJECT = 1 << 20  # bytes
+_LONGEST_NAME = 200  # characters of a file in the cache, a longer one's first
 _LAYOUT = 1
 
 
@@ -65,7 +74,7 @@ def radar(project: Project, path: Path, *, top: int, place: Place | None) -> Rad
     tally = _sweep(listed, project.policy.watch.parallel, top, pythons)
     ours = Ours(place)
     gaps = [_covered(gap, ours, pythons) for gap in tally.gaps()]
-    gaps = _with_needs(gaps, project.policy, pythons, place)
+    gaps = _with_needs(gaps, project.policy, pythons, ours)
     return RadarReport(
         checked=datetime.now(UTC).replace(microsecond=0),
         source=listed.source,
@@ -191,7 +200,7 @@ def _covered(gap: Gap, ours: Ours, pythons: Sequence[Interpreter]) -> Gap:
 # --------------------------------------------------------------------- needs
 
 
-def _with_needs(gaps: Sequence[Gap], policy: Policy, pythons: Sequence[Interpreter], place: Place | None) -> list[Gap]:
+def _with_needs(gaps: Sequence[Gap], policy: Policy, pythons: Sequence[Interpreter], ours: Ours) -> list[Gap]:
     """Say of each gap which of its build requirements have no riscv64 wheel."""
     with log.progress("reading sources", len(gaps), unit="projects") as tell:
 
@@ -204,7 +213,7 @@ def _with_needs(gaps: Sequence[Gap], policy: Policy, pythons: Sequence[Interpret
                 tell(1)
 
         found = threads.each(one, gaps, parallel=_SOURCES) if gaps else []
-    shelf = Shelf(index_url(), place, parallel=policy.watch.parallel)
+    shelf = Shelf(index_url(), ours, parallel=policy.watch.parallel)
     read = [each for each in found if not isinstance(each, WheelyardError)]
     shelf.load({canonicalize_name(one.name) for each in read for one in each})
     return [
@@ -243,27 +252,37 @@ def _requires(gap: Gap, policy: Policy) -> tuple[Requirement, ...]:
         DiskError: no space for it.
     """
     found = find_sdist(gap.name, Version(gap.version), index=index_url(), newest=_NEWEST)
-    folder = cache.cache_dir("radar")
-    known = folder / f"{found.sha256}.json"
+    known = cache.cache_dir("radar") / f"{found.sha256}.json"
     texts = _cached(known)
     if texts is None:
-        sdist = folder / f"{found.sha256}-{found.file}"
-        http.download(found.url, sdist, sha256=found.sha256, size=found.size, limit=policy.max_sdist_mib << 20)
-        try:
-            limits = archive.Limits(policy.max_unpacked_mib << 20, policy.max_members)
-            texts = _build_requires(
-                archive.read_member(sdist, ("pyproject.toml",), limits=limits, largest=_LARGEST_PYPROJECT)
-            )
-        finally:
-            files.remove(sdist)  # hundreds of MB, some of them; the answer is what is kept
-        files.write_text(known, json.dumps({"layout": _LAYOUT, "requires": texts}))
+        texts = _read(found, known, policy)
     requirements = []
     for text in texts:
         try:
-            requirements.append(Requirement(text))
+            requirements.append(read_requirement(text))
         except InvalidRequirement:
             log.warn(f"{gap.name}: {log.clean(text)[:100]!r} is not a build requirement; passed over")
     return tuple(requirements)
+
+
+def _read(found: Sdist, known: Path, policy: Policy) -> list[str]:
+    """Read an sdist for what it requires, and keep that in *known*."""
+    sdist = known.with_name(f"{found.sha256[:16]}-{found.file}"[:_LONGEST_NAME])
+    http.download(found.url, sdist, sha256=found.sha256, size=found.size, limit=policy.max_sdist_mib << 20)
+    try:
+        limits = archive.Limits(policy.max_unpacked_mib << 20, policy.max_members)
+        texts = _build_requires(
+            archive.read_member(sdist, ("pyproject.toml",), limits=limits, largest=_LARGEST_PYPROJECT)
+        )
+        files.write_text(known, json.dumps({"layout": _LAYOUT, "requires": texts}))
+    except FileNotFoundError as error:
+        told = _cached(known)  # by another run that wanted it as well, and was faster
+        if told is None:
+            raise SourceError(f"{found.file} was taken away", fix="run the same command again") from error
+        return told
+    finally:
+        files.remove(sdist)  # hundreds of MB, some of them; the answer is what is kept
+    return texts
 
 
 def _build_requires(pyproject: bytes | None) -> list[str]:

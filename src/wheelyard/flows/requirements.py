@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -17,9 +16,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelyard.core.errors import UnavailableError, UnknownPackageError, UpstreamUnknownError, WheelyardError
-from wheelyard.flows.shelf import Shelf, applies
-from wheelyard.io import log
-from wheelyard.recipe.requirements import read_requirements
+from wheelyard.flows.shelf import Ours, Shelf, applies
+from wheelyard.io import http, log
+from wheelyard.recipe.requirements import is_file, read_requirements
 from wheelyard.record.availability import Found, Need, RequirementsReport
 from wheelyard.stages.upstream import index_url
 from wheelyard.stages.upstream.available import judge
@@ -64,7 +63,7 @@ def check_requirements(
         ConfigError: the public index that is configured is none.
     """
     asked = read_requirements(words)
-    shelf = Shelf(index_url(), place, parallel=project.policy.watch.parallel)
+    shelf = Shelf(index_url(), Ours(place), parallel=project.policy.watch.parallel)
     with log.progress("looking at the index", None, unit="projects") as tell:
         walks = [_Walk(shelf, asked, python, glibc, tell) for python in pythons]
         for walk in walks:
@@ -294,6 +293,6 @@ def _dotted(glibc: Glibc) -> str:
 def _command(words: Sequence[str], index: str) -> str:
     """Return what pip is to be told; ours is asked beside the public index, so that nothing is missed."""
     told = ["pip", "install", "--prefer-binary", *(["--extra-index-url", index] if index else [])]
-    for word in words:
-        told += ["-r", word] if Path(word).is_file() else [word]
+    for word in words:  # a login in an address is whoever runs it to give
+        told += ["-r", log.clean(word)] if is_file(word) else [http.plain(word)]
     return shlex.join(told)

@@ -85,12 +85,12 @@ class Shelf:
 
     Args:
         index: the root of the public index's simple API.
-        place: our registry, None if there is none to ask.
+        registry: our registry.
         parallel: pages that are read at once.
     """
 
-    def __init__(self, index: str, place: Place | None, *, parallel: int) -> None:
-        self.registry = Ours(place)
+    def __init__(self, index: str, registry: Ours, *, parallel: int) -> None:
+        self.registry = registry
         self._index = index
         self._parallel = parallel
         self._projects: dict[str, Project | WheelyardError] = {}

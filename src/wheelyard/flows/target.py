@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.errors import UnknownPackageError, UnknownVersionError
 from wheelyard.io import log
@@ -86,9 +86,10 @@ def find_target(project: Project, package: str, version: str | None = None, *, w
 def _checked(version: str) -> str:
     try:
         return str(Version(version))
-    except InvalidVersion as error:
+    except ValueError as error:  # InvalidVersion, or more digits than int() takes
         raise UnknownVersionError(
-            f"{version!r} is not a version (PEP 440)", fix="leave it out for the newest, or write one such as 3.0.4"
+            f"{version[:100]!r} is not a version (PEP 440)",
+            fix="leave it out for the newest, or write one such as 3.0.4",
         ) from error
 
 

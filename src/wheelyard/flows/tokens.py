@@ -18,10 +18,11 @@ from wheelyard.core.names import did_you_mean
 from wheelyard.io import log
 from wheelyard.recipe.tokens import DeployTokenPolicy
 from wheelyard.record.tokens import IssueRecord
-from wheelyard.stages.forge import GitLabForge
+from wheelyard.stages.forge import GitLabIssues
+from wheelyard.stages.registry import find_credential
 from wheelyard.stages.tokens import held, judge, look_up
 from wheelyard.stages.tokens import rotate as rotate_token
-from wheelyard.stages.tokens.facts import anew
+from wheelyard.stages.tokens.facts import Found, Gap, anew
 from wheelyard.stages.tokens.rotate import LIFETIME
 from wheelyard.stages.tokens.text import issue_body, summary
 
@@ -59,8 +60,23 @@ def check_tokens(project: Project) -> TokenReport:
         )
     now = datetime.now(UTC).replace(microsecond=0)
     with log.step("Asking about tokens"):
-        facts = look_up(policy.tokens, now)
+        deploy = [token for token in policy.tokens if isinstance(token, DeployTokenPolicy)]
+        facts = look_up(policy.tokens, now, {token.name: _find(token) for token in deploy})
     return judge(policy, facts, now)
+
+
+def _find(token: DeployTokenPolicy) -> Found | Gap | None:
+    """Look for a deploy token where publishing does, but for a job's token, which is never one."""
+    try:
+        found = find_credential(token.url, (token.variable,), jobs=False)
+    except CredentialsError as error:
+        return Gap("missing", f"{error.where} {error.what}", error.fix or "")
+    if found is None:
+        return None
+    declared = found.source in {f"${token.variable}", f"${token.variable}_FILE"}
+    if found.source != f"${token.variable}":
+        log.info(f"{token.name}: found in {found.source}")
+    return Found(found.login.password, found.source, declared)
 
 
 def problem(report: TokenReport) -> WheelyardError | None:
@@ -101,14 +117,14 @@ def keep_issue(project: Project, report: TokenReport, *, dry_run: bool) -> Token
     return report.model_copy(update={"issue": issue})
 
 
-def _forge(policy: IssuePolicy, *, dry_run: bool) -> GitLabForge:
+def _forge(policy: IssuePolicy, *, dry_run: bool) -> GitLabIssues:
     token = held(policy.variable)
     if not token:
         raise CredentialsError(
             f"{policy.variable} is not set: the issue cannot be written",
             fix=f"set {policy.variable} to a token that may write issues in {policy.project}",
         )
-    return GitLabForge(policy.url, policy.project, token, dry_run=dry_run)
+    return GitLabIssues(policy.url, policy.project, token, dry_run=dry_run)
 
 
 # -------------------------------------------------------------------- rotate

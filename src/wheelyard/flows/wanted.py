@@ -81,18 +81,19 @@ def wanted(
     """
     if not requires:  # the backend could not be asked
         system = project_table(package).get("build-system")
-        requires = system.get("requires", []) if isinstance(system, dict) else []
+        said = system.get("requires") if isinstance(system, dict) else None
+        requires = said if isinstance(said, list) else ()
     found = [needs_of(map(str, requires), "build", interpreters)]
     runs = (parse_email(metadata)[0] if metadata else {}).get("requires_dist", [])
     found.append(needs_of(runs, "run", interpreters))
     groups = project_table(package).get("dependency-groups", {})
-    said = set(target.settings.test.requires)
+    by_recipe = set(target.settings.test.requires)
     for interpreter, each in tests.items():
         if not each.command:
             continue
         grouped, broken = _grouped(groups, each.groups)
-        theirs = [text for text in (*each.requires, *grouped) if text not in said]
-        ours = [text for text in each.requires if text in said]
+        theirs = [text for text in (*each.requires, *grouped) if text not in by_recipe]
+        ours = [text for text in each.requires if text in by_recipe]
         found.append(needs_of(ours, "test", [interpreter], recipe=True))
         found.append(needs_of(theirs, "test", [interpreter]))
         # Of what runs, only what an extra brings; the rest is in the list already.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import (
@@ -21,7 +22,7 @@ from wheelyard.core.errors import (
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName, manylinux
 from wheelyard.core.values import ImageChoice
-from wheelyard.io import log, threads
+from wheelyard.io import cache, log, threads
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
 from wheelyard.record import ledger
 from wheelyard.record.ledger import UPSTREAM, Fact
@@ -37,6 +38,7 @@ from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.core.values import Image
@@ -45,8 +47,8 @@ if TYPE_CHECKING:
     from wheelyard.recipe.policy import Project
     from wheelyard.stages.registry import RegistryFile
 
-# Versions of a project that are looked at; older ones are no news, and to take thousands of files apart takes time.
-_NEWEST = 12
+_MORE = 1  # versions of a project that are looked at beyond those that are told of
+_ALL = Version("0.dev0")
 _BROKEN = frozenset({"error"})
 _WELL = frozenset({"current"})
 
@@ -135,10 +137,12 @@ class _Watch:
         watch = project.policy.watch
         glibc, _ = manylinux(project.policy.policy) or (Terms.glibc, "")
         self._terms = Terms(today, watch.cool_down, watch.versions, glibc)
-        index = index_url()
-        self._upstream, self._history = Upstream(index, newest=_NEWEST), Upstream(index)
+        # Older ones are no news, and to take thousands of files apart takes time.
+        self._upstream = Upstream(index_url(), newest=watch.versions + _MORE)
+        self._preflights = any(cache.cache_dir("preflight", "found").iterdir())
         self._images: dict[tuple[str, ...], Image] = {}
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(place.parallel if place else 1)  # what our registry takes at once
 
     def standing(self, package: str) -> Standing:
         """Return how one package stands, whatever goes wrong with it."""
@@ -156,13 +160,14 @@ class _Watch:
         published = self._published(name)
         upstream: ProjectFacts | WheelyardError
         try:
-            upstream = self._facts(name, pinned)
+            upstream = self._facts(name, pinned, settings.upstream.versions)
         except UnknownPackageError as error:
             upstream = error
         file = ledger.ledger_file(self._project.packages, recipe.package)
-        facts = ledger.read_ledger(file)
         if isinstance(upstream, ProjectFacts) and upstream.name == name:
-            facts = self._record(recipe.package, facts, upstream, pinned, published)
+            facts = self._record(file, upstream, pinned, published)
+        else:
+            facts = ledger.read_ledger(file)
         retired = lock.retired or settings.upstream.ships_since
         known = Known(
             package=recipe.package,
@@ -177,37 +182,43 @@ class _Watch:
         if isinstance(upstream, ProjectFacts):
             ripe, _ = ripeness(upstream, known, self._terms)
             planned = self._planned(recipe, upstream, pinned, ripe[:1])
-            known = replace(known, planned=planned, obstacles=self._obstacles(recipe.package, ripe, pinned))
+            known = replace(
+                known, planned=planned, obstacles=self._obstacles(recipe.package, ripe, pinned, known.taken)
+            )
         return judge(known, self._terms)
 
-    def _facts(self, name: str, pinned: tuple[Version, ...]) -> ProjectFacts:
-        """Return what the index says: of the newest versions, and of all if what is pinned is older than these."""
-        found = self._upstream.facts(name)
-        oldest = min((release.version for release in found.releases), default=None)
-        return self._history.facts(name) if oldest and pinned and max(pinned) < oldest else found
+    def _facts(self, name: str, pinned: tuple[Version, ...], taken: str) -> ProjectFacts:
+        """Return what the index says: of the newest versions, and all the way to where a version to take may be."""
+        back_to = max(pinned, default=_ALL if taken else None)
+        found = self._upstream.facts(name, back_to=back_to)
+        ripe = self._terms.today - timedelta(days=self._terms.cool_down)
+        young = [each for each in found.releases if each.released and each.released > ripe]
+        if back_to is None and young and len(young) == len(found.releases):
+            return self._upstream.facts(name, back_to=_ALL)  # behind many that nobody takes yet
+        return found
 
     def _obstacles(
-        self, package: str, ripe: Iterable[ReleaseFacts], pinned: tuple[Version, ...]
+        self, package: str, ripe: Iterable[ReleaseFacts], pinned: tuple[Version, ...], taken: str
     ) -> Mapping[Version, str]:
-        """Return why new versions cannot be taken, as a preflight of the last days found; see :func:`remembered`."""
-        new = [release.version for release in ripe if not pinned or release.version > max(pinned)][:_NEWEST]
-        if not new:
+        """Return why the newest to take cannot be, as a preflight of the last days found; see :func:`remembered`."""
+        new = [release.version for release in ripe if not pinned or release.version > max(pinned)]
+        version = next((version for version in new if SpecifierSet(taken).contains(version)), None)
+        if version is None or not self._preflights:
             return {}
-        from wheelyard.flows.preflight import remembered  # most packages need not pay for it
+        from wheelyard.flows.preflight import remembered  # most runs need not pay for it
 
-        found: dict[Version, str] = {}
-        for version in new:
-            kept = remembered(self._project, package, str(version))
-            if kept and not kept.ok:
-                first = kept.failures[0]
-                found[version] = f"{first.where}: {first.text}" if first.where else first.text
-        return found
+        kept = remembered(self._project, package, str(version))
+        if kept is None or kept.ok:
+            return {}
+        first = kept.failures[0]
+        return {version: f"{first.where}: {first.text}" if first.where else first.text}
 
     def _published(self, name: str) -> tuple[_Published, ...] | None:
         if self._place is None:
             return None
         try:
-            files = self._place.registry.files(name)
+            with self._room:
+                files = self._place.registry.files(name)
         except WheelyardError as error:
             raise type(error)(f"our registry: {error.what}", details=error.details, fix=error.fix) from error
         return tuple(found for file in files if (found := _wheel(file)) is not None)
@@ -243,8 +254,7 @@ class _Watch:
 
     def _record(
         self,
-        package: str,
-        known: Iterable[Fact],
+        file: Path,
         upstream: ProjectFacts,
         pinned: tuple[Version, ...],
         published: tuple[_Published, ...] | None,
@@ -253,16 +263,15 @@ class _Watch:
         today, where = self._terms.today, self._place.name if self._place else ""
         if self._place and not self._place.record:  # any folder: none of the places that the ledger is about
             published = None
-        seen, looked = _observed(upstream, pinned, published or (), where, today, self._terms.limit)
-        listed = {fact.version for fact in known}
-        oldest = min((release.version for release in upstream.releases), default=None)
-        looked |= {(one, UPSTREAM) for one in listed if oldest is None or Version(one) >= oldest}
-        if published is not None:
-            looked |= {(one, where) for one in listed}
-        if not self._write:
-            return ledger.observe(known, seen, looked=looked, today=today)
-        file = ledger.ledger_file(self._project.packages, package)
-        return ledger.update(file, seen, looked=looked, today=today)
+        seen = _observed(upstream, pinned, published or (), where, today, self._terms.limit)
+        oldest = min((release.version for release in upstream.releases), default=_ALL)
+
+        def looked(version: str, place: str) -> bool:
+            return Version(version) >= oldest if place == UPSTREAM else place == where and published is not None
+
+        if self._write:
+            return ledger.update(file, seen, looked=looked, today=today)
+        return ledger.observe(ledger.read_ledger(file), seen, looked=looked, today=today)
 
 
 def _observed(  # noqa: PLR0917 - the places, and the day
@@ -272,7 +281,7 @@ def _observed(  # noqa: PLR0917 - the places, and the day
     where: str,
     today: date,
     limit: int,
-) -> tuple[list[Fact], set[tuple[str, str]]]:
+) -> list[Fact]:
     """Return the facts worth a line: of what we pin or publish, and of upstream's newest releases."""
     newest = [release.version for release in upstream.releases if release.final][:limit]
     kept = {*pinned, *newest, *(each.version for each in published)}
@@ -283,7 +292,7 @@ def _observed(  # noqa: PLR0917 - the places, and the day
             days = {"": release.released} | {each.pair: each.since for each in release.ships}
             seen += [_fact(release.version, UPSTREAM, pair, day, today) for pair, day in days.items()]
     seen += [_fact(each.version, where, each.pair, each.day, today) for each in published]
-    return seen, {(fact.version, fact.where) for fact in seen}
+    return seen
 
 
 def _fact(version: Version, where: str, wheel: str, told: date | None, today: date) -> Fact:

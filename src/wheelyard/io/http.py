@@ -10,7 +10,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from wheelyard import __version__
 from wheelyard.core.digests import sha256_file
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import BufferedRandom
     from pathlib import Path
+    from ssl import SSLContext
 
     from requests import Response, Session
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 _CHUNK = 1 << 16
@@ -42,7 +45,6 @@ _USER = re.compile(r"(?<=//)[^\s/'\"<>]*@")
 def session(*, retries: int = 3) -> Session:
     """Return the process's session: a name for the server's log, retries with backoff for what passes by itself."""
     import requests  # a tenth of a second that offline verbs need not pay
-    from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
     retry = Retry(
@@ -58,8 +60,34 @@ def session(*, retries: int = 3) -> Session:
     made = requests.Session()
     made.headers["User-Agent"] = f"wheelyard/{__version__}"
     for scheme in ("https://", "http://"):
-        made.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=64))
+        made.mount(scheme, _adapter(retry))
     return made
+
+
+def _adapter(retry: Retry) -> HTTPAdapter:
+    """Return an adapter that reads the certificates to trust once: to do so for each connection takes longer than it.
+
+    That requests leaves to each connection what to trust is by its design; cert_verify() is its hook for others.
+    """
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            if conn.ca_certs:
+                conn.conn_kw["ssl_context"] = _trusting(conn.ca_certs)
+                conn.ca_certs = None
+
+    return Adapter(max_retries=retry, pool_maxsize=64)
+
+
+@functools.cache
+def _trusting(certificates: str) -> SSLContext:
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
+    context.load_verify_locations(certificates)
+    return context
 
 
 def get(url: str, *, headers: dict[str, str] | None = None, stream: bool = False) -> Response:

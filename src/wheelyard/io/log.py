@@ -140,6 +140,11 @@ def error(message: str) -> None:
     _line(message, mark=prefix)
 
 
+def bug(trace: str) -> None:
+    """Show the traceback of a bug, without what is secret."""
+    _emit(redact(_tame(trace)))
+
+
 def _line(message: str, *, mark: str = "") -> None:
     _say(message, mark=mark, name=_package.get(), depth=_depth.get())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,16 @@ def kind_of(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower() or "text/html"
 
 
-def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str, newest: int | None = None) -> ProjectPage:
+def project_page(
+    project: str,
+    body: bytes,
+    kind: str,
+    url: str,
+    *,
+    fix: str,
+    newest: int | None = None,
+    back_to: Version | None = None,
+) -> ProjectPage:
     """Return a project's page.
 
     Args:
@@ -36,20 +44,23 @@ def project_page(project: str, body: bytes, kind: str, url: str, *, fix: str, ne
         url: where it is, for the addresses in it.
         fix: what to do if it is no such page.
         newest: leave out what is older than that many final versions, if the page lists its versions (PEP 700).
+        back_to: do not leave out this version, and what is newer.
 
     Raises:
         NetworkError: it is no page of the simple API.
     """
     import warnings
 
+    from pydantic_core import from_json
     from pypi_simple import ProjectPage, UnexpectedRepoVersionWarning, UnsupportedRepoVersionError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
             if kind == JSON:
-                told = _without_nulls(json.loads(body))
-                return ProjectPage.from_json_data(_newest(told, newest) if newest else told, url)
+                told = from_json(body)  # in two thirds of the time that json takes
+                told = _without_nulls(_newest(told, newest, back_to) if newest else told)
+                return ProjectPage.from_json_data(told, None if _absolute(told) else url)
             return ProjectPage.from_html(project, body, url)
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
         raise _no_page(f"what the index says of {project!r}", error, fix) from error
@@ -79,42 +90,50 @@ def _without_nulls(page: Any) -> Any:
     return page
 
 
-def _newest(page: Any, count: int) -> Any:
+def _absolute(page: Any) -> bool:
+    """Tell whether no address needs another to be complete; to join thousands takes as long as all else."""
+    files = page.get("files") if isinstance(page, dict) else None
+    return isinstance(files, list) and all(
+        isinstance(file, dict) and str(file.get("url")).startswith(("https://", "http://")) for file in files
+    )
+
+
+def _newest(page: Any, count: int, back_to: Version | None) -> Any:
     """Leave out the files of what is older than the newest final versions: to take these apart is most of the work.
 
     Pre-releases do not count: a project may have dozens of them since its last final release.
     """
     if not isinstance(page, dict) or not all(isinstance(page.get(key), list) for key in ("versions", "files")):
         return page
-    known = {}
-    for text in page["versions"]:
-        with contextlib.suppress(ValueError, TypeError):  # ValueError: int() takes no thousands of digits either
-            known[Version(text)] = text
+    known = {version for text in page["versions"] if isinstance(text, str) and (version := _parsed(text))}
     final = sorted((version for version in known if not version.is_prerelease), reverse=True)
     if len(final) <= count:
         return page
-    dropped = {version for version in known if version < final[count - 1]}
-    return page | {"files": [file for file in page["files"] if _version(file) not in dropped]}
+    oldest = min(final[count - 1], back_to or final[count - 1])
+    names = [(file, _version(file)) for file in page["files"]]
+    # Few versions have many files.
+    dropped = {text for text in {text for _, text in names} if (found := _parsed(text)) and found < oldest}
+    return page | {"files": [file for file, text in names if text not in dropped]}
 
 
-def _version(file: Any) -> Version | None:
-    """Return the version in a file's name, None where it is not plain; such a file is looked at more closely."""
+def _version(file: Any) -> str:
+    """Return the version in a file's name, empty where it is not plain; such a file is looked at more closely."""
     name = file.get("filename", "") if isinstance(file, dict) else ""
     if not isinstance(name, str):
-        return None
+        return ""
     if name.endswith(".whl"):
-        return _parsed(name.split("-", 2)[1]) if name.count("-") > 1 else None
+        return name.split("-", 2)[1] if name.count("-") > 1 else ""
     for end in (".tar.gz", ".zip"):
         if name.endswith(end):
-            return _parsed(name.removesuffix(end).rpartition("-")[2])
-    return None
+            return name.removesuffix(end).rpartition("-")[2]
+    return ""
 
 
 @functools.lru_cache(4096)
 def _parsed(text: str) -> Version | None:
     try:
         return Version(text)
-    except ValueError:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         return None
 
 

@@ -107,9 +107,10 @@ def digest(recipe: Recipe, settings: Settings, version: Version | str) -> str:
     parsed = Version(version) if isinstance(version, str) else version
     patches = [patch for patch in settings.patch if patch.is_for(parsed)]
     names = sorted({patch.file for patch in patches} | ({settings.sdist.run} if settings.sdist.run else set()))
+    kept = settings.model_dump(mode="json", exclude={"upstream": True, "patch": True, "build": {"runner"}})
     return sha256_value(
         {
-            "settings": settings.model_dump(mode="json", exclude={"upstream", "patch"}),
+            "settings": kept,
             "patches": [patch.file for patch in patches],
             "files": {name: sha256_file(recipe.folder / name) for name in names},
         }

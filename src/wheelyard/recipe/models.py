@@ -79,6 +79,7 @@ RecipePath = Annotated[str, AfterValidator(_inside)]
 Specifier = Annotated[str, AfterValidator(_specifier)]
 InterpreterTag = Annotated[str, AfterValidator(_interpreter), Field(json_schema_extra={"pattern": "^cp3[0-9]{1,2}t?$"})]
 PackageName = Annotated[str, AfterValidator(_package)]
+RunnerLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class Model(BaseModel):
@@ -168,6 +169,9 @@ class Build(Model):
         (),
         description="What the local image must carry beyond its base, such as `rust`; the official image needs none.",
     )
+    runner: RunnerLabel | None = Field(
+        None, description="The label of the machines that its jobs run on, where it is not the site's."
+    )
     frontend: Frontend = Field(Frontend.BUILD_UV, description="cibuildwheel's build frontend.")
     upstream: StrictBool = Field(True, description="Inherit upstream's own `[tool.cibuildwheel]`.")
     subdirectory: RecipePath = Field(".", description="The folder of the source tree that holds the package.")
@@ -189,6 +193,9 @@ class Test(Model):
     __test__ = False
 
     requires: tuple[str, ...] = Field((), description="What the tests need installed.")
+    needs: tuple[PackageName, ...] = Field(
+        (), description="Packages of ours that the tests take from the index folder, as `[build] needs` for the build."
+    )
     command: str | None = Field(
         None,
         description="The test command, as cibuildwheel takes it; `{project}` is the source tree. Replaces upstream's, "
@@ -288,6 +295,11 @@ class Settings(Model):
     expect: Expect = Field(default_factory=Expect)
     upstream: Upstream = Field(default_factory=Upstream)
     patch: tuple[Patch, ...] = Field((), description="Patches, applied in this order.")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Packages of ours that must be in the index folder first, for the build or for the tests; each once."""
+        return tuple(dict.fromkeys((*self.build.needs, *self.test.needs)))
 
 
 class VersionOverride(Settings):

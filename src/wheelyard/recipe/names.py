@@ -115,8 +115,11 @@ def _raw(path: Path) -> Iterator[tuple[str | int, Any, Any]]:
             yield f"rows[{number}]", row.get("project"), row.get("download_count")
         return
     with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(iter(lambda: file.readline(_LONGEST), ""), 1):
-            text = line.partition("#")[0].strip()
+        number, begins = 0, True
+        for piece in iter(lambda: file.readline(_LONGEST), ""):
+            number += begins
+            text = piece.partition("#")[0].strip() if begins else ""  # the rest of a longer line says nothing
+            begins = piece.endswith("\n")
             if text:
                 name, _, weight = text.partition("\t")
                 yield number, name.strip(), weight.strip() or None
@@ -133,13 +136,14 @@ def _is_json(path: Path) -> bool:
 
 
 def _source(path: Path) -> str:
+    name = log.clean(path.name)
     if _is_json(path):
         updated = json.loads(path.read_bytes()).get("last_update")
-        return f"{path.name}, {log.clean(updated)[:40]}" if isinstance(updated, str) else path.name
+        return f"{name}, {log.clean(updated)[:40]}" if isinstance(updated, str) else name
     lines = []
     with path.open(encoding="utf-8-sig") as file:
         for line in file:
             if not line.startswith("#"):
                 break
             lines.append(line.lstrip("# ").strip())
-    return log.clean(" ".join(lines))[:500] or path.name
+    return log.clean(" ".join(lines))[:500] or name

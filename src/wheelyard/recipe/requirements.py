@@ -6,20 +6,24 @@ The format is that of pip's documentation, "Requirements File Format". What it c
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
 from wheelyard.core.errors import ListError
 from wheelyard.core.names import NAME
+from wheelyard.core.pep508 import read_requirement
 from wheelyard.io import http, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from packaging.requirements import Requirement
 
 _LARGEST = 8 << 20  # bytes of a file
 _MOST_FILES = 100
@@ -70,10 +74,11 @@ def read_requirements(words: Sequence[str]) -> Requirements:
     """
     reader = _Reader()
     for word in words:
-        path = Path(word)
-        if path.exists() and not path.is_dir():
-            reader.file(path, "")
-        elif not path.exists() and (path.suffix in {".txt", ".in"} or ("/" in word and not re.search(r"@|://", word))):
+        if is_file(word):
+            reader.file(Path(word), "")
+        elif not os.path.isdir(word) and (  # noqa: PTH112 - as below
+            word.endswith((".txt", ".in")) or ("/" in word and not re.search(r"@|://", word))
+        ):
             reader.problems.append(f"there is no file {log.clean(word)[:200]}")
         else:
             reader.line(word, "")
@@ -86,6 +91,12 @@ def read_requirements(words: Sequence[str]) -> Requirements:
     return Requirements(
         tuple(reader.wanted), tuple(reader.constraints), tuple(reader.skipped), tuple(dict.fromkeys(reader.notes))
     )
+
+
+def is_file(word: str) -> bool:
+    """Tell whether a word is taken for a file of requirements."""
+    # pathlib raises for words that are longer than names of files.
+    return os.path.exists(word) and not os.path.isdir(word)  # noqa: PTH110, PTH112
 
 
 @dataclass
@@ -101,19 +112,19 @@ class _Reader:
 
     def file(self, path: Path, where: str, *, constraint: bool = False) -> None:
         """Read a file, once as what it is; *where* names the line that includes it."""
-        key = path.resolve(), constraint
-        if key in self._seen:
-            return
-        self._seen.add(key)
         prefix = f"{where}: " if where else ""
-        if len(self._seen) > _MOST_FILES:
-            self.problems.append(f"{prefix}more than {_MOST_FILES} files are included")
-            return
         try:
+            key = path.resolve(), constraint
+            if key in self._seen:
+                return
+            self._seen.add(key)
+            if len(self._seen) > _MOST_FILES:
+                self.problems.append(f"{prefix}more than {_MOST_FILES} files are included")
+                return
             text = _text(path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # the last one is a circle of links, before Python 3.13
             why = error.strerror if isinstance(error, OSError) else str(error)
-            self.problems.append(f"{prefix}{path} cannot be read: {why}")
+            self.problems.append(f"{prefix}{str(path)[:200]} cannot be read: {why}")
             return
         for number, line in _lines(text):
             self.line(line, f"{path}:{number}", constraint=constraint, folder=path.parent)
@@ -154,7 +165,7 @@ class _Reader:
 
 def _text(path: Path) -> str:
     if not path.is_file():  # a pipe or a device has no end
-        raise ValueError("it is not a file")
+        raise ValueError("it is not a file" if path.exists() else "it is not there")
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
     try:
@@ -183,7 +194,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _requirement(text: str) -> Requirement | None:
     try:
-        return Requirement(text)
+        return read_requirement(text)
     except InvalidRequirement:
         return None
 

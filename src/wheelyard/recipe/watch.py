@@ -14,4 +14,4 @@ class WatchPolicy(Model):
         3, ge=0, le=365, description="Days that a release is left alone: wheels come late, and bad ones are yanked."
     )
     versions: int = Field(3, gt=0, le=10, description="How many new versions of a package are told of.")
-    parallel: int = Field(16, gt=0, le=64, description="Pages of the index that are read at once.")
+    parallel: int = Field(32, gt=0, le=64, description="Pages of the index that are read at once.")

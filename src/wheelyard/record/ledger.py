@@ -22,7 +22,7 @@ from wheelyard.io import cache, files
 from wheelyard.record.models import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from wheelyard.core.lines import Path as KeyPath
@@ -80,22 +80,22 @@ def join(facts: Iterable[Fact]) -> tuple[Fact, ...]:
 
 
 def observe(
-    known: Iterable[Fact], seen: Iterable[Fact], *, looked: Collection[tuple[str, str]], today: date
+    known: Iterable[Fact], seen: Iterable[Fact], *, looked: Callable[[str, str], bool], today: date
 ) -> tuple[Fact, ...]:
     """Return *known* with what was seen *today*; what is not seen any more where we looked is gone from then on.
 
     Args:
         known: the facts so far.
         seen: what is there now, ``first`` being today or an earlier day that the index tells.
-        looked: the pairs of version and place that we looked at.
+        looked: tells of a version and a place whether we looked at it there.
         today: the day.
     """
     now = {fact.key: fact for fact in join(seen)}  # a wheel may be there in several builds
     kept = []
-    for fact in known:
+    for fact in join(known):
         if fact.key in now:
             kept.append(fact.model_copy(update={"gone": None}))
-        elif fact.gone is None and (fact.version, fact.where) in looked:
+        elif fact.gone is None and looked(fact.version, fact.where):
             kept.append(fact.model_copy(update={"gone": today}))
         else:
             kept.append(fact)
@@ -122,21 +122,29 @@ def read_ledger(path: Path) -> tuple[Fact, ...]:
     return join(Ledger.model_validate(table).facts)
 
 
-def update(path: Path, seen: Iterable[Fact], *, looked: Collection[tuple[str, str]], today: date) -> tuple[Fact, ...]:
+def update(path: Path, seen: Sequence[Fact], *, looked: Callable[[str, str], bool], today: date) -> tuple[Fact, ...]:
     """Write down what was seen, and return the ledger as it is then; runs at the same time do not lose each other's.
 
     Raises:
         PlanError: what is there is no ledger.
         DiskError: it cannot be written.
     """
+    facts = observe(read_ledger(path), seen, looked=looked, today=today)
+    if _is_written(path, facts):  # as most of the time: nobody need wait for anybody
+        return facts
     guard = cache.cache_dir("locks") / f"ledger-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
     with cache.lock(guard, what=f"writing {path.name} of {path.parent.name}"):
-        known = read_ledger(path)
-        facts = observe(known, seen, looked=looked, today=today)
-        text = dump(facts)
-        if facts and (not path.is_file() or path.read_bytes() != text.encode()):
-            files.write_text(path, text)
+        facts = observe(read_ledger(path), seen, looked=looked, today=today)
+        if not _is_written(path, facts):
+            files.write_text(path, dump(facts))
         return facts
+
+
+def _is_written(path: Path, facts: tuple[Fact, ...]) -> bool:
+    try:
+        return path.read_bytes() == dump(facts).encode()
+    except FileNotFoundError:
+        return not facts
 
 
 def dump(facts: Iterable[Fact]) -> str:

@@ -129,10 +129,22 @@ class VersionHistory(Model):
 
 
 class History(Model):
-    """``wheelyard ledger --json``: one package through time, the newest version first."""
+    """One package through time, the newest version first.
 
-    schema_: Literal["wheelyard/history"] = Field("wheelyard/history", alias="schema")
-    version_: Literal[1] = Field(1, alias="version")
+    Attributes:
+        package: its canonical name.
+        ships_since: the oldest version of which upstream had a riscv64 wheel, empty if there is none.
+        versions: each version, the newest first.
+    """
+
     package: str
     ships_since: str = ""
     versions: tuple[VersionHistory, ...]
+
+
+class Histories(Model):
+    """``wheelyard ledger --json``."""
+
+    schema_: Literal["wheelyard/history"] = Field("wheelyard/history", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    packages: tuple[History, ...]

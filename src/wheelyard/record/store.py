@@ -21,7 +21,7 @@ from wheelyard.record.models import Model, Verdict, WheelRecord
 from wheelyard.record.preflight import Preflight
 from wheelyard.record.releases import Releases
 from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
-from wheelyard.record.standings import History, WatchReport
+from wheelyard.record.standings import Histories, WatchReport
 from wheelyard.record.tokens import TokenReport
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ VERDICT_FILE = "verdict.json"
 _Kind = TypeVar("_Kind", Verdict, WheelRecord)
 _SCHEMAS: dict[str, type[Model]] = {
     "durations": Durations,
-    "history": History,
+    "history": Histories,
     "jobs": JobsReport,
     "ledger": Ledger,
     "preflight": Preflight,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
+from support.gitlab.app import App
 from support.gitlab.faults import Fault
 from support.gitlab.serve import config, listen
 from support.gitlab.state import GitLab
@@ -48,7 +49,7 @@ def main(words: list[str] | None = None) -> None:
         "maintainer": group_token,
     }
     with listen(given.port) as listener:
-        server = uvicorn.Server(config(gitlab))
+        server = uvicorn.Server(config(App(gitlab)))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         sys.stdout.write(json.dumps({"url": url, "project": project.id, "path": project.path, **tokens}) + "\n")
         sys.stdout.flush()

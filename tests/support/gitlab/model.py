@@ -93,6 +93,38 @@ class Issue:
     notes: list[tuple[int, User, str, datetime]] = field(default_factory=list)
 
 
+@dataclass
+class MergeRequest:
+    """A merge request of a project.
+
+    Attributes:
+        source_project_id: another project's where it comes from a fork.
+        remove_source_branch: whether the branch goes when it is merged.
+        sha: the commit of its branch, as far as GitLab has seen it.
+    """
+
+    id: int
+    iid: int
+    author: User
+    title: str
+    description: str
+    source_branch: str
+    target_branch: str
+    source_project_id: int
+    created_at: datetime
+    updated_at: datetime
+    state: str = "opened"
+    labels: list[str] = field(default_factory=list)
+    remove_source_branch: bool = False
+    sha: str = ""
+    notes: list[tuple[int, User, str, datetime]] = field(default_factory=list)
+
+    @property
+    def branches(self) -> tuple[int, str, str]:
+        """What no two open ones may share."""
+        return self.source_project_id, self.source_branch, self.target_branch
+
+
 @dataclass(frozen=True)
 class Project:
     """A project: its packages are in the store, the rest is here."""
@@ -103,6 +135,7 @@ class Project:
     members: dict[int, int] = field(default_factory=dict)
     rules: list[Rule] = field(default_factory=list)
     issues: dict[int, Issue] = field(default_factory=dict)
+    merge_requests: dict[int, MergeRequest] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

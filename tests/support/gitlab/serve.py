@@ -10,7 +10,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -66,10 +66,10 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._end.set)
 
 
-def config(gitlab: GitLab, certificate: tuple[Path, Path] | None = None) -> uvicorn.Config:
+def config(app: Any, certificate: tuple[Path, Path] | None = None) -> uvicorn.Config:
     """Return how uvicorn is to run: h11, since faults need its send; silent, since faults are what these tests want."""
     return uvicorn.Config(
-        App(gitlab),
+        app,
         http="h11",
         ws="none",
         loop="asyncio",
@@ -121,9 +121,16 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 @contextlib.contextmanager
 def serve(gitlab: GitLab, *, tls: bool = False) -> Iterator[Server]:
     """Serve *gitlab* while the context lasts."""
+    with serve_app(App(gitlab), tls=tls) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serve_app(app: Any, *, tls: bool = False) -> Iterator[Server]:
+    """Serve an ASGI application while the context lasts."""
     with tempfile.TemporaryDirectory() as folder, listen() as listener:
         certificate = self_signed(Path(folder)) if tls else None
-        server = _Server(config(gitlab, certificate))
+        server = _Server(config(app, certificate))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         assert server.ready.wait(timeout=30), "the server did not start"

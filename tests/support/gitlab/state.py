@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from support.remote import Bare
+
 Place = TypeVar("Place", Group, Project)
 
 
@@ -76,6 +78,7 @@ class GitLab:
         self.tokens: dict[str, AccessToken] = {}
         self.deploy_tokens: dict[str, DeployToken] = {}
         self.jobs: dict[str, Job] = {}
+        self.repositories: dict[int, Bare] = {}  # by project id; put one there for merge requests
         for folder in (self.incoming, root / "files"):
             folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(root / "files")

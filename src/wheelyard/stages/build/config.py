@@ -106,11 +106,12 @@ def upstream_table(package_dir: Path) -> Table:
     if not file.is_file():
         return {}
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("cibuildwheel", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SourceError(
             f"upstream's pyproject.toml cannot be read: {error}", fix="mend it with a patch in the recipe"
         ) from error
+    table = tool.get("cibuildwheel") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) else {}
 
 

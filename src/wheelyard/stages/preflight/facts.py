@@ -6,12 +6,14 @@ import ast
 import os
 import re
 import tomllib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
+from wheelyard.core.pep508 import read_requirement
 from wheelyard.io import log
 from wheelyard.record.preflight import SdistFacts
 
@@ -95,7 +97,8 @@ def _from_project(project: object) -> RawMetadata:
     """Read ``[project]`` as far as it is static (PEP 621, PEP 639)."""
     table: dict[str, Any] = project if isinstance(project, dict) else {}
     raw: RawMetadata = {"requires_dist": _strings(table.get("dependencies"))}
-    for extra, requires in (table.get("optional-dependencies") or {}).items():
+    extras = table.get("optional-dependencies")
+    for extra, requires in extras.items() if isinstance(extras, dict) else ():
         raw["requires_dist"] += [f'{each} ; extra == "{extra}"' for each in _strings(requires) if ";" not in each]
     for key, value in (("name", "name"), ("version", "version"), ("requires_python", "requires-python")):
         if isinstance(table.get(value), str):
@@ -128,7 +131,7 @@ def _sorted(requirements: Iterable[str]) -> tuple[str, ...]:
 
 def _spelt(text: str) -> str:
     try:
-        return str(Requirement(text))
+        return str(read_requirement(text))
     except InvalidRequirement:
         return log.clean(text.strip())
 
@@ -149,7 +152,8 @@ def _modules(tree: Path, table: dict[str, Any]) -> Iterator[str]:
     assert isinstance(tool, dict)  # noqa: S101 - for mypy: said one line above
     for backend in ("setuptools", "setuptools-rust"):
         section = tool.get(backend)
-        for item in (section.get("ext-modules") if isinstance(section, dict) else None) or []:
+        items = section.get("ext-modules") if isinstance(section, dict) else None
+        for item in items if isinstance(items, list) else ():
             if isinstance(item, dict) and isinstance(name := item.get("name") or item.get("target"), str):
                 yield log.clean(name)
     maturin = tool.get("maturin")
@@ -168,7 +172,9 @@ def _of_setup(text: bytes) -> Iterator[str]:
     Setuptools calls them Extension; what builds on it, CythonExtension, Pybind11Extension, RustExtension and so on.
     """
     try:
-        calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its escape sequences and the like: nobody here can mend them
+            calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in calls:

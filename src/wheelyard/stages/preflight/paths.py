@@ -6,16 +6,17 @@ is a relative path where the folder that it counts from is not known.
 
 from __future__ import annotations
 
-import glob
+import functools
+import os
 import re
 import shlex
+from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
 _OPERATOR = re.compile(r"\A[();&|]+\Z")
 _PLACED = re.compile(r"\{(?:project|package)\}[\w./+*?\[\]-]*")
@@ -30,6 +31,8 @@ _TAKES = frozenset(
     }
 )
 _LARGEST = 4 << 20  # bytes of a file that is looked into
+_PATTERN = re.compile(r"[*?[]")
+_MOST_DEPTHS = 2  # "**" in a pattern: what each may be goes into the others'
 _LEFT_OUT = ("--ignore", "--deselect")
 
 
@@ -60,6 +63,7 @@ def look_for_paths(
         subdirectory: the package's folder in it.
         sources: ``test-sources``, which are copied to where the commands start.
     """
+    tree = tree.resolve()  # paths are compared with it
     shell = _Shell(tree, subdirectory, tuple(sources))
     for source in sources:
         shell.need(source, tree / source)
@@ -78,7 +82,7 @@ class _Shell:
 
     def need(self, word: str, path: Path) -> bool:
         self.found.looked_at += 1
-        if not _there(path):
+        if not self._there(path):
             if word not in self.found.missing:
                 self.found.missing.append(word)
             return False
@@ -173,11 +177,8 @@ class _Shell:
             path = self._tree / name
         # Node ids count from pytest's root, which may be the source's root or the folder of the tests.
         suffix = f"/{PurePosixPath(name)}"
-        candidates = [
-            path,
-            *(each for each in self._tree.rglob(PurePosixPath(name).name) if str(each).endswith(suffix)),
-        ]
-        files = [each for each in candidates if _there(each)]
+        candidates = [path, *(each for each in self._named[PurePosixPath(name).name] if str(each).endswith(suffix))]
+        files = [each for each in candidates if self._there(each)]
         self.found.looked_at += 1
         last = re.sub(r"\[.*", "", node.rpartition("::")[2])
         if not files or (last and not any(_mentions(file, last) for file in files)):
@@ -196,8 +197,36 @@ class _Shell:
             # A module, a class in it, or a method of that.
             ways = [self._here.joinpath(*parts[:length]) for length in range(max(len(parts) - 2, 1), len(parts) + 1)]
             self.found.looked_at += 1
-            if not any(way.is_dir() or way.with_name(f"{way.name}.py").is_file() for way in ways):
+            if not any(self._there(way) or self._there(way.with_name(f"{way.name}.py")) for way in ways):
                 self.found.missing.append(word)
+
+    def _there(self, path: Path) -> bool:
+        """Tell whether there is such a file or folder, or one that a pattern matches.
+
+        What cannot be told counts as there: what is outside of the source, and what is no path at all.
+        """
+        if "\0" in str(path):
+            return False
+        path = Path(os.path.normpath(path))
+        if not path.is_relative_to(self._tree):
+            return True
+        inside = str(path.relative_to(self._tree))
+        try:
+            if _PATTERN.search(inside):
+                # Not by the glob module: with "**" it follows links, which may lead to where they are.
+                return inside.count("**") > _MOST_DEPTHS or any(True for _ in self._tree.glob(inside))
+            return path.exists()
+        except (OSError, ValueError):  # longer than any path may be; a pattern that is none
+            return True
+
+    @functools.cached_property
+    def _named(self) -> Mapping[str, Sequence[Path]]:
+        """All files and folders by their own names."""
+        found: defaultdict[str, list[Path]] = defaultdict(list)
+        for folder, folders, names in os.walk(self._tree):
+            for name in (*folders, *names):
+                found[name].append(Path(folder, name))
+        return found
 
 
 def _words(text: str) -> list[str]:
@@ -219,18 +248,6 @@ def _without_redirections(words: Iterator[str]) -> Iterator[str]:
 def _plain(word: str) -> bool:
     """Tell whether a word behind an option that we do not know may be its value."""
     return "/" not in word and "::" not in word and not word.endswith(".py")
-
-
-def _there(path: Path) -> bool:
-    """Tell whether there is such a file or folder, or one that a pattern matches; what is no path counts as there."""
-    if "\0" in str(path):
-        return False
-    try:
-        if glob.has_magic(str(path)):
-            return bool(glob.glob(str(path), recursive=True))  # noqa: PTH207 - any part of it may be a pattern
-        return path.exists()
-    except (OSError, ValueError):  # longer than any path may be
-        return True
 
 
 def _mentions(file: Path, name: str) -> bool:

@@ -6,18 +6,23 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.markers import UndefinedEnvironmentName
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
+from wheelyard.core.pep508 import read_requirement
 from wheelyard.io import log
 from wheelyard.record.preflight import PreflightFinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from packaging.requirements import Requirement
+
     from wheelyard.core.tags import Interpreter
 
 Purpose = Literal["build", "run", "test"]
+_LONGEST_TOLD = 200  # characters
 _VERBS: dict[Purpose, str] = {"build": "to be built", "run": "to run", "test": "for its tests"}
 
 
@@ -79,14 +84,14 @@ def needs_of(
     broken: list[str] = []
     for text in dict.fromkeys(texts):
         try:
-            requirement = Requirement(text)
+            requirement = read_requirement(text)
         except InvalidRequirement:
-            broken.append(log.clean(text))
+            broken.append(log.clean(text)[:_LONGEST_TOLD])
             continue
         try:
             kept = tuple(each for each in interpreters if _holds(requirement, each, extras))
-        except ValueError:  # a marker that compares what cannot be compared
-            broken.append(log.clean(text))
+        except (ValueError, UndefinedEnvironmentName):  # a marker that compares what cannot be compared
+            broken.append(log.clean(text)[:_LONGEST_TOLD])
             continue
         if kept:
             needs.append(Need(requirement, purpose, kept, recipe=recipe))

@@ -9,23 +9,22 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from wheelyard.core.errors import NetworkError, ProgramError, SourceError, StepTimeoutError
+from wheelyard.core.errors import DiskError, NetworkError, ProgramError, SourceError, StepTimeoutError
 from wheelyard.io import cache, files, guard, log
 from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _PROGRAM = Path(__file__).with_name("_sdist_main.py")
 _TAIL = 12
+_LARGEST_RESULT = 16 << 20  # bytes
 _NETWORK = re.compile(
     r"dns error|Connection (refused|reset)|connect(ion)? error|timed out|error sending request|HTTP status server error"
     r"|Network (connectivity|is unreachable)",
     re.IGNORECASE,
 )
+_FULL = re.compile(r"No space left on device|os error 28\b")
 _WHAT = {
     "start": "cannot be read by a build frontend",
     "install": "its build requirements cannot be installed",
@@ -109,11 +108,12 @@ def _rust() -> dict[str, str]:
 
 
 def _told(result: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(result.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {"stage": "start"}
-    return told if isinstance(told, dict) else {"stage": "start"}
+    """Return what our program has told; the backend can write there as well, and end our program before it does."""
+    told: Any = None
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        if result.is_file() and result.stat().st_size <= _LARGEST_RESULT:  # a pipe has no end
+            told = json.loads(result.read_text(encoding="utf-8"))
+    return {"stage": "start"} | (told if isinstance(told, dict) else {})
 
 
 def _made(out: Path, name: str) -> Path | None:
@@ -123,15 +123,17 @@ def _made(out: Path, name: str) -> Path | None:
 
 
 def _requires(told: dict[str, Any]) -> tuple[str, ...]:
-    both: Sequence[Any] = [*told.get("requires", []), *told.get("wheel_requires", [])]
-    return tuple(dict.fromkeys(str(each) for each in both))
+    both = (told.get("requires"), told.get("wheel_requires"))
+    return tuple(dict.fromkeys(str(each) for some in both if isinstance(some, list) for each in some))
 
 
-def _problem(told: dict[str, Any], output: str) -> SourceError | NetworkError:
+def _problem(told: dict[str, Any], output: str) -> SourceError | NetworkError | DiskError:
     stage = str(told["stage"])
     lines = [log.redact(log.clean(line)).strip() for line in output.splitlines() if line.strip()][-_TAIL:]
     if error := log.redact(log.clean(str(told.get("error", "")))):
         lines.append(error)
+    if any(_FULL.search(line) for line in lines):  # says nothing of the source
+        return DiskError("no space was left for the sdist", details=lines, fix="free some space, then run it again")
     kind = NetworkError if stage == "install" and _NETWORK.search(output) else SourceError
     fix = "mend it with a [[patch]], or say what makes an sdist of it: [sdist] run"
     return kind(_WHAT.get(stage, _WHAT["sdist"]), details=lines, fix=fix)

@@ -41,17 +41,23 @@ class Credential:
     source: str
 
 
-def find_credential(url: str, variables: Sequence[str]) -> Credential | None:
+def find_credential(url: str, variables: Sequence[str], *, jobs: bool = True) -> Credential | None:
     """Return the first credential for the GitLab server at *url*, None if there is none anywhere.
 
     Looked for, in this order: each of *variables* in the environment; the same name with ``_FILE``, which names a
     file; the job token of a GitLab pipeline on that very server; python-gitlab's configuration
     (``$PYTHON_GITLAB_CFG``, ``~/.python-gitlab.cfg``), the section with that address; ``~/.netrc``.
 
+    Args:
+        url: the server's address.
+        variables: names of environment variables.
+        jobs: whether a job's token will do, too.
+
     Raises:
         CredentialsError: a place is named and holds nothing that can be used.
     """
-    found = _variable(variables) or _job(url) or _python_gitlab(url) or _netrc(url)
+    job = _job(url) if jobs else None
+    found = _variable(variables) or job or _python_gitlab(url, jobs=jobs) or _netrc(url)
     if found:
         log.add_secret(found.login.password)
         log.add_secret(base64.b64encode(f"{found.login.user}:{found.login.password}".encode()).decode())
@@ -107,7 +113,7 @@ def _job(url: str) -> Credential | None:
     return _credential(JOB_USER, token, "$CI_JOB_TOKEN") if token and _same(server, url) else None
 
 
-def _python_gitlab(url: str) -> Credential | None:
+def _python_gitlab(url: str, *, jobs: bool) -> Credential | None:
     if named := os.environ.get("PYTHON_GITLAB_CFG", ""):
         files = {Path(named): "$PYTHON_GITLAB_CFG"}
     else:
@@ -125,14 +131,16 @@ def _python_gitlab(url: str) -> Credential | None:
                 fix="mend the file, or set the registry's variable",
             ) from None
         for section in parser.sections():
-            if _same(parser.get(section, "url", fallback=""), url) and (found := _of_section(parser[section], file)):
+            mine = _same(parser.get(section, "url", fallback=""), url)
+            if mine and (found := _of_section(parser[section], file, jobs=jobs)):
                 return found
     return None
 
 
-def _of_section(section: configparser.SectionProxy, file: Path) -> Credential | None:
+def _of_section(section: configparser.SectionProxy, file: Path, *, jobs: bool) -> Credential | None:
     source = f"{file} [{section.name}]"
-    users = {"private_token": _ANY_USER, "http_password": section.get("http_username", ""), "job_token": JOB_USER}
+    users = {"private_token": _ANY_USER, "http_password": section.get("http_username", "")}
+    users |= {"job_token": JOB_USER} if jobs else {}
     for key, user in users.items():
         token = section.get(key, "").strip()
         if token.startswith("helper:"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from wheelyard.recipe.tokens import GroupTokenPolicy
@@ -42,20 +42,37 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A token, and where it was found.
+
+    Attributes:
+        secret: the token; never shown.
+        source: where it was found, for people.
+        declared: whether that is the place of this very token; else it may be any that the server takes.
+    """
+
+    secret: str = field(repr=False)
+    source: str
+    declared: bool
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of one token.
 
     Attributes:
-        alive: whether the server accepts what the variable holds; None if nobody could tell.
+        alive: whether the server accepts the token that was found; None if nobody could tell.
         writes: whether it may upload packages; None if nobody asked, or could tell.
         listing: what GitLab says of the token of that name; None if nobody could tell.
         gaps: what could not be found out.
+        source: where the token was found, if not in its variable.
     """
 
     alive: bool | None = None
     writes: bool | None = None
     listing: Listing | None = None
     gaps: tuple[Gap, ...] = ()
+    source: str = ""
 
 
 def page(token: TokenPolicy) -> str:

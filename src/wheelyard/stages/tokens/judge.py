@@ -67,12 +67,13 @@ def judge_renewal(renewal: RenewalPolicy, now: datetime, warn_days: int) -> Toke
 def _life(token: TokenPolicy, facts: Facts, now: datetime, warn_days: int) -> TokenFinding | None:
     listing = facts.listing
     if facts.alive is False:
-        return _refused(token, listing, now)
+        return _refused(token, facts, now)
     if listing is None:
         return _finding(token, "ok", "GitLab accepts it") if facts.alive else None
     over = _over(listing, now)
     if over and facts.alive:
-        text = f"{over}, and yet what {token.variable} holds works: it is another token, of unknown expiry"
+        place = facts.source or token.variable
+        text = f"{over}, and yet what {place} holds works: it is another token, of unknown expiry"
         return _finding(token, "unknown", text, anew(token))
     if over:
         return _finding(token, "dead", over, anew(token), listing=listing, now=now)
@@ -89,14 +90,15 @@ def _living(token: TokenPolicy, listing: Listing, now: datetime, warn_days: int)
     return _finding(token, "due", text, _renewal(token), listing=listing, now=now)
 
 
-def _refused(token: TokenPolicy, listing: Listing | None, now: datetime) -> TokenFinding:
-    text = f"GitLab does not accept what {token.variable} holds"
+def _refused(token: TokenPolicy, facts: Facts, now: datetime) -> TokenFinding:
+    listing, place = facts.listing, facts.source or token.variable
+    text = f"GitLab does not accept what {place} holds"
     if listing is None:
         return _finding(token, "dead", text, anew(token))
     if over := _over(listing, now):
         return _finding(token, "dead", f"{text}: it {over}", anew(token), listing=listing, now=now)
-    text += ", though the token of that name lives: the variable holds another one, or an older one"
-    fix = f"put the living one into {token.variable}; if nobody has kept it, {anew(token)}"
+    text += ", though the token of that name lives: that is another one, or an older one"
+    fix = f"put the living one into {place}; if nobody has kept it, {anew(token)}"
     return _finding(token, "dead", text, fix)
 
 

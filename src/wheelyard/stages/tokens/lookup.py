@@ -13,7 +13,7 @@ from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
 from wheelyard.io import gitlab, log
 from wheelyard.io.api import Login, Server, attempts
 from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy
-from wheelyard.stages.tokens.facts import Facts, Gap, Listing
+from wheelyard.stages.tokens.facts import Facts, Found, Gap, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,17 +43,22 @@ def held(variable: str) -> str:
     return secret
 
 
-def look_up(tokens: Sequence[TokenPolicy], now: datetime) -> dict[str, Facts]:
-    """Return what can be known of each token at the time *now* (UTC), by its name.
+def look_up(tokens: Sequence[TokenPolicy], now: datetime, found: Mapping[str, Found | Gap | None]) -> dict[str, Facts]:
+    """Return what can be known of each token, by its name.
 
     A group token tells of itself and its role. A deploy token tells nothing of itself: a group token above it lists
     it, and an upload without a file shows whether it lives and may write.
+
+    Args:
+        tokens: which ones.
+        now: the time, in UTC.
+        found: the deploy tokens by their names, or why they cannot be had; None where there is none.
     """
     groups = [token for token in tokens if isinstance(token, GroupTokenPolicy)]
     facts = {token.name: _group_facts(token) for token in groups}
     for token in tokens:
         if isinstance(token, DeployTokenPolicy):
-            facts[token.name] = _deploy_facts(token, _above(token, groups), facts, now)
+            facts[token.name] = _deploy_facts(token, found[token.name], _listings(token, groups, facts, now))
     return facts
 
 
@@ -94,23 +99,46 @@ def _above(token: DeployTokenPolicy, groups: Sequence[GroupTokenPolicy]) -> Grou
     return None
 
 
-def _deploy_facts(
-    token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Mapping[str, Facts], now: datetime
-) -> Facts:
-    gaps: list[Gap] = []
-    listing = None
+def _listings(
+    token: DeployTokenPolicy, groups: Sequence[GroupTokenPolicy], known: Mapping[str, Facts], now: datetime
+) -> Listing | Gap:
     try:
-        listing = _choose(token, _listed(token, above, known), now)
+        return _choose(token, _listed(token, _above(token, groups), known), now)
     except WheelyardError as error:
-        gaps.append(_gap("its expiry and scopes", error))
-    secret = _held(token)
-    if isinstance(secret, Gap):
-        return Facts(listing=listing, gaps=(secret, *gaps))
+        return _gap("its expiry and scopes", error)
+
+
+def _deploy_facts(token: DeployTokenPolicy, found: Found | Gap | None, listed: Listing | Gap) -> Facts:
+    listing, gaps = (None, (listed,)) if isinstance(listed, Gap) else (listed, ())
+    if found is None:
+        found = _not_set(token)
+    if isinstance(found, Gap):
+        return Facts(listing=listing, gaps=(found, *gaps))
+    source = "" if found.source == f"${token.variable}" else found.source.removeprefix("$")
     try:
-        alive, writes = _probe(token, secret)
+        if not found.declared and _is_access_token(token, found.secret):
+            text = f"{token.variable} is not set, and what {source} holds is an access token"
+            return Facts(listing=listing, gaps=(Gap("missing", text, _not_set(token).fix), *gaps))
+        alive, writes = _probe(token, found.secret)
     except WheelyardError as error:
-        return Facts(listing=listing, gaps=(*gaps, _gap("whether it lives", error)))
-    return Facts(alive=alive, writes=writes, listing=listing, gaps=tuple(gaps))
+        return Facts(listing=listing, gaps=(*gaps, _gap("whether it lives", error)), source=source)
+    return Facts(alive=alive, writes=writes, listing=listing, gaps=gaps, source=source)
+
+
+def _is_access_token(token: DeployTokenPolicy, secret: str) -> bool:
+    """Tell whether *secret* is a living access token: those tell of themselves, and no deploy token does.
+
+    Raises:
+        WheelyardError: the answer does not tell, or none came.
+    """
+    try:
+        with gitlab.errors(token.name):
+            gitlab.client(token.url, token=secret).personal_access_tokens.get("self")
+    except WheelyardError as error:
+        if gitlab.status(error) == _UNAUTHORIZED:
+            return False
+        raise
+    return True
 
 
 def _listed(token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Mapping[str, Facts]) -> list[Listing]:
@@ -220,8 +248,12 @@ def _held(token: TokenPolicy) -> str | Gap:
         secret = held(token.variable)
     except CredentialsError as error:
         return Gap("missing", error.what, error.fix or "")
+    return secret or _not_set(token)
+
+
+def _not_set(token: TokenPolicy) -> Gap:
     fix = f"set {token.variable} in the environment: a CI/CD variable, or a secret of the repository that runs this"
-    return secret or Gap("missing", f"{token.variable} is not set", fix)
+    return Gap("missing", f"{token.variable} is not set", fix)
 
 
 def _gap(what: str, error: Exception) -> Gap:

@@ -119,8 +119,13 @@ class Upstream:
         base = folder or cache.cache_dir("upstream", sha256_bytes(index.encode())[:16])
         self._folder = base / (f"newest-{newest}" if newest else "all")
 
-    def facts(self, project: str, known: Iterable[str] = ()) -> ProjectFacts:
-        """Return what the index says of *project* now; *known* are names to suggest if there is none.
+    def facts(self, project: str, known: Iterable[str] = (), *, back_to: Version | None = None) -> ProjectFacts:
+        """Return what the index says of *project* now.
+
+        Args:
+            project: its name.
+            known: names to suggest if there is none.
+            back_to: a version that is wanted as well, with all that are newer.
 
         Raises:
             UnknownPackageError: the index has no such project.
@@ -128,15 +133,15 @@ class Upstream:
         """
         name = canonical(project)
         file = self._folder / sha256_bytes(name.encode())[:2] / f"{name}.json"  # no folder of 15,000 files
-        validators, facts = _cached(file)
+        validators, facts = _cached(file, back_to)
         page = fetch(name, self.index, known, validators)
         if facts is not None and not page.changed:
             return facts
-        facts = condense(name, page.parse(name, self._newest))
+        facts = condense(name, page.parse(name, self._newest, back_to))
         if self._newest and facts.newest is None:  # all of the newest are yanked
             facts = condense(name, page.parse(name))
         if page.validators:
-            _keep(file, page, facts)
+            _keep(file, page, facts, back_to)
         return facts
 
 
@@ -185,7 +190,7 @@ def _shipped(wheels: Iterable[WheelName], dates: Mapping[str, date]) -> tuple[Sh
     found: dict[str, Shipped] = {}
     for wheel in wheels:
         floors = [parsed[0] for tag in wheel.platforms if (parsed := manylinux(tag)) and parsed[1] == TARGET]
-        for pair in pairs_for([wheel], TARGET):
+        for pair in pairs_for([wheel], TARGET) if floors else ():
             shipped = Shipped(pair, min(floors), dates.get(wheel.file))
             found[pair] = min(shipped, found.get(pair, shipped), key=lambda each: each.glibc)
     return tuple(found[pair] for pair in sorted(found))
@@ -203,18 +208,23 @@ def _specifier(text: str | None) -> str:
 # --------------------------------------------------------------------- cache
 
 
-def _keep(file: Path, page: Page, facts: ProjectFacts) -> None:
-    kept = {"layout": _LAYOUT, "validators": dict(page.validators), "facts": _to_json(facts)}
+def _keep(file: Path, page: Page, facts: ProjectFacts, back_to: Version | None) -> None:
+    depth = str(back_to) if back_to else None
+    kept = {"layout": _LAYOUT, "validators": dict(page.validators), "back_to": depth, "facts": _to_json(facts)}
     files.write_text(file, json.dumps(kept, separators=(",", ":")))
 
 
-def _cached(file: Path) -> tuple[dict[str, str], ProjectFacts | None]:
-    """Return validators and facts of an earlier answer; none where there is none that can be used."""
+def _cached(file: Path, back_to: Version | None) -> tuple[dict[str, str], ProjectFacts | None]:
+    """Return validators and facts of an earlier answer; none where none can be used, or reaches as far as wanted."""
     try:
         kept = json.loads(file.read_bytes())
         if kept["layout"] != _LAYOUT:
             return {}, None
         facts = _from_json(kept["facts"])  # first: validators without facts would be of no use
+        reached = {release.version for release in facts.releases[-1:]}
+        reached |= {Version(kept["back_to"])} if kept["back_to"] else set()
+        if back_to and not any(version <= back_to for version in reached):
+            return {}, None
         return {str(name): str(value) for name, value in kept["validators"].items()}, facts
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}, None

@@ -15,6 +15,7 @@ from wheelyard.io import body, http, log, simple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from packaging.version import Version
     from pypi_simple import ProjectPage
     from requests import Response
 
@@ -58,6 +59,14 @@ def check_index(url: str, where: str) -> str:
             "the package index must be an http, https or file address", where=where, fix="set WHEELYARD_INDEX"
         )
     return url if url.endswith("/") else url + "/"
+
+
+def is_served(url: str, index: str) -> bool:
+    """Tell whether an address on a page of *index* is one that we may fetch from."""
+    try:
+        return urlsplit(url).scheme in {"http", "https", urlsplit(index).scheme}
+    except ValueError:  # brackets around what is no IPv6 address
+        return False
 
 
 def _pip_files() -> Iterator[Path]:
@@ -118,14 +127,14 @@ class Page:
     validators: Mapping[str, str] = field(default_factory=dict)
     changed: bool = True
 
-    def parse(self, project: str, newest: int | None = None) -> ProjectPage:
-        """Return what it says; of a page that lists versions, only the *newest* so many.
+    def parse(self, project: str, newest: int | None = None, back_to: Version | None = None) -> ProjectPage:
+        """Return what it says; of a page that lists versions, only the *newest* so many, and on *back_to* one.
 
         Raises:
             NetworkError: it is no page of the simple API.
         """
         fix = "check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index"
-        page = simple.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest)
+        page = simple.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest, back_to=back_to)
         if not page.packages and page.repository_version is None:  # a login, or an error: no project has lost its files
             raise NetworkError(f"the index's page of {project!r} lists nothing, and does not say what it is", fix=fix)
         return page

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -14,7 +13,7 @@ from wheelyard.core.errors import SourceError, UnknownPackageError, UnknownVersi
 from wheelyard.core.names import canonical
 from wheelyard.io import log
 from wheelyard.record.models import LockedVersion
-from wheelyard.stages.upstream.index import project_page
+from wheelyard.stages.upstream.index import is_served, project_page
 from wheelyard.stages.upstream.releases import TARGET, Release, pairs_for, reference_pairs, releases
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def sdist_url(name: str, locked: LockedVersion, *, index: str) -> str:
                 where=f"packages/{project}/lock.toml",
                 fix="find out why upstream's file changed before you remove the entry from the lock",
             )
-        if urlsplit(package.url).scheme in {"http", "https", urlsplit(index).scheme}:
+        if is_served(package.url, index):
             return package.url
     raise SourceError(
         f"the index does not list {locked.file} any more",

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import NetworkError
+from wheelyard.core.pep508 import read_requirement
 from wheelyard.core.tags import WheelName, manylinux
 from wheelyard.io import body, http, log
 from wheelyard.stages.upstream.facts import condense
-from wheelyard.stages.upstream.index import project_page
+from wheelyard.stages.upstream.index import is_served, project_page
 from wheelyard.stages.upstream.releases import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from packaging.requirements import Requirement
     from packaging.version import Version
     from pypi_simple import DistributionPackage
 
@@ -67,8 +69,7 @@ def look(project: str, index: str) -> Project:
             wheel = WheelName.parse(package.filename)
         except ValueError:
             continue
-        allowed = {"http", "https", urlsplit(index).scheme}
-        if not package.has_metadata or wheel.name != project or urlsplit(package.url).scheme not in allowed:
+        if not package.has_metadata or wheel.name != project or not is_served(package.url, index):
             continue
         rank = _rank(wheel)
         if wheel.version not in best or rank < best[wheel.version][0]:
@@ -92,7 +93,7 @@ def dependencies(file: MetadataFile) -> tuple[Requirement, ...]:
     requirements = []
     for text in found.get("requires_dist", [])[:_MOST]:
         try:
-            requirements.append(Requirement(text))
+            requirements.append(read_requirement(text))
         except InvalidRequirement:
             log.warn(f"{_name(file.url)}: {log.clean(text)[:100]!r} is not a requirement; passed over")
     return tuple(requirements)

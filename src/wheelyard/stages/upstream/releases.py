@@ -117,10 +117,10 @@ def pairs_for(wheels: Iterable[WheelName], platform: str) -> tuple[str, ...]:
     """Return the ``python-abi`` tag pairs of the wheels for one platform, sorted; those of CPython alone."""
     found = set()
     for wheel in wheels:
-        pythons = [python for python in wheel.pythons if _CPYTHON.match(python) or python == "py2"]
-        if not all(map(_ABI.match, wheel.abis)) or not any(map(_CPYTHON.match, pythons)):
+        if not any(_is_for(tag, platform) for tag in wheel.platforms):
             continue
-        if any(_is_for(tag, platform) for tag in wheel.platforms):
+        pythons = [python for python in wheel.pythons if _CPYTHON.match(python) or python == "py2"]
+        if all(map(_ABI.match, wheel.abis)) and any(map(_CPYTHON.match, pythons)):
             found.add(f"{'.'.join(pythons)}-{'.'.join(wheel.abis)}")
     return tuple(sorted(found, key=_by_number))
 

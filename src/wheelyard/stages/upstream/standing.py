@@ -143,10 +143,16 @@ def _installable(facts: ProjectFacts, glibc: tuple[int, int]) -> ProjectFacts:
 def _notes(known: Known, facts: ProjectFacts, terms: Terms) -> Iterator[str]:
     if facts.status != "active":
         yield f"the index calls it {facts.status}{_because(facts.reason)}"
+    have = max(known.pinned, default=None)
+    pinned = next((release for release in facts.releases if release.version == have), None)
+    if have and pinned is None:
+        yield f"{have} is pinned, and is not on the index any more"
+    elif pinned and pinned.yanked is not None:
+        yield f"{have} is pinned, and yanked upstream{_because(pinned.yanked)}"
     newest = facts.newest
     if newest is None:
         return
-    if newest.version > max(known.pinned, default=_NO_VERSION) and not _taken(known, newest.version):
+    if newest.version > (have or _NO_VERSION) and not _taken(known, newest.version):
         yield f"{newest.version} is out: the recipe takes {known.taken} only"
     floor = max((each.glibc for each in newest.ships), default=(0, 0))
     if floor > terms.glibc:

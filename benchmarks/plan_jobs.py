@@ -1,0 +1,139 @@
+"""``plan --format`` as a whole process, the planner over ever more packages, and what a night gains by it.
+
+Recipes and locks are made up: 80 of them, four interpreters each. What the simulator is given has the shapes of the
+packages that RISE documents, with rough minutes for its boards; nights with a package that takes ten hours for each
+wheel are shown beside, as there the longest wheel decides and not the layout.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measure import ROOT, WHEELYARD, claim, median
+from wheelyard.record import durations, lock
+from wheelyard.record.models import Lock, LockedVersion
+from wheelyard.stages.schedule import Comparison, Conditions, Site, compare, matrices, pack, synthetic_tasks
+from wheelyard.stages.schedule.github import Ticket
+
+RECIPES = 80
+PYTHONS = ("cp312", "cp313", "cp314", "cp314t")
+SIZES = (625, 1250, 2500, 5000)
+RUNNERS = 8
+SLOW_IMAGE = 600
+NIGHTS = 10
+NOISE = 0.2
+
+
+def main() -> bool:
+    """Measure, print, and return whether the claims hold."""
+    return all([_process(), _growth(), _nights()])
+
+
+def _process() -> bool:
+    with tempfile.TemporaryDirectory(prefix="wheelyard-bench-") as scratch:
+        folder = _project(Path(scratch))
+        taken = {
+            form: median([*WHEELYARD, "plan", *words], cwd=folder)
+            for form, words in {
+                "table": ["--format", "table"],
+                "github": ["--format", "github", "--out", "out"],
+                "gitlab": ["--due", "--format", "gitlab", "--out", "out"],
+            }.items()
+        }
+    for form, seconds in taken.items():
+        print(f"{RECIPES} recipes, {len(PYTHONS)} interpreters, as a {form}: {seconds:.2f} s")
+    return claim(
+        f"planning {RECIPES} recipes for {len(PYTHONS)} interpreters takes at most 1 s", holds=max(taken.values()) <= 1
+    )
+
+
+def _project(folder: Path) -> Path:
+    """Make a project of recipes that are pinned and have been timed."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (folder / "pyproject.toml").write_text(text.replace('image = "auto"', 'image = "official"'), encoding="utf-8")
+    for task in synthetic_tasks(RECIPES):
+        recipe = folder / "recipes" / task.package / "recipe.toml"
+        recipe.parent.mkdir(parents=True)
+        needs = f"[build]\nneeds = {list(task.needs)}\n" if task.needs else ""
+        recipe.write_text(f'{needs}[test]\nrequires = ["pytest"]\ncommand = "pytest {{project}}/tests"\n')
+        pairs = tuple(f"{python.rstrip('t')}-{python}" for python in PYTHONS)
+        entry = LockedVersion(version="1.0", file="x-1.0.tar.gz", size=1, sha256="1" * 64, wheels=pairs)
+        lock.write_lock(lock.lock_file(folder / "packages", task.package), Lock.model_validate({"version": [entry]}))
+        day = time.strftime("%Y-%m-%d")
+        entries = [
+            durations.Duration.model_validate(
+                {"version": "1.0", "machine": "riscv64", "interpreter": python, "seconds": 60 + len(python), "day": day}
+            )
+            for python in PYTHONS
+        ]
+        durations.record(durations.durations_file(folder / "packages", task.package), entries)
+    return folder
+
+
+def _growth() -> bool:
+    each = {}
+    for size in SIZES:
+        tasks = synthetic_tasks(size)
+        started = time.process_time()
+        layout = pack(tasks, Site(55, SLOW_IMAGE))
+        rows = matrices(
+            [
+                Ticket(job, wave, False, (), "x", 60, "official", "0" * 64)
+                for job, wave in zip(layout.jobs, layout.waves, strict=True)
+            ]
+        )
+        taken = time.process_time() - started
+        each[size] = taken / size
+        print(
+            f"{size} made-up packages, {len(layout.jobs)} jobs, {len(rows)} matrices: {taken:.2f} s, "
+            f"{each[size] * 1000:.2f} ms each"
+        )
+    growth = each[SIZES[-1]] / each[SIZES[0]]
+    return claim(
+        f"planning takes linear time, but for heaps and caches: {SIZES[-1] // SIZES[0]} times as many packages take "
+        f"{growth:.2f} times as long each, at most 2",
+        holds=growth <= 2,  # noqa: PLR2004
+    )
+
+
+def _nights() -> bool:
+    usual = [_night(seed) for seed in range(NIGHTS)]
+    worst = max(night.planned.makespan / night.bound for night in usual)
+    least = min(night.apart.makespan / night.planned.makespan for night in usual)
+    giant = [_night(seed, giants=1) for seed in range(NIGHTS)]
+    over = max(night.planned.makespan / night.bound for night in giant)
+    gains = [night.apart.makespan / night.planned.makespan for night in giant]
+    print(
+        f"with one package that takes ten hours for each wheel: {over:.3f} of the bound at worst, one job per wheel "
+        f"takes {min(gains):.2f} to {max(gains):.2f} times as long"
+    )
+    print(
+        f"a night of {NIGHTS}: {usual[0].planned.makespan / 3600:.1f} h in {usual[0].planned.jobs} jobs, one job per "
+        f"wheel {usual[0].apart.makespan / 3600:.1f} h in {usual[0].apart.jobs}"
+    )
+    return all(
+        [
+            claim(
+                f"{RECIPES} packages on {RUNNERS} runners end within 10% of the bound: {worst:.3f} at worst of "
+                f"{NIGHTS} nights",
+                holds=worst <= 1.1,  # noqa: PLR2004
+            ),
+            claim(
+                f"one job per wheel takes at least 1.5 times as long when an image starts in {SLOW_IMAGE} s: "
+                f"{least:.2f} at least",
+                holds=least >= 1.5,  # noqa: PLR2004
+            ),
+        ]
+    )
+
+
+def _night(seed: int, *, giants: int = 0) -> Comparison:
+    tasks = synthetic_tasks(RECIPES, seed=seed, giants=giants)
+    return compare(tasks, Conditions(Site(RUNNERS, SLOW_IMAGE), noise=NOISE, seed=seed))
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)

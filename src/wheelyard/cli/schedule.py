@@ -1,0 +1,287 @@
+"""``wheelyard plan --format`` and ``wheelyard simulate``: their words and tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wheelyard.io import log
+from wheelyard.recipe.policy import find_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.flows.schedule import Schedule
+    from wheelyard.record.jobs import JobsReport, SimulationReport
+
+_SHOWN = 6  # jobs of a critical path
+FORMATS = ("table", "github", "gitlab")
+_OPTIONS = (
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        help="Make jobs: a table with the estimate, GitHub's matrices, or GitLab's child pipeline.",
+    ),
+    click.option("--changed", metavar="BASE..HEAD", help="Only wheels whose inputs these commits change."),
+    click.option("--due", is_flag=True, help="Only wheels of pinned versions that nobody has yet, by the records."),
+    click.option("--runners", metavar="N", type=click.IntRange(1, 10_000), help="Jobs at once; site policy says else."),
+    click.option(
+        "--out",
+        metavar="DIR",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Write jobs.json and the forge's files there, and show the table.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of ``plan`` about jobs.
+
+    Attributes:
+        form: how they are written, None if nobody said.
+        changed: a range of commits.
+        due: what nobody has yet.
+        runners: how many jobs run at once.
+        out: a folder to write to.
+    """
+
+    form: str | None
+    changed: str | None
+    due: bool
+    runners: int | None
+    out: Path | None
+
+    @property
+    def jobs(self) -> bool:
+        """Whether jobs are wanted at all, not just what would be built."""
+        return bool(self.form or self.changed or self.due or self.runners or self.out)
+
+
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a :class:`Wish` to ``plan``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def plan_jobs(
+    wish: Wish,
+    packages: tuple[str, ...],
+    version: str | None,
+    pythons: tuple[Interpreter, ...],
+    image: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Do what ``plan`` does about jobs.
+
+    Raises:
+        WheelyardError: some of it cannot be planned; all the rest has been shown.
+    """
+    from wheelyard.flows import due
+    from wheelyard.flows.changed import changed
+    from wheelyard.flows.schedule import schedule
+
+    if sum((wish.due, bool(wish.changed), bool(version))) > 1:
+        raise click.UsageError("--changed, --due and --version exclude each other")
+    if wish.changed and packages:
+        raise click.UsageError("--changed finds the packages itself")
+    project = find_project()
+    planner = due.Planner(project, image, pythons)
+    if wish.changed:
+        selection = changed(project, wish.changed, image=image, pythons=pythons)
+    elif wish.due:
+        selection = due.missing(planner, packages)
+    else:
+        selection = due.by_name(planner, packages, version)
+    _show(schedule(project, selection, runners=wish.runners), wish, as_json=as_json)
+    if selection.problems:
+        raise selection.problems[0]
+
+
+def _show(made: Schedule, wish: Wish, *, as_json: bool) -> None:
+    from wheelyard.cli import render
+
+    report = made.report(github=wish.form == "github")
+    if wish.out:
+        write_out(made, report, wish.form, wish.out)
+    elif wish.form == "gitlab" and not as_json:
+        texts = made.pipelines()
+        if len(texts) > 1:
+            raise click.UsageError(f"this plan makes {len(texts)} pipelines: name a folder with --out")
+        click.echo(texts[0], nl=False)
+        return
+    elif as_json or wish.form == "github":
+        click.echo(render.model(report))
+        return
+    click.echo(render.model(report) if as_json else jobs_table(report, made.problems[1:]))
+
+
+def write_out(made: Schedule, report: JobsReport, form: str | None, folder: Path) -> None:
+    """Write what a forge is given into *folder*: each file whole, and none of an earlier plan left.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    from wheelyard.cli import render
+    from wheelyard.io import files
+
+    texts = {"jobs.json": render.model(report) + "\n"}
+    if form == "github":
+        from wheelyard.stages.schedule import matrices
+
+        texts |= {f"{each.name}.json": each.text() + "\n" for each in matrices(made.tickets)}
+        texts["outputs"] = "".join(f"{line}\n" for line in github_outputs(report))
+    elif form == "gitlab":
+        texts |= {f"pipeline-{number}.yml": text for number, text in enumerate(made.pipelines(), 1)}
+    for pattern in ("jobs.json", "outputs", "wave-*.json", "pipeline-*.yml"):
+        for old in folder.glob(pattern):
+            files.remove(old)
+    for name, text in texts.items():
+        files.write_text(folder / name, text)
+
+
+def github_outputs(report: JobsReport) -> list[str]:
+    """Return the lines for ``$GITHUB_OUTPUT``: how many jobs and waves there are, and each row's matrices by name."""
+    import json
+
+    rows: dict[tuple[int, str], list[str]] = {}
+    for each in report.matrices:
+        rows.setdefault((each.wave, "first" if each.gate else "rest"), []).append(each.name)
+    lines = [f"jobs={len(report.jobs)}", f"waves={max((each.wave for each in report.matrices), default=0)}"]
+    return lines + [f"wave-{wave}-{row}={json.dumps(names)}" for (wave, row), names in rows.items()]
+
+
+def jobs_table(report: JobsReport, problems: tuple[object, ...] = ()) -> str:
+    """Return a plan's jobs for people, in the order in which they start, and what they are likely to take."""
+    lines = []
+    if report.jobs:
+        rows = [
+            (
+                job.package,
+                job.version,
+                " ".join(job.interpreters),
+                job.wave,
+                log.duration(job.seconds),
+                job.runner,
+                job.why,
+            )
+            for job in report.jobs
+        ]
+        lines.append(log.table(("package", "version", "for", "wave", "about", "runner", "why"), rows))
+        lines += ["", *_estimate(report)]
+    else:
+        lines.append("nothing is due")
+    if report.left_out:
+        said = [f"  {each.package} {each.version}".rstrip() + f": {each.reason}" for each in report.left_out]
+        lines += ["", "left out:", *map(log.clean, said)]
+    for problem in problems:
+        lines += ["", f"error: {problem}"]
+    return "\n".join(lines)
+
+
+def _estimate(report: JobsReport) -> list[str]:
+    found = report.estimate
+    path = [*found.critical.jobs[:_SHOWN], *(["…"] if len(found.critical.jobs) > _SHOWN else [])]
+    wheels = sum(len(job.expected) for job in report.jobs)
+    guessed = len(report.jobs) - found.known
+    lines = [
+        (
+            f"{len(report.jobs)} jobs, {wheels} wheels, {found.runners} at once: about {log.duration(found.seconds)}"
+            f" (no packing beats {log.duration(found.bound)}), {found.runner_minutes} runner-minutes"
+        ),
+        f"critical path, {log.duration(found.critical.seconds)}: {', then '.join(path)}",
+    ]
+    if guessed:
+        lines.append(f"{guessed} of them have never been timed: their durations are guessed")
+    return lines
+
+
+@click.command(short_help="Try the planner on a night: real recipes, or made-up ones.")
+@click.option("--packages", metavar="N", type=click.IntRange(1, 20_000), help="Made-up packages, not the recipes.")
+@click.option("--runners", metavar="N", type=click.IntRange(1, 10_000), help="Jobs at once; site policy says else.")
+@click.option(
+    "--start", metavar="SECONDS", type=click.IntRange(0, 86_400), help="Until an image starts; site policy says else."
+)
+@click.option(
+    "--failures", metavar="RATE", type=click.FloatRange(0, 1), default=0.0, help="The share of wheels that fail."
+)
+@click.option(
+    "--noise", metavar="RATE", type=click.FloatRange(0, 0.9), default=0.2, help="How far off expected durations are."
+)
+@click.option(
+    "--queue", metavar="SECONDS", type=click.FloatRange(0, 86_400), default=0.0, help="A job's wait for its runner."
+)
+@click.option("--giants", metavar="N", type=click.IntRange(0), default=0, help="Made-up packages that take hours.")
+@click.option("--seed", metavar="N", type=int, default=0, help="Which night; the same one goes the same way.")
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+def simulate(  # noqa: PLR0917 - the words of one command line
+    packages: int | None,
+    runners: int | None,
+    start: int | None,
+    failures: float,
+    noise: float,
+    queue: float,
+    giants: int,
+    seed: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Try the planner on a night, beside one job per package and one job per wheel.
+
+    Builds nothing: durations are those of earlier builds, or made up.
+    """
+    from wheelyard.cli import render
+    from wheelyard.flows.simulate import simulate as flow
+
+    report = flow(
+        find_project(),
+        packages,
+        runners=runners,
+        start=start,
+        failures=failures,
+        noise=noise,
+        queue=queue,
+        seed=seed,
+        giants=giants,
+    )
+    click.echo(render.model(report) if as_json else nights_table(report))
+
+
+def nights_table(report: SimulationReport) -> str:
+    """Return a simulated night for people."""
+    rows = [
+        (
+            night.layout,
+            night.jobs,
+            log.duration(night.seconds),
+            f"{night.of_bound:.2f}",
+            night.runner_minutes,
+            night.built,
+            night.failed,
+            night.stopped,
+        )
+        for night in report.nights
+    ]
+    columns = ("layout", "jobs", "until the end", "of the bound", "runner-minutes", "built", "failed", "not tried")
+    planned, *_, apart = report.nights
+    times = apart.seconds / planned.seconds if planned.seconds else 1.0
+    kind = "made-up packages" if report.synthetic else "packages"
+    head = f"{report.packages} {kind}, {report.wheels} wheels, {report.runners} jobs at once"
+    bound = f"no layout beats {log.duration(report.bound)}" + (" if nothing fails" if report.failures else "")
+    return "\n".join(
+        [
+            f"{head}, an image starts in {log.duration(report.image_start)}",
+            "",
+            log.table(columns, rows),
+            "",
+            f"{bound}; one job per wheel takes {times:.2f} times as long as the plan",
+        ]
+    )

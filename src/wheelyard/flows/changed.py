@@ -1,0 +1,244 @@
+"""What a range of commits changes: wheels whose digest of inputs is another one behind it than before.
+
+Both ends are read from git, not from the checkout, into a scratch folder that is gone afterwards. Paths only say where
+to look; whether a wheel is due is said by the digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from packaging.version import Version
+
+from wheelyard.core.errors import PlanError, ProgramError, WheelyardError
+from wheelyard.flows import due
+from wheelyard.flows.due import Due, Planner, Selection
+from wheelyard.io import files, log
+from wheelyard.io.cache import cache_dir
+from wheelyard.io.git import base_env, git, said
+from wheelyard.recipe.load import FRAGMENTS, RECIPE
+from wheelyard.recipe.policy import seek_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.flows.target import Target
+    from wheelyard.recipe.policy import Project
+
+_RANGE = re.compile(r"\A(?P<base>.*?)(?P<dots>\.\.\.?)(?P<head>.*)\Z")
+_EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's name for the tree without files
+LOCK = "lock.toml"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Two commits, and the trees of the project in them."""
+
+    base: str
+    head: str
+    base_tree: str
+    head_tree: str
+
+
+@dataclass(frozen=True)
+class _Repository:
+    """Where the project's history is.
+
+    Attributes:
+        top: the work tree.
+        prefix: the project's folder in it, empty or with a slash at its end.
+    """
+
+    top: str
+    prefix: str
+
+    def git(self, *args: str | Path, stdin: bytes | None = None, index: Path | None = None) -> str:
+        env = base_env() | ({"GIT_INDEX_FILE": str(index)} if index else {})
+        done = git(["-C", self.top, *args], env=env, stdin=stdin)
+        if done.returncode != 0:
+            raise ProgramError(f"git {args[0]} ended with status {done.returncode}", details=said(done))
+        return done.stdout
+
+
+def changed(
+    project: Project, text: str, *, image: str | None = None, pythons: tuple[Interpreter, ...] = ()
+) -> Selection:
+    """Return the wheels that ``BASE..HEAD`` changes; ``BASE...HEAD`` starts where the two parted.
+
+    Of each package the newest pinned version counts, and every version whose pin is new or another one.
+
+    Raises:
+        PlanError: there are no such commits here.
+        ProgramError: this is no git repository.
+    """
+    repository = _repository(project.root)
+    span = _span(repository, text)
+    touched = repository.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", span.base_tree, span.head_tree)
+    packages, all_of_them = _suspects(touched.split("\0"))
+    if not packages and not all_of_them:
+        return Selection(text)
+    folder = cache_dir("work")
+    files.sweep_scratch(folder, "changed")
+    with files.scratch(folder, "changed") as scratch:
+        wanted = None if all_of_them else packages
+        old = _taken_out(repository, span.base_tree, wanted, scratch / "base")
+        new = _taken_out(repository, span.head_tree, wanted, scratch / "head")
+        if new is None:
+            raise PlanError(f"{text}: there is no wheelyard project in {span.head[:12]}")
+        names = sorted(file.parent.name for file in new.recipes.glob(f"[!_.]*/{RECIPE}"))
+        before = Planner(old, image, pythons) if old else None
+        return _compare(text, names, before, Planner(new, image, pythons, project.index))
+
+
+def _compare(text: str, names: Iterable[str], old: Planner | None, new: Planner) -> Selection:
+    found: list[Due] = []
+    left_out: list[tuple[str, str, str]] = []
+    problems: list[WheelyardError] = []
+    for name in names:
+        try:
+            with log.package(name):
+                targets, retired = due.targets(new.project, name)
+                before = _before(old, name) if old else {}
+                if not targets:
+                    left_out.append((name, "", "no version is pinned: commit its lock.toml with the recipe"))
+                for target in targets:
+                    if retired is not None and Version(target.version) >= retired:
+                        left_out.append((name, target.version, f"retired: upstream ships it from {retired} on"))
+                    elif target is targets[0] or before.get(target.version, _NEVER).pin != _pin(target):
+                        found += _changed_wheels(new, target, before.get(target.version, _NEVER))
+        except WheelyardError as error:
+            problems.append(error)
+    return Selection(text, tuple(found), tuple(left_out), tuple(problems))
+
+
+def _changed_wheels(new: Planner, target: Target, before: _Before) -> Iterator[Due]:
+    plan = new.plan(target)
+    digests = new.inputs(target, plan, {})
+    wheels = tuple(wheel for wheel in plan.expected if digests[wheel] not in before.digests)
+    if wheels:
+        why = "new" if before is _NEVER else "its pin has changed" if before.pin != _pin(target) else "changed"
+        yield new.due(target, plan, wheels, why)
+
+
+class _Before(NamedTuple):
+    """What a version was before: its pin, and the digests of its wheels' inputs."""
+
+    pin: str
+    digests: frozenset[str]
+
+
+_NEVER = _Before("", frozenset())
+
+
+def _before(old: Planner, name: str) -> dict[str, _Before]:
+    """Return what there was of a package; what was not valid then was not there."""
+    try:
+        targets, _ = due.targets(old.project, name)
+    except WheelyardError:
+        return {}
+    found = {}
+    for target in targets:
+        digests: frozenset[str] = frozenset()
+        with contextlib.suppress(WheelyardError):
+            digests = frozenset(old.inputs(target, old.plan(target), {}).values())
+        found[target.version] = _Before(_pin(target), digests)
+    return found
+
+
+def _pin(target: Target) -> str:
+    return target.locked.model_dump_json(exclude={"ships"})  # what upstream ships now changes no wheel
+
+
+# ----------------------------------------------------------------------- git
+
+
+def _repository(root: Path) -> _Repository:
+    where = git(["-C", root, "rev-parse", "--show-toplevel", "--show-prefix"], env=base_env())
+    if where.returncode != 0:
+        raise ProgramError("this is no git repository", where=str(root), details=said(where))
+    top, prefix = where.stdout.split("\n")[:2]
+    return _Repository(top, prefix)
+
+
+def _span(repository: _Repository, text: str) -> Range:
+    match = _RANGE.match(text)
+    base, dots, head = match.groups() if match else (text, "..", "")
+    commits = [_commit(repository, each or "HEAD", text) for each in (base, head)]
+    if dots == "...":
+        commits[0] = repository.git("merge-base", *commits).strip()
+    trees = [_tree(repository, commit) for commit in commits]
+    return Range(*commits, *trees)
+
+
+def _commit(repository: _Repository, name: str, text: str) -> str:
+    try:
+        # A name that looks like an option is none: it comes from a forge, and may be anybody's branch.
+        found = repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    except ProgramError as error:
+        raise PlanError(
+            f"{log.clean(name)!r} is no commit that is here",
+            where=f"--changed {log.clean(text)}",
+            fix="fetch it first; a shallow clone has the newest commit only (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on "
+            "GitLab)",
+        ) from error
+    return found.strip()
+
+
+def _tree(repository: _Repository, commit: str) -> str:
+    """Return the project's tree in a commit, the empty one where the project is not in it yet."""
+    try:
+        place = f"{commit}:{repository.prefix}"
+        return repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", place).strip()
+    except ProgramError:
+        return _EMPTY
+
+
+def _suspects(paths: Iterable[str]) -> tuple[tuple[str, ...], bool]:
+    """Return the packages that touched paths belong to, and whether it may be any."""
+    packages = set()
+    for path in paths:
+        part, _, rest = path.partition("/")
+        name = rest.partition("/")[0]
+        if path == "pyproject.toml" or (part == "recipes" and name == FRAGMENTS):
+            return (), True
+        if part in {"recipes", "packages"} and name:
+            packages.add(name)
+    return tuple(sorted(packages)), False
+
+
+def _taken_out(repository: _Repository, tree: str, packages: Sequence[str] | None, folder: Path) -> Project | None:
+    """Write what a plan reads of *tree* into *folder*; links become plain files, so that none leads anywhere."""
+    folder.mkdir()
+    index = folder.with_suffix(".index")
+    repository.git("read-tree", tree, index=index)
+    listed = repository.git("ls-files", "-z", "--full-name", index=index).split("\0")
+    wanted = [path for path in listed if _is_read(path, packages)]
+    repository.git(
+        "-c",
+        "core.symlinks=false",
+        "checkout-index",
+        "-z",
+        "--stdin",
+        f"--prefix={folder}/",
+        stdin="\0".join(wanted).encode(errors="surrogateescape"),
+        index=index,
+    )
+    if not (folder / "pyproject.toml").is_file():
+        return None
+    found = seek_project(folder)
+    return found if found and found.root == folder.resolve() else None
+
+
+def _is_read(path: str, packages: Sequence[str] | None) -> bool:
+    part, _, rest = path.partition("/")
+    name, _, file = rest.partition("/")
+    if path == "pyproject.toml" or (part == "recipes" and name == FRAGMENTS):
+        return True
+    if packages is not None and name not in packages:
+        return False
+    return part == "recipes" or (part == "packages" and file == LOCK)

@@ -1,0 +1,213 @@
+"""What is due: wheels of packages that are named, whose inputs a range of commits changes, or that nobody has yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from wheelyard.core.errors import PlanError, WheelyardError
+from wheelyard.core.names import canonical
+from wheelyard.core.tags import WheelName, wheel_for
+from wheelyard.core.values import ImageChoice
+from wheelyard.flows import needs
+from wheelyard.flows.inputs import inputs_digest
+from wheelyard.flows.target import Target, find_target
+from wheelyard.io import log
+from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
+from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.record.releases import read_releases, releases_file
+from wheelyard.stages.image import resolve
+from wheelyard.stages.plan import make_plan
+from wheelyard.stages.source import identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.core.values import ExpectedWheel, Image
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.plan import Plan
+
+
+@dataclass(frozen=True)
+class Due:
+    """A version of which wheels are due.
+
+    Attributes:
+        target: the version.
+        plan: all that it would be built into.
+        wheels: those that are due, at least one.
+        inputs: the digest of each wheel's inputs.
+        exact: whether that is all of them; not so while the index folder lacks what the build takes from it.
+        why: what made them due, for people.
+    """
+
+    target: Target
+    plan: Plan
+    wheels: tuple[ExpectedWheel, ...]
+    inputs: Mapping[ExpectedWheel, str]
+    exact: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is due, and what cannot be told of.
+
+    Attributes:
+        asked: ``names``, ``due``, or a range of commits.
+        due: what there is to build.
+        left_out: what is not, with its version and the reason.
+        problems: why more cannot be planned; one package's mistake does not hide the rest.
+    """
+
+    asked: str
+    due: tuple[Due, ...] = ()
+    left_out: tuple[tuple[str, str, str], ...] = ()
+    problems: tuple[WheelyardError, ...] = ()
+
+
+@dataclass
+class Planner:
+    """Plans versions of one project, each image looked up once.
+
+    Attributes:
+        project: the project.
+        image: another image than site policy's.
+        pythons: only these interpreters.
+        index: the index folder, where it is not the project's own.
+    """
+
+    project: Project
+    image: str | None = None
+    pythons: tuple[Interpreter, ...] = ()
+    index: Path | None = None
+    _images: dict[tuple[str, ...], Image] = field(default_factory=dict)
+
+    def plan(self, target: Target) -> Plan:
+        """Return the plan of one version; nothing is asked of any server.
+
+        Raises:
+            PlanError: nothing is left to build.
+            ConfigError: there is no such image.
+        """
+        policy, extras = self.project.policy, target.settings.build.extras
+        if extras not in self._images:
+            choice = ImageChoice.parse(self.image or policy.image).with_extras(extras)
+            self._images[extras] = resolve(choice, policy.policy, offline=True)
+        return make_plan(target.package, target.settings, target.locked, self._images[extras], policy, self.pythons)
+
+    def inputs(self, target: Target, plan: Plan, needed: dict[str, str]) -> dict[ExpectedWheel, str]:
+        """Return the digest of each wheel's inputs, as a build records it that takes *needed* from the index folder.
+
+        Raises:
+            PlanError: the lock does not pin what the recipe asks for.
+            SourceError: a local folder is not there.
+        """
+        mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
+        digest = partial(inputs_digest, target, source=mark, needed=needed, policy=self.project.policy, test=True)
+        return {wheel: digest(wheel, plan.image) for wheel in plan.expected}
+
+    def due(self, target: Target, plan: Plan, wheels: tuple[ExpectedWheel, ...], why: str) -> Due:
+        """Return *wheels* with the digests of their inputs."""
+        try:
+            needed, exact = needs.find(target, self.index or self.project.index), True
+        except PlanError:
+            needed, exact = {}, False
+        return Due(target, plan, wheels, self.inputs(target, plan, needed), exact, why)
+
+
+def by_name(planner: Planner, packages: Sequence[str] = (), version: str | None = None) -> Selection:
+    """Return all wheels of *packages*, of every recipe when there are none, in the version that is pinned last."""
+    due: list[Due] = []
+    problems: list[WheelyardError] = []
+    for package in packages or list_recipes(planner.project):
+        try:
+            with log.package(package):
+                target = find_target(planner.project, package, version, write=False)
+                plan = planner.plan(target)
+                due.append(planner.due(target, plan, plan.expected, "asked for"))
+        except WheelyardError as error:
+            problems.append(error)
+    return Selection("names", tuple(due), problems=tuple(problems))
+
+
+def missing(planner: Planner, packages: Sequence[str] = (), *, registry: str | None = None) -> Selection:
+    """Return the wheels of pinned versions that neither our registry nor upstream has, by the records alone.
+
+    Args:
+        planner: the project.
+        packages: which to look at; every recipe's when there are none.
+        registry: whose records count; by default those of every registry of site policy.
+    """
+    due: list[Due] = []
+    left_out: list[tuple[str, str, str]] = []
+    problems: list[WheelyardError] = []
+    for package in packages or list_recipes(planner.project):
+        try:
+            with log.package(package):
+                for found in _missing_of(planner, canonical(package), registry):
+                    if isinstance(found, Due):
+                        due.append(found)
+                    else:
+                        left_out.append(found)
+        except WheelyardError as error:
+            problems.append(error)
+    return Selection("due", tuple(due), tuple(left_out), tuple(problems))
+
+
+def targets(project: Project, package: str) -> tuple[tuple[Target, ...], Version | None]:
+    """Return every pinned version of *package*, newest first, and the version from which on it is retired.
+
+    Raises:
+        RecipeError: the recipe is not valid.
+        PlanError: the lock is not.
+    """
+    recipe = load_recipe(project, package)
+    lock = read_lock(lock_file(project.packages, recipe.package))
+    entries = sorted(lock.versions, key=lambda entry: Version(entry.version), reverse=True)
+    found = tuple(Target(recipe, *effective(recipe, entry.version), entry) for entry in entries)
+    return found, Version(lock.retired) if lock.retired else None
+
+
+def _missing_of(planner: Planner, package: str, registry: str | None) -> Iterator[Due | tuple[str, str, str]]:
+    project = planner.project
+    known, retired = targets(project, package)
+    if not known:
+        yield package, "", "no version is pinned"
+        return
+    there = _there(project, package, registry)
+    for target in known:
+        version = Version(target.version)
+        if retired is not None and version >= retired:
+            yield package, target.version, f"retired: upstream ships it from {retired} on"
+            continue
+        try:
+            plan = planner.plan(target)
+        except PlanError as error:  # an old version may have no interpreter left; that is no news
+            yield package, target.version, error.what
+            continue
+        pairs = [*there.get(version, ()), *target.locked.ships]
+        lacking = [one for one in plan.interpreters if not wheel_for(one, pairs)]
+        wheels = tuple(wheel for wheel in plan.expected if set(wheel.interpreters) & set(lacking))
+        if wheels:
+            yield planner.due(target, plan, wheels, f"missing for {', '.join(map(str, lacking))}")
+
+
+def _there(project: Project, package: str, registry: str | None) -> dict[Version, list[str]]:
+    """Return the tag pairs of the riscv64 wheels that records tell of, by version."""
+    names = {registry} if registry else set(project.policy.registries)
+    found: dict[Version, list[str]] = {}
+    for entry in read_releases(releases_file(project.packages, package)):
+        if entry.where in names:
+            name = WheelName.parse(entry.file)
+            found.setdefault(name.version, []).append(f"{'.'.join(name.pythons)}-{'.'.join(name.abis)}")
+    for fact in read_ledger(ledger_file(project.packages, package)):
+        if fact.wheel and fact.gone is None and fact.where in {*names, UPSTREAM}:
+            found.setdefault(Version(fact.version), []).append(fact.wheel)
+    return found

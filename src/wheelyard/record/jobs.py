@@ -1,0 +1,193 @@
+"""What ``wheelyard plan --format`` and ``wheelyard simulate`` print for machines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from wheelyard.record.models import Model, Sha256
+
+
+class ExpectedFile(Model):
+    """A wheel that a job must yield.
+
+    Attributes:
+        pattern: its file name, with a star for the glibc floor.
+        inputs: the digest of its inputs, as its record will have it; None while a wheel that it needs is not built.
+    """
+
+    pattern: str
+    inputs: Sha256 | None
+
+
+class JobImage(Model):
+    """What a job builds in.
+
+    Attributes:
+        kind: ``official`` or ``local``.
+        choice: what ``--image`` takes for it.
+        reference: its name for the container engine.
+        digest: of its manifest; of a local image, of what it is made by.
+    """
+
+    kind: Literal["official", "local"]
+    choice: str
+    reference: str
+    digest: str
+
+
+class JobEntry(Model):
+    """One job.
+
+    Attributes:
+        name: what it is called; there is one of that name.
+        package, version: what it builds.
+        why: what made it due, for people.
+        wave: its wave, from 1 on: what it needs is in those before.
+        needs: names of the jobs that it waits for.
+        takes: packages of ours that its build or tests take, due or not.
+        runner: the label of its machines.
+        timeout: seconds that the forge lets it take.
+        interpreters: those it builds for.
+        image: what it builds in.
+        key: what its results are known by: a digest of all that decides them.
+        expected: the wheels it must yield.
+        seconds: how long it is likely to take.
+    """
+
+    name: str
+    package: str
+    version: str
+    why: str
+    wave: int
+    needs: tuple[str, ...]
+    takes: tuple[str, ...]
+    runner: str
+    timeout: int
+    interpreters: tuple[str, ...]
+    image: JobImage
+    key: Sha256
+    expected: tuple[ExpectedFile, ...]
+    seconds: float
+
+
+class CriticalPath(Model):
+    """What no number of runners makes shorter: jobs that wait for each other, in their order."""
+
+    seconds: float
+    jobs: tuple[str, ...]
+
+
+class Estimate(Model):
+    """What a plan is likely to take.
+
+    Attributes:
+        runners: how many jobs run at once.
+        image_start: seconds until an image has started.
+        seconds: from the start of the first job to the end of the last.
+        bound: seconds that no way of packing can beat.
+        critical: the critical path.
+        runner_minutes: minutes that runners are busy, in all.
+        known: how many jobs this is known of from earlier builds; of the others it is guessed.
+    """
+
+    runners: int
+    image_start: int
+    seconds: float
+    bound: float
+    critical: CriticalPath
+    runner_minutes: int
+    known: int
+
+
+class JobMatrix(Model):
+    """One matrix of GitHub.
+
+    Attributes:
+        name: what it is called.
+        wave: its wave.
+        gate: whether the next wave waits for it.
+        include: its rows.
+    """
+
+    name: str
+    wave: int
+    gate: bool
+    include: tuple[dict[str, str | int], ...]
+
+
+class LeftOut(Model):
+    """A package that is not planned, and why."""
+
+    package: str
+    version: str = ""
+    reason: str
+
+
+class JobsReport(Model):
+    """What ``wheelyard plan`` prints when it makes jobs.
+
+    Attributes:
+        asked: what was asked for: ``names``, ``due``, or a range of commits.
+        estimate: what it is likely to take.
+        jobs: in the order in which they should start.
+        matrices: the same in matrices, for GitHub.
+        left_out: what is not planned although it was asked for.
+    """
+
+    schema_: Literal["wheelyard/jobs"] = Field("wheelyard/jobs", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    asked: str
+    estimate: Estimate
+    jobs: tuple[JobEntry, ...]
+    matrices: tuple[JobMatrix, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class NightEntry(Model):
+    """How a night went in one layout.
+
+    Attributes:
+        layout: ``planned``, ``one job per package`` or ``one job per wheel``.
+        jobs: how many.
+        seconds: until the last one ended.
+        of_bound: that, over the bound.
+        runner_minutes: minutes that runners were busy, in all.
+        built, failed, stopped: wheels that came out, that did not, and that were not tried for what failed before.
+    """
+
+    layout: str
+    jobs: int
+    seconds: float
+    of_bound: float
+    runner_minutes: int
+    built: int
+    failed: int
+    stopped: int
+
+
+class SimulationReport(Model):
+    """What ``wheelyard simulate`` prints.
+
+    Attributes:
+        packages, wheels: what was due.
+        synthetic: whether they are made up.
+        runners, image_start, failures, noise, queue, seed: what the night was like.
+        bound: seconds that no layout can beat if nothing fails.
+        nights: how it went in each layout, the planner's first.
+    """
+
+    schema_: Literal["wheelyard/simulation"] = Field("wheelyard/simulation", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    packages: int
+    wheels: int
+    synthetic: bool
+    runners: int
+    image_start: int
+    failures: float
+    noise: float
+    queue: float
+    seed: int
+    bound: float
+    nights: tuple[NightEntry, ...]

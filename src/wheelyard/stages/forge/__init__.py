@@ -1,0 +1,105 @@
+"""Forge: issues and proposals (merge requests, pull requests) that are kept, not filed. The port and its adapters."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelyard.io import gh, git
+from wheelyard.stages.forge.branches import PREFIX, Branches, Remote, address, open_branches
+from wheelyard.stages.forge.github import GitHubIssues, GitHubRequests
+from wheelyard.stages.forge.gitlab import GitLabIssues, GitLabRequests
+from wheelyard.stages.forge.port import (
+    Change,
+    Forge,
+    IssueAction,
+    Issues,
+    Open,
+    Proposal,
+    ProposalAction,
+    Proposals,
+    Request,
+    Requests,
+    TakenError,
+)
+from wheelyard.stages.forge.propose import Proposer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wheelyard.recipe.proposals import ProposalPolicy
+
+__all__ = [
+    "PREFIX",
+    "Branches",
+    "Change",
+    "Forge",
+    "GitHubIssues",
+    "GitHubRequests",
+    "GitLabIssues",
+    "GitLabRequests",
+    "IssueAction",
+    "Issues",
+    "Open",
+    "Proposal",
+    "ProposalAction",
+    "Proposals",
+    "Proposer",
+    "Remote",
+    "Request",
+    "Requests",
+    "TakenError",
+    "address",
+    "open_branches",
+    "open_forge",
+]
+# Git takes any user name with a token; these are what the forges' own documentation says.
+_USERS = {"gitlab": "oauth2", "github": "x-access-token"}
+
+
+class _Forge(Proposer):
+    """Issues and proposals of one project."""
+
+    def __init__(self, issues: Issues, requests: Requests, branches: Branches, *, dry_run: bool) -> None:
+        super().__init__(requests, branches, dry_run=dry_run)
+        self._issues = issues
+
+    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
+        return self._issues.upsert_issue(key, title, body, labels)
+
+    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
+        return self._issues.close_issue(key, comment, labels)
+
+
+@contextlib.contextmanager
+def open_forge(policy: ProposalPolicy, token: str, root: Path, *, dry_run: bool = False) -> Iterator[Forge]:
+    """Yield the forge that site policy names for proposals; nothing is asked yet.
+
+    Args:
+        policy: ``[tool.wheelyard.proposals]``.
+        token: for its API, and for pushing if that is over https; never in an argument or a file.
+        root: the checkout, whose git remotes may be named; nothing in it is changed.
+        dry_run: whether to look and change nothing anywhere.
+
+    Raises:
+        ConfigError: the checkout has no such git remote.
+        ProgramError: gh is not installed, and the forge is GitHub.
+        DiskError: no space, or no right to write in the cache.
+    """
+    url = address(policy.address, root)
+    remote = Remote(url, policy.base, git.login(url, _USERS[policy.forge], token))
+    with contextlib.ExitStack() as stack:
+        pushed = stack.enter_context(open_branches(remote, dry_run=dry_run))
+        issues: Issues
+        requests: Requests
+        if policy.forge == "gitlab":
+            issues = GitLabIssues(policy.server, policy.project, token, dry_run=dry_run)
+            requests = GitLabRequests(policy.server, policy.project, token)
+        else:
+            empty = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheelyard-gh-")))
+            client = gh.Client(policy.server, token, where=policy.project, folder=empty)
+            issues = GitHubIssues(client, policy.project, dry_run=dry_run)
+            requests = GitHubRequests(client, policy.project)
+        yield _Forge(issues, requests, pushed, dry_run=dry_run)

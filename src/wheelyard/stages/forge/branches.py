@@ -1,0 +1,358 @@
+"""Branches of proposals, written with git's plumbing in a repository of their own that goes away again.
+
+Nobody's checkout is touched: neither its files nor its index, HEAD, refs or configuration. What is pushed says by its
+committer and a trailer that it is ours; a branch onto which anybody else has pushed is never written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, ProgramError, PublishError
+from wheelyard.io import cache, files, git, guard, log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from wheelyard.core.errors import WheelyardError
+    from wheelyard.io.run import Completed
+
+PREFIX = "wheelyard/"
+_NAME, _EMAIL = "wheelyard", "wheelyard@noreply.invalid"
+_TRAILER = "Wheelyard-Tree"
+_HEADS = "refs/heads/"
+_BASE, _OURS = "refs/wheelyard/base", "refs/wheelyard/ours/"
+_FILE, _PROGRAM = "100644", "100755"
+_ATTEMPTS = 4
+_NONE = "0" * 40
+# Somebody else has moved the branch between our look and our push (git-push(1), and servers' own words for it).
+_MOVED = re.compile(
+    r"stale info|\[rejected\]|cannot lock ref|failed to update ref|reference already exists", re.IGNORECASE
+)
+_REFUSED = re.compile(
+    r"Authentication failed|could not read (Username|Password)|Permission denied|returned error: 40[13]"
+    r"|You are not allowed",
+    re.IGNORECASE,
+)
+_FORBIDDEN = re.compile(r"transport '\S*' not allowed")
+_MISSING = re.compile(r"not found|does not appear to be a git repository|couldn't find remote ref", re.IGNORECASE)
+
+Entries = dict[str, tuple[str, str]]  # mode and object, by path
+Standing = Literal["moot", "same", "other", "foreign", "none"]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where branches are pushed.
+
+    Attributes:
+        url: the repository's address: https, ssh or file.
+        base: the branch that they are to be merged into; the repository's default branch if empty.
+        env: further variables for git that let it log in there (:func:`wheelyard.io.git.login`).
+    """
+
+    url: str
+    base: str
+    env: Mapping[str, str]
+
+
+@contextlib.contextmanager
+def open_branches(remote: Remote, *, dry_run: bool = False) -> Iterator[Branches]:
+    """Yield the branches of *remote*; the server is asked when they are first looked at, and before each push.
+
+    Raises:
+        DiskError: no space, or no right to write in the cache.
+    """
+    folder = cache.cache_dir("forge")
+    files.sweep_scratch(folder, "push")
+    with files.scratch(folder, "push") as scratch, guard.on_death(folders=[scratch]):
+        yield Branches(scratch, remote, dry_run=dry_run)
+
+
+class Branches:
+    """The branches of one repository. Use :func:`open_branches`.
+
+    Args:
+        scratch: a folder of its own.
+        remote: where they are.
+        dry_run: whether to look and push nothing.
+    """
+
+    def __init__(self, scratch: Path, remote: Remote, *, dry_run: bool = False) -> None:
+        self._scratch = scratch
+        self._repository = scratch / "bare"
+        self._remote = remote
+        self._dry_run = dry_run
+        self._base = remote.base
+        self._fresh = False
+
+    @property
+    def base(self) -> str:
+        """The branch that all are to be merged into."""
+        self._look()
+        return self._base
+
+    def write(
+        self, key: str, wanted: Mapping[str, bytes | None], title: str
+    ) -> Literal["moot", "same", "pushed", "foreign"]:
+        """See to it that the branch of *key* is one commit on the base branch that changes these files.
+
+        The same content on the same base is the same commit, whoever makes it and when.
+
+        Args:
+            key: of the proposal.
+            wanted: content by path; None deletes.
+            title: the commit's subject.
+
+        Returns:
+            ``moot`` if the base branch has all of it (nothing is written then), ``same`` if the branch is such
+            a commit already, ``foreign`` if a person has pushed to it, and else ``pushed``.
+
+        Raises:
+            CredentialsError: we may not push there.
+            ConfigError: there is no such repository or base branch.
+            NetworkError: the server does not answer.
+            PublishError: the server does not take the branch.
+        """
+        for _ in range(_ATTEMPTS):
+            self._look()
+            entries = self._entries(wanted)
+            match self._standing(key, entries):
+                case "moot" | "same" | "foreign" as settled:
+                    return settled
+                case "other" | "none":
+                    pass
+            if self._dry_run or self._push(key, self._commit(entries, title)):
+                return "pushed"
+        raise self._restless(key)
+
+    def remove(self, key: str) -> Literal["removed", "none", "foreign"]:
+        """Delete the branch of *key* unless a person has pushed to it.
+
+        Raises:
+            CredentialsError: we may not push there.
+            ConfigError: there is no such repository or base branch.
+            NetworkError: the server does not answer.
+            PublishError: the server does not let it go.
+        """
+        for _ in range(_ATTEMPTS):
+            self._look()
+            tip = self._commit_of(_OURS + key)
+            if not tip:
+                return "none"
+            if not self._is_ours(tip):
+                return "foreign"
+            if self._dry_run or self._push(key, ""):
+                return "removed"
+        raise self._restless(key)
+
+    def is_moot(self, wanted: Mapping[str, bytes | None]) -> bool:
+        """Tell whether the base branch has all of this: content by path, None for what must not be there."""
+        self._look()
+        entries = self._entries(wanted)
+        return _has(self._tree(_BASE, entries), entries)
+
+    def is_foreign(self, key: str) -> bool:
+        """Tell whether there is a branch of *key* whose last commit is not ours."""
+        self._look()
+        tip = self._commit_of(_OURS + key)
+        return bool(tip) and not self._is_ours(tip)
+
+    # -------------------------------------------------------------- looking
+
+    def _look(self) -> None:
+        """Fetch the tips of the base branch and of all of ours with what they are based on, and no more."""
+        if self._fresh:
+            return
+        if not self._repository.exists():
+            self._git("init", "--quiet", "--bare", "--template=", str(self._repository), inside=False)
+        if not self._base:
+            self._base = self._default_branch()
+        words = ["fetch", "--quiet", "--depth=2", "--no-tags", "--no-write-fetch-head", "--prune", "--"]
+        specs = [f"+{_HEADS}{self._base}:{_BASE}", f"+{_HEADS}{PREFIX}*:{_OURS}*"]
+        done = self._talk(*words, self._remote.url, *specs)
+        if done.returncode:
+            raise self._problem(done)
+        self._fresh = True
+
+    def _default_branch(self) -> str:
+        done = self._talk("ls-remote", "--symref", "--", self._remote.url, "HEAD")
+        if done.returncode:
+            raise self._problem(done)
+        found = re.search(rf"^ref: {_HEADS}(\S+)\tHEAD$", done.stdout, re.MULTILINE)
+        if not found:
+            raise ConfigError(
+                f"{self._remote.url} has no default branch", fix="name one: base in [tool.wheelyard.proposals]"
+            )
+        return found[1]
+
+    def _standing(self, key: str, entries: Mapping[str, tuple[str, str] | None]) -> Standing:
+        base = self._tree(_BASE, entries)
+        if _has(base, entries):
+            return "moot"
+        tip = self._commit_of(_OURS + key)
+        if not tip:
+            return "none"
+        if not self._is_ours(tip):
+            return "foreign"
+        below = f"{tip}^"
+        changed = set(self._git("diff-tree", "-r", "-z", "--name-only", below, tip).split("\0")) - {""}
+        due = {path for path, entry in entries.items() if base.get(path) != entry}
+        same = self._tree(tip, entries) == {path: entry for path, entry in entries.items() if entry}
+        # Where the base branch has changed these very files since, the branch could not be merged as it is.
+        return "same" if same and changed == due and self._tree(below, entries) == base else "other"
+
+    def _is_ours(self, commit: str) -> bool:
+        """Tell whether a commit is as we made it: amended or rebased, it has another tree or another committer."""
+        form = f"%T%n%ce%n%(trailers:key={_TRAILER},valueonly)"
+        tree, committer, trailer = (self._git("show", "-s", f"--format={form}", commit) + "\n\n").split("\n")[:3]
+        return committer == _EMAIL and trailer.strip() == tree
+
+    def _tree(self, commit: str, paths: Mapping[str, object]) -> Entries:
+        listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", *paths).split("\0")
+        found: Entries = {}
+        for line in filter(None, listed):
+            meta, _, path = line.partition("\t")
+            mode, _, blob = meta.split(" ")
+            found[path] = (mode, blob)
+        return found
+
+    def _commit_of(self, ref: str) -> str:
+        return self._git("for-each-ref", "--format=%(objectname)", ref).strip()
+
+    # -------------------------------------------------------------- writing
+
+    def _entries(self, wanted: Mapping[str, bytes | None]) -> dict[str, tuple[str, str] | None]:
+        """Store what is wanted, and return it as a tree would list it; a program stays one."""
+        base = self._tree(_BASE, wanted)
+        entries: dict[str, tuple[str, str] | None] = {}
+        for path, data in wanted.items():
+            if data is None:
+                entries[path] = None
+                continue
+            blob = self._git("hash-object", "-w", "--stdin", stdin=data).strip()
+            mode = base.get(path, (_FILE, ""))[0]
+            entries[path] = (mode if mode == _PROGRAM else _FILE, blob)
+        return entries
+
+    def _commit(self, entries: Mapping[str, tuple[str, str] | None], title: str) -> str:
+        index = {"GIT_INDEX_FILE": str(self._scratch / "index")}
+        self._git("read-tree", _BASE, env=index)
+        lines = [f"{mode} {blob}\t{path}" for path, (mode, blob) in _listed(entries)]
+        self._git(
+            "update-index", "-z", "--index-info", stdin="".join(f"{line}\0" for line in lines).encode(), env=index
+        )
+        tree = self._git("write-tree", env=index).strip()
+        when = self._git("show", "-s", "--format=%ct", _BASE).strip()
+        who = {
+            f"GIT_{role}_{name}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for name, value in (("NAME", _NAME), ("EMAIL", _EMAIL), ("DATE", f"{when} +0000"))
+        }
+        message = f"{' '.join(log.clean(title).split())}\n\n{_TRAILER}: {tree}\n"
+        return self._git("commit-tree", tree, "-p", _BASE, stdin=message.encode(), env=who).strip()
+
+    def _push(self, key: str, commit: str) -> bool:
+        """Set or (without a commit) delete the branch; False if it is no longer what we last saw."""
+        ref, known = f"{_HEADS}{PREFIX}{key}", self._commit_of(_OURS + key)
+        words = ["push", "--quiet", "--no-verify", "--no-follow-tags", f"--force-with-lease={ref}:{known}", "--"]
+        done = self._talk(*words, self._remote.url, f"{commit}:{ref}")
+        if done.returncode:
+            self._fresh = False
+            if _MOVED.search(done.stderr):
+                return False
+            raise self._problem(done)
+        if commit:
+            self._git("update-ref", _OURS + key, commit)
+        else:
+            self._git("update-ref", "-d", _OURS + key)
+        return True
+
+    # ------------------------------------------------------------------ git
+
+    def _git(
+        self, *words: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None, inside: bool = True
+    ) -> str:
+        """Run git on our own repository, where nobody's configuration counts."""
+        where = ["-C", str(self._repository)] if inside else []
+        done = git.git([*where, *words], env=git.local_env(self._scratch) | dict(env or {}), stdin=stdin)
+        if done.returncode:
+            raise ProgramError(f"git {words[0]} failed on a proposal's branch", details=git.said(done))
+        return done.stdout
+
+    def _talk(self, *words: str) -> Completed:
+        """Run git in an exchange with the server, where the user's proxies, keys and credential helpers count."""
+        env = git.network_env(self._remote.url) | dict(self._remote.env)
+        return git.git(["-C", str(self._repository), *words], env=env)
+
+    def _problem(self, done: Completed) -> WheelyardError:
+        url, details = self._remote.url, git.said(done)
+        if git.UNREACHABLE.search(done.stderr):
+            return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
+        if _REFUSED.search(done.stderr):
+            return CredentialsError(
+                f"{url} does not let us in, or not for this",
+                details=details,
+                fix="look at variable and remote in [tool.wheelyard.proposals]; the token needs write_repository, "
+                "or contents: write",
+            )
+        if _FORBIDDEN.search(done.stderr):
+            return ConfigError(
+                f"nothing is pushed to {url}: neither https, ssh nor file",
+                details=details,
+                fix="correct remote in [tool.wheelyard.proposals]",
+            )
+        if _MISSING.search(done.stderr):
+            return ConfigError(
+                f"{url} is no repository, or has no branch {self._base!r}",
+                details=details,
+                fix="correct remote, project or base in [tool.wheelyard.proposals]",
+            )
+        return PublishError(f"{url} does not take the branch", details=details)
+
+    def _restless(self, key: str) -> NetworkError:
+        return NetworkError(
+            f"the branch {PREFIX}{key} of {self._remote.url} changes whenever it is looked at",
+            fix="run the same command again, when no other run is at work",
+        )
+
+
+def _has(tree: Entries, entries: Mapping[str, tuple[str, str] | None]) -> bool:
+    return all(tree.get(path) == entry for path, entry in entries.items())
+
+
+def _listed(entries: Mapping[str, tuple[str, str] | None]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield entries as update-index takes them: deletions first, so that a file may become a folder."""
+    for path, entry in sorted(entries.items(), key=lambda item: (item[1] is not None, item[0])):
+        yield path, entry or ("0", _NONE)
+
+
+def address(remote: str, root: Path) -> str:
+    """Return the address of a remote: *remote* itself, or where the checkout at *root* pushes to under that name.
+
+    Raises:
+        ConfigError: the checkout has no such remote, or its address holds a login.
+    """
+    url = remote
+    if "://" not in remote and ":" not in remote and not remote.startswith("/"):
+        done = git.git(["-C", root, "remote", "get-url", "--push", "--", remote], env=git.base_env())
+        if done.returncode:
+            raise ConfigError(
+                f"the checkout has no git remote named {remote!r}",
+                where=str(root),
+                details=git.said(done),
+                fix="correct remote in [tool.wheelyard.proposals], or leave it out",
+            )
+        url = done.stdout.strip()
+    parts = urlsplit(url)
+    if parts.password or (parts.scheme in {"http", "https"} and parts.username):
+        raise ConfigError(
+            f"the address of the git remote {remote!r} holds a login",
+            fix="take it out: the token comes from the environment (variable in [tool.wheelyard.proposals])",
+        )
+    return f"file://{url}" if url.startswith("/") else url

@@ -1,0 +1,211 @@
+"""What a verb needs of a forge, and no more, so that a further forge is two small classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping  # noqa: TC003 - a field of a dataclass
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+
+from wheelyard.core.digests import sha256_bytes, sha256_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_KEY = re.compile(r"[a-z0-9]+([-/][a-z0-9]+)*\Z")
+
+IssueAction = Literal["open", "update", "keep", "close", "none"]
+ProposalAction = Literal["open", "update", "keep", "close", "none", "moot", "declined", "foreign"]
+Action_co = TypeVar("Action_co", bound=str, covariant=True)
+
+
+@dataclass(frozen=True)
+class Change(Generic[Action_co]):
+    """What became of an issue or of a proposal; in a dry run, what would become of it.
+
+    Attributes:
+        action: ``open``, ``update`` and ``close`` are what was done; ``keep`` if it says already what it should,
+            ``none`` if there was none to close. Of proposals only: ``moot`` if the base branch has all of it (one
+            that was open is closed), ``declined`` if a person closed the request for the same content, and
+            ``foreign`` if a person has pushed to its branch: then all of it is left to them.
+        url: where it is; empty where there is none, or would be none yet.
+    """
+
+    action: Action_co
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A change to files of the repository that people are asked to merge.
+
+    Attributes:
+        key: what it is found by again, such as ``update/markupsafe``; its branch is ``wheelyard/<key>``.
+        title: one line.
+        body: Markdown. Longer ones than a forge takes are cut.
+        labels: what it bears; made if need be. What people add stays.
+        files: content by path in the repository; None deletes.
+    """
+
+    key: str
+    title: str
+    body: str
+    labels: tuple[str, ...]
+    files: Mapping[str, bytes | None] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        if not _KEY.match(self.key):
+            raise ValueError(f"{self.key!r} cannot be a proposal's key")
+        for path in self.files:
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or str(pure) != path or {"..", ".git"} & {part.lower() for part in pure.parts}:
+                raise ValueError(f"{path!r} cannot be a proposal's file")
+
+    @property
+    def digest(self) -> str:
+        """What tells whether two proposals change the same files to the same content: 64 hexadecimal digits."""
+        return sha256_value({path: None if data is None else sha256_bytes(data) for path, data in self.files.items()})
+
+
+@dataclass(frozen=True)
+class Open:
+    """A proposal of ours that is open.
+
+    Attributes:
+        key: as in :class:`Proposal`.
+        url: its request.
+        title: what the request says at this moment.
+    """
+
+    key: str
+    url: str
+    title: str
+
+
+class Issues(Protocol):
+    """Where issues are: kept rather than filed. One for each key, changed in place, closed when all is well."""
+
+    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
+        """See to it that there is one open issue of *key* with this title and body, and no second one.
+
+        Args:
+            key: what it is found by again, besides *labels*; people do not see it.
+            title: its title.
+            body: Markdown.
+            labels: what it bears; made if need be.
+
+        Raises:
+            CredentialsError: whoever we are may not write issues there.
+            NetworkError: the forge does not answer.
+        """
+
+    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
+        """Close the open issue of *key*, if there is one, with a last word.
+
+        Raises:
+            CredentialsError: whoever we are may not write issues there.
+            NetworkError: the forge does not answer.
+        """
+
+
+class Proposals(Protocol):
+    """Where merge requests or pull requests are: one for each key, changed in place, closed when moot."""
+
+    def propose(self, proposal: Proposal) -> Change[ProposalAction]:
+        """See to it that there is one open request of the proposal's key that says and changes this, and no second.
+
+        It may be broken off anywhere, or run twice at once: the next run finishes, and there is never a double.
+
+        Raises:
+            CredentialsError: whoever we are may not push or open requests there.
+            ConfigError: there is no such repository or base branch.
+            NetworkError: the forge does not answer.
+            PublishError: it does not take the branch or the request.
+        """
+
+    def withdraw(self, key: str, comment: str) -> Change[ProposalAction]:
+        """Close the open request of *key*, if there is one, with a last word, and delete its branch.
+
+        Raises:
+            CredentialsError: whoever we are may not do so.
+            ConfigError: there is no such repository or base branch.
+            NetworkError: the forge does not answer.
+        """
+
+    def proposals(self) -> tuple[Open, ...]:
+        """Return all of ours that are open, the oldest first.
+
+        Raises:
+            CredentialsError: whoever we are may not see them.
+            NetworkError: the forge does not answer.
+        """
+
+
+class Forge(Issues, Proposals, Protocol):
+    """Where both are."""
+
+
+# ------------------------------------------------------- what one forge's API can do with requests
+
+
+@dataclass(frozen=True)
+class Request:
+    """A merge request or pull request from a branch of the repository itself, never from a fork.
+
+    Attributes:
+        number: by which the forge knows it; a later one has a larger one.
+        url: its page.
+        branch: where its changes are.
+        state: whether anybody has decided.
+        title, body, labels: what it says.
+    """
+
+    number: int
+    url: str
+    branch: str
+    state: Literal["open", "closed", "merged"]
+    title: str
+    body: str
+    labels: frozenset[str]
+
+
+class TakenError(Exception):
+    """The forge says that the branch has an open request already."""
+
+
+class Requests(Protocol):
+    """One forge's API for requests, as it is; :class:`~wheelyard.stages.forge.propose.Proposer` decides."""
+
+    @property
+    def longest_body(self) -> int:
+        """How many characters a body may have."""
+
+    @property
+    def longest_title(self) -> int:
+        """How many characters a title may have."""
+
+    def inert(self, text: str) -> str:
+        """Return Markdown that gives the forge no commands, whatever it quotes."""
+
+    def of(self, branch: str) -> list[Request]:
+        """Return every request of *branch*, whatever its state, the oldest first."""
+
+    def all_open(self) -> list[Request]:
+        """Return every open request, the oldest first."""
+
+    def create(self, branch: str, base: str, title: str, body: str, labels: Sequence[str]) -> Request:
+        """Open a request to merge *branch* into *base*.
+
+        Raises:
+            TakenError: there is an open one already.
+        """
+
+    def update(self, request: Request, title: str, body: str, labels: Sequence[str]) -> None:
+        """Change what a request says; *labels* are added to those that it has."""
+
+    def close(self, request: Request) -> None:
+        """Close a request without merging it."""
+
+    def comment(self, request: Request, text: str) -> None:
+        """Say something below a request."""

@@ -1,0 +1,33 @@
+"""Schedule: jobs from what is due, in order, packed to finish soonest, for GitHub, for GitLab, and on trial."""
+
+from __future__ import annotations
+
+from wheelyard.stages.schedule.github import Matrix, Ticket, matrices
+from wheelyard.stages.schedule.gitlab import Limits, pipelines
+from wheelyard.stages.schedule.packing import Layout, Site, lay_out, lower_bound, pack
+from wheelyard.stages.schedule.simulate import Comparison, Conditions, Night, compare, run
+from wheelyard.stages.schedule.synthetic import tasks as synthetic_tasks
+from wheelyard.stages.schedule.tasks import BuildJob, Piece, Task, keys
+
+__all__ = [
+    "BuildJob",
+    "Comparison",
+    "Conditions",
+    "Layout",
+    "Limits",
+    "Matrix",
+    "Night",
+    "Piece",
+    "Site",
+    "Task",
+    "Ticket",
+    "compare",
+    "keys",
+    "lay_out",
+    "lower_bound",
+    "matrices",
+    "pack",
+    "pipelines",
+    "run",
+    "synthetic_tasks",
+]

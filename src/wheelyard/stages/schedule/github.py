@@ -1,0 +1,120 @@
+"""Jobs as GitHub's matrices: waves, and in each as many matrices as GitHub's limits ask for.
+
+A wave is two rows: ``first`` holds the jobs that a later wave waits for, ``rest`` those that nobody waits for. A
+workflow runs the rows of a wave side by side, and the next wave once ``first`` of the one before has ended, however it
+ended: each job looks itself whether what it needs is there, so that a failure stops only what depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheelyard.stages.schedule.tasks import BuildJob
+
+# docs.github.com, "Actions limits": jobs of a matrix; "Passing information between jobs": a job's outputs take 1 MB at
+# most, counted in UTF-16. A part may take nine tenths of it.
+MOST_JOBS = 256
+MOST_BYTES = 1_000_000
+_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a job is told.
+
+    Attributes:
+        job: the job.
+        wave: its wave, from 1 on.
+        gate: whether a later wave waits for it.
+        needs: packages that it takes from jobs of this plan.
+        runner: the label of its machines.
+        minutes: what the forge lets it take.
+        image: what it is built in, as ``--image`` takes it.
+        key: what its results are known by.
+    """
+
+    job: BuildJob
+    wave: int
+    gate: bool
+    needs: tuple[str, ...]
+    runner: str
+    minutes: int
+    image: str
+    key: str
+
+    def entry(self) -> dict[str, str | int]:
+        """Return its row in a matrix; every string is safe in a file's name and in a log."""
+        pythons = [str(one) for one in self.job.interpreters]
+        return {
+            "name": self.job.name,
+            "package": self.job.task.package,
+            "version": self.job.task.version,
+            # A word for each wheel: the interpreters that share it, as `build --python` takes them one by one.
+            "wheels": " ".join(",".join(map(str, piece.wheel.interpreters)) for piece in self.job.pieces),
+            "needs": " ".join(self.needs),
+            "runner": self.runner,
+            "timeout-minutes": self.minutes,
+            "image": self.image,
+            "key": self.key,
+            "artifact": f"wheels-{self.job.task.package}-{self.job.task.version}-{'-'.join(pythons)}",
+        }
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One matrix.
+
+    Attributes:
+        name: what it is called, such as ``wave-1-first-1``.
+        wave: its wave.
+        gate: whether the next wave waits for it.
+        include: its jobs.
+    """
+
+    name: str
+    wave: int
+    gate: bool
+    include: tuple[dict[str, str | int], ...]
+
+    def text(self) -> str:
+        """Return what ``fromJSON`` takes."""
+        return _compact(self.include)
+
+
+def matrices(tickets: Sequence[Ticket]) -> tuple[Matrix, ...]:
+    """Return *tickets* in matrices, each within GitHub's limits, in the order in which they should start."""
+    rows: dict[tuple[int, bool], list[dict[str, str | int]]] = {}
+    for ticket in tickets:
+        rows.setdefault((ticket.wave, ticket.gate), []).append(ticket.entry())
+    found = []
+    for (wave, gate), entries in sorted(rows.items(), key=lambda item: (item[0][0], not item[0][1])):
+        for number, part in enumerate(_parts(entries), 1):
+            name = f"wave-{wave}-{'first' if gate else 'rest'}-{number}"
+            found.append(Matrix(name, wave, gate, tuple(part)))
+    return tuple(found)
+
+
+def _parts(entries: Sequence[dict[str, str | int]]) -> list[list[dict[str, str | int]]]:
+    parts: list[list[dict[str, str | int]]] = []
+    size = 0
+    for entry in entries:
+        more = _size(entry)
+        if not parts or len(parts[-1]) == MOST_JOBS or size + more > MOST_BYTES * _SHARE:
+            parts.append([])
+            size = 0
+        parts[-1].append(entry)
+        size += more
+    return parts
+
+
+def _size(entry: dict[str, str | int]) -> int:
+    return len(json.dumps(entry, separators=(",", ":"), ensure_ascii=True)) * 2 + 2
+
+
+def _compact(include: Sequence[dict[str, str | int]]) -> str:
+    return json.dumps({"include": list(include)}, separators=(",", ":"), ensure_ascii=True)

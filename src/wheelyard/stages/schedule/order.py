@@ -1,0 +1,92 @@
+"""Which package comes before which: waves, cycles, and what a failure stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    Needs = Mapping[str, Collection[str]]
+
+
+def waves(needs: Needs) -> tuple[tuple[str, ...], ...]:
+    """Return the names of *needs*, sorted, in waves: what a wave needs is in those before it.
+
+    Args:
+        needs: what each name needs; names that are no keys are there already, and count for nothing.
+
+    Raises:
+        PlanError: some need each other; one such cycle is shown.
+    """
+    left = {name: {other for other in wanted if other in needs} for name, wanted in needs.items()}
+    users: dict[str, list[str]] = {}
+    for name, wanted in left.items():
+        for other in wanted:
+            users.setdefault(other, []).append(name)
+    found = []
+    ready = sorted(name for name, wanted in left.items() if not wanted)
+    while ready:
+        found.append(tuple(ready))
+        freed = []
+        for name in ready:
+            del left[name]
+            for user in users.get(name, ()):
+                left[user].discard(name)
+                if not left[user]:
+                    freed.append(user)
+        ready = sorted(freed)
+    if left:
+        raise _cycle_error(find_cycle(left))
+    return tuple(found)
+
+
+def find_cycle(needs: Needs) -> tuple[str, ...]:
+    """Return a cycle, each name needing the next and the last one the first, from its smallest name on; or nothing."""
+    clear: set[str] = set()
+    for start in sorted(needs):
+        trail: list[str] = []
+        at: dict[str, int] = {}
+        todo = [(start, False)]
+        while todo:
+            name, leaving = todo.pop()
+            if leaving:
+                trail.pop()
+                del at[name]
+                clear.add(name)
+            elif name in at:
+                cycle = trail[at[name] :]
+                first = cycle.index(min(cycle))
+                return tuple(cycle[first:] + cycle[:first])
+            elif name not in clear:
+                at[name] = len(trail)
+                trail.append(name)
+                todo.append((name, True))
+                todo += [(other, False) for other in sorted(needs[name], reverse=True) if other in needs]
+    return ()
+
+
+def stopped(needs: Needs, failed: Iterable[str]) -> frozenset[str]:
+    """Return what cannot go on when *failed* has: those that need it, and those that need them."""
+    users: dict[str, list[str]] = {}
+    for name, wanted in needs.items():
+        for other in wanted:
+            users.setdefault(other, []).append(name)
+    roots = set(failed)
+    found: set[str] = set()
+    todo = list(roots)
+    while todo:
+        more = [user for user in users.get(todo.pop(), ()) if user not in found]
+        found.update(more)
+        todo += more
+    return frozenset(found - roots)
+
+
+def _cycle_error(cycle: tuple[str, ...]) -> PlanError:
+    return PlanError(
+        f"{len(cycle)} recipe(s) need each other: {' needs '.join((*cycle, cycle[0]))}",
+        where=f"recipes/{cycle[0]}/recipe.toml",
+        fix="take one of them out of [build] needs or [test] needs",
+    )

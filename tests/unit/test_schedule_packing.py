@@ -1,0 +1,135 @@
+"""Packing: every wheel in one job, in order, and finished as soon as can be."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.tasks import packed, sites, some_tasks, task
+from wheelyard.core.errors import PlanError
+from wheelyard.stages.schedule import Layout, Site, Task, clock, lay_out, lower_bound, pack, synthetic_tasks
+from wheelyard.stages.schedule.tasks import keys
+
+MOMENT = 1e-6
+
+
+@given(some_tasks(), sites)
+def test_every_wheel_is_in_exactly_one_job(tasks: tuple[Task, ...], site: Site) -> None:
+    layout = pack(tasks, site)
+    there = Counter((job.task.name, piece.wheel.pattern) for job in layout.jobs for piece in job.pieces)
+    assert there == Counter((each.name, piece.wheel.pattern) for each in tasks for piece in each.pieces)
+    assert len({job.name for job in layout.jobs}) == len(layout.jobs)
+
+
+@given(some_tasks(), sites)
+def test_nothing_starts_before_what_it_needs(tasks: tuple[Task, ...], site: Site) -> None:
+    layout = pack(tasks, site)
+    for number, wanted in enumerate(layout.needs):
+        for other in wanted:
+            assert other < number  # the order in which they are listed is one in which they can start
+            assert layout.slots[other].end <= layout.slots[number].begin + MOMENT
+            assert layout.waves[other] < layout.waves[number]
+    planned = {job.task.package for job in layout.jobs}
+    for number, job in enumerate(layout.jobs):
+        assert {layout.jobs[other].task.package for other in layout.needs[number]} == planned & set(job.task.needs)
+
+
+@given(some_tasks(), sites)
+def test_no_more_run_at_once_than_there_are_runners(tasks: tuple[Task, ...], site: Site) -> None:
+    slots = pack(tasks, site).slots
+    for slot in slots:
+        running = [other for other in slots if other.begin <= slot.begin < other.end]
+        assert len(running) <= site.runners
+
+
+@given(some_tasks(), sites)
+def test_no_plan_beats_the_bound_and_no_plain_layout_beats_the_plan(tasks: tuple[Task, ...], site: Site) -> None:
+    known = [each for each in tasks if each.known]
+    layout = pack(known, site)
+    assert layout.makespan >= lower_bound(known, site) - MOMENT
+    for together in (True, False):
+        assert layout.makespan <= lay_out(known, site, together=together).makespan + 1  # a second is no gain
+
+
+@given(some_tasks(), sites)
+def test_what_was_never_timed_stays_together(tasks: tuple[Task, ...], site: Site) -> None:
+    layout = pack(tasks, site)
+    jobs = Counter(job.task.name for job in layout.jobs)
+    assert all(jobs[each.name] == 1 for each in tasks if not each.known)
+
+
+def test_idle_runners_are_used() -> None:
+    layout = packed(task("torch", 3600, 3600, 3600, 3600), runners=4, start=60)
+    assert [len(job.pieces) for job in layout.jobs] == [1, 1, 1, 1]
+    assert layout.makespan == 3660
+
+
+def test_an_image_that_starts_slowly_is_started_seldom() -> None:
+    tasks = [task(f"p{number}", 60, 60, 60, 60) for number in range(8)]
+    assert len(pack(tasks, Site(8, 600)).jobs) == 8
+    assert len(pack(tasks, Site(32, 600)).jobs) == 32  # with a runner for each wheel, nobody waits for anybody
+
+
+def test_what_holds_others_back_starts_first() -> None:
+    layout = packed(task("alone", 500), task("base", 100), task("late", 900, needs=["base"]), runners=1, start=0)
+    assert [job.task.package for job in layout.jobs] == ["base", "late", "alone"]
+
+
+def test_a_job_waits_for_its_own_interpreters_only() -> None:
+    layout = packed(task("numpy", 900, 900), task("pandas", 900, 900, needs=["numpy"]), runners=4, start=0)
+    names = {layout.jobs[n].name: [layout.jobs[o].name for o in wanted] for n, wanted in enumerate(layout.needs)}
+    assert names["pandas 1.0 cp312"] == ["numpy 1.0 cp312"]
+    assert names["pandas 1.0 cp313"] == ["numpy 1.0 cp313"]
+    assert layout.makespan == 1800
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_no_job_is_planned_near_what_the_forge_lets_it_take(known: bool) -> None:
+    layout = pack([task("slow", 3000, 3000, 3000, known=known)], Site(1, 60, longest=7200))
+    assert [len(job.pieces) for job in layout.jobs] == [1, 1, 1]  # two would take 6060 of 7200 seconds
+
+
+def test_a_cycle_is_told() -> None:
+    with pytest.raises(PlanError, match="a needs b needs a"):
+        packed(task("a", 1, needs=["b"]), task("b", 1, needs=["a"]))
+
+
+def test_nothing_takes_no_time() -> None:
+    layout = packed()
+    assert (layout.jobs, layout.makespan, layout.critical()) == ((), 0, (0.0, ()))
+    assert lower_bound([], Site(4, 60)) == 0
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=25)
+def test_a_night_of_eighty_packages_ends_within_a_tenth_of_the_bound(seed: int) -> None:
+    tasks, site = synthetic_tasks(80, seed=seed), Site(8, 600)
+    assert pack(tasks, site).makespan <= 1.1 * lower_bound(tasks, site)
+
+
+def test_a_key_is_the_digest_of_all_that_decides() -> None:
+    def key(layout: Layout) -> str:
+        return keys(layout.jobs, layout.needs)[-1]
+
+    plain = key(packed(task("a", 1), task("b", 1, needs=["a"])))
+    assert plain == key(packed(task("a", 9), task("b", 7, needs=["a"])))  # how long it takes decides nothing
+    assert plain != key(packed(task("a", 1, mark="!"), task("b", 1, needs=["a"])))  # what it takes from a does
+    assert plain != key(packed(task("a", 1), task("b", 1, needs=["a"], mark="!")))
+    assert len(plain) == 64
+
+
+# --------------------------------------------------------------------- clock
+
+
+def test_a_failure_stops_what_needs_it() -> None:
+    slots = clock.play([10, 5, 5, 5], [(), (0,), (1,), ()], [0] * 4, 1, failing={0})
+    assert [slot.state for slot in slots] == ["failed", "stopped", "stopped", "done"]
+    assert clock.makespan(slots) == 15
+
+
+def test_a_queue_holds_no_runner() -> None:
+    slots = clock.play([10, 10], [(), ()], [0, 0], 1, waits=[100, 0])
+    assert [(slot.begin, slot.end) for slot in slots] == [(100, 110), (0, 10)]
