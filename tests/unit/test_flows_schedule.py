@@ -127,7 +127,12 @@ def test_what_upstream_ships_is_not_due(project: Project) -> None:
 def test_the_ledger_knows_of_wheels_that_are_not_on_record(project: Project) -> None:
     facts = [Fact(version="1.0", where="ours", wheel=pair, first=date(2026, 11, 1)) for pair in PAIRS[:3]]
     facts.append(Fact(version="1.0", where="ours", wheel=PAIRS[3], first=date(2026, 11, 1), gone=date(2026, 11, 2)))
-    ledger.update(ledger.ledger_file(project.packages, "base"), facts, looked=[], today=date(2026, 11, 3))
+    ledger.update(
+        ledger.ledger_file(project.packages, "base"),
+        facts,
+        looked=lambda _version, _where: False,
+        today=date(2026, 11, 3),
+    )
     path = ledger.ledger_file(project.packages, "base")
     path.write_text(ledger.dump(facts), encoding="utf-8")
     assert shown(due.missing(due.Planner(project), ["base"])) == {"base 1.0": [PAIRS[3]]}

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from wheelyard.core.errors import PlanError
-from wheelyard.core.tags import Interpreter
+from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import Image, ImageChoice
 from wheelyard.recipe.models import Settings
 from wheelyard.recipe.policy import Policy
 from wheelyard.record.models import LockedVersion
-from wheelyard.stages.plan import Plan, make_plan, plan_json, wheel_for
+from wheelyard.stages.plan import Plan, make_plan, plan_json
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "plan.schema.json"
 SITE = ("cp312", "cp313", "cp314", "cp314t")
