@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.gitlab import GitLab, serve
 from support.index import Fault, IndexServer
 from wheelyard.core.errors import DigestMismatchError, DiskError, NetworkError
 from wheelyard.io import http
@@ -380,3 +381,18 @@ def test_runs_that_wait_for_a_wrong_file_all_fail(server: IndexServer, tmp_path:
     for process in both:
         process.communicate()
     assert names(tmp_path) == []
+
+
+def test_a_certificate_is_trusted_where_the_user_says_so_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http.session.cache_clear()
+    with serve(GitLab(tmp_path / "one"), tls=True) as known, serve(GitLab(tmp_path / "two"), tls=True) as stranger:
+        # Certificates are read once for a file of them, and a session is for both servers.
+        for name, server in (("", known), (str(known.ca), stranger)):
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", name)
+            http.session.cache_clear()
+            with pytest.raises(NetworkError, match="a certificate that is not trusted here"):
+                http.get(f"{server.url}/api/v4/version")
+        assert [http.get(f"{known.url}/api/v4/version").status_code for _ in range(3)] == [401] * 3
+    http.session.cache_clear()
