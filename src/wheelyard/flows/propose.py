@@ -55,7 +55,7 @@ def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Proposals, Pr
     policy = project.policy.proposals
     if policy is None:
         raise ConfigError(
-            "site policy does not say where proposals go", fix="add [tool.wheelyard.proposals]; docs/upstream.md"
+            "site policy does not say where proposals go", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
         )
     token = held(policy.variable)
     if not token:
@@ -146,6 +146,8 @@ def _wanted(project: Project, standing: Standing, lock: Lock) -> _Wanted | Propo
     package = standing.package
     if standing.state in {"new", "regressed"}:
         return _new_version(project, standing, lock)
+    if standing.waiting:  # the newest one is still cooling down: it may change everything
+        return None
     wholly = standing.state == "pure" or any(each.wholly and each.version == standing.newest for each in standing.ships)
     if standing.state in {"pure", "ships"} and wholly and not lock.retired:
         retired = lock.model_copy(update={"retired": standing.newest})

@@ -177,7 +177,12 @@ class _Trial:
 
     def layout(self, waves: dict[str, int]) -> Layout:
         """Return the jobs in the order in which they should start."""
-        sequence = sorted(range(len(self.jobs)), key=lambda number: (-self._ranks[number], number))
+
+        def order(number: int) -> tuple[float, int, int]:
+            # Of equal ranks, as of jobs that take next to no time, the earlier wave: none is before what it needs.
+            return -self._ranks[number], waves[self.jobs[number].task.name], number
+
+        sequence = sorted(range(len(self.jobs)), key=order)
         place = {number: index for index, number in enumerate(sequence)}
         return Layout(
             tuple(self.jobs[number] for number in sequence),
