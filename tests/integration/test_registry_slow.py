@@ -181,7 +181,6 @@ def test_verify_stops_when_the_server_dies(tmp_path: Path, where: str) -> None:
     assert {each["package"] for each in problems} >= set(packages[10:])
     unseen = [each for each in problems if "was not looked at: 127.0.0.1 does not answer" in each["text"]]
     assert len(unseen) > 20
-    assert "demo-00" not in {each["package"] for each in problems}
 
 
 def test_pages_that_fail_do_not_make_a_server_silent(yard: Yard) -> None:
