@@ -3,10 +3,10 @@
 What wheelyard does for each wheel is more than twine does: it reads the file back and hashes it, keeps a journal and
 writes records. The claims are for a server that takes half a second for each request: GitLab's own aim is one
 second (docs.gitlab.com, "Rails request SLIs"). The pace decides: at a tenth of a second publishing was 6 times as fast
-as twine, but the second run only 6 to 9 times as fast as the first. One that answers at once, as no server in a network does, leaves only
-the programs' own work; those figures are shown beside it. There the claims are out of reach: the server itself is
-busy with our requests, twice as many, for longer than a fifth of twine's time, and Python starts for longer than a
-twentieth of ours.
+as twine, but the second run only 6 to 9 times as fast as the first. One that answers at once, as no server in a
+network does, leaves only the programs' own work; those figures are shown beside it. There the claims are out of reach:
+the server itself is busy with our requests, twice as many, for longer than a fifth of twine's time, and Python starts
+for longer than a twentieth of ours.
 """
 
 from __future__ import annotations
