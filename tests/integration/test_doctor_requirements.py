@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import fastjsonschema
 import pytest
 
-from support.index import Fault, IndexServer
+from support.index import Fault, IndexFile, IndexServer
 from support.installers import environment
 from support.offers import Offer
 from support.project import PYPROJECT, make_project
@@ -245,6 +245,30 @@ def test_circles_end_and_a_thousand_projects_are_enough(
     assert found(look(project, "one")) == {"one": "pure 1.0", "other": "pure 1.0"}
 
 
+def test_dependencies_that_have_no_end(index: IndexServer, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "_MOST_ROUNDS", 3)
+    for number in range(9):
+        offer(index, f"p{number}", "1.0", PURE, needs=(f"p{number + 1}",))
+    report = look(project, "p0")
+    assert set(found(report)) == {"p0", "p1", "p2", "p3"}
+    assert report.notes == ("dependencies have no end; not all were followed",)
+
+
+def test_metadata_is_that_of_the_wheel_for_riscv64_and_of_no_other_project(
+    index: IndexServer, project: Project
+) -> None:
+    def serve(file: str, needs: str) -> None:
+        metadata = f"Metadata-Version: 2.4\nName: top\nVersion: 1.0\nRequires-Dist: {needs}\n".encode()
+        index.add("top", IndexFile(f"{file}.whl", metadata=metadata))
+
+    serve("top-1.0-cp313-cp313-manylinux_2_17_x86_64", "wrong")
+    serve(f"top-1.0-{PURE}", "plain")
+    serve("other-1.0-cp313-cp313-manylinux_2_31_riscv64", "foreign")
+    assert set(found(look(project, "top"))) == {"top", "plain"}
+    serve(f"top-1.0-{NATIVE}", "right")
+    assert set(found(look(project, "top"))) == {"top", "right"}
+
+
 @pytest.mark.parametrize(
     "fault",
     [Fault(status=500), Fault(status=404), Fault(cut_after=10), Fault(body=b"Name: evil\n"), Fault(drop=True)],
@@ -344,6 +368,12 @@ def test_json_is_as_its_schema_says(index: IndexServer, tmp_path: Path) -> None:
     assert told["interpreters"] == ["cp312", "cp313"]
     assert told["needs"][0]["found"]["cp313"] == {"kind": "wheel", "version": "1.0", "glibc": "2.31", "reason": ""}
     assert "gone for cp312, cp313: the index has no package 'gone'" in done.stderr
+
+
+def test_the_glibc_of_another_board_counts(index: IndexServer, tmp_path: Path) -> None:
+    offer(index, "native", "1.0", "cp313-cp313-manylinux_2_39_riscv64", sdist=False)
+    words = ("native", "--python", "cp313", "--of", "none", "--glibc")
+    assert [wheelyard(tmp_path, index, *words, glibc).returncode for glibc in ("2.39", "2.38")] == [0, 19]
 
 
 def test_a_mistake_ends_with_its_line_and_no_traceback(index: IndexServer, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import fastjsonschema
@@ -23,6 +24,7 @@ from wheelyard.core.errors import PreflightError, RecipeError, UnknownPackageErr
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight, problem, remembered
 from wheelyard.flows.target import find_target
 from wheelyard.record.lock import lock_file, pin
+from wheelyard.record.releases import ReleasedFile, record, releases_file
 from wheelyard.record.store import write_record
 
 if TYPE_CHECKING:
@@ -248,6 +250,47 @@ def test_a_wheel_of_ours_counts(tmp_path: Path, index: IndexServer) -> None:
     assert preflight(project, "tiny").ok
 
 
+def test_what_is_needed_twice_is_told_once(tmp_path: Path, index: IndexServer) -> None:
+    """The recipe's own requirements are not upstream's as well, and those that run it are not those of its tests."""
+    info = "Metadata-Version: 2.4\nName: tiny\nVersion: 1.0\nRequires-Dist: absent\nRequires-Dist: gone; extra == 't'\n"
+    add_tiny(index, mode="unsupported", files={"PKG-INFO": info})
+    recipe = RECIPE.replace('"wanted"', '"missing"') + 'extras = ["t"]\n'
+    result = preflight(site(tmp_path / "site", recipe), "tiny")
+    assert [each.text.partition(",")[0] for each in result.failures] == [
+        "absent (to run",
+        "missing (for its tests",
+        "gone (for its tests",
+    ]
+    assert [each.fix for each in result.failures if each.text.startswith("missing")] == ["do without it"]
+
+
+def test_an_interpreter_that_is_not_tested_needs_nothing_for_it(tmp_path: Path, index: IndexServer) -> None:
+    add_tiny(index)
+    recipe = RECIPE.replace("test_tiny.py", "gone.py").replace('"wanted"', '"absent"') + 'skip = ["cp313"]\n'
+    result = preflight(site(tmp_path / "site", recipe), "tiny")
+    assert result.ok, result.failures
+    assert of(result, "tests")[0].state == "skipped"
+
+
+def test_a_wheel_of_ours_that_is_needed_is_not_compiled_and_a_yanked_one_is_none(
+    tmp_path: Path, index: IndexServer
+) -> None:
+    add_tiny(index)
+    index.add("ours", IndexFile("ours-1.0.tar.gz", b""))
+    recipe = RECIPE.replace('requires = ["wanted"]', 'requires = ["ours"]\nneeds = ["ours"]')
+    project = site(tmp_path / "site", recipe)
+    (failure,) = preflight(project, "tiny").failures
+    assert "[test] needs" in failure.text
+    assert not any("will be compiled" in each.text for each in preflight(project, "tiny").findings)
+
+    wheel = ReleasedFile(file=WheelSpec(name="ours").file, where="gitlab", sha256="0" * 64, size=1, tags=())
+    record(releases_file(project.packages, "ours"), [wheel.model_copy(update={"yanked": "broken"})])
+    assert not preflight(project, "tiny").ok
+    releases_file(project.packages, "ours").unlink()
+    record(releases_file(project.packages, "ours"), [wheel])
+    assert preflight(project, "tiny").ok
+
+
 def test_a_test_that_is_not_there(tmp_path: Path, index: IndexServer) -> None:
     add_tiny(index)
     recipe = RECIPE.replace("test_tiny.py", "tests/test_tiny.py")
@@ -403,6 +446,19 @@ def test_what_was_found_holds_until_something_changes(tmp_path: Path, index: Ind
     assert remembered(project, "tiny", "1.0") is not None
     pin(lock_file(project.packages, "tiny"), locked.model_copy(update={"sha256": "0" * 64}))
     assert remembered(project, "tiny", "1.0") is None
+
+
+def test_what_was_found_does_not_hold_for_ever(tmp_path: Path, index: IndexServer) -> None:
+    add_tiny(index)
+    project = site(tmp_path / "site")
+    first = preflight(project, "tiny", "1.0")
+    (file,) = (tmp_path / "cache/preflight/found").rglob("*.json")
+    for hours, again, known in ((19, False, True), (30, True, True), (24 * 8, True, False)):
+        kept = json.loads(file.read_text())
+        kept["result"]["checked"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+        file.write_text(json.dumps(kept))
+        assert (remembered(project, "tiny", "1.0") is not None) == known
+        assert (preflight(project, "tiny", "1.0").checked >= first.checked) == again
 
 
 def test_a_server_that_does_not_answer_blames_nobody(tmp_path: Path, index: IndexServer) -> None:

@@ -92,12 +92,24 @@ def test_the_final_release_behind_many_early_ones_is_found(index: IndexServer, p
     assert [(gap.name, gap.version) for gap in look(project, "nightly\n").top] == [("nightly", "1.0")]
 
 
+def test_the_final_release_behind_many_yanked_ones_is_found(index: IndexServer, project: Project) -> None:
+    add(index, "takenback", Offer("1.0", (ARM,)))
+    add(index, "takenback", *(Offer(f"2.{number}", (ARM,), yanked=True) for number in range(20)))
+    assert [(gap.name, gap.version) for gap in look(project, "takenback\n").top] == [("takenback", "1.0")]
+
+
 def test_the_heaviest_are_kept_and_of_equal_weight_the_first(index: IndexServer, project: Project) -> None:
     for name in "abcdefgh":
         add(index, name, Offer("1.0", (ARM,)))
     found = look(project, "a\t1\nb\t5\nc\t3\nd\t5\ne\nf\t9\ng\t3\nh\t2\n", top=4)
     assert [(gap.name, gap.weight) for gap in found.top] == [("f", 9), ("b", 5), ("d", 5), ("c", 3)]
     assert found.gaps == 8
+
+
+def test_a_name_in_two_spellings_counts_once(index: IndexServer, project: Project) -> None:
+    index.add("gap-one", *Offer("1.0", (ARM,)).files("gap_one"))
+    found = look(project, "gap-one\t3\nGap_One\t2\n")
+    assert (found.names, found.looked_at, len(found.top)) == (1, 1, 1)
 
 
 def test_what_our_registry_has_of_it(index: IndexServer, project: Project, tmp_path: Path) -> None:
@@ -171,6 +183,20 @@ def test_a_source_that_cannot_be_read_is_noted_and_the_others_are_told(index: In
     assert all(found[name].first is None for name in ("sourceless", "damaged", "gone"))
 
 
+def test_a_source_without_a_hash_is_not_read(index: IndexServer, project: Project) -> None:
+    add(index, "gap", Offer("1.0", (ARM,), sdist=False))
+    index.add("gap", IndexFile("gap-1.0.tar.gz", sdist_bytes("gap", "1.0", NEEDS), sha256=""))
+    assert "no sha256" in look(project, "gap\n").top[0].note
+
+
+def test_a_build_requirement_that_the_index_does_not_answer_for(index: IndexServer, project: Project) -> None:
+    source(index, "gap", 'build-system.requires = ["quiet"]')
+    index.fault("/simple/quiet/", Fault(status=403))
+    first = look(project, "gap\n").top[0].first
+    assert first is not None
+    assert [(each.requirement, each.kind) for each in first] == [("quiet", "unknown")]
+
+
 def test_a_source_that_wants_to_fill_the_disk_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x-1.tar.gz"
     path.write_bytes(sdist_bytes("x", "1", "#" * 5000))
@@ -207,6 +233,18 @@ def test_an_index_that_answers_for_nobody_ends_the_run_soon(index: IndexServer, 
     with pytest.raises(NetworkError, match="25 projects in a row"):
         look(project, "\n".join(names))
     assert len(index.paths) < 150
+
+
+def test_an_index_that_answers_now_and_then_or_knows_nobody_ends_nothing(index: IndexServer, project: Project) -> None:
+    bad = [f"b{number}" for number in range(48)]
+    for name in bad:
+        index.fault(f"/simple/{name}/", Fault(status=403))
+    good = [f"g{number}" for number in range(40)]
+    for name in good:
+        add(index, name, Offer("1.0", (PURE,)))
+    found = look(project, "\n".join([*bad[:24], *good, *bad[24:]]))
+    assert (found.looked_at, found.failures) == (40, 48)
+    assert look(project, "\n".join(f"n{number}" for number in range(60))).failures == 60
 
 
 def test_an_interrupted_run_can_be_run_again(

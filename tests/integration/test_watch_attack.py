@@ -128,6 +128,12 @@ def test_a_backend_that_answers_in_our_programs_place(
     assert [each.step for each in preflight(project, "tiny").failures] == ["sdist"]
 
 
+def test_an_answer_that_fills_our_memory_is_not_read(index: IndexServer, project: Project) -> None:
+    where = 'result = pathlib.Path(folder).parent / "result.json"\n'
+    backend(index, f"""{where}result.write_text('{{"stage": "sdist"}}' + " " * (17 << 20))\nos.kill(os.getppid(), 9)""")
+    assert [each.text for each in preflight(project, "tiny").failures] == ["cannot be read by a build frontend"]
+
+
 def test_a_backend_that_makes_a_pipe_of_our_answer(tmp_path: Path, index: IndexServer, project: Project) -> None:
     backend(index, 'os.mkfifo(pathlib.Path(folder).parent / "result.json")')
     assert preflight(project, "tiny").ok
@@ -204,6 +210,8 @@ def test_patterns_that_lead_in_circles_end(tmp_path: Path) -> None:
     ]
     within(5, lambda: look_for_paths(commands, tree=tree))
     assert look_for_paths(commands[:1], tree=tree).missing == ["{project}/**/nope.py"]
+    (tree / "a/" / "/".join("a" * 100)).mkdir(parents=True)
+    within(5, lambda: look_for_paths([f"pytest {{project}}/{'**/a/' * 6}nope.py"], tree=tree))
     many = "pytest " + " ".join(f"--ignore=x/{number}.py" for number in range(3000))
     within(5, lambda: look_for_paths([many], tree=tree))
 
@@ -214,6 +222,13 @@ def test_paths_outside_of_the_source_are_not_looked_at(tmp_path: Path) -> None:
     for word in ("{project}/../gone", "{project}/../../**/gone", "{project}/a/../../gone"):
         assert look_for_paths([f"pytest {word}"], tree=tree).missing == []
     assert look_for_paths(["pytest {project}/a/../gone"], tree=tree).missing == ["{project}/a/../gone"]
+
+
+def test_a_folder_of_ours_with_a_winding_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("work", "other"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert look_for_paths(["pytest {project}/gone"], tree=Path("other/../work")).missing == ["{project}/gone"]
 
 
 def test_a_folder_of_ours_that_looks_like_a_pattern(tmp_path: Path) -> None:

@@ -146,8 +146,7 @@ class _Tally:
 
 def _sweep(listed: NameList, parallel: int, top: int, pythons: Sequence[Interpreter]) -> _Tally:
     tally = _Tally(top)
-    index = index_url()
-    look = functools.partial(_look, Upstream(index, newest=_NEWEST), Upstream(index), tuple(pythons))
+    look = functools.partial(_look, Upstream(index_url(), newest=_NEWEST), tuple(pythons))
     with log.progress("looking at the index", listed.names, unit="projects") as tell:
         for entry, found in threads.stream(look, listed.entries(), parallel=parallel):
             tally.add(entry, found)
@@ -156,15 +155,12 @@ def _sweep(listed: NameList, parallel: int, top: int, pythons: Sequence[Interpre
 
 
 def _look(
-    newest: Upstream, whole: Upstream, pythons: Sequence[Interpreter], entry: Entry
+    upstream: Upstream, pythons: Sequence[Interpreter], entry: Entry
 ) -> tuple[Entry, Gap | WheelyardError | None]:
     try:
-        facts = newest.facts(entry.name)
-        if facts.newest is None:  # all of these may be pre-releases
-            facts = whole.facts(entry.name)
+        release = upstream.facts(entry.name).newest
     except (NetworkError, UnknownPackageError) as error:
         return entry, error
-    release = facts.newest
     return entry, _gap(entry, release, pythons) if release is not None else None
 
 
