@@ -178,9 +178,10 @@ class _Trial:
     def layout(self, waves: dict[str, int]) -> Layout:
         """Return the jobs in the order in which they should start."""
 
-        def order(number: int) -> tuple[float, int, int]:
-            # Of equal ranks, as of jobs that take next to no time, the earlier wave: none is before what it needs.
-            return -self._ranks[number], waves[self.jobs[number].task.name], number
+        def order(number: int) -> tuple[float, float, int, int]:
+            # Of equal ranks who began first: a queue that goes by this order runs as was planned here. The wave is for
+            # jobs that take no time at all.
+            return -self._ranks[number], self.slots[number].begin, waves[self.jobs[number].task.name], number
 
         sequence = sorted(range(len(self.jobs)), key=order)
         place = {number: index for index, number in enumerate(sequence)}

@@ -106,7 +106,7 @@ class BuildJob:
 def job_needs(jobs: Sequence[BuildJob]) -> list[tuple[int, ...]]:
     """Return for each job the numbers of those it waits for: only what is built for one of its own interpreters.
 
-    Where a needed package has nothing for them, all of its jobs are waited for: its wheels may fit all the same.
+    Of a needed package that has nothing for one of them all jobs are waited for: its wheels may fit all the same.
     """
     by_package: dict[str, list[int]] = defaultdict(list)
     for number, job in enumerate(jobs):
@@ -116,7 +116,9 @@ def job_needs(jobs: Sequence[BuildJob]) -> list[tuple[int, ...]]:
         wanted: list[int] = []
         for need in job.task.needs:
             numbers = by_package.get(need, [])
-            wanted += [number for number in numbers if job.builds_for & jobs[number].builds_for] or numbers
+            built = {number: job.builds_for & jobs[number].builds_for for number in numbers}
+            whole = job.builds_for <= frozenset().union(*built.values())
+            wanted += [number for number in numbers if built[number] or not whole]
         found.append(tuple(wanted))
     return found
 
