@@ -131,12 +131,17 @@ def test_a_server_that_was_never_there_is_told_soon(tmp_path: Path, words: tuple
 
 
 @contextlib.contextmanager
-def mortal(packages: list[str], last: str) -> Iterator[str]:
-    """Yield the address of a registry of *packages* that dies when it is asked for a path that ends with *last*."""
+def mortal(packages: list[str], first: str, last: str) -> Iterator[str]:
+    """Yield the address of a registry of *packages* that dies when it is asked for a path that ends with *last*.
+
+    It does not before it has answered for *first*, in whatever order it is asked.
+    """
+    answered = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path.endswith(last):
+                answered.wait(30)
                 server.socket.close()
                 server.shutdown()
                 return
@@ -156,6 +161,8 @@ def mortal(packages: list[str], last: str) -> Iterator[str]:
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
+            if self.path.endswith(first):
+                answered.set()
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -169,8 +176,10 @@ def mortal(packages: list[str], last: str) -> Iterator[str]:
 @pytest.mark.parametrize("where", ["index", "files"])
 def test_verify_stops_when_the_server_dies(tmp_path: Path, where: str) -> None:
     packages = [f"demo-{number:02}" for number in range(40)]
-    last = "/simple/demo-03" if where == "index" else f"/{WheelSpec(name='demo-03').file}"
-    with mortal(packages, last) as url:
+    first, last = (
+        f"/simple/{name}" if where == "index" else f"/{WheelSpec(name=name).file}" for name in ("demo-00", "demo-03")
+    )
+    with mortal(packages, first, last) as url:
         stock = Stock(tmp_path / "project", url)
         started = time.monotonic()
         words = ("--download",) if where == "files" else ()
@@ -181,6 +190,7 @@ def test_verify_stops_when_the_server_dies(tmp_path: Path, where: str) -> None:
     assert {each["package"] for each in problems} >= set(packages[10:])
     unseen = [each for each in problems if "was not looked at: 127.0.0.1 does not answer" in each["text"]]
     assert len(unseen) > 20
+    assert "demo-00" not in {each["package"] for each in problems}
 
 
 def test_pages_that_fail_do_not_make_a_server_silent(yard: Yard) -> None:
