@@ -100,28 +100,28 @@ def shown(selection: Selection) -> dict[str, list[str]]:
 
 
 def test_by_name_all_is_due_of_what_is_named(project: Project) -> None:
-    assert shown(due.by_name(due.Planner(project), ["Base"])) == {"base 1.0": list(PAIRS)}
-    assert set(shown(due.by_name(due.Planner(project)))) == {"base 1.0", "stable 1.0", "user 1.0"}
+    assert shown(due.by_name(due.DuePlanner(project), ["Base"])) == {"base 1.0": list(PAIRS)}
+    assert set(shown(due.by_name(due.DuePlanner(project)))) == {"base 1.0", "stable 1.0", "user 1.0"}
 
 
 def test_what_our_registry_has_is_not_due(project: Project) -> None:
     record(project, "base", *(released("base", "1.0", pair) for pair in PAIRS[:3]))
     record(project, "user", *(released("user", "1.0", pair) for pair in PAIRS))
     record(project, "stable", released("stable", "1.0", "cp312-abi3"))
-    found = due.missing(due.Planner(project))
+    found = due.missing(due.DuePlanner(project))
     assert shown(found) == {"base 1.0": ["cp314-cp314t"], "stable 1.0": ["cp314-cp314t"]}
     assert found.due[0].why == "missing for cp314t"
 
 
 def test_of_two_registries_one_may_be_meant(project: Project) -> None:
     record(project, "base", *(released("base", "1.0", pair, "elsewhere") for pair in PAIRS))
-    assert shown(due.missing(due.Planner(project), ["base"])) == {"base 1.0": list(PAIRS)}
-    assert shown(due.missing(due.Planner(project), ["base"], registry="elsewhere")) == {}
+    assert shown(due.missing(due.DuePlanner(project), ["base"])) == {"base 1.0": list(PAIRS)}
+    assert shown(due.missing(due.DuePlanner(project), ["base"], registry="elsewhere")) == {}
 
 
 def test_what_upstream_ships_is_not_due(project: Project) -> None:
     lock.pin(lock.lock_file(project.packages, "base"), locked("1.1", ships=PAIRS[:2]))
-    assert shown(due.missing(due.Planner(project), ["base"]))["base 1.1"] == list(PAIRS[2:])
+    assert shown(due.missing(due.DuePlanner(project), ["base"]))["base 1.1"] == list(PAIRS[2:])
 
 
 def test_the_ledger_knows_of_wheels_that_are_not_on_record(project: Project) -> None:
@@ -135,7 +135,7 @@ def test_the_ledger_knows_of_wheels_that_are_not_on_record(project: Project) -> 
     )
     path = ledger.ledger_file(project.packages, "base")
     path.write_text(ledger.dump(facts), encoding="utf-8")
-    assert shown(due.missing(due.Planner(project), ["base"])) == {"base 1.0": [PAIRS[3]]}
+    assert shown(due.missing(due.DuePlanner(project), ["base"])) == {"base 1.0": [PAIRS[3]]}
 
 
 def test_every_pinned_version_counts_until_it_is_retired(project: Project) -> None:
@@ -143,7 +143,7 @@ def test_every_pinned_version_counts_until_it_is_retired(project: Project) -> No
     lock.pin(file, locked("2.0"))
     lock.pin(file, locked("3.0"))
     lock.write_lock(file, lock.read_lock(file).model_copy(update={"retired": "3.0"}))
-    found = due.missing(due.Planner(project), ["base"])
+    found = due.missing(due.DuePlanner(project), ["base"])
     assert list(shown(found)) == ["base 2.0", "base 1.0"]
     assert found.left_out == (("base", "3.0", "retired: upstream ships it from 3.0 on"),)
 
@@ -151,12 +151,12 @@ def test_every_pinned_version_counts_until_it_is_retired(project: Project) -> No
 def test_what_is_not_pinned_is_left_out(project: Project) -> None:
     (project.recipes / "new").mkdir()
     (project.recipes / "new/recipe.toml").touch()
-    assert due.missing(due.Planner(project), ["new"]).left_out == (("new", "", "no version is pinned"),)
+    assert due.missing(due.DuePlanner(project), ["new"]).left_out == (("new", "", "no version is pinned"),)
 
 
 def test_one_recipes_mistake_hides_no_other(project: Project) -> None:
     (project.recipes / "base/recipe.toml").write_text("x = 1\n")
-    for found in (due.missing(due.Planner(project)), due.by_name(due.Planner(project))):
+    for found in (due.missing(due.DuePlanner(project)), due.by_name(due.DuePlanner(project))):
         assert set(shown(found)) == {"stable 1.0", "user 1.0"}
         assert len(found.problems) == 1
 
@@ -165,7 +165,7 @@ def test_one_recipes_mistake_hides_no_other(project: Project) -> None:
 
 
 def test_a_job_says_all_that_a_forge_must_know(project: Project) -> None:
-    report = schedule(project, due.by_name(due.Planner(project))).report()
+    report = schedule(project, due.by_name(due.DuePlanner(project))).report()
     jobs = {job.package: job for job in report.jobs}
     user = jobs["user"]
     assert (user.runner, jobs["base"].runner) == ("riscv-large", "ubuntu-24.04-riscv")
@@ -183,7 +183,7 @@ def test_a_job_says_all_that_a_forge_must_know(project: Project) -> None:
 
 
 def test_the_inputs_of_a_job_are_those_that_a_build_records(project: Project) -> None:
-    (job,) = schedule(project, due.by_name(due.Planner(project), ["base"])).report().jobs
+    (job,) = schedule(project, due.by_name(due.DuePlanner(project), ["base"])).report().jobs
     target = find_target(project, "base")
     image = resolve(ImageChoice.parse("official"), project.policy.policy, offline=True)
     plan = make_plan("base", target.settings, target.locked, image, project.policy)
@@ -197,7 +197,7 @@ def test_the_inputs_of_a_job_are_those_that_a_build_records(project: Project) ->
 
 def test_the_runners_label_decides_no_wheel(project: Project) -> None:
     def inputs() -> list[str | None]:
-        report = schedule(project, due.by_name(due.Planner(project), ["base"])).report()
+        report = schedule(project, due.by_name(due.DuePlanner(project), ["base"])).report()
         return [each.inputs for each in report.jobs[0].expected]
 
     before = inputs()
@@ -222,7 +222,7 @@ def test_what_tests_need_must_be_in_the_index_as_what_builds_need(project: Proje
 def test_a_folder_that_bears_no_package_name_is_told_and_never_planned(project: Project, name: str) -> None:
     (project.recipes / name).mkdir()
     (project.recipes / name / "recipe.toml").touch()
-    for found in (due.missing(due.Planner(project)), due.by_name(due.Planner(project))):
+    for found in (due.missing(due.DuePlanner(project)), due.by_name(due.DuePlanner(project))):
         assert [type(problem) for problem in found.problems] == [UnknownPackageError]
         assert set(shown(found)) == {"base 1.0", "stable 1.0", "user 1.0"}
 
@@ -234,18 +234,18 @@ def test_durations_split_a_package(project: Project) -> None:
         for python, seconds in (("", 60), ("cp312", 3000), ("cp313", 3000), ("cp314", 3000), ("cp314t", 3000))
     ]
     durations.record(durations.durations_file(project.packages, "base"), entries)
-    made = schedule(project, due.by_name(due.Planner(project), ["base"]))
+    made = schedule(project, due.by_name(due.DuePlanner(project), ["base"]))
     assert [job.seconds for job in made.report().jobs] == [120 + 60 + 3000] * 4
     assert made.report().estimate.known == 4
-    assert len(schedule(project, due.by_name(due.Planner(project), ["base"]), runners=1).report().jobs) == 1
+    assert len(schedule(project, due.by_name(due.DuePlanner(project), ["base"]), runners=1).report().jobs) == 1
     durations.durations_file(project.packages, "base").write_text("broken")
-    assert len(schedule(project, due.by_name(due.Planner(project), ["base"])).report().jobs) == 1
+    assert len(schedule(project, due.by_name(due.DuePlanner(project), ["base"])).report().jobs) == 1
 
 
 def test_recipes_that_need_each_other_are_told(project: Project) -> None:
     (project.recipes / "base/recipe.toml").write_text('[test]\nneeds = ["stable"]\n')
     with pytest.raises(PlanError, match="base needs stable needs user needs base"):
-        schedule(project, due.by_name(due.Planner(project)))
+        schedule(project, due.by_name(due.DuePlanner(project)))
 
 
 # ----------------------------------------------------------------- command line

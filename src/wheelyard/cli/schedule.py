@@ -94,7 +94,7 @@ def plan_jobs(
     if wish.changed and packages:
         raise click.UsageError("--changed finds the packages itself")
     project = find_project()
-    planner = due.Planner(project, image, pythons)
+    planner = due.DuePlanner(project, image, pythons)
     if wish.changed:
         selection = changed(project, wish.changed, image=image, pythons=pythons)
     elif wish.due:

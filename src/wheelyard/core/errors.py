@@ -34,10 +34,14 @@ class WheelyardError(Exception):
         self.where = where
         self.details = tuple(details)
 
+    @property
+    def head(self) -> str:
+        """Its first line: where, and what happened."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
     def __str__(self) -> str:
         """The whole message, as a person reads it."""
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        lines = [head, *(f"  - {detail}" for detail in self.details)]
+        lines = [self.head, *(f"  - {detail}" for detail in self.details)]
         if self.fix:
             lines.append(f"  fix: {self.fix}")
         return "\n".join(lines)

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from wheelyard.core.errors import PlanError, ProgramError, WheelyardError
 from wheelyard.flows import due
-from wheelyard.flows.due import Due, Planner, Selection
+from wheelyard.flows.due import Due, DuePlanner, Selection
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.io.git import base_env, git, said
@@ -91,11 +91,11 @@ def changed(
         if new is None:
             raise PlanError(f"{text}: there is no wheelyard project in {span.head[:12]}")
         names = sorted(file.parent.name for file in new.recipes.glob(f"[!_.]*/{RECIPE}"))
-        before = Planner(old, image, pythons) if old else None
-        return _compare(text, names, before, Planner(new, image, pythons, project.index))
+        before = DuePlanner(old, image, pythons) if old else None
+        return _compare(text, names, before, DuePlanner(new, image, pythons, project.index))
 
 
-def _compare(text: str, names: Iterable[str], old: Planner | None, new: Planner) -> Selection:
+def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePlanner) -> Selection:
     found: list[Due] = []
     left_out: list[tuple[str, str, str]] = []
     problems: list[WheelyardError] = []
@@ -116,7 +116,7 @@ def _compare(text: str, names: Iterable[str], old: Planner | None, new: Planner)
     return Selection(text, tuple(found), tuple(left_out), tuple(problems))
 
 
-def _changed_wheels(new: Planner, target: Target, before: _Before) -> Iterator[Due]:
+def _changed_wheels(new: DuePlanner, target: Target, before: _Before) -> Iterator[Due]:
     plan = new.plan(target)
     digests = new.inputs(target, plan, {})
     wheels = tuple(wheel for wheel in plan.expected if digests[wheel] not in before.digests)
@@ -135,7 +135,7 @@ class _Before(NamedTuple):
 _NEVER = _Before("", frozenset())
 
 
-def _before(old: Planner, name: str) -> dict[str, _Before]:
+def _before(old: DuePlanner, name: str) -> dict[str, _Before]:
     """Return what there was of a package; what was not valid then was not there."""
     try:
         targets, _ = due.targets(old.project, name)

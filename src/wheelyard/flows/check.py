@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CheckError
-from wheelyard.core.values import ImageChoice
+from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import find_target
 from wheelyard.io import log
 from wheelyard.stages.check import check_wheels
-from wheelyard.stages.image import resolve
-from wheelyard.stages.plan import make_plan
 
 if TYPE_CHECKING:
     from wheelyard.recipe.policy import Project
@@ -24,9 +22,7 @@ def check_package(project: Project, package: str, version: str | None) -> Verdic
         CheckError: there is no wheel.
     """
     target = find_target(project, package, version, write=False)
-    choice = ImageChoice.parse(project.policy.image).with_extras(target.settings.build.extras)
-    image = resolve(choice, project.policy.policy, offline=True)
-    plan = make_plan(target.package, target.settings, target.locked, image, project.policy, ())
+    plan = Planner(project).plan(target)
     folder = project.dist / target.package / target.version
     wheels = sorted(folder.glob("*.whl"))
     if not wheels:

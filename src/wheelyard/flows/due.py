@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,25 +11,22 @@ from packaging.version import Version
 from wheelyard.core.errors import PlanError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName, wheel_for
-from wheelyard.core.values import ImageChoice
 from wheelyard.flows import needs
 from wheelyard.flows.inputs import inputs_digest
+from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import Target, find_target
 from wheelyard.io import log
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
 from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
 from wheelyard.record.lock import lock_file, read_lock
 from wheelyard.record.releases import read_releases, releases_file
-from wheelyard.stages.image import resolve
-from wheelyard.stages.plan import make_plan
 from wheelyard.stages.source import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wheelyard.core.tags import Interpreter
-    from wheelyard.core.values import ExpectedWheel, Image
+    from wheelyard.core.values import ExpectedWheel
     from wheelyard.recipe.policy import Project
     from wheelyard.stages.plan import Plan
 
@@ -73,34 +70,14 @@ class Selection:
 
 
 @dataclass
-class Planner:
-    """Plans versions of one project, each image looked up once.
+class DuePlanner(Planner):
+    """Plans versions, and tells the digests of their wheels' inputs.
 
     Attributes:
-        project: the project.
-        image: another image than site policy's.
-        pythons: only these interpreters.
         index: the index folder, where it is not the project's own.
     """
 
-    project: Project
-    image: str | None = None
-    pythons: tuple[Interpreter, ...] = ()
     index: Path | None = None
-    _images: dict[tuple[str, ...], Image] = field(default_factory=dict)
-
-    def plan(self, target: Target) -> Plan:
-        """Return the plan of one version; nothing is asked of any server.
-
-        Raises:
-            PlanError: nothing is left to build.
-            ConfigError: there is no such image.
-        """
-        policy, extras = self.project.policy, target.settings.build.extras
-        if extras not in self._images:
-            choice = ImageChoice.parse(self.image or policy.image).with_extras(extras)
-            self._images[extras] = resolve(choice, policy.policy, offline=True)
-        return make_plan(target.package, target.settings, target.locked, self._images[extras], policy, self.pythons)
 
     def inputs(self, target: Target, plan: Plan, needed: dict[str, str]) -> dict[ExpectedWheel, str]:
         """Return the digest of each wheel's inputs, as a build records it that takes *needed* from the index folder.
@@ -122,7 +99,7 @@ class Planner:
         return Due(target, plan, wheels, self.inputs(target, plan, needed), exact, why)
 
 
-def by_name(planner: Planner, packages: Sequence[str] = (), version: str | None = None) -> Selection:
+def by_name(planner: DuePlanner, packages: Sequence[str] = (), version: str | None = None) -> Selection:
     """Return all wheels of *packages*, of every recipe when there are none, in the version that is pinned last."""
     due: list[Due] = []
     problems: list[WheelyardError] = []
@@ -137,7 +114,7 @@ def by_name(planner: Planner, packages: Sequence[str] = (), version: str | None 
     return Selection("names", tuple(due), problems=tuple(problems))
 
 
-def missing(planner: Planner, packages: Sequence[str] = (), *, registry: str | None = None) -> Selection:
+def missing(planner: DuePlanner, packages: Sequence[str] = (), *, registry: str | None = None) -> Selection:
     """Return the wheels of pinned versions that neither our registry nor upstream has, by the records alone.
 
     Args:
@@ -175,7 +152,7 @@ def targets(project: Project, package: str) -> tuple[tuple[Target, ...], Version
     return found, Version(lock.retired) if lock.retired else None
 
 
-def _missing_of(planner: Planner, package: str, registry: str | None) -> Iterator[Due | tuple[str, str, str]]:
+def _missing_of(planner: DuePlanner, package: str, registry: str | None) -> Iterator[Due | tuple[str, str, str]]:
     project = planner.project
     known, retired = targets(project, package)
     if not known:

@@ -16,16 +16,14 @@ from wheelyard.core.errors import (
     WheelyardError,
 )
 from wheelyard.core.tags import Interpreter
-from wheelyard.core.values import ImageChoice
 from wheelyard.flows import wanted
+from wheelyard.flows.planner import Planner
 from wheelyard.flows.publish import publish_packages
 from wheelyard.io import cache, files, guard, log
 from wheelyard.io.archive import unpack
 from wheelyard.recipe.policy import Project
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
 from wheelyard.stages import source, upstream
-from wheelyard.stages.image import resolve
-from wheelyard.stages.plan import make_plan
 from wheelyard.stages.preflight import (
     Built,
     build_sdist,
@@ -137,11 +135,9 @@ def result_of(
 
 
 def _plan(project: Project, target: Target, told: Told) -> Plan | None:
-    choice = ImageChoice.parse(project.policy.image).with_extras(target.settings.build.extras)
     where = target.place("interpreters.only", "interpreters.skip", "expect.tags")
     with told.step("wheels", "Planning", where):
-        image = resolve(choice, project.policy.policy, offline=True)
-        plan = make_plan(target.package, target.settings, target.locked, image, project.policy, ())
+        plan = Planner(project).plan(target)
         left_out = [f"no wheel for {each.interpreter}: {each.reason}" for each in plan.omissions]
         text = f"{len(plan.expected)} wheel(s) are expected"
         told.add("wheels", "ok", text, details=[*(wheel.pattern for wheel in plan.expected), *left_out, *plan.notes])

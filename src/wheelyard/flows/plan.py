@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.core.values import ImageChoice
+from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import find_target
 from wheelyard.io import log
 from wheelyard.recipe.load import list_recipes
-from wheelyard.stages.image import resolve
-from wheelyard.stages.plan import make_plan, plan_json
+from wheelyard.stages.plan import plan_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.core.values import Image
     from wheelyard.recipe.cascade import Explanation
     from wheelyard.recipe.policy import Project
     from wheelyard.stages.plan import Plan
@@ -53,20 +51,14 @@ def plan_packages(
     Raises:
         ConfigError: there is no such image.
     """
-    choice = ImageChoice.parse(image or project.policy.image)
-    images: dict[tuple[str, ...], Image] = {}
+    planner = Planner(project, image, pythons)
+    planner.choice  # noqa: B018 - a mistake in it is not one of each package
     plans: list[Plan] = []
     problems: list[WheelyardError] = []
     for package in packages or list_recipes(project):
         try:
             with log.package(package):
-                target = find_target(project, package, version, write=False)
-                extras = target.settings.build.extras
-                if extras not in images:
-                    images[extras] = resolve(choice.with_extras(extras), project.policy.policy, offline=True)
-                plans.append(
-                    make_plan(target.package, target.settings, target.locked, images[extras], project.policy, pythons)
-                )
+                plans.append(planner.plan(find_target(project, package, version, write=False)))
         except WheelyardError as error:
             problems.append(error)
     return Plans(tuple(plans), tuple(problems))

@@ -120,7 +120,7 @@ def problem(result: Preflight) -> WheelyardError | None:
     """Return the error that a result is for a shell, None if nothing failed."""
     if result.ok:
         return None
-    details = [f"{each.where}: {each.text}" if each.where else each.text for each in result.failures]
+    details = [each.head for each in result.failures]
     kind = PreflightError if result.answered else NetworkError
     what = f"{result.package} {result.package_version}".strip()
     return kind(

@@ -94,10 +94,7 @@ def propose(
             try:
                 record = _one(project, standing, forge, already.get(key), room=room, labels=labels)
             except WheelyardError as error:
-                where = f"{error.where}: " if error.where else ""
-                record = ProposalRecord(
-                    package=standing.package, key=key, action="error", title="", text=f"{where}{error.what}"
-                )
+                record = ProposalRecord(package=standing.package, key=key, action="error", title="", text=error.head)
         if record is not None:
             records.append(record)
             room -= record.action == "open"
@@ -173,7 +170,7 @@ def _new_version(project: Project, standing: Standing, lock: Lock) -> _Wanted | 
     if not found.answered:
         raise NetworkError(f"{version} could not be looked at whole: a server does not answer")
     if not found.ok:
-        failing = "; ".join(f"{each.where}: {each.text}" if each.where else each.text for each in found.failures)
+        failing = "; ".join(each.head for each in found.failures)
         return ProposalRecord(package=package, key=f"update/{package}", action="blocked", title=title, text=failing)
     others = [each for each in lock.versions if Version(each.version) != Version(version)]
     changed = lock.model_copy(update={"versions": (*others, entry), "retired": ""})

@@ -47,7 +47,7 @@ def simulate(
     policy = project.policy.runners
     site = Site(runners or policy.count, policy.image_start if start is None else start, policy.longest)
     if packages is None:
-        selection = due.by_name(due.Planner(project))
+        selection = due.by_name(due.DuePlanner(project))
         if selection.problems:
             raise selection.problems[0]
         tasks = schedule(project, selection, runners=site.runners).tasks

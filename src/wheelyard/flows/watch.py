@@ -21,7 +21,8 @@ from wheelyard.core.errors import (
 )
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName, manylinux
-from wheelyard.core.values import ImageChoice
+from wheelyard.flows.planner import Planner
+from wheelyard.flows.target import Target
 from wheelyard.io import cache, log, threads
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
 from wheelyard.record import ledger
@@ -29,8 +30,6 @@ from wheelyard.record.ledger import UPSTREAM, Fact
 from wheelyard.record.lock import lock_file, read_lock
 from wheelyard.record.models import LockedVersion
 from wheelyard.record.standings import Standing, WatchReport
-from wheelyard.stages.image import resolve
-from wheelyard.stages.plan import make_plan
 from wheelyard.stages.upstream import index_url
 from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Upstream
 from wheelyard.stages.upstream.releases import TARGET, pairs_for
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.core.values import Image
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.load import Recipe
     from wheelyard.recipe.policy import Project
@@ -140,8 +138,7 @@ class _Watch:
         # Older ones are no news, and to take thousands of files apart takes time.
         self._upstream = Upstream(index_url(), newest=watch.versions + _MORE)
         self._preflights = any(cache.cache_dir("preflight", "found").iterdir())
-        self._images: dict[tuple[str, ...], Image] = {}
-        self._lock = threading.Lock()
+        self._planner = Planner(project)
         self._room = threading.BoundedSemaphore(place.parallel if place else 1)  # what our registry takes at once
 
     def standing(self, package: str) -> Standing:
@@ -149,8 +146,7 @@ class _Watch:
         try:
             return self._standing(load_recipe(self._project, package))
         except WheelyardError as error:
-            text = f"{error.where}: {error.what}" if error.where else error.what
-            return Standing(package=package, state="error", text=text, notes=error.details)
+            return Standing(package=package, state="error", text=error.head, notes=error.details)
 
     def _standing(self, recipe: Recipe) -> Standing:
         settings, _ = effective(recipe, None)
@@ -210,8 +206,7 @@ class _Watch:
         kept = remembered(self._project, package, str(version))
         if kept is None or kept.ok:
             return {}
-        first = kept.failures[0]
-        return {version: f"{first.where}: {first.text}" if first.where else first.text}
+        return {version: kept.failures[0].head}
 
     def _published(self, name: str) -> tuple[_Published, ...] | None:
         if self._place is None:
@@ -234,21 +229,15 @@ class _Watch:
         return {each.version: self._interpreters(recipe, each) for each in wanted}
 
     def _interpreters(self, recipe: Recipe, release: ReleaseFacts) -> tuple[Interpreter, ...]:
-        settings, _ = effective(recipe, release.version)
         locked = LockedVersion(
             version=str(release.version),
             requires_python=release.requires_python,
             wheels=release.wheels,
             reference=release.reference,
         )
-        policy = self._project.policy
-        with self._lock:
-            if settings.build.extras not in self._images:
-                choice = ImageChoice.parse(policy.image).with_extras(settings.build.extras)
-                self._images[settings.build.extras] = resolve(choice, policy.policy, offline=True)
+        target = Target(recipe, *effective(recipe, release.version), locked)
         try:
-            image = self._images[settings.build.extras]
-            return make_plan(recipe.package, settings, locked, image, policy).interpreters
+            return self._planner.plan(target).interpreters
         except PlanError:
             return ()  # no interpreter is left; the plan says why
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from wheelyard.core.digests import sha256_bytes
 from wheelyard.io import log
 from wheelyard.io.files import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 
 def cache_dir(*parts: str) -> Path:
@@ -28,6 +30,12 @@ def cache_dir(*parts: str) -> Path:
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def writing(record: Path) -> AbstractContextManager[bool]:
+    """Hold the lock on writing *record*, a file of a package, from whichever folder it is reached; see :func:`lock`."""
+    guard = cache_dir("locks") / f"{record.stem}-{sha256_bytes(str(record.resolve()).encode())[:16]}.lock"
+    return lock(guard, what=f"writing {record.name} of {record.parent.name}")
 
 
 @contextlib.contextmanager

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import InvalidVersion, Version
 from pydantic import Field, ValidationError, field_validator
 
-from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import cache, files
+from wheelyard.record import lines
 from wheelyard.record.models import Model
 
 if TYPE_CHECKING:
@@ -151,9 +151,8 @@ def read_durations(path: Path) -> tuple[Duration, ...]:
     try:
         return join(Durations.model_validate(table).builds)
     except ValidationError as error:
-        lines = key_lines(text)
-        found = [(line_of(lines, item["loc"]), item["loc"], item["msg"]) for item in error.errors(include_url=False)]
-        details = [f"{path}:{line}: {'.'.join(map(str, place))}: {said}" for line, place, said in found]
+        places = key_lines(text)
+        details = [f"{path}:{line_of(places, key)}: {said}" for key, said in lines.told(error)]
         raise _unusable(path, details) from error
 
 
@@ -164,8 +163,7 @@ def record(path: Path, entries: Iterable[Duration]) -> bool:
         PlanError: what is there is no such file.
         DiskError: it cannot be written.
     """
-    guard = cache.cache_dir("locks") / f"durations-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
-    with cache.lock(guard, what=f"writing {path.name} of {path.parent.name}"):
+    with cache.writing(path):
         known = join([*read_durations(path), *entries])
         text = dump(known)
         if not known or (path.is_file() and path.read_bytes() == text.encode()):
@@ -176,14 +174,7 @@ def record(path: Path, entries: Iterable[Duration]) -> bool:
 
 def dump(entries: Iterable[Duration]) -> str:
     """Return the text of the file: one line each."""
-    head = f'{_HEADER}schema = "wheelyard/durations"\nlayout = 1\nbuilds = ['
-    return "\n".join([head, *(f"  {_line(each)}," for each in join(entries)), "]", ""])
-
-
-def _line(entry: Duration) -> str:
-    words = [f'version = "{entry.version}"', f'machine = "{entry.machine}"']
-    words += [f'interpreter = "{entry.interpreter}"'] if entry.interpreter else []
-    return "{ " + ", ".join([*words, f"seconds = {entry.seconds}", f"day = {entry.day}"]) + " }"
+    return lines.dump(_HEADER, "wheelyard/durations", "builds", join(entries))
 
 
 def pace(known: Sequence[Duration], version: str, machine: str = NATIVE) -> Pace | None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 from pydantic import Field, ValidationError
 
-from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.io import cache, files
+from wheelyard.record import lines
 from wheelyard.record.models import Model
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def read_ledger(path: Path) -> tuple[Fact, ...]:
         raise _unusable(path, [f"{path}: {error}"]) from error
     problems = list(_problems(table))
     if problems:
-        lines = key_lines(text)
-        raise _unusable(path, [f"{path}:{line_of(lines, key)}: {said}" for key, said in problems])
+        places = key_lines(text)
+        raise _unusable(path, [f"{path}:{line_of(places, key)}: {said}" for key, said in problems])
     return join(Ledger.model_validate(table).facts)
 
 
@@ -132,8 +132,7 @@ def update(path: Path, seen: Sequence[Fact], *, looked: Callable[[str, str], boo
     facts = observe(read_ledger(path), seen, looked=looked, today=today)
     if _is_written(path, facts):  # as most of the time: nobody need wait for anybody
         return facts
-    guard = cache.cache_dir("locks") / f"ledger-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
-    with cache.lock(guard, what=f"writing {path.name} of {path.parent.name}"):
+    with cache.writing(path):
         facts = observe(read_ledger(path), seen, looked=looked, today=today)
         if not _is_written(path, facts):
             files.write_text(path, dump(facts))
@@ -149,15 +148,7 @@ def _is_written(path: Path, facts: tuple[Fact, ...]) -> bool:
 
 def dump(facts: Iterable[Fact]) -> str:
     """Return the text of a ledger: one line a fact."""
-    head = f'{_HEADER}schema = "wheelyard/ledger"\nlayout = 1\nfacts = ['
-    return "\n".join([head, *(f"  {_line(fact)}," for fact in join(facts)), "]", ""])
-
-
-def _line(fact: Fact) -> str:
-    words = [f'version = "{fact.version}"', f'where = "{fact.where}"']
-    words += [f'wheel = "{fact.wheel}"'] if fact.wheel else []
-    words += [f"first = {fact.first}"] + ([f"gone = {fact.gone}"] if fact.gone else [])
-    return "{ " + ", ".join(words) + " }"
+    return lines.dump(_HEADER, "wheelyard/ledger", "facts", join(facts))
 
 
 def _problems(table: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:
@@ -167,8 +158,7 @@ def _problems(table: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:
     try:
         ledger = Ledger.model_validate(table)
     except ValidationError as error:
-        for item in error.errors(include_url=False):
-            yield item["loc"], f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+        yield from lines.told(error)
         return
     for index, fact in enumerate(ledger.facts):
         if not _is_version(fact.version):

@@ -10,10 +10,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
 
-from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.io import cache, files
+from wheelyard.record.lines import told
 from wheelyard.record.models import Lock, LockedVersion
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def pin(path: Path, entry: LockedVersion, *, replace: bool = False) -> LockedVer
         PlanError: the file is not a lock.
         DiskError: it cannot be written.
     """
-    guard = cache.cache_dir("locks") / f"pin-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
-    with cache.lock(guard, what=f"writing {path.name}"):
+    with cache.writing(path):
         lock = read_lock(path)
         standing = find(lock, entry.version)
         if standing is not None and not replace:
@@ -129,8 +128,7 @@ def _problems(table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     try:
         lock = Lock.model_validate(table)
     except ValidationError as error:
-        for item in error.errors(include_url=False):
-            yield item["loc"], f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+        yield from told(error)
         return
     if lock.retired and not _is_version(lock.retired):
         yield ("retired",), f"{lock.retired!r} is not a version (PEP 440)"

@@ -45,6 +45,11 @@ class PreflightFinding(Model):
     fix: str = ""
     details: tuple[str, ...] = ()
 
+    @property
+    def head(self) -> str:
+        """Where, and what was found."""
+        return f"{self.where}: {self.text}" if self.where else self.text
+
 
 class PatchFact(Model):
     """How one of the recipe's patches stands to a source: ``upstream`` means that the source has it already."""

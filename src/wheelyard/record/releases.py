@@ -7,23 +7,21 @@ all in order. Only when two lines say different things of one file is a person a
 
 from __future__ import annotations
 
-import json
 import tomllib
 from typing import TYPE_CHECKING, Any, Literal
 
 from packaging.utils import canonicalize_name
 from pydantic import Field, ValidationError
 
-from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
+from wheelyard.record import lines
 from wheelyard.record.models import Model, Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from wheelyard.core.lines import Path as KeyPath
@@ -99,8 +97,8 @@ def read_releases(path: Path) -> tuple[ReleasedFile, ...]:
         raise _unusable(path, [f"{path}: is not valid TOML: {error}"]) from error
     found, problems = _understood(table, path.parent.name)
     if problems:
-        lines = key_lines(text)
-        told = sorted((line_of(lines, key), said) for key, said in problems)
+        places = key_lines(text)
+        told = sorted((line_of(places, key), said) for key, said in problems)
         raise _unusable(path, [f"{path}:{line}: {said}" for line, said in told])
     return _ordered(found)
 
@@ -118,7 +116,7 @@ def record(path: Path, entries: Iterable[ReleasedFile]) -> bool:
         RegistryContentError: what is there is no such record.
         DiskError: it cannot be written.
     """
-    with _locked(path):
+    with cache.writing(path):
         known = {entry.key: entry for entry in read_releases(path)}
         for entry in entries:
             known[entry.key] = _joined(entry, known.get(entry.key))
@@ -132,7 +130,7 @@ def yank(path: Path, names: Sequence[str], where: str, reason: str | None) -> bo
         RegistryContentError: one of them is not recorded there, or the record cannot be used.
         DiskError: it cannot be written.
     """
-    with _locked(path):
+    with cache.writing(path):
         known = {entry.key: entry for entry in read_releases(path)}
         missing = [name for name in names if (name, where) not in known]
         if missing:
@@ -154,28 +152,14 @@ def forget(path: Path, names: Iterable[str], where: str) -> bool:
         RegistryContentError: the record cannot be used.
         DiskError: it cannot be written.
     """
-    with _locked(path):
+    with cache.writing(path):
         gone = {(name, where) for name in names}
         return _write(path, [entry for entry in read_releases(path) if entry.key not in gone])
 
 
 def dump(entries: Iterable[ReleasedFile]) -> str:
     """Return the text of a record: one line a file, sorted, without what is empty."""
-    lines = [f"  {_inline(entry)}," for entry in _ordered(entries)]
-    head = f'{_HEADER}schema = "wheelyard/releases"\nlayout = 1\nfiles = ['
-    return "\n".join([head, *lines, "]", ""])
-
-
-def _inline(entry: ReleasedFile) -> str:
-    table = entry.model_dump(mode="json", exclude_defaults=True)
-    return "{ " + ", ".join(f"{key} = {_value(value)}" for key, value in table.items()) + " }"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped (TOML 1.0, "String").
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return lines.dump(_HEADER, "wheelyard/releases", "files", _ordered(entries))
 
 
 def _ordered(entries: Iterable[ReleasedFile]) -> tuple[ReleasedFile, ...]:
@@ -206,19 +190,14 @@ def _understood(table: Mapping[str, Any], package: str) -> tuple[list[ReleasedFi
     try:
         Releases.model_validate({**table, "files": [] if listed is items else items})
     except ValidationError as error:
-        problems += _told(error, ())
+        problems += lines.told(error)
     for index, item in enumerate(listed):
         try:
             entries[index] = ReleasedFile.model_validate(item)
         except ValidationError as error:
-            problems += _told(error, ("files", index))
+            problems += lines.told(error, ("files", index))
     problems += ((("files", index), said) for index, said in _contradictions(entries, package))
     return list(entries.values()), problems
-
-
-def _told(error: ValidationError, key: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    for item in error.errors(include_url=False):
-        yield (*key, *item["loc"]), f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
 
 
 def _contradictions(entries: Mapping[int, ReleasedFile], package: str) -> Iterator[tuple[int, str]]:
@@ -252,11 +231,6 @@ def _write(path: Path, entries: Iterable[ReleasedFile]) -> bool:
         return False
     files.write_text(path, text)
     return True
-
-
-def _locked(path: Path) -> AbstractContextManager[bool]:
-    guard = cache.cache_dir("locks") / f"releases-{sha256_bytes(str(path.resolve()).encode())[:16]}.lock"
-    return cache.lock(guard, what=f"writing {path.name} of {path.parent.name}")
 
 
 def _unusable(path: Path, details: list[str]) -> RegistryContentError:

@@ -101,25 +101,7 @@ def needs_of(
 def _holds(requirement: Requirement, interpreter: Interpreter, extras: Sequence[str]) -> bool:
     if requirement.marker is None:
         return True
-    return any(requirement.marker.evaluate(_environment(interpreter, extra)) for extra in ("", *extras))
-
-
-def _environment(interpreter: Interpreter, extra: str) -> dict[str, str]:
-    """Return what markers are about, as it is inside a build image (dependency specifiers, "Environment markers")."""
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": f"{interpreter.version}.0",
-        "os_name": "posix",
-        "platform_machine": "riscv64",
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": f"{interpreter.version}.0",
-        "python_version": interpreter.version,
-        "sys_platform": "linux",
-        "extra": extra,
-    }
+    return any(requirement.marker.evaluate({**interpreter.markers(), "extra": extra}) for extra in ("", *extras))
 
 
 def requirement_findings(

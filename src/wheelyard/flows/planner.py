@@ -1,0 +1,58 @@
+"""Plans of several versions of one project, each image looked up once; nothing is asked of any server."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wheelyard.core.values import ImageChoice
+from wheelyard.stages.image import resolve
+from wheelyard.stages.plan import make_plan
+
+if TYPE_CHECKING:
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.core.values import Image
+    from wheelyard.flows.target import Target
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.plan import Plan
+
+
+@dataclass
+class Planner:
+    """Plans versions of one project. Threads may share it.
+
+    Attributes:
+        project: the project.
+        image: another image than site policy's.
+        pythons: only these interpreters.
+    """
+
+    project: Project
+    image: str | None = None
+    pythons: tuple[Interpreter, ...] = ()
+    _images: dict[tuple[str, ...], Image] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    @functools.cached_property
+    def choice(self) -> ImageChoice:
+        """Which image is wanted, before a recipe's extras.
+
+        Raises:
+            ConfigError: there is no such image.
+        """
+        return ImageChoice.parse(self.image or self.project.policy.image)
+
+    def plan(self, target: Target) -> Plan:
+        """Return the plan of one version.
+
+        Raises:
+            PlanError: nothing is left to build.
+            ConfigError: there is no such image.
+        """
+        policy, extras = self.project.policy, target.settings.build.extras
+        with self._lock:
+            if extras not in self._images:
+                self._images[extras] = resolve(self.choice.with_extras(extras), policy.policy, offline=True)
+        return make_plan(target.package, target.settings, target.locked, self._images[extras], policy, self.pythons)
