@@ -26,8 +26,6 @@ from wheelyard.stages.registry import FolderRegistry, read_release
 from wheelyard.stages.upstream.metadata import MetadataFile, dependencies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wheelyard.recipe.policy import Project
     from wheelyard.record.availability import Need, RequirementsReport
 
@@ -41,20 +39,6 @@ kind = "gitlab"
 url = "http://127.0.0.1:9"
 project = "group/project"
 """
-
-
-@pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[IndexServer]:
-    with IndexServer() as server:
-        monkeypatch.setenv("WHEELYARD_INDEX", server.url)
-        monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
-        yield server
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    (tmp_path / "yard").mkdir()
-    return make_project(tmp_path / "yard")
 
 
 def offer(

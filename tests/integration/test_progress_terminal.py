@@ -16,6 +16,7 @@ import pytest
 from support.gitlab import Fault
 from support.publishing import FILE, UPLOAD, Yard, yard_in
 from support.stock import PROJECT
+from support.terminal import read_whole
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io import log
@@ -62,16 +63,9 @@ def on_a_terminal(yard: Yard) -> tuple[int, str, str]:
         text=True,
     ) as process:
         os.close(side)
-        pieces = []
-        try:
-            while piece := os.read(main, 4096):
-                pieces.append(piece)
-        except OSError:  # how Linux tells that the other side is closed
-            pass
-        finally:
-            os.close(main)
+        shown = read_whole(main)
         out, _ = process.communicate(timeout=60)
-    return process.returncode, out, b"".join(pieces).decode()
+    return process.returncode, out, shown
 
 
 def screen(text: str) -> list[str]:

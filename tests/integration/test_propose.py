@@ -16,6 +16,7 @@ from support.forges import github_place, gitlab_place
 from support.index import Fault, IndexFile, IndexServer
 from support.project import make_project
 from support.tiny import add_tiny, sdist, sources
+from support.wheels import WheelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,9 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     place = gitlab_place(tmp_path) if request.param == "gitlab" else github_place(tmp_path, monkeypatch)
     with place as served, IndexServer() as index:
         add_tiny(index, requires=())
-        index.add("wanted", IndexFile("wanted-1.0-py3-none-any.whl", b""))
+        spec = WheelSpec(name="wanted", python="py3", abi="none", platform="any", elf=None, purelib="true")
+        wheel = spec.write(tmp_path / "wanted")
+        index.add("wanted", IndexFile(wheel.name, wheel.read_bytes()))
         made = Scene(tmp_path, index, served)
         first = made.propose()["tiny"]
         assert first["action"] == "open", first
@@ -110,7 +113,7 @@ def versions(lock: dict[str, Any]) -> list[str]:
 
 def test_a_new_version_is_one_request_that_keeps_up(scene: Scene) -> None:
     assert scene.propose(code=0) == {}  # merged: nothing to do
-    add_tiny(scene.index, "1.1", files={"more.pyx": ""})
+    add_tiny(scene.index, "1.1", requires=("wanted",), files={"more.pyx": ""})
     writes = scene.place.writes()
     assert scene.propose("--dry-run")["tiny"]["action"] == "open"
     assert scene.place.writes() == writes
@@ -125,6 +128,7 @@ def test_a_new_version_is_one_request_that_keeps_up(scene: Scene) -> None:
     assert versions(scene.lock()) == ["1.1", "1.0"]
     for words in (
         "1.0 → 1.1",
+        "build requirements, new: wanted",
         "more.pyx",
         "tiny-1.1-cp313-cp313-manylinux_*_riscv64",
     ):

@@ -14,7 +14,6 @@ import pytest
 from support.index import Fault, IndexFile, IndexServer
 from support.installers import environment
 from support.offers import Offer, sdist_bytes
-from support.project import make_project
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnsafeArchiveError, UpstreamUnknownError
@@ -24,8 +23,6 @@ from wheelyard.io import archive
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wheelyard.recipe.policy import Project
     from wheelyard.record.availability import RadarReport
 
@@ -34,20 +31,6 @@ ARM = "cp312-cp312-manylinux_2_17_aarch64"
 ARM3 = "cp38-abi3-manylinux_2_28_aarch64"
 RISCV = "cp312-cp312-manylinux_2_39_riscv64"
 PURE = "py3-none-any"
-
-
-@pytest.fixture
-def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[IndexServer]:
-    with IndexServer() as server:
-        monkeypatch.setenv("WHEELYARD_INDEX", server.url)
-        monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
-        yield server
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    (tmp_path / "yard").mkdir()
-    return make_project(tmp_path / "yard")
 
 
 def add(index: IndexServer, name: str, *offers: Offer) -> None:

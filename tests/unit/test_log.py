@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.terminal import read_whole
 from wheelyard.io import log
 from wheelyard.io.log import Face
 
@@ -128,16 +129,8 @@ def test_a_terminal_gets_a_live_display_and_whole_lines() -> None:
     env |= {"TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen([sys.executable, "-c", PROGRAM], env=env, stderr=side, stdout=subprocess.DEVNULL) as process:
         os.close(side)
-        pieces = []
-        try:
-            while piece := os.read(main, 4096):
-                pieces.append(piece)
-        except OSError:  # how Linux tells that the other side is closed
-            pass
-        finally:
-            os.close(main)
+        text = read_whole(main)
     assert process.returncode == 0
-    text = b"".join(pieces).decode()
     assert "said" in text
     assert "Outer [secret]" in text
     assert "hunter2" not in text
