@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -29,3 +32,8 @@ def sha256_value(value: object) -> str:
     """Return the sha256 of a JSON-like value, whatever the order of its mappings' keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return sha256_bytes(text.encode())
+
+
+def stated_sha256(text: str) -> str | None:
+    """Return a sha256 as somebody else states it, in lower case; None if it is none."""
+    return text.lower() if _SHA256.fullmatch(text.lower()) else None

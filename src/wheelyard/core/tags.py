@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from packaging.specifiers import SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -61,9 +62,22 @@ class Interpreter:
         """Return cibuildwheel's build identifier on manylinux."""
         return f"{self}-manylinux_{arch}"
 
+    def allowed_by(self, requires_python: str) -> bool:
+        """Tell whether Requires-Python has it.
+
+        Raises:
+            InvalidSpecifier: that is no specifier.
+        """
+        return _contains(requires_python, self.newest)
+
+    @property
+    def newest(self) -> str:
+        """A version newer than any patch release: bounds such as ``>=3.9.2`` are about old ones, which no image has."""
+        return f"3.{self.minor}.99"
+
     def markers(self) -> dict[str, str]:
         """Return what environment markers see in it on riscv64 (dependency specifiers, originally PEP 508)."""
-        patch = f"3.{self.minor}.99"  # markers that look so closely are about old patch releases
+        patch = self.newest
         return {
             "implementation_name": "cpython",
             "implementation_version": patch,
@@ -119,6 +133,21 @@ class WheelName:
     def platforms(self) -> tuple[str, ...]:
         """The platform tags, sorted."""
         return tuple(sorted({tag.platform for tag in self.tags}))
+
+    @property
+    def pair(self) -> str:
+        """Its Python and ABI tags, ``cp313-cp313``; compressed sets stay together."""
+        return f"{'.'.join(self.pythons)}-{'.'.join(self.abis)}"
+
+    def floor(self, arch: str) -> tuple[int, int] | None:
+        """Return the glibc that its manylinux tags for *arch* need at least, None if it has none."""
+        floors = [parsed[0] for tag in self.platforms if (parsed := manylinux(tag)) and parsed[1] == arch]
+        return min(floors, default=None)
+
+
+@functools.lru_cache(4096)
+def _contains(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(version)
 
 
 @functools.lru_cache(4096)

@@ -183,7 +183,7 @@ def _there(project: Project, package: str, registry: str | None) -> dict[Version
     for entry in read_releases(releases_file(project.packages, package)):
         if entry.where in names:
             name = WheelName.parse(entry.file)
-            found.setdefault(name.version, []).append(f"{'.'.join(name.pythons)}-{'.'.join(name.abis)}")
+            found.setdefault(name.version, []).append(name.pair)
     for fact in read_ledger(ledger_file(project.packages, package)):
         if fact.wheel and fact.gone is None and fact.where in {*names, UPSTREAM}:
             found.setdefault(Version(fact.version), []).append(fact.wheel)

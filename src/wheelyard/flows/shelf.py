@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion
 
 from wheelyard.core.errors import NetworkError, UnknownPackageError, WheelyardError
@@ -155,9 +155,8 @@ def applies(requirement: Requirement, python: Interpreter, extras: Iterable[str]
         return True
 
 
-@functools.lru_cache(4096)
 def _allows(requires_python: str, python: Interpreter) -> bool:
     try:
-        return SpecifierSet(requires_python).contains(f"3.{python.minor}.99")
+        return python.allowed_by(requires_python)
     except InvalidSpecifier:
         return True  # as pip does

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packaging.specifiers import SpecifierSet
-
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import ExpectedWheel, Job
@@ -157,8 +155,7 @@ def _excluded(interpreter: Interpreter, settings: Settings, locked: LockedVersio
     text = str(interpreter)
     chosen = settings.interpreters
     why = f": {chosen.why}" if chosen.why else ""
-    # As cibuildwheel does: a bound such as >=3.9.2 is about old patch releases, which no image has.
-    if not SpecifierSet(locked.requires_python).contains(f"3.{interpreter.minor}.99"):
+    if not interpreter.allowed_by(locked.requires_python):  # as cibuildwheel does
         return f"upstream's Requires-Python is {locked.requires_python}"
     if text in chosen.skip:
         return f"the recipe skips it{why}"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from packaging.utils import InvalidName, canonicalize_name
 
+from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.io import log, simple
 from wheelyard.stages.registry.port import RegistryFile
@@ -15,7 +16,6 @@ from wheelyard.stages.registry.port import RegistryFile
 if TYPE_CHECKING:
     from requests import Response
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 
 
@@ -48,7 +48,7 @@ def files(project: str, answer: Response, *, title: str, fix: str) -> list[Regis
         found.append(
             RegistryFile(
                 file=each.filename,
-                sha256=_hash(each.digests.get("sha256", "")),
+                sha256=stated_sha256(each.digests.get("sha256", "")),  # GitLab has an empty one for none
                 size=each.size,
                 requires_python=log.clean(each.requires_python or ""),
                 yanked=log.clean(each.yanked_reason or "") if each.is_yanked else None,
@@ -60,11 +60,6 @@ def files(project: str, answer: Response, *, title: str, fix: str) -> list[Regis
 
 def _kind(answer: Response) -> str:
     return simple.kind_of(answer.headers.get("Content-Type", ""))
-
-
-def _hash(text: str) -> str | None:
-    """Return a hash as an index gives it; GitLab writes an empty one for none, and keeps whatever a client spelt."""
-    return text.lower() if _SHA256.fullmatch(text.lower()) else None
 
 
 def _is_web(url: str) -> bool:

@@ -12,16 +12,16 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from wheelyard.core.tags import WheelName, manylinux, wheel_for
+from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.stages.upstream.releases import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
     from wheelyard.core.tags import Interpreter
@@ -109,7 +109,7 @@ def is_pinned(specifier: SpecifierSet) -> bool:
 
 def _public(facts: ProjectFacts, interpreter: Interpreter, glibc: Glibc | None) -> Iterator[_Option]:
     for release in facts.releases:
-        if not _allows(release.requires_python, interpreter):
+        if not interpreter.allowed_by(release.requires_python):
             continue
         yanked = release.yanked is not None
         floors = {each.pair: each.glibc for each in release.ships}
@@ -130,13 +130,11 @@ def _ours(name: str, files: Iterable[str], interpreter: Interpreter, glibc: Glib
             continue
         if wheel.name != name:
             continue
-        pair = f"{'.'.join(wheel.pythons)}-{'.'.join(wheel.abis)}"
-        if "any" in wheel.platforms and _taken(interpreter, (pair,)):
+        if "any" in wheel.platforms and _taken(interpreter, (wheel.pair,)):
             yield _Option(wheel.version, "ours")
-        found = [parsed[0] for tag in wheel.platforms if (parsed := manylinux(tag)) and parsed[1] == TARGET]
-        if found:
+        if found := wheel.floor(TARGET):
             known = floors.setdefault(wheel.version, {})
-            known[pair] = min(*found, known.get(pair, found[0]))
+            known[wheel.pair] = min(found, known.get(wheel.pair, found))
     for version, pairs in floors.items():
         if floor := _floor(pairs, interpreter, glibc):
             yield _Option(version, "ours", floor)
@@ -155,12 +153,6 @@ def _taken(interpreter: Interpreter, pairs: tuple[str, ...]) -> str | None:
     return wheel_for(interpreter, pairs) if pairs else None
 
 
-@functools.lru_cache(4096)
-def _allows(requires_python: str, interpreter: Interpreter) -> bool:
-    # A bound such as >=3.9.2 is about old patch releases.
-    return SpecifierSet(requires_python).contains(f"3.{interpreter.minor}.99")
-
-
 def _reason(requirement: Requirement, facts: ProjectFacts, options: Iterable[_Option], interpreter: Interpreter) -> str:
     """Say why nothing is left."""
     if facts.status == "quarantined":
@@ -172,7 +164,7 @@ def _reason(requirement: Requirement, facts: ProjectFacts, options: Iterable[_Op
     matching = [each for each in facts.releases if requirement.specifier.contains(each.version, prereleases=True)]
     if not matching:
         return f"no version of it is {requirement.specifier}"
-    if not any(_allows(release.requires_python, interpreter) for release in matching):
+    if not any(interpreter.allowed_by(release.requires_python) for release in matching):
         return f"its Requires-Python is {_newest(matching).requires_python}"
     return "there is no wheel for it, and no source"
 

@@ -17,7 +17,6 @@ from packaging.version import Version
 from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import UnknownPackageError
 from wheelyard.core.names import canonical
-from wheelyard.core.tags import manylinux
 from wheelyard.io import cache, files, log
 from wheelyard.stages.upstream.index import Page, fetch
 from wheelyard.stages.upstream.releases import TARGET, pairs_for, reference_pairs, releases
@@ -189,9 +188,10 @@ def _shipped(wheels: Iterable[WheelName], dates: Mapping[str, date]) -> tuple[Sh
     """Return the riscv64 wheels, of several for the same interpreter the one that more systems can install."""
     found: dict[str, Shipped] = {}
     for wheel in wheels:
-        floors = [parsed[0] for tag in wheel.platforms if (parsed := manylinux(tag)) and parsed[1] == TARGET]
-        for pair in pairs_for([wheel], TARGET) if floors else ():
-            shipped = Shipped(pair, min(floors), dates.get(wheel.file))
+        if (floor := wheel.floor(TARGET)) is None:
+            continue
+        for pair in pairs_for([wheel], TARGET):
+            shipped = Shipped(pair, floor, dates.get(wheel.file))
             found[pair] = min(shipped, found.get(pair, shipped), key=lambda each: each.glibc)
     return tuple(found[pair] for pair in sorted(found))
 

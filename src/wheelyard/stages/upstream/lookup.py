@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import SourceError, UnknownPackageError, UnknownVersionError
 from wheelyard.core.names import canonical
 from wheelyard.io import log
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pypi_simple import DistributionPackage
-
-_SHA256 = re.compile(r"\A[0-9a-f]{64}\Z")
 
 
 def look_up(
@@ -91,8 +89,8 @@ def sdist_url(name: str, locked: LockedVersion, *, index: str) -> str:
 
 
 def _pinned(sdist: DistributionPackage) -> dict[str, object]:
-    sha256 = sdist.digests.get("sha256", "").lower()
-    if not _SHA256.match(sha256):
+    sha256 = stated_sha256(sdist.digests.get("sha256", ""))
+    if not sha256:
         raise SourceError(
             f"the index gives no sha256 for {sdist.filename}, so nothing could be verified",
             fix="use an index that gives hashes (WHEELYARD_INDEX), or [source] git = … in the recipe",

@@ -6,7 +6,6 @@ riscv64 has none. They need not be; uv goes by the same.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement
 
-from wheelyard.core.digests import sha256_bytes
+from wheelyard.core.digests import sha256_bytes, stated_sha256
 from wheelyard.core.errors import NetworkError
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.core.tags import WheelName, manylinux
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 _LARGEST = 4 << 20  # bytes; a long description is some hundred thousand
 _MOST = 5000  # dependencies of one version
-_SHA256 = re.compile(r"\A[0-9a-f]{64}\Z")
 _OTHERS = ("aarch64", "x86_64")
 
 
@@ -107,8 +105,8 @@ def _rank(wheel: WheelName) -> int:
 
 
 def _file(package: DistributionPackage) -> MetadataFile:
-    sha256 = (package.metadata_digests or {}).get("sha256", "").lower()
-    return MetadataFile(package.metadata_url, sha256 if _SHA256.match(sha256) else "")
+    sha256 = stated_sha256((package.metadata_digests or {}).get("sha256", ""))
+    return MetadataFile(package.metadata_url, sha256 or "")
 
 
 def _read(file: MetadataFile) -> bytes:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import SourceError
 from wheelyard.stages.upstream.index import fetch, is_served
 from wheelyard.stages.upstream.releases import releases
 
 if TYPE_CHECKING:
     from packaging.version import Version
-
-_SHA256 = re.compile(r"\A[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def find_sdist(project: str, version: Version, *, index: str, newest: int | None
     sdist = release.sdist if release else None
     if sdist is None:
         raise SourceError(f"{project} {version} has no sdist on the index")
-    sha256 = sdist.digests.get("sha256", "").lower()
-    if not _SHA256.match(sha256) or not is_served(sdist.url, "https:"):
+    sha256 = stated_sha256(sdist.digests.get("sha256", ""))
+    if not sha256 or not is_served(sdist.url, "https:"):
         raise SourceError(f"the index gives no sha256 for {sdist.filename}, or no address to have it from")
     return Sdist(sdist.filename, sdist.url, sha256, sdist.size if sdist.size and sdist.size > 0 else None)
