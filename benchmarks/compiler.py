@@ -44,8 +44,8 @@ def _stripped(wheel: Path, image: str) -> dict[str, str]:
         names = [name for name in archive.namelist() if name.endswith(".so")]
         archive.extractall(work, names)
     for name in names:
-        strip = ["strip", "--strip-all", "--remove-section=.note.gnu.build-id", f"/work/{name}"]
-        engine.run_in(image, strip, mounts=[(work, "/work", True)])
+        strip = ["strip", "--strip-all", "--remove-section=.note.gnu.build-id", f"/wheels/{name}"]
+        engine.run_in(image, strip, mounts=[(work, "/wheels", True)])
     return {name: hashlib.sha256((work / name).read_bytes()).hexdigest() for name in names}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -37,3 +38,8 @@ def sha256_value(value: object) -> str:
 def stated_sha256(text: str) -> str | None:
     """Return a sha256 as somebody else states it, in lower case; None if it is none."""
     return text.lower() if _SHA256.fullmatch(text.lower()) else None
+
+
+def record_digest(digest: bytes) -> str:
+    """Return a digest as a wheel's RECORD has it behind the algorithm: base64 for URLs, without padding (PEP 376)."""
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

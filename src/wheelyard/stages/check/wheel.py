@@ -6,7 +6,6 @@ read, and what is wrong with the archive becomes a list of problems.
 
 from __future__ import annotations
 
-import base64
 import csv
 import hashlib
 import io
@@ -17,7 +16,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wheelyard.core.digests import sha256_file
+from wheelyard.core.digests import record_digest, sha256_file
 from wheelyard.core.tags import WheelName
 from wheelyard.stages.check.elf import MAGIC, ElfFacts, read_elf
 
@@ -205,7 +204,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, algorithm: str) -> 
             if compiled:
                 copy.seek(0)
                 elf = read_elf(copy)
-    value = base64.urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode()
+    value = record_digest(hasher.digest())
     return Member(info.filename, info.file_size, info.external_attr >> 16 & 0o7777, f"{algorithm}={value}", elf)
 
 

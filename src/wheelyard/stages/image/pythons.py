@@ -5,7 +5,6 @@ All of it is written without running anything of the image, so nothing of it is 
 
 from __future__ import annotations
 
-import base64
 import configparser
 import csv
 import hashlib
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
+from wheelyard.core.digests import record_digest
 from wheelyard.core.errors import ImageError
 from wheelyard.io import cache, log
 from wheelyard.io.run import run
@@ -123,7 +123,7 @@ class Environment:
         for folder in reversed(missing):
             layer.folder(folder)
         layer.file(target, data, mode=mode)
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        digest = record_digest(hashlib.sha256(data).digest())
         return posixpath.relpath(target, self.packages), f"sha256={digest}", len(data)
 
     def _script(self, entry: str) -> bytes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import zipfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from wheelyard.core.digests import sha256_bytes, sha256_file
+from wheelyard.core.digests import record_digest, sha256_bytes, sha256_file
 from wheelyard.record.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
 from wheelyard.record.store import write_record, write_verdict
 
@@ -53,17 +52,16 @@ def _wheel(folder: Path, wheel: ExpectedWheel, platform: str) -> Path:
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {wheel.name}\nVersion: {wheel.version}\n",
         f"{info}/WHEEL": "\n".join([*head, *(f"Tag: {tag}" for tag in tags), ""]),
     }
-    rows = [f"{name},sha256={_digest(text)},{len(text.encode())}" for name, text in members.items()]
+    rows = [
+        f"{name},sha256={record_digest(hashlib.sha256(text.encode()).digest())},{len(text.encode())}"
+        for name, text in members.items()
+    ]
     members[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,", ""])
     path = folder / f"{escaped}-{wheel.version}-{wheel.python}-{wheel.abi}-{platform}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in members.items():
             archive.writestr(zipfile.ZipInfo(name, _TIME), text)
     return path
-
-
-def _digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def _record(package: str, version: str, wheel: ExpectedWheel, path: Path) -> WheelRecord:
