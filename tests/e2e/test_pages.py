@@ -53,6 +53,7 @@ class Newcomer:
             if (ROOT / name).is_file():
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, self.root / name)
+        (self.root / "requirements.txt").write_text("markupsafe>=3\n", encoding="utf-8")  # an installer's own
         ours = re.compile(r"\A(VIRTUAL_ENV|NOX|PYTEST|PYTHON|CI\Z|GITHUB_|GITLAB_|XDG_|WHEELYARD_|CONTAINERS_CONF)")
         self.env = {key: value for key, value in os.environ.items() if not ours.match(key)} | {"HOME": str(self.home)}
         path = [entry for entry in os.environ["PATH"].split(":") if not Path(entry).is_relative_to(ROOT)]
@@ -136,6 +137,7 @@ SAYS = {
     "nox -s build-markupsafe": (r"nothing to build",),
     "nox -s publish -- --to dist/index": (r"markupsafe-", r"--extra-index-url file://"),
     "nox -s image": (r"manylinux_2_39_riscv64",),
+    "wheelyard doctor requirements.txt": (r"markupsafe", r"pip install"),
     "nox -s doctor": (r"This machine can build",),
     # pip and glibc as new as the page wants them: the page's own reader can tell.
     "python3 -m pip --version": (r"pip (2[5-9]|24\.[1-9])",),
