@@ -13,6 +13,7 @@ from wheelyard.core.errors import (
     InterruptedRunError,
     NetworkError,
     ProgramError,
+    StepTimeoutError,
     WheelyardError,
 )
 from wheelyard.core.tags import Interpreter
@@ -28,6 +29,7 @@ from wheelyard.stages.preflight import (
     Built,
     build_sdist,
     cargo_runs,
+    exposed,
     look_for_paths,
     metadata_of,
     project_table,
@@ -61,6 +63,7 @@ class Told:
 
     findings: list[PreflightFinding] = field(default_factory=list)
     answered: bool = True
+    lasting: bool = True  # whether the same would be found again; what took too long, or was not tried, says no
 
     def add(
         self, step: Step, state: State, text: str, *, where: str = "", fix: str = "", details: Iterable[str] = ()
@@ -73,6 +76,7 @@ class Told:
     def fail(self, step: Step, error: WheelyardError, where: str) -> None:
         """Note an error; a file and line of a recipe that it names go before *where*."""
         self.answered &= not isinstance(error, NetworkError)
+        self.lasting &= not isinstance(error, NetworkError | StepTimeoutError)
         own = error.where if error.where and error.where.startswith(("recipes/", "packages/", "pyproject.toml")) else ""
         details = [*error.details, *([error.where] if error.where and not own else [])]
         place = own or ("" if isinstance(error, NetworkError) else where)  # no line of a recipe mends a network
@@ -179,6 +183,9 @@ def _publish(project: Project, target: Target, plan: Plan, folder: Path, told: T
     where = target.place("source.name", "expect.tags")
     with told.step("publish", "Publishing stubs, dry", where):
         site = Project(folder, project.policy)
+        folder.mkdir(parents=True, exist_ok=True)
+        for there in (project.recipes, project.root / "pyproject.toml"):  # which name wheels may have is said there
+            (folder / there.name).symlink_to(there)
         write_stubs(
             site.dist / target.package / target.version,
             target.package,
@@ -297,6 +304,11 @@ class _Flight:
         log_file = cache.cache_dir("preflight", "logs", target.package) / f"{target.version}.log"
         files.remove(log_file)
         tree, built = found.folder, Built(None, ())
+        if reason := exposed():
+            told.lasting = False
+            fix = "take the tokens out of the environment, or allow user namespaces (docs/porting.md)"
+            told.add("sdist", "skipped", f"not tried: upstream's code could read our tokens ({reason})", fix=fix)
+            return tree / inside, Built(None, sdist_facts(tree / inside).build_requires)
         with told.step("sdist", "Making the sdist", where):
             tree = source.settle(_origin(self.project, target), found, self.work, log_file=log_file).folder
             reason = self._no_sdist(tree / inside, found)

@@ -76,7 +76,7 @@ def preflight(
             log.info(f"looked at {known.checked:%Y-%m-%d %H:%M} UTC, and nothing has changed since")
             return known
         result = fly(project, target, told)
-        if result.answered:
+        if told.lasting:
             _keep(project, target, result)
         return result
 

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from wheelyard import __version__
 from wheelyard.core.digests import sha256_file
-from wheelyard.core.errors import DigestMismatchError, NetworkError, NotServedError
+from wheelyard.core.errors import DigestMismatchError, NetworkError, NotServedError, WheelyardError
 from wheelyard.io import log
 from wheelyard.io.body import PATIENCE, Pace, Patience
 from wheelyard.io.files import disk_errors, sync_folder
@@ -176,8 +176,9 @@ def download(
             transfer = _Transfer(url, ask, file, target.name, allowed, patience)
             try:
                 _complete(transfer, sha256, size)
-            except DigestMismatchError:
-                part.unlink(missing_ok=True)
+            except WheelyardError as error:
+                if isinstance(error, DigestMismatchError) or os.fstat(file.fileno()).st_size == 0:
+                    part.unlink(missing_ok=True)  # nothing in it to go on from
                 raise
             os.fsync(file.fileno())
             part.replace(target)

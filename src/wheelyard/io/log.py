@@ -79,12 +79,22 @@ def setup(face: Face | None = None) -> None:
     Secrets in the environment are kept out of all that is logged: what programs of ours print includes variables.
     """
     _state.face = face or _detect()
+    for secret in _in_environment():
+        add_secret(secret)
+
+
+def _in_environment() -> Iterator[str]:
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name):
-            add_secret(value.strip())
+            yield value.strip()
         for user, password in _LOGIN.findall(value):
-            add_secret(password or user)
-            add_secret(unquote(password or user))
+            yield password or user
+            yield unquote(password or user)
+
+
+def holds_secrets() -> bool:
+    """Tell whether this process knows a secret, or was given one."""
+    return bool(_secrets) or any(_in_environment())
 
 
 def _detect() -> Face:

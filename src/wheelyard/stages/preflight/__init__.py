@@ -5,7 +5,7 @@ from __future__ import annotations
 from wheelyard.stages.preflight.facts import diff_facts, metadata_of, project_table, sdist_facts
 from wheelyard.stages.preflight.paths import Paths, look_for_paths
 from wheelyard.stages.preflight.requirements import Need, Offer, needs_of, requirement_findings
-from wheelyard.stages.preflight.sdist import Built, build_sdist, cargo_runs
+from wheelyard.stages.preflight.sdist import Built, build_sdist, cargo_runs, exposed
 from wheelyard.stages.preflight.stub import write_stubs
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "build_sdist",
     "cargo_runs",
     "diff_facts",
+    "exposed",
     "look_for_paths",
     "metadata_of",
     "needs_of",

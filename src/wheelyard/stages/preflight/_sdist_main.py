@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _INSTALLER = ("PIP_", "UV_")
-_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
+_SET_DUMPABLE, _SET_CHILD_SUBREAPER, _SET_NO_NEW_PRIVS = 4, 36, 38  # <linux/prctl.h>
 _SWEEPS = 100
 
 
@@ -53,8 +53,14 @@ def main(source: str, out: str, result: dict[str, Any], *, sdist: bool) -> None:
 
 
 def _adopt() -> None:
-    """Become the parent of whatever upstream's programs leave behind, daemons too (prctl(2), Linux only)."""
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Become the parent of whatever upstream's programs leave behind, daemons too (prctl(2), Linux only).
+
+    They cannot read our environment then, but as root with all capabilities, nor get more rights than we have.
+    """
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _end_all() -> None:

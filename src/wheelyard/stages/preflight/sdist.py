@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wheelyard.core.errors import DiskError, NetworkError, ProgramError, SourceError, StepTimeoutError
-from wheelyard.io import cache, files, guard, log
+from wheelyard.io import apart, cache, files, guard, log
 from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
 
@@ -79,6 +79,7 @@ def build_sdist(
         if version:
             env["SETUPTOOLS_SCM_PRETEND_VERSION"] = version
         words: list[str | Path] = [sys.executable, "-I", _PROGRAM, package, out, result, *(["sdist"] if sdist else [])]
+        words = words if apart.why_not() else apart.apart(words)
         try:
             done = run(words, cwd=package, env=env, timeout=timeout, check=False, log_file=log_file)
         except StepTimeoutError as error:
@@ -91,6 +92,11 @@ def build_sdist(
         if done.returncode or told["stage"] not in {"done", "unsupported"}:
             raise _problem(told, done.stdout)
         return Built(_made(out, str(told.get("sdist") or "")), _requires(told))
+
+
+def exposed() -> str:
+    """Say why upstream's programs could read our secrets on this machine; nothing if they cannot, or there are none."""
+    return (log.holds_secrets() and apart.why_not()) or ""
 
 
 def cargo_runs(home: Path) -> bool:
@@ -134,6 +140,8 @@ def _problem(told: dict[str, Any], output: str) -> SourceError | NetworkError | 
         lines.append(error)
     if any(_FULL.search(line) for line in lines):  # says nothing of the source
         return DiskError("no space was left for the sdist", details=lines, fix="free some space, then run it again")
-    kind = NetworkError if stage == "install" and _NETWORK.search(output) else SourceError
+    if stage != "install":  # a log may be long, and speak of much
+        output = "\n".join(lines)
+    kind = NetworkError if _NETWORK.search(output) else SourceError
     fix = "mend it with a [[patch]], or say what makes an sdist of it: [sdist] run"
     return kind(_WHAT.get(stage, _WHAT["sdist"]), details=lines, fix=fix)

@@ -10,7 +10,7 @@ from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
-from wheelyard.io import files, guard, log
+from wheelyard.io import apart, files, guard, log
 from wheelyard.io.archive import unpack
 from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
@@ -86,8 +86,9 @@ def make(
 
 
 def _run(script: Path, tree: Path, env: dict[str, str], timeout: float, log_file: Path | None) -> None:
+    words: list[str | Path] = ["bash", script.absolute()]
     try:
-        run(["bash", script.absolute()], cwd=tree, env=env, timeout=timeout, log_file=log_file)
+        run(words if apart.why_not() else apart.apart(words), cwd=tree, env=env, timeout=timeout, log_file=log_file)
     except StepTimeoutError as error:
         raise StepTimeoutError(
             f"the sdist script {script.name} did not end within {log.duration(timeout)}",
