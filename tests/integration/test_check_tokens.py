@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import fastjsonschema
 import pytest
@@ -19,19 +18,8 @@ from support.gitlab import Fault, GitLab, serve
 from support.pages import commands
 from support.watch import DEPLOY_NAME, GROUP, NAME, PROJECT, SCOPES, Watch, in_days
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ROOT = Path(__file__).parents[2]
 WELL = {NAME: ["ok"], DEPLOY_NAME: ["ok"], "GitLab for Open Source": ["ok"]}
-
-
-@pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Watch]:
-    made = Watch(tmp_path)
-    with serve(made.gitlab) as server:
-        made.settle(server.url)
-        yield made
 
 
 def nothing_written(watch: Watch) -> bool:

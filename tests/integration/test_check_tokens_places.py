@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.gitlab import serve
 from support.watch import DEPLOY_NAME, GROUP, NAME, Watch, in_days
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 WELL = {NAME: ["ok"], DEPLOY_NAME: ["ok"], "GitLab for Open Source": ["ok"]}
 PLACES = ("file", "python-gitlab", "python-gitlab's own", "netrc")
-
-
-@pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Watch]:
-    made = Watch(tmp_path)
-    with serve(made.gitlab) as server:
-        made.settle(server.url)
-        yield made
 
 
 def put(watch: Watch, place: str, token: str) -> str:

@@ -206,6 +206,7 @@ status = "Inappropriate [a test]"
     assert "blocked" in scene.run().stdout
     scene.settle(recipe.replace('why = "', 'versions = "<1.1"\nwhy = "'), answer_patch="".join(lines))
     assert scene.propose()["tiny"]["action"] == "open"
+    assert "`answer.patch` is not applied to 1.1 any more: its versions are <1.1" in scene.requests()[0].body
 
 
 def test_no_more_than_the_limit_are_open_and_one_failure_stops_nobody(scene: Scene) -> None:

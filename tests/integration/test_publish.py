@@ -10,10 +10,13 @@ import pytest
 
 from support.gitlab import Fault, GitLab, serve
 from support.publishing import FILE, PAGE, UPLOAD, Yard, yard_in
-from support.stock import PROJECT, Stock, specs
+from support.stock import PROJECT, Stock, record_of, specs, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
+from wheelyard.record.lock import lock_file, pin
+from wheelyard.record.models import LockedVersion
 from wheelyard.record.releases import read_releases
+from wheelyard.record.store import write_record, write_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -340,3 +343,34 @@ def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
         done = stock.run("publish", "--to", "gitlab")
         assert done.returncode == 0, done.stderr
         assert [file.file_name for file in gitlab.files(project)] == [wheel.name]
+
+
+def test_a_recipe_whose_wheels_have_another_name(yard: Yard) -> None:
+    """``[source] name``: published and recorded under the wheels' name, due no more by the recipe's."""
+    spec = WheelSpec(name="demo", version="1.0", python="cp313", abi="cp313")
+    (made,) = yard.stock.add(spec)
+    root = yard.stock.root
+    (root / "dist/demo").rename(root / "dist/fancy")
+    folder = root / "dist/fancy/1.0"
+    write_record(folder, record_of(folder / made.name, spec).model_copy(update={"package": "fancy"}))
+    write_verdict(folder, verdict_of("fancy", "1.0", [folder / made.name]))
+    yard.recipes("fancy")
+    (root / "recipes/fancy/recipe.toml").write_text('[source]\nname = "demo"\n')
+    locked = LockedVersion(version="1.0", file="demo-1.0.tar.gz", sha256="2" * 64)
+    pin(lock_file(root / "packages", "fancy"), locked)
+    due = yard.stock.run("plan", "--due", "--json")
+    assert "demo-1.0-cp313" in due.stdout, due.stderr
+
+    done = yard.publish("fancy")
+    assert done.returncode == 0, done.stderr
+    yard.exactly([folder / made.name])
+    assert [each.file for each in read_releases(root / "packages/demo/releases.toml")] == [made.name]
+    assert not (root / "packages/demo/durations.toml").exists()
+    verified = yard.registry("verify", "--of", "gitlab")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    due = yard.stock.run("plan", "--due", "--json")
+    assert "demo-1.0-cp313" not in due.stdout, due.stderr
+
+    (root / "recipes/fancy/recipe.toml").write_text("")
+    again = yard.publish("fancy")
+    assert "is not a wheel of fancy" in again.stdout + again.stderr

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
-from support.gitlab import Fault, serve
+from support.gitlab import Fault
 from support.watch import NAME, PROJECT, Watch
 from wheelyard.core.errors import CredentialsError, NetworkError
 from wheelyard.io import http
 from wheelyard.stages.forge import Change, GitLabIssues
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 LABELS = ["tokens"]
-
-
-@pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Watch]:
-    made = Watch(tmp_path)
-    with serve(made.gitlab) as server:
-        made.settle(server.url)
-        yield made
 
 
 def writes(watch: Watch) -> list[str]:

@@ -15,16 +15,7 @@ from support.gitlab import Fault, GitLab, serve
 from support.watch import NAME, Watch, in_days
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Watch]:
-    made = Watch(tmp_path)
-    with serve(made.gitlab) as server:
-        made.settle(server.url)
-        yield made
 
 
 def rotations(watch: Watch) -> list[int]:

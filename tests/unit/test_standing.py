@@ -130,6 +130,17 @@ def test_what_counts_less_stands_beside_it() -> None:
     assert found.notes[0].startswith("the index calls it archived: no time")
 
 
+def test_a_pure_release_that_the_recipe_builds_on_purpose_is_judged_as_any_other() -> None:
+    """Else its package would want something done for ever."""
+    pure = rel("1.0", **PURE)
+    stands = judge(known(facts(pure), "1.0", own_tags=True, published=versions("1.0")), TERMS)
+    assert (stands.state, stands.text) == ("current", "up to date")
+    assert any("pure Python upstream: built all the same" in note for note in stands.notes)
+    assert judge(known(facts(pure), "1.0", published=versions("1.0")), TERMS).state == "pure"
+    assert judge(known(facts(pure, rel("2.0", **PURE)), "1.0", own_tags=True), TERMS).state == "new"
+    assert judge(known(facts(pure), "1.0", own_tags=True, published={}), TERMS).state == "partial"
+
+
 def test_a_bound_of_the_recipe_is_told_of_beside_a_version_that_it_takes() -> None:
     found = judge(known(facts(V1, rel("2.0"), rel("3.0")), "1.0", taken="<3"), TERMS)
     assert (found.new, found.notes) == (("2.0",), ("3.0 is out: the recipe takes <3 only",))

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from wheelyard.recipe.policy import Project
     from wheelyard.record.standings import History, WatchReport
 
-_NOWHERE = "none"
 _NOTHING = "there is no recipe in recipes/"
 
 
@@ -38,17 +37,17 @@ def check_upstream(
     exit code is 0 if nothing is to do, 17 if there is, 18 if some packages could not be checked.
     """
     from wheelyard.cli import render
+    from wheelyard.cli.requirements import own_place
     from wheelyard.flows import watch
-    from wheelyard.flows.registries import open_own
 
     if limit is not None and not propose:
         raise click.UsageError("--limit goes with --propose")
     project = find_project()
-    place = None if target == _NOWHERE else open_own(project, target)
+    place = own_place(project, target)
     report = watch.check_upstream(project, packages, place=place, write=not dry_run)
     if not propose:
         click.echo(render.model(report) if as_json else standings_table(report))
-        failure = watch.problem(report)
+        failure = watch.problem(report, proposes=project.policy.proposals is not None)
     else:
         from wheelyard.flows import propose as flow
 
@@ -56,7 +55,7 @@ def check_upstream(
             most = policy.limit if limit is None else limit
             report = flow.propose(project, report, forge, limit=most, labels=policy.labels)
         click.echo(render.model(report) if as_json else f"{standings_table(report)}\n\n{proposals_table(report)}")
-        failure = flow.problem(report) or watch.problem(report)
+        failure = flow.problem(report) or watch.problem(report, proposes=True)
     if failure:
         raise failure
 

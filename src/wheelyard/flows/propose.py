@@ -15,7 +15,7 @@ from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, U
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight
 from wheelyard.flows.target import look_up
 from wheelyard.io import log
-from wheelyard.recipe.load import list_recipes, load_recipe
+from wheelyard.recipe.load import effective, list_recipes, load_recipe
 from wheelyard.record.lock import dump, find, lock_file, read_lock
 from wheelyard.record.standings import ProposalRecord
 from wheelyard.stages.forge import Proposal, open_forge
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wheelyard.recipe.proposals import ProposalPolicy
     from wheelyard.record.models import Lock, LockedVersion
     from wheelyard.record.standings import Standing, WatchReport
-    from wheelyard.stages.forge import Open, Proposals
+    from wheelyard.stages.forge import Forge, Open, Proposals
 
 # Nothing is proposed then, and what is open for an earlier state is closed; what could not be checked is left alone.
 _MOOT = ("current", "partial", "renamed", "gone", "quarantined")
@@ -45,7 +45,7 @@ class _Wanted:
 
 
 @contextlib.contextmanager
-def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Proposals, ProposalPolicy]]:
+def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, ProposalPolicy]]:
     """Yield the forge that site policy names for proposals, and what it says of them.
 
     Raises:
@@ -201,4 +201,15 @@ def _differences(project: Project, standing: Standing, found: Preflight) -> Sequ
         before = facts_of(project, standing.package, standing.have)
     except WheelyardError as error:
         return [f"{standing.have} cannot be looked at any more: {log.clean(error.what)}"]
-    return diff_facts(before, found.facts) or ["no change of build requirements, extension modules, licence or Python"]
+    changed = (*diff_facts(before, found.facts), *_left_behind(project, standing.package, standing.have, found))
+    return changed or ["no change of build requirements, extension modules, licence or Python"]
+
+
+def _left_behind(project: Project, package: str, have: str, found: Preflight) -> Iterator[str]:
+    """Tell of patches that were for the version before, and by their ranges are not for this one."""
+    recipe, new = load_recipe(project, package), Version(found.package_version)
+    kept = {patch.file for patch in effective(recipe, new)[0].patch if patch.is_for(new)}
+    for patch in effective(recipe, have)[0].patch:
+        if patch.is_for(Version(have)) and patch.file not in kept:
+            why = f"its versions are {patch.versions}" if patch.versions else "no override for this version names it"
+            yield f"`{patch.file}` is not applied to {new} any more: {why}"

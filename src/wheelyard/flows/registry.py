@@ -23,7 +23,7 @@ from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.silence import Silence
 from wheelyard.io import cache, files, log, threads
-from wheelyard.recipe.load import list_recipes
+from wheelyard.recipe.load import list_recipes, project_name
 from wheelyard.record.releases import ReleasedFile, read_releases, record, releases_file
 from wheelyard.record.reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
 from wheelyard.stages.registry import GitLabRegistry, read_release
@@ -237,7 +237,7 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
     """
     kept = {path.parent.name for path in project.packages.glob("*/releases.toml")} if place.record else set()
     there = projects_of(place, packages, known=kept)
-    recipes = set(list_recipes(project))
+    recipes = _own_names(project)
     where = place.name if place.record else None
     problems: list[Problem] = []
     count = 0
@@ -269,6 +269,17 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
             for each in problems
         ),
     )
+
+
+def _own_names(project: Project) -> set[str]:
+    """Return what wheels of ours are called; a recipe that is not valid is another verb's news."""
+    names = set()
+    for package in list_recipes(project):
+        try:
+            names.add(project_name(project, package))
+        except WheelyardError:
+            names.add(package)
+    return names
 
 
 def _problem(kind: Kind, package: str, file: str, error: WheelyardError) -> Problem:

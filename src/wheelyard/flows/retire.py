@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionError, WheelyardError
 from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, listings, projects_of, recorded
+from wheelyard.recipe.load import list_recipes, project_name
 from wheelyard.record import releases
 from wheelyard.record.lock import lock_file, read_lock
 from wheelyard.stages.registry import Journal
@@ -124,7 +125,10 @@ def _left(place: Place, package: str, names: Sequence[str]) -> set[str]:
 def _referenced(project: Project, place: Place, package: str) -> set[Version]:
     if not place.keep_referenced:
         return set()
-    return {Version(entry.version) for entry in read_lock(lock_file(project.packages, package)).versions}
+    # A recipe may have another name than its wheels.
+    owners = [each for each in list_recipes(project) if each == package or project_name(project, each) == package]
+    locks = [read_lock(lock_file(project.packages, each)) for each in {package, *owners}]
+    return {Version(entry.version) for lock in locks for entry in lock.versions}
 
 
 @dataclass(frozen=True)

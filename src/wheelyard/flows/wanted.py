@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPackageError
 from wheelyard.io import threads
-from wheelyard.recipe.load import list_recipes
+from wheelyard.recipe.load import list_recipes, project_name
 from wheelyard.record.preflight import PreflightFinding
 from wheelyard.record.releases import read_releases, releases_file
 from wheelyard.record.store import read_record
@@ -184,7 +184,7 @@ def our_wheels(project: Project, name: str) -> tuple[str, ...]:
     """Return the file names of our wheels of a package: in the index folder, and published by our records."""
     here = {wheel.name for wheel in (project.index / "files" / name).glob("*.whl")}
     try:
-        published = read_releases(releases_file(project.packages, name))
+        published = read_releases(releases_file(project.packages, project_name(project, name)))
     except RegistryContentError:
         published = ()
     return tuple(sorted(here | {each.file for each in published if each.yanked is None}))

@@ -106,8 +106,13 @@ def check_upstream(
     )
 
 
-def problem(report: WatchReport) -> WheelyardError | None:
-    """Return the error that a report is for a shell, None if there is nothing to do."""
+def problem(report: WatchReport, *, proposes: bool = False) -> WheelyardError | None:
+    """Return the error that a report is for a shell, None if there is nothing to do.
+
+    Args:
+        report: how packages stand.
+        proposes: whether site policy says where proposals go.
+    """
     broken = [f"{each.package}: {each.text}" for each in report.packages if each.state in _BROKEN]
     if broken:
         return UpstreamUnknownError(
@@ -120,7 +125,8 @@ def problem(report: WatchReport) -> WheelyardError | None:
         return UpstreamNewsError(
             f"{len(news)} of {len(report.packages)} packages want something done",
             details=news,
-            fix="wheelyard check-upstream --propose; docs/upstream.md says what each state asks for",
+            fix=("wheelyard check-upstream --propose; " if proposes else "")
+            + "docs/upstream.md says what each state asks for",
         )
     return None
 
@@ -173,6 +179,7 @@ class _Watch:
             published=None if published is None else _by_version(published),
             retired=_version(retired) if retired else None,
             taken=settings.upstream.versions,
+            own_tags=bool(settings.expect.tags),
             seen={Version(each.version): each.first for each in facts if (each.where, each.wheel) == (UPSTREAM, "")},
         )
         if isinstance(upstream, ProjectFacts):

@@ -60,6 +60,17 @@ def list_recipes(project: Project) -> tuple[str, ...]:
     return tuple(sorted(folder.name for folder in folders if (folder / RECIPE).is_file()))
 
 
+def project_name(project: Project, package: str) -> str:
+    """Return what the wheels of a package are called, canonically: its ``[source] name``, else the folder's name.
+
+    Raises:
+        RecipeError: its recipe is not valid.
+    """
+    if package not in list_recipes(project):
+        return package
+    return effective(load_recipe(project, package), None)[0].source.name or package
+
+
 def load_recipe(project: Project, package: str) -> Recipe:
     """Read and check the recipe of *package*, however its name is spelt.
 

@@ -40,6 +40,7 @@ class Known:
         planned: the interpreters that the plan has, by version, for those that it was made for.
         retired: the version from which on upstream is expected to ship, None if the package is not retired.
         taken: the specifier that versions must obey.
+        own_tags: whether the recipe says itself which wheels are built, a pure release or not.
         seen: when a release was first seen, for indexes that do not tell.
         obstacles: why a new version cannot be taken, by version; from an earlier preflight.
     """
@@ -52,6 +53,7 @@ class Known:
     planned: Mapping[Version, tuple[Interpreter, ...]] = field(default_factory=dict)
     retired: Version | None = None
     taken: str = ""
+    own_tags: bool = False
     seen: Mapping[Version, date] = field(default_factory=dict)
     obstacles: Mapping[Version, str] = field(default_factory=dict)
 
@@ -154,6 +156,8 @@ def _notes(known: Known, facts: ProjectFacts, terms: Terms) -> Iterator[str]:
         return
     if newest.version > (have or _NO_VERSION) and not _taken(known, newest.version):
         yield f"{newest.version} is out: the recipe takes {known.taken} only"
+    if known.own_tags and _is_pure(newest):
+        yield f"{newest.version} is pure Python upstream: built all the same, since the recipe has [expect] tags"
     floor = max((each.glibc for each in newest.ships), default=(0, 0))
     if floor > terms.glibc:
         yield f"upstream's riscv64 wheels of {newest.version} need glibc {floor[0]}.{floor[1]}: too new to count"
@@ -187,7 +191,7 @@ def _settled(base: Standing, known: Known, newest: ReleaseFacts, *, wholly: bool
             f"upstream shipped riscv64 wheels from {known.retired} on; {newest.version} lacks {_lacking(known, newest)}"
         )
         return _as(base, "regressed", text, new=(str(newest.version),))
-    if _is_pure(newest):
+    if _is_pure(newest) and not known.own_tags:
         return _as(base, "pure", f"{newest.version} is pure Python and needs no wheel of ours")
     if wholly:
         return _as(base, "ships", f"upstream ships riscv64 wheels of {newest.version} for every interpreter")
