@@ -9,7 +9,7 @@ import pytest
 
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.flows import finish
+from wheelyard.flows import finish, settle
 from wheelyard.record.models import Finding, Verdict, WheelVerdict
 from wheelyard.record.store import write_verdict
 from wheelyard.stages.build import BuildOutcome
@@ -115,14 +115,14 @@ def verdict_of(*wheels: str, text: str = "seen", overall: bool = True) -> Verdic
 def test_verdicts_of_wheels_that_are_still_here_stay(tmp_path: Path) -> None:
     (tmp_path / "a.whl").touch()
     write_verdict(tmp_path, verdict_of("a.whl", "gone.whl", "b.whl", text="earlier"))
-    united = finish._united(tmp_path, verdict_of("b.whl", text="now"))
+    united = settle._united(tmp_path, verdict_of("b.whl", text="now"))
     assert [(one.wheel, one.findings[0].text) for one in united.wheels] == [("b.whl", "now"), ("a.whl", "earlier")]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": "wheelyard/verdict", "version": 9}', "\0" * 50])
 def test_a_damaged_verdict_gives_way(tmp_path: Path, text: str) -> None:
     (tmp_path / "verdict.json").write_text(text)
-    assert finish._united(tmp_path, verdict_of("b.whl")) == verdict_of("b.whl")
+    assert settle._united(tmp_path, verdict_of("b.whl")) == verdict_of("b.whl")
 
 
 # -------------------------------------------------------------------- making way
@@ -140,12 +140,12 @@ def test_another_glibc_floor_replaces_the_wheel_and_its_record(tmp_path: Path) -
         WheelSpec(python="cp314", abi="cp314t").write(tmp_path),
         WheelSpec(python="cp313", abi="abi3").write(tmp_path),
     ]
-    finish._make_way(tmp_path, WheelSpec(platform="manylinux_2_31_riscv64.manylinux_2_39_riscv64").file)
+    settle._make_way(tmp_path, WheelSpec(platform="manylinux_2_31_riscv64.manylinux_2_39_riscv64").file)
     assert names(tmp_path) == sorted(other.name for other in others)
 
 
 def test_the_same_name_and_what_is_no_wheel_of_ours_stay(tmp_path: Path) -> None:
     wheel = WheelSpec().write(tmp_path)
     (tmp_path / "notes.whl").touch()
-    finish._make_way(tmp_path, wheel.name)
+    settle._make_way(tmp_path, wheel.name)
     assert names(tmp_path) == sorted([wheel.name, "notes.whl"])

@@ -304,7 +304,8 @@ def test_json_is_what_its_schema_says(wheelyard: Command) -> None:
 def test_gitlabs_pipeline_is_all_of_the_output(wheelyard: Command) -> None:
     code, out, err = wheelyard("plan", "base", "--format", "gitlab", "--python", "cp313")
     assert (code, err) == (0, "")
-    assert set(yaml.safe_load(out)) == {"stages", ".build", "base 1.0 cp313"}
+    found = yaml.safe_load(out)
+    assert set(found) == {"stages", "default", ".build", "base 1.0 cp313", "jobs", "report", "deploy"}
 
 
 def test_files_for_github(wheelyard: Command, project: Project) -> None:

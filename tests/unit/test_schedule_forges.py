@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -13,10 +14,13 @@ import yaml  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.pages import ROOT
 from support.tasks import packed, some_tasks, task, tickets
 from wheelyard.core.errors import PlanError
+from wheelyard.record.outcome import parse_ticket
 from wheelyard.stages.schedule import Layout, Limits, Matrix, Site, Task, lay_out, matrices, pack, pipelines
 from wheelyard.stages.schedule import yaml as own_yaml
+from wheelyard.stages.schedule.packing import MOST_WHEELS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +44,8 @@ def children(layout: Layout, limits: Limits = LIMITS) -> list[dict[str, Any]]:
 
 
 def jobs(child: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in child.items() if name not in {"stages", ".build"}}
+    """Those that build."""
+    return {name: value for name, value in child.items() if isinstance(value, dict) and "extends" in value}
 
 
 # -------------------------------------------------------------------- github
@@ -82,7 +87,7 @@ def test_every_job_is_in_one_matrix_of_its_wave(tasks: tuple[Task, ...]) -> None
             assert wave[layout.jobs[other].name] < wave[layout.jobs[number].name]
             assert gate[layout.jobs[other].name]
     assert len({each.name for each in found}) == len(found)
-    assert all(json.loads(each.text()) == {"include": list(each.include)} for each in found)
+    assert all(json.loads(each.text()) == json.loads(json.dumps({"include": each.include})) for each in found)
 
 
 # -------------------------------------------------------------------- gitlab
@@ -150,25 +155,43 @@ def test_a_child_pipeline_is_valid_by_gitlabs_own_schema(tasks: tuple[Task, ...]
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_script_of_a_job_builds_each_wheel_and_fails_if_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("brought", [False, True])
+def test_a_job_takes_what_others_brought_and_ends_as_its_build_does(tmp_path: Path, *, brought: bool) -> None:
     """Run as GitLab's shell runs it, with a stand-in for the command that notes how it was called."""
     child = children(packed(task("a", 60, 60), task("b", 60, 60, 60, needs=["a"], known=False)))[0]
     (tmp_path / "ci").mkdir()
     stand_in = tmp_path / "ci/bootstrap"
-    stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *cp313*) exit 40;; esac\n')
+    stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *job) exit 40;; esac\n')
     stand_in.chmod(0o755)
-    variables = {**next(job for name, job in jobs(child).items() if name.startswith("b "))["variables"]}
-    variables["WHEELYARD_WHEELS"] = "cp312,cp313 cp314 cp314t"
+    (tmp_path / "dist/b/1.0").mkdir(parents=True)
+    (tmp_path / "dist/b/1.0/left").touch()
+    env = {"WHEELYARD_BROUGHT": "brought/b", "WHEELYARD_RESULTS": "dist/b/1.0", "PATH": os.environ["PATH"]}
+    if brought:
+        (tmp_path / "brought/a").mkdir(parents=True)
     script = "\n".join(child[".build"]["script"])
-    done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=variables, check=False)
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=False)
     assert done.returncode == 40
-    build = "wheelyard build b --version 1.0 --image official"
-    assert (tmp_path / "calls").read_text().splitlines() == [
-        "wheelyard publish --to dist/index a",
-        f"{build} --python cp312 --python cp313",
-        f"{build} --python cp314",
-        f"{build} --python cp314t",
-    ]
+    assert (tmp_path / "brought/b/left").exists()
+    gathered = ["wheelyard gather brought/a"] if brought else []
+    assert (tmp_path / "calls").read_text().splitlines() == [*gathered, "wheelyard job"]
+
+
+def test_what_a_job_is_told_is_what_the_command_reads() -> None:
+    child = children(packed(task("a", 60, 60), task("b", 60, 60, 60, needs=["a"], known=False)))[0]
+    told = next(job for name, job in jobs(child).items() if name.startswith("b "))["variables"]["WHEELYARD_JOB"]
+    ticket = parse_ticket(told)
+    assert (ticket.package, ticket.version, ticket.needs, ticket.image) == ("b", "1.0", ("a",), "official")
+    assert ticket.wheels == ("cp312", "cp313", "cp314")
+
+
+def test_no_job_has_more_wheels_than_a_workflow_has_steps() -> None:
+    """.github/workflows/part.yml writes them out."""
+    wide = Task("wide", "1.0", tuple(task("wide", 60, version=f"1.{n}").pieces[0] for n in range(20)), known=False)
+    found = pack((wide,), SITE)
+    assert sum(len(job.pieces) for job in found.jobs) == 20
+    assert max(len(job.pieces) for job in found.jobs) <= MOST_WHEELS
+    steps = (ROOT / ".github/workflows/part.yml").read_text(encoding="utf-8").count("uses: ./ci/actions/wheel")
+    assert steps == MOST_WHEELS
 
 
 # ------------------------------------------------------------- hostile names
@@ -191,9 +214,10 @@ def test_a_hostile_name_stays_a_value(name: str) -> None:
     layout = packed(task(name, 60), task("user", 60, needs=[name]))
     (child,) = children(layout)
     assert set(jobs(child)) == {f"{name} 1.0 cp312", "user 1.0 cp312"}
-    assert jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_PACKAGE"] == name
-    assert name not in "".join(child[".build"]["script"])
-    assert set(child) - set(jobs(child)) == {"stages", ".build"}
+    assert jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_RESULTS"] == f"dist/{name}/1.0"
+    assert json.loads(jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_JOB"])["package"] == name
+    words = [child[key] for key in set(child) - set(jobs(child))]
+    assert name not in json.dumps([value.get("script") for value in words if isinstance(value, dict)])
     found: list[Matrix] = list(matrices(tickets(layout)))
     for each in found:
         text = each.text()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wheelyard.core.errors import PlanError
 from wheelyard.io import log
 from wheelyard.recipe.policy import find_project
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wheelyard.record.jobs import JobsReport, SimulationReport
 
 _SHOWN = 6  # jobs of a critical path
+_WAVES = 4  # that .github/workflows/build.yml writes out
 FORMATS = ("table", "github", "gitlab")
 _OPTIONS = (
     click.option(
@@ -69,6 +71,28 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def asked_for(packages: tuple[str, ...], listed: Path | None, *, alone: bool) -> tuple[str, ...]:
+    """Return *packages* and those that a file lists.
+
+    Args:
+        packages: each ``NAME`` or ``NAME==VERSION``.
+        listed: the file, if there is one.
+        alone: whether another option says already which versions are meant.
+
+    Raises:
+        PlanError: the file cannot be read, or names nothing.
+    """
+    if listed:
+        from wheelyard.flows.triggers import read_file
+
+        packages += read_file(listed)
+        if not packages:
+            raise PlanError("names no package", where=str(listed), fix="leave --from out to plan every recipe")
+    if alone and any("==" in each for each in packages):
+        raise click.UsageError("NAME==VERSION goes with none of --version, --explain, --due")
+    return packages
 
 
 def plan_jobs(
@@ -149,14 +173,18 @@ def write_out(made: Schedule, report: JobsReport, form: str | None, folder: Path
 
 
 def github_outputs(report: JobsReport) -> list[str]:
-    """Return the lines for ``$GITHUB_OUTPUT``: how many jobs and waves there are, and each row's matrices by name."""
+    """Return the lines for ``$GITHUB_OUTPUT``: how many jobs and waves there are, and each row's matrices by name.
+
+    Waves that the workflow has no row for are its last one, ``deeper``, in their order.
+    """
     import json
 
-    rows: dict[tuple[int, str], list[str]] = {}
+    rows: dict[str, list[str]] = {}
     for each in report.matrices:
-        rows.setdefault((each.wave, "first" if each.gate else "rest"), []).append(each.name)
+        row = f"wave-{each.wave}-{'first' if each.gate else 'rest'}" if each.wave <= _WAVES else "deeper"
+        rows.setdefault(row, []).append(each.name)
     lines = [f"jobs={len(report.jobs)}", f"waves={max((each.wave for each in report.matrices), default=0)}"]
-    return lines + [f"wave-{wave}-{row}={json.dumps(names)}" for (wave, row), names in rows.items()]
+    return lines + [f"{row}={json.dumps(names)}" for row, names in rows.items()]
 
 
 def jobs_table(report: JobsReport, problems: tuple[object, ...] = ()) -> str:

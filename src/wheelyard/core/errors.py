@@ -131,6 +131,18 @@ class PreflightError(WheelyardError):
     exit_code = 21
 
 
+class ReviewError(WheelyardError):
+    """A change is not fit to be merged: its commits, its recipes, its records, or what its description asks for."""
+
+    exit_code = 22
+
+
+class NeededWheelError(PlanError):
+    """A wheel that the build takes from us is nowhere: neither built here nor in our registry."""
+
+    exit_code = 23
+
+
 class EngineError(WheelyardError):
     """No container engine, no binfmt registration, or one that does not work."""
 
@@ -160,6 +172,18 @@ class StepTimeoutError(BuildError):
     """A step took longer than its recipe allows."""
 
     exit_code = 42
+
+
+class JobsFailedError(WheelyardError):
+    """Some jobs of a plan did not build what they were to build."""
+
+    exit_code = 43
+
+
+class GatherError(WheelyardError):
+    """Something that jobs brought may not be taken."""
+
+    exit_code = 44
 
 
 class CheckError(WheelyardError):
@@ -208,6 +232,18 @@ class TokenScopeError(WheelyardError):
     """A token may do more, or less, than site policy says."""
 
     exit_code = 66
+
+
+class VulnerableError(WheelyardError):
+    """Something that is published has a known vulnerability."""
+
+    exit_code = 67
+
+
+class TrialError(WheelyardError):
+    """Something that is published cannot be installed from the registry, or not imported."""
+
+    exit_code = 68
 
 
 class NetworkError(WheelyardError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,10 +16,12 @@ from pydantic import Field
 from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import CheckError
 from wheelyard.core.tags import WheelName
+from wheelyard.flows.grafts import grafts_of
 from wheelyard.flows.inputs import recipe_digest, tools
+from wheelyard.flows.settle import settle
 from wheelyard.io import engine, files, log
 from wheelyard.record.models import ImageRecord, Model, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
-from wheelyard.record.store import read_verdict, write_record, write_verdict
+from wheelyard.record.store import write_verdict
 from wheelyard.stages.build import BuildOutcome, BuildRequest, build
 from wheelyard.stages.build.config import Container
 from wheelyard.stages.check import check_wheels, install_check, modules_to_import, with_findings
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from wheelyard.recipe.policy import Project
     from wheelyard.record.models import Verdict
 
-_verdict_lock = threading.Lock()  # jobs at once share one verdict.json
 INDEX_INSIDE = "/wheelyard-index"
 # What a user's own settings for pip, uv and the network are called; their values stay where they are.
 PASSED = (
@@ -106,42 +106,11 @@ def finish(bench: Bench, job: Job, inputs: Mapping[ExpectedWheel, str]) -> tuple
             f"{len(failing)} check(s) failed", where=str(held), details=failing, fix="the wheels are kept there"
         )
     records = tuple(_record(bench, job, wheel, outcome, durations, inputs) for wheel in outcome.wheels)
-    for wheel in outcome.wheels:
-        _make_way(bench.folder, wheel.name)
-        files.copy_whole(wheel, bench.folder / wheel.name)
-    with _verdict_lock:
-        write_verdict(bench.folder, _united(bench.folder, verdict))
-    # Last: the next run goes by the record, and must find all the rest with it.
-    for record in records:
-        write_record(bench.folder, record)
+    settle(bench.folder, outcome.wheels, records, verdict)
     files.remove(held)
     with contextlib.suppress(OSError):  # others may hold theirs
         held.parent.rmdir()
     return records, verdict
-
-
-def _make_way(folder: Path, new: str) -> None:
-    """Remove a wheel that the new one replaces under another name: the same tags, another glibc floor."""
-    name = WheelName.parse(new)
-    for old in folder.glob("*.whl"):
-        try:
-            other = WheelName.parse(old.name)
-        except ValueError:
-            continue  # not ours; publishing will say so
-        if old.name != new and (other.pythons, other.abis) == (name.pythons, name.abis):
-            files.remove(old.with_name(f"{old.name}.json"))
-            files.remove(old)
-
-
-def _united(folder: Path, verdict: Verdict) -> Verdict:
-    """Return *verdict* with what earlier runs found in the other wheels that are still here."""
-    try:
-        earlier = read_verdict(folder).wheels
-    except CheckError:
-        return verdict
-    names = {wheel.wheel for wheel in verdict.wheels}
-    kept = [wheel for wheel in earlier if wheel.wheel not in names and (folder / wheel.wheel).is_file()]
-    return verdict.model_copy(update={"wheels": (*verdict.wheels, *kept)})
 
 
 # ------------------------------------------------------------------- build
@@ -310,4 +279,5 @@ def _record(  # noqa: PLR0917 - a record is about all of this
         verdict="passed",
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=platform.machine(),
+        grafts=grafts_of(wheel, image),
     )

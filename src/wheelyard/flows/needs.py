@@ -1,31 +1,100 @@
-"""Requirements of a build or its tests that only our own index folder has."""
+"""Requirements of a build or its tests that only we have: from the index folder, from ``dist/``, or our registry."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from wheelyard.core.digests import sha256_file
-from wheelyard.core.errors import PlanError
+from wheelyard.core.errors import NeededWheelError, WheelyardError
+from wheelyard.core.tags import WheelName
+from wheelyard.flows.publish import publish_packages
+from wheelyard.flows.registries import open_place
+from wheelyard.io import cache, files, log
+from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.record.releases import read_releases, releases_file
+from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from wheelyard.flows.registries import Place
     from wheelyard.flows.target import Target
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.registry import RegistryFile
+
+_TARGET = "riscv64"
+_PLACE = "needs"  # in the cache: what is under way
 
 
 def find(target: Target, index: Path) -> dict[str, str]:
     """Return the wheels that the build may take from the index folder, with their hashes.
 
     Raises:
-        PlanError: a needed package has no wheel there; every missing one is told.
+        NeededWheelError: a needed package has no wheel there; every missing one is told.
     """
     wheels = {name: sorted((index / "files" / name).glob("*.whl")) for name in target.settings.needs}
     missing = [name for name, found in wheels.items() if not found]
     if missing:
         commands = " && ".join(f"nox -s build-{name} && wheelyard publish --to {index} {name}" for name in missing)
-        raise PlanError(
+        raise NeededWheelError(
             f"{target.package} needs wheels of {', '.join(missing)}, and the index folder {index} has none",
             where=f"recipes/{target.package}/recipe.toml",
             fix=commands,
         )
     return {wheel.name: sha256_file(wheel) for found in wheels.values() for wheel in found}
+
+
+def bring(project: Project, target: Target) -> None:
+    """Put into the index folder what it lacks of what the build needs: from ``dist/``, else from our registries.
+
+    What is nowhere is left to :func:`find` to tell; why a registry did not give it is told here.
+    """
+    for name in target.settings.needs:
+        if any((project.index / "files" / name).glob("*.whl")):
+            continue
+        try:
+            if any((project.dist / name).glob("*/*.whl")):
+                publish_packages(project, (name,), str(project.index), dry_run=False)
+                continue
+        except WheelyardError as error:
+            log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {error.head}")
+        for registry in project.policy.registries:
+            try:
+                if _take(project, open_place(project, registry), name):
+                    break
+            except WheelyardError as error:
+                log.warn(f"{name} cannot be had from {registry}: {error.head}")
+
+
+def _take(project: Project, place: Place, name: str) -> bool:
+    """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
+    wanted = _wanted(project, place, name)
+    folder = cache.cache_dir(_PLACE)
+    files.sweep_scratch(folder, name)
+    with files.scratch(folder, name) as work:
+        for file in wanted:
+            place.registry.fetch(name, file, work / file.file)
+            release = read_release(work / file.file, sha256=file.sha256 or "")
+            FolderRegistry(project.index).put(release)
+            log.info(f"taken from {place.name}: {file.file}")
+    return bool(wanted)
+
+
+def _wanted(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:
+    released = read_releases(releases_file(project.packages, name))
+    yanked = {entry.file for entry in released if entry.where == place.name and entry.yanked is not None}
+    by_version: dict[Version, list[RegistryFile]] = {}
+    for file in place.registry.files(name):
+        try:
+            wheel = WheelName.parse(file.file)
+        except ValueError:
+            continue  # an sdist
+        fits = wheel.floor(_TARGET) is not None or "any" in wheel.platforms
+        if fits and file.sha256 and file.yanked is None and file.file not in yanked:
+            by_version.setdefault(wheel.version, []).append(file)
+    pinned = [Version(entry.version) for entry in read_lock(lock_file(project.packages, name)).versions]
+    there = [version for version in pinned if version in by_version] or sorted(by_version, reverse=True)
+    return by_version[there[0]] if there else ()

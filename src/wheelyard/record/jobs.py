@@ -114,7 +114,7 @@ class JobMatrix(Model):
     name: str
     wave: int
     gate: bool
-    include: tuple[dict[str, str | int], ...]
+    include: tuple[dict[str, str | int | tuple[str, ...]], ...]
 
 
 class LeftOut(Model):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from wheelyard.stages.schedule.tasks import BuildJob
 
+    Row = dict[str, str | int | tuple[str, ...]]
+
 # docs.github.com, "Actions limits": jobs of a matrix; "Passing information between jobs": a job's outputs take 1 MB at
 # most, counted in UTF-16. A part may take nine tenths of it.
 MOST_JOBS = 256
@@ -47,22 +49,26 @@ class Ticket:
     image: str
     key: str
 
-    def entry(self) -> dict[str, str | int]:
-        """Return its row in a matrix; every string is safe in a file's name and in a log."""
+    def entry(self) -> Row:
+        """Return its row in a matrix, also what ``wheelyard job`` takes (:class:`record.outcome.JobTicket`)."""
         pythons = [str(one) for one in self.job.interpreters]
         return {
             "name": self.job.name,
             "package": self.job.task.package,
             "version": self.job.task.version,
-            # A word for each wheel: the interpreters that share it, as `build --python` takes them one by one.
-            "wheels": " ".join(",".join(map(str, piece.wheel.interpreters)) for piece in self.job.pieces),
-            "needs": " ".join(self.needs),
+            # A word for each wheel: the interpreters that share it.
+            "wheels": tuple(",".join(map(str, piece.wheel.interpreters)) for piece in self.job.pieces),
+            "needs": self.needs,
             "runner": self.runner,
             "timeout-minutes": self.minutes,
             "image": self.image,
             "key": self.key,
             "artifact": f"wheels-{self.job.task.package}-{self.job.task.version}-{'-'.join(pythons)}",
         }
+
+    def text(self) -> str:
+        """Return its row as ``$WHEELYARD_JOB`` has it."""
+        return json.dumps(self.entry(), separators=(",", ":"), ensure_ascii=True)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Matrix:
     name: str
     wave: int
     gate: bool
-    include: tuple[dict[str, str | int], ...]
+    include: tuple[Row, ...]
 
     def text(self) -> str:
         """Return what ``fromJSON`` takes."""
@@ -88,7 +94,7 @@ class Matrix:
 
 def matrices(tickets: Sequence[Ticket]) -> tuple[Matrix, ...]:
     """Return *tickets* in matrices, each within GitHub's limits, in the order in which they should start."""
-    rows: dict[tuple[int, bool], list[dict[str, str | int]]] = {}
+    rows: dict[tuple[int, bool], list[Row]] = {}
     for ticket in tickets:
         rows.setdefault((ticket.wave, ticket.gate), []).append(ticket.entry())
     found = []
@@ -99,8 +105,8 @@ def matrices(tickets: Sequence[Ticket]) -> tuple[Matrix, ...]:
     return tuple(found)
 
 
-def _parts(entries: Sequence[dict[str, str | int]]) -> list[list[dict[str, str | int]]]:
-    parts: list[list[dict[str, str | int]]] = []
+def _parts(entries: Sequence[Row]) -> list[list[Row]]:
+    parts: list[list[Row]] = []
     size = 0
     for entry in entries:
         more = _size(entry)
@@ -112,9 +118,9 @@ def _parts(entries: Sequence[dict[str, str | int]]) -> list[list[dict[str, str |
     return parts
 
 
-def _size(entry: dict[str, str | int]) -> int:
+def _size(entry: Row) -> int:
     return len(json.dumps(entry, separators=(",", ":"), ensure_ascii=True)) * 2 + 2
 
 
-def _compact(include: Sequence[dict[str, str | int]]) -> str:
+def _compact(include: Sequence[Row]) -> str:
     return json.dumps({"include": list(include)}, separators=(",", ":"), ensure_ascii=True)

@@ -110,45 +110,108 @@ def _pipeline(
     tickets: Sequence[Ticket], needs: Sequence[Sequence[int]], numbers: Sequence[int], limits: Limits
 ) -> dict[str, object]:
     jobs = {_name(tickets[number]): _job(tickets, number, needs[number], limits) for number in numbers}
-    return {"stages": ["build"], ".build": _TEMPLATE, **jobs}
+    return {"stages": ["build", "test", "deploy"], "default": _DEFAULT, ".build": _TEMPLATE, **jobs, **_LAST}
 
 
+# What may not be taken does not keep the rest back.
+_GATHER = "gathered=0; if [ -d brought ]; then ci/bootstrap wheelyard gather brought/* || gathered=$?; fi"
+_TOOL: dict[str, object] = {
+    "key": {"files": ["ci/requirements.txt", "ci/bootstrap"], "prefix": "tool"},
+    "paths": [".cache/wheelyard/"],
+}
+_DEFAULT: dict[str, object] = {
+    "image": "$WHEELYARD_MACHINE",
+    "cache": [_TOOL],
+    "interruptible": True,
+    # A machine that failed is worth another try; a build that failed says the same thing again.
+    "retry": {"max": 2, "when": ["runner_system_failure", "scheduler_failure"]},
+}
 # The words of the jobs, once. Values come as variables, so that no name is part of a script.
 _TEMPLATE: dict[str, object] = {
     "stage": "build",
-    "interruptible": True,
-    "retry": {"max": 1, "when": ["runner_system_failure"]},
-    # Each wheel by itself, so that one that fails takes no other with it.
+    # Jobs of one version write files of the same names: each leaves its own in a folder of its own, however it ended.
     "script": [
-        'for package in $WHEELYARD_NEEDS; do ci/bootstrap wheelyard publish --to dist/index "$package"; done',
-        "status=0",
-        (
-            "for wheel in $WHEELYARD_WHEELS; do ci/bootstrap wheelyard build"
-            ' "$WHEELYARD_PACKAGE" --version "$WHEELYARD_VERSION" --image "$WHEELYARD_IMAGE"'
-            " --python $(echo \"$wheel\" | sed 's/,/ --python /g') || status=$?; done"
-        ),
+        _GATHER,
+        "status=0; ci/bootstrap wheelyard job || status=$?",
+        'mkdir -p "$WHEELYARD_BROUGHT"',
+        'if [ -d "$WHEELYARD_RESULTS" ]; then cp -R "$WHEELYARD_RESULTS/." "$WHEELYARD_BROUGHT/"; fi',
         "exit $status",
     ],
     "artifacts": {"when": "always", "expire_in": "30 days"},
+    # A package that fails is yellow, and told by the report; a machine that cannot build is red.
+    "allow_failure": {"exit_codes": [13, 14, 16, 23, 40, 41, 42, 50]},
+}
+# They close a pipeline, as no parent can take artifacts from its children. The first brings the parent's plan, by
+# ``needs:pipeline:job``; a job with ``needs`` would not wait for the stage before it, so that none of the others has
+# any (lib/gitlab/ci/config/entry/job.rb, scheduling_type).
+_LAST: dict[str, object] = {
+    "jobs": {
+        "stage": "build",
+        "needs": [{"pipeline": "$WHEELYARD_PARENT", "job": "$WHEELYARD_PLANNED_BY", "artifacts": True}],
+        "script": ["test -s dist/jobs/jobs.json"],
+        "artifacts": {"paths": ["dist/jobs/"], "expire_in": "30 days"},
+    },
+    "report": {
+        "stage": "test",
+        # In a merge request what fails is red, at night it is yellow and has its issue.
+        "rules": [
+            {"if": '$WHEELYARD_FOR == "review"', "when": "always", "allow_failure": False},
+            {"when": "always"},
+        ],
+        "script": [
+            _GATHER,
+            'if [ "$WHEELYARD_FOR" = nightly ]; then set -- --issues; else set --; fi',
+            (
+                "ci/bootstrap wheelyard report --plan dist/jobs/jobs.json"
+                ' --summary dist/report.md --junit dist/report.xml "$@"'
+            ),
+            "exit $gathered",
+        ],
+        "artifacts": {
+            "when": "always",
+            "expire_in": "30 days",
+            "expose_as": "what became of each package",
+            "paths": ["dist/report.md"],
+            "reports": {"junit": "dist/report.xml"},
+        },
+        "allow_failure": {"exit_codes": [43]},
+    },
+    "deploy": {
+        "stage": "deploy",
+        "interruptible": False,
+        "resource_group": "deploy",
+        "rules": [
+            {"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $WHEELYARD_FOR =~ /^(main|nightly)$/", "when": "always"}
+        ],
+        # What went out before something failed is recorded all the same.
+        "script": [
+            _GATHER,
+            "if [ -z \"$(find dist -name '*.whl')\" ]; then exit $gathered; fi",
+            "status=$gathered",
+            "ci/bootstrap wheelyard publish --to gitlab || status=$?",
+            "ci/bootstrap wheelyard records --propose || status=$?",
+            "exit $status",
+        ],
+    },
 }
 
 
 def _job(tickets: Sequence[Ticket], number: int, needs: Sequence[int], limits: Limits) -> dict[str, object]:
     ticket = tickets[number]
     entry = ticket.entry()
+    brought = f"brought/{entry['artifact']}"
     return {
         "extends": ".build",
         "tags": list(limits.tags) if ticket.runner == limits.label else [ticket.runner],
         "timeout": f"{ticket.minutes} minutes",
-        "artifacts": {"paths": [f"dist/{entry['package']}/{entry['version']}/"]},
+        "artifacts": {"paths": [f"{brought}/"]},
+        # A job that is tried again goes on from what it had.
+        "cache": [_TOOL, {"key": f"job-{ticket.key}", "paths": [f"{brought}/"], "when": "always"}],
         "needs": [{"job": _name(tickets[other]), "artifacts": True} for other in needs],
         "variables": {
-            "WHEELYARD_PACKAGE": entry["package"],
-            "WHEELYARD_VERSION": entry["version"],
-            "WHEELYARD_WHEELS": entry["wheels"],
-            "WHEELYARD_NEEDS": entry["needs"],
-            "WHEELYARD_IMAGE": entry["image"],
-            "WHEELYARD_KEY": entry["key"],
+            "WHEELYARD_JOB": ticket.text(),
+            "WHEELYARD_RESULTS": f"dist/{entry['package']}/{entry['version']}",
+            "WHEELYARD_BROUGHT": brought,
         },
     }
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CAPS = 12  # lengths that are tried
 _EFFORT = 20_000  # jobs placed on the clock while single packages are improved
+# A workflow of GitHub has a step to build and one to keep each wheel of a job, written out: this many of them.
+MOST_WHEELS = 6
 _FULL = 0.8  # of what the forge lets a job take, that it may be planned to
 _WORTH = 1.0  # seconds below which an improvement is none
 
@@ -120,11 +122,13 @@ class _Choices:
         once = site.start + task.shared
         most = len(task.pieces)
         limit = _FULL * site.longest
-        fits = once + sum(piece.seconds for piece in task.pieces) <= limit
+        fits = once + sum(piece.seconds for piece in task.pieces) <= limit and most <= MOST_WHEELS
         splits = [_split(task.pieces, count) for count in range(1, most + 1 if task.known or not fits else 2)]
         self.ways = [[BuildJob(task, group) for group in split] for split in splits]  # made once, tried often
         self.longest = [once + max(sum(piece.seconds for piece in group) for group in split) for split in splits]
-        self.least = next((n for n, length in enumerate(self.longest) if length <= limit), len(self.ways) - 1)
+        small = (max(map(len, split)) <= MOST_WHEELS for split in splits)
+        fitting = (n for n, ok in enumerate(small) if ok and self.longest[n] <= limit)
+        self.least = next(fitting, len(self.ways) - 1)
 
     def under(self, cap: float) -> int:
         """Return the fewest splits that keep every job below *cap*, or the most there are."""

@@ -1,0 +1,158 @@
+"""What pipelines run: ``wheelyard job``, ``gather`` and ``report``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wheelyard.core.errors import ConfigError, GatherError, JobsFailedError, WheelyardError, all_errors
+from wheelyard.io import files, log
+from wheelyard.recipe.policy import find_project
+
+if TYPE_CHECKING:
+    from wheelyard.flows.gather import Gathering
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.outcome import JobTicket, NightReport, WheelOutcome
+
+
+@click.command(short_help="Build the wheels of one job of a plan.")
+@click.option("--wheel", "number", metavar="N", type=click.IntRange(0), help="Only its wheel number N, from 0 on.")
+def job(number: int | None) -> None:
+    """Build the wheels of the job in $WHEELYARD_JOB: a row of what `plan --format github` writes.
+
+    Each wheel is built by itself; what came of it is written beside it, as outcome-<pythons>.json. Wheels that it needs
+    come from dist/, where `gather` has put what other jobs built, or from our registries. The exit code is that of the
+    first wheel that does not come out.
+    """
+    from wheelyard.flows.job import run_job
+    from wheelyard.record.outcome import VARIABLE, parse_ticket
+
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        raise ConfigError(f"${VARIABLE} is not set", fix="a pipeline sets it; by hand: nox -s build-<pkg>")
+    project, ticket = find_project(), parse_ticket(text)
+    found = run_job(project, ticket, number)
+    for outcome in found:
+        click.echo(f"{' '.join(outcome.interpreters)}: {outcome.state} {' '.join(outcome.files)}".rstrip())
+    if os.environ.get("GITHUB_OUTPUT") and len(found) == 1:
+        _hand_on(project, ticket, found[0])
+    failed = [outcome for outcome in found if outcome.failure]
+    if failed:
+        raise _error(ticket, failed)
+
+
+def _hand_on(project: Project, ticket: JobTicket, outcome: WheelOutcome) -> None:
+    """Tell GitHub under which name to keep which files: a job's outputs (docs.github.com, "Workflow commands")."""
+    from wheelyard.flows.job import artifact, artifact_files
+
+    paths = [str(path.relative_to(project.root)) for path in artifact_files(project, outcome)]
+    lines = [f"artifact={artifact(ticket, outcome)}", "path<<WHEELYARD", *paths, "WHEELYARD", ""]
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines))
+
+
+def _error(ticket: JobTicket, failed: list[WheelOutcome]) -> WheelyardError:
+    told = [f"{' '.join(each.interpreters)}: {each.failure.what}" for each in failed if each.failure]
+    kinds = {kind.exit_code: kind for kind in all_errors()}
+    code = failed[0].failure.code if failed[0].failure else 0
+    return kinds.get(code, JobsFailedError)(
+        f"{len(failed)} of {len(ticket.wheels)} wheels did not come out", where=ticket.name, details=told
+    )
+
+
+@click.command(short_help="Take what jobs brought into dist/.")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+def gather(folders: tuple[Path, ...]) -> None:
+    """Take wheels and outcomes that lie anywhere below DIR into dist/, once everything about them has been checked.
+
+    A wheel comes with its record and its verdict, and is what they say. What may not be taken is told, and does not
+    keep the rest back; then the exit code is 44.
+    """
+    from wheelyard.flows.gather import gather as flow
+
+    found = flow(find_project(), folders)
+    click.echo(_gathered(found))
+    if found.refused:
+        raise GatherError(
+            f"{len(found.refused)} of what was brought may not be taken",
+            details=found.refused,
+            fix="all the rest is in dist/",
+        )
+
+
+def _gathered(found: Gathering) -> str:
+    return "\n".join([*(f"taken: {name}" for name in found.taken), f"{len(found.there)} were there before"])
+
+
+@click.command(short_help="Tell what came of a plan's jobs.")
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    default="dist/jobs/jobs.json",
+    show_default=True,
+    help="What `plan --out` wrote.",
+)
+@click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help="Append it as Markdown to this file.")
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write it as JUnit's XML to this file.")
+@click.option("--issues", is_flag=True, help="Keep one issue for each package that fails; closed when it builds.")
+@click.option("--dry-run", is_flag=True, help="With --issues: say what would become of each, change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+def report(
+    plan_file: Path, summary: Path | None, junit: Path | None, *, issues: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Tell of each package that was planned why it was due and what came of it, by what `gather` has put into dist/.
+
+    The exit code is 0 if all is built, 43 if not.
+    """
+    from wheelyard.cli import render
+    from wheelyard.flows import report as flow
+    from wheelyard.flows.tickets import problem, tickets_table
+
+    if dry_run and not issues:
+        raise click.UsageError("--dry-run goes with --issues")
+    project = find_project()
+    night = flow.report(project, flow.read_plan(plan_file))
+    failure: WheelyardError | None = None
+    if issues:
+        try:
+            night = flow.keep_issues(project, night, dry_run=dry_run)
+            failure = problem(night.issues)
+        except WheelyardError as caught:
+            failure = caught
+    if summary:
+        with summary.open("a", encoding="utf-8") as file:
+            file.write(flow.markdown(night))
+    if junit:
+        files.write_bytes(junit, flow.junit(night))
+    click.echo(render.model(night) if as_json else night_table(night))
+    if issues and not as_json:
+        click.echo(f"\n{tickets_table(night.issues)}")
+    worst = flow.problem(night)
+    if worst and failure:
+        log.error(str(failure))
+    if error := worst or failure:
+        raise error
+
+
+def night_table(night: NightReport) -> str:
+    """Return what came of a plan's jobs, for people: what failed first."""
+    if not night.rows:
+        return "nothing was due"
+    rows = [
+        (
+            row.package,
+            row.version,
+            row.why,
+            row.result,
+            f"{row.wheels} of {row.expected}",
+            log.duration(row.seconds),
+            row.line or "-",
+        )
+        for row in sorted(night.rows, key=lambda row: (row.result == "built", row.package, row.version))
+    ]
+    return log.table(("package", "version", "due why", "result", "wheels", "time", "what matters"), rows)

@@ -1,0 +1,183 @@
+"""``report``: what came of a plan's jobs, for people, for machines, and as one issue for each package that fails."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET  # only written
+
+from pydantic import ValidationError
+
+from wheelyard.core.errors import ConfigError, JobsFailedError
+from wheelyard.flows import tickets as issues
+from wheelyard.flows.propose import forge_of
+from wheelyard.flows.tickets import Ticket, inline
+from wheelyard.io import log
+from wheelyard.record.jobs import JobsReport
+from wheelyard.record.outcome import NightReport, RowEntry, line_of, outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.jobs import JobEntry
+    from wheelyard.record.outcome import WheelOutcome
+
+KIND = "failure"
+SILENT = "a job died without a word; its log on the forge may tell"
+
+
+def read_plan(path: Path) -> JobsReport:
+    """Return the plan that ``wheelyard plan --out`` wrote.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return JobsReport.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError("there is no plan", where=str(path), fix="wheelyard plan … --out dist/jobs") from error
+    except ValidationError as error:
+        details = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)][:20]
+        raise ConfigError("this is no plan", where=str(path), details=details) from error
+
+
+def report(project: Project, plan: JobsReport) -> NightReport:
+    """Return what came of the jobs of *plan*, by the outcomes in ``dist/``; see ``gather``."""
+    jobs: dict[tuple[str, str], list[JobEntry]] = defaultdict(list)
+    for job in plan.jobs:
+        jobs[job.package, job.version].append(job)
+    rows = []
+    for (package, version), entries in jobs.items():
+        told: dict[str, list[WheelOutcome]] = defaultdict(list)
+        for outcome in outcomes(project.dist / package / version):
+            told[outcome.job].append(outcome)
+        rows.append(_row(package, version, entries, told))
+    left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
+    return NightReport(asked=plan.asked, rows=tuple(rows), left_out=tuple(left_out))
+
+
+def problem(night: NightReport) -> JobsFailedError | None:
+    """Return the error that a night is for a shell, None if all is built."""
+    failed = [f"{row.package} {row.version}: {row.line or row.result}" for row in night.rows if row.result != "built"]
+    if not failed:
+        return None
+    return JobsFailedError(
+        f"{len(failed)} of {len(night.rows)} packages are not built, or not all of their wheels",
+        details=failed,
+        fix="the table says why; what is built is kept, and the next run builds the rest",
+    )
+
+
+def tickets(night: NightReport) -> tuple[dict[str, Ticket], tuple[str, ...]]:
+    """Return the issues that a night asks for, by package, and the packages that are well again.
+
+    What was only stopped by another package, or cannot be told of, neither opens an issue nor closes one.
+    """
+    failed: dict[str, list[RowEntry]] = defaultdict(list)
+    for row in night.rows:
+        if row.result in {"failed", "silent"}:
+            failed[row.package].append(row)
+    others = {row.package for row in night.rows if row.result != "built"}
+    well = tuple(sorted({row.package for row in night.rows} - others))
+    return {package: _ticket(package, rows) for package, rows in failed.items()}, well
+
+
+def keep_issues(project: Project, night: NightReport, *, dry_run: bool) -> NightReport:
+    """Open, change or close the issue of each package of the plan; return the report with what became of them.
+
+    Raises:
+        ConfigError: site policy does not say where issues go.
+        CredentialsError: there is no token, or it may not.
+        NetworkError: the forge does not answer.
+    """
+    wanted, well = tickets(night)
+    with forge_of(project, dry_run=dry_run) as (forge, policy):
+        records = issues.keep(
+            forge, KIND, wanted, well=well, comment="It builds again.", labels=("build-failure", *policy.labels)
+        )
+    return night.model_copy(update={"issues": records})
+
+
+def markdown(night: NightReport) -> str:
+    """Return the summary that a forge shows."""
+    built = sum(row.result == "built" for row in night.rows)
+    lines = [f"## {built} of {len(night.rows)} packages built" if night.rows else "## Nothing was due", ""]
+    if night.rows:
+        lines += ["| package | version | due why | result | wheels | time | what matters |", "|" + "---|" * 7]
+        lines += [f"| {' | '.join(_cells(row))} |" for row in _ordered(night.rows)]
+    if night.left_out:
+        lines += ["", "Left out:", "", *(f"- {inline(each)}" for each in night.left_out)]
+    if night.issues:
+        lines += ["", "Issues:", "", *(f"- {inline(each.package)}: {each.action} {each.url}" for each in night.issues)]
+    return "\n".join([*lines, ""])
+
+
+def junit(night: NightReport) -> bytes:
+    """Return it as JUnit's XML, which GitLab shows in a merge request (docs.gitlab.com, "Unit test reports")."""
+    counts = {"tests": str(len(night.rows)), "failures": str(sum(row.result != "built" for row in night.rows))}
+    suite = ET.Element("testsuite", {"name": "packages", **counts})
+    for row in night.rows:
+        about = {"classname": row.package, "name": f"{row.package} {row.version}", "time": f"{row.seconds:.1f}"}
+        case = ET.SubElement(suite, "testcase", about)
+        if row.result != "built":
+            ET.SubElement(case, "failure", {"message": row.result}).text = f"{row.line}\n{row.fix}".strip()
+    text: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def _ordered(rows: Sequence[RowEntry]) -> list[RowEntry]:
+    return sorted(rows, key=lambda row: (row.result == "built", row.package, row.version))
+
+
+def _cells(row: RowEntry) -> list[str]:
+    wheels = f"{row.wheels} of {row.expected}"
+    told = [row.package, row.version, row.why, row.result, wheels, log.duration(row.seconds), row.line]
+    return [inline(text) for text in told]
+
+
+def _row(package: str, version: str, jobs: Sequence[JobEntry], told: dict[str, list[WheelOutcome]]) -> RowEntry:
+    found = [outcome for job in jobs for outcome in told.get(job.name, ())]
+    spoken = {(outcome.job, python) for outcome in found for python in outcome.interpreters}
+    silent = [python for job in jobs for python in job.interpreters if (job.name, python) not in spoken]
+    bad = [outcome for outcome in found if not outcome.ok]
+    failed = [outcome for outcome in bad if outcome.state == "failed"]
+    first = next(iter([*failed, *bad]), None)
+    failure = first.failure if first else None
+    line = SILENT if silent and not failure else ""
+    if failure:  # from another machine: tamed here as well
+        what, told_line = line_of(failure.what), line_of(failure.line)
+        line = f"{what}: {told_line}" if told_line and what not in told_line else told_line or what
+    result = "failed" if failed else "silent" if silent else "stopped" if bad else "built"
+    return RowEntry(
+        package=package,
+        version=version,
+        why=jobs[0].why,
+        result=result,
+        wheels=sum(outcome.ok for outcome in found),
+        expected=sum(len(job.expected) for job in jobs),
+        seconds=round(sum(outcome.seconds for outcome in found), 1),
+        line=line,
+        fix=line_of(failure.fix) if failure else "",
+        failed=tuple(sorted({*silent, *(python for outcome in bad for python in outcome.interpreters)})),
+    )
+
+
+def _ticket(package: str, rows: Sequence[RowEntry]) -> Ticket:
+    """Return an issue that says the same of the same failure on every night: no times, no dates."""
+    lines = []
+    for row in rows:
+        lines += [
+            f"**{inline(row.version)}** for {inline(' '.join(row.failed))}: {row.result}",
+            "",
+            f"> {inline(row.line, 1000)}",
+            "",
+        ]
+        if row.fix:
+            lines += [f"What to do: {inline(row.fix)}", ""]
+    lines += [
+        f"Try it: `ci/bootstrap nox -s build-{package}`.",
+        "`wheelyard report` keeps this issue: it changes as the failure does, and is closed by a success.",
+    ]
+    return Ticket(f"{package} does not build", "\n".join(lines))

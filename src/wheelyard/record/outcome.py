@@ -1,0 +1,210 @@
+"""What a job is told, and what came of each of its wheels: what pipelines hand from one machine to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from wheelyard.core.errors import CheckError, ConfigError
+from wheelyard.io import files, log
+from wheelyard.record.models import Model, Sha256
+from wheelyard.record.tickets import TicketRecord  # noqa: TC001 - pydantic reads it
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VARIABLE = "WHEELYARD_JOB"
+_LARGEST = 64 << 10  # bytes
+_SHOWN = 400  # characters of a line
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]
+Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.!+]*$", max_length=200)]
+Pythons = Annotated[str, Field(pattern=r"^cp3\d{1,2}t?(,cp3\d{1,2}t?)*$")]
+
+
+class JobTicket(Model):
+    """``$WHEELYARD_JOB``: one row of a plan, as a forge hands it to the job.
+
+    Attributes:
+        name: what the job is called.
+        package, version: what it builds.
+        wheels: a word for each wheel: the interpreters that share it.
+        needs: packages that it takes from other jobs of the same plan.
+        runner, timeout_minutes: what the forge goes by.
+        image: what it builds in, as ``--image`` takes it.
+        key: what its results are known by.
+        artifact: a name for all that it leaves.
+    """
+
+    name: str
+    package: Name
+    version: Version
+    wheels: tuple[Pythons, ...] = Field(min_length=1)
+    needs: tuple[Name, ...] = ()
+    runner: str = ""
+    timeout_minutes: int = 0
+    image: str = ""
+    key: Sha256
+    artifact: str = ""
+
+
+class Failure(Model):
+    """Why a wheel did not come out.
+
+    Attributes:
+        code: the exit code, which tells the kind.
+        what: what happened.
+        where: the place that caused it.
+        line: the line of the log that matters, or the first finding.
+        fix: what to do next.
+    """
+
+    code: int
+    what: str
+    where: str = ""
+    line: str = ""
+    fix: str = ""
+
+
+class WheelOutcome(Model):
+    """``outcome-<pythons>.json``: what came of one wheel of a job.
+
+    Attributes:
+        job: the job's name.
+        key: the job's.
+        package, package_version: what was built.
+        interpreters: for whom.
+        state: ``reused`` if the same inputs had been built before, ``stopped`` if a needed wheel is nowhere.
+        files: the wheels.
+        inputs: the digest of their inputs, empty where nothing was built.
+        seconds: how long it took.
+        failure: why there is no wheel.
+        ended: when, in UTC.
+    """
+
+    schema_: Literal["wheelyard/outcome-of-wheel"] = Field("wheelyard/outcome-of-wheel", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    job: str
+    key: Sha256
+    package: Name
+    package_version: Version
+    interpreters: tuple[Pythons, ...]
+    state: Literal["built", "reused", "failed", "stopped"]
+    files: tuple[str, ...] = ()
+    inputs: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    seconds: float = 0.0
+    failure: Failure | None = None
+    ended: str
+
+    @property
+    def file(self) -> str:
+        """The name under which it is kept."""
+        return f"outcome-{'-'.join(self.interpreters)}.json"
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a wheel."""
+        return self.state in {"built", "reused"}
+
+
+class RowEntry(Model):
+    """What a night's summary tells of one version of a package.
+
+    Attributes:
+        package, version: which.
+        why: what made it due.
+        result: ``built``, ``failed``, ``stopped`` (by what it needs), or ``silent``: a job that died without a word.
+        wheels, expected: how many there are, of how many.
+        seconds: how long it took, on all machines.
+        line: the line that matters.
+        fix: what to do next.
+        failed: for which interpreters there is none.
+    """
+
+    package: str
+    version: str
+    why: str
+    result: Literal["built", "failed", "stopped", "silent"]
+    wheels: int
+    expected: int
+    seconds: float
+    line: str = ""
+    fix: str = ""
+    failed: tuple[str, ...] = ()
+
+
+class NightReport(Model):
+    """What ``wheelyard report`` tells of a plan's jobs.
+
+    Attributes:
+        asked: what was planned.
+        rows: each version.
+        left_out: what was not planned, and why.
+        issues: what became of issues.
+    """
+
+    schema_: Literal["wheelyard/night"] = Field("wheelyard/night", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    asked: str
+    rows: tuple[RowEntry, ...]
+    left_out: tuple[str, ...] = ()
+    issues: tuple[TicketRecord, ...] = ()
+
+
+def parse_ticket(text: str) -> JobTicket:
+    """Read ``$WHEELYARD_JOB``.
+
+    Raises:
+        ConfigError: it is no row of a plan; all that is wrong is told.
+    """
+    try:
+        return JobTicket.model_validate_json(text)
+    except ValidationError as error:
+        details = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+        raise ConfigError(
+            f"${VARIABLE} is not a job of a plan",
+            details=map(log.clean, details),
+            fix="it is a row of a matrix that `wheelyard plan --format github` writes",
+        ) from error
+
+
+def write_outcome(folder: Path, outcome: WheelOutcome) -> None:
+    """Write *outcome* into the folder of its version.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    files.write_json(folder / outcome.file, outcome.model_dump(mode="json", by_alias=True))
+
+
+def read_outcome(path: Path) -> WheelOutcome:
+    """Return the outcome in a file, which may come from anywhere.
+
+    Raises:
+        CheckError: it is none.
+    """
+    try:
+        if path.is_symlink() or path.stat().st_size > _LARGEST:
+            raise CheckError("is not an outcome", where=str(path))
+        found = WheelOutcome.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckError("is not an outcome", where=str(path)) from error
+    if found.file != path.name:
+        raise CheckError(f"is the outcome of {found.file}", where=str(path))
+    return found
+
+
+def outcomes(folder: Path) -> Iterator[WheelOutcome]:
+    """Yield the outcomes in the folder of a version; what is none is passed over."""
+    for path in sorted(folder.glob("outcome-*.json")):
+        try:
+            yield read_outcome(path)
+        except CheckError as error:
+            log.warn(str(error))
+
+
+def line_of(text: str) -> str:
+    """Return *text* as one line of a record: tamed, without secrets, and not too long."""
+    return log.redact(log.clean(" ".join(text.split())))[:_SHOWN]

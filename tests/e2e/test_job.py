@@ -1,0 +1,114 @@
+"""A job of a plan, as a forge's machine runs it: what it leaves behind, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from support.tiny import add_tiny
+from wheelyard.record.outcome import outcomes
+from wheelyard.record.store import read_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.site import Site
+
+KEY = "8" * 64
+
+
+def ticket(**changes: object) -> str:
+    row = {"name": "tiny 1.0 cp313", "package": "tiny", "version": "1.0", "wheels": ["cp313"], "key": KEY}
+    return json.dumps(row | {"image": "local"} | changes)
+
+
+def command(site: Site, *words: str, job: str = "", output: Path | None = None) -> subprocess.Popen[str]:
+    env = site.env | {"WHEELYARD_JOB": job or ticket()} | ({"GITHUB_OUTPUT": str(output)} if output else {})
+    return subprocess.Popen(
+        [sys.executable, "-m", "wheelyard", *words],
+        cwd=site.root,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(site: Site, *words: str, job: str = "", output: Path | None = None) -> tuple[int, str]:
+    with command(site, *words, job=job, output=output) as process:
+        said, _ = process.communicate(timeout=400)
+    return process.returncode, said
+
+
+def planned(site: Site) -> None:
+    code, said = run(site, "plan", "tiny", "--image", "local", "--format", "github", "--out", "dist/jobs")
+    assert code == 0, said
+
+
+def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) -> None:
+    add_tiny(site.index)
+    planned(site)
+    row = json.loads((site.root / "dist/jobs/wave-1-rest-1.json").read_text())["include"][0]
+    folder, output = site.root / "dist/tiny/1.0", site.root / "output"
+    with command(site, "job", "--wheel", "0", job=json.dumps(row)) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if "the backend is at work" in line or "Building wheel" in line:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        process.stdout.read()
+    assert list(outcomes(folder)) == []
+    code, said = run(site, "report")
+    assert (code, "died without a word" in said) == (43, True), said
+
+    code, said = run(site, "job", "--wheel", "0", job=json.dumps(row), output=output)
+    assert code == 0, said
+    (outcome,) = outcomes(folder)
+    wheel = site.wheels[0]
+    assert (outcome.state, outcome.files, outcome.inputs) == ("built", (wheel.name,), read_record(wheel).inputs)
+    told = output.read_text().splitlines()
+    assert told[0] == f"artifact=wheel-tiny-1.0-cp313-{outcome.inputs[:16]}"
+    kept = {name.rpartition("/")[2] for name in told[2:-1]}
+    assert {wheel.name, f"{wheel.name}.json", "verdict.json", outcome.file, "build-cp313.log"} <= kept
+    assert all((site.root / name).is_file() for name in told[2:-1])
+    assert run(site, "report")[0] == 0
+
+    code, said = run(site, "job", job=json.dumps(row))
+    assert (code, [each.state for each in outcomes(folder)]) == (0, ["reused"]), said
+    assert site.nothing_left()
+
+
+def test_a_wheel_that_fails_leaves_word_of_what_mattered(site: Site) -> None:
+    add_tiny(site.index, mode="nothing")
+    planned(site)
+    code, said = run(site, "job", output=site.root / "output")
+    assert code == 40, said
+    (outcome,) = outcomes(site.root / "dist/tiny/1.0")
+    assert outcome.state == "failed"
+    assert outcome.failure is not None
+    assert "nothing to build here" in outcome.failure.line
+    assert (site.root / "output").read_text().startswith(f"artifact=wheel-tiny-1.0-cp313-{KEY[:16]}\n")
+
+
+def test_a_job_whose_needed_wheel_is_nowhere_is_stopped(site: Site) -> None:
+    add_tiny(site.index)
+    site.recipe('[build]\nneeds = ["other"]\n')
+    (site.root / "recipes/other").mkdir()
+    (site.root / "recipes/other/recipe.toml").touch()
+    code, said = run(site, "job")
+    assert code == 23, said
+    (outcome,) = outcomes(site.root / "dist/tiny/1.0")
+    assert outcome.state == "stopped"
+
+
+def test_a_job_must_be_given(site: Site) -> None:
+    add_tiny(site.index)
+    code, said = run(site, "job", job="{}")
+    assert (code, "package: Field required" in said) == (4, True), said
+    code, said = run(site, "job", "--wheel", "3")
+    assert (code, "no number 3" in said) == (4, True), said

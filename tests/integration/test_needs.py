@@ -1,0 +1,117 @@
+"""What a build takes from us is brought from where it is: from other jobs' results, or from our registry."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.gitlab import Fault
+from support.publishing import FILE, PAGE, yard_in
+from support.stock import specs
+from wheelyard.core.digests import sha256_file
+from wheelyard.core.errors import NeededWheelError
+from wheelyard.flows import needs
+from wheelyard.flows.target import Target
+from wheelyard.recipe.load import effective, load_recipe
+from wheelyard.recipe.policy import find_project
+from wheelyard.record.lock import lock_file, pin
+from wheelyard.record.models import LockedVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.publishing import Yard
+
+USER = '[build]\nneeds = ["demo"]\n'
+
+
+@pytest.fixture
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+    with yard_in(tmp_path) as made:
+        monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("WHEELYARD_GITLAB_TOKEN", made.deploy_token)
+        yield made
+
+
+def target(yard: Yard) -> Target:
+    (yard.stock.root / "recipes/user").mkdir(parents=True, exist_ok=True)
+    (yard.stock.root / "recipes/user/recipe.toml").write_text(USER, encoding="utf-8")
+    yard.recipes("demo")
+    recipe = load_recipe(find_project(yard.stock.root), "user")
+    return Target(recipe, *effective(recipe, "1.0"), LockedVersion(version="1.0"))
+
+
+def brought(yard: Yard) -> list[str]:
+    project = find_project(yard.stock.root)
+    needs.bring(project, target(yard))
+    return sorted(needs.find(target(yard), project.index))
+
+
+def forget_dist(yard: Yard) -> None:
+    shutil.rmtree(yard.stock.root / "dist")
+
+
+def test_what_other_jobs_built_comes_first(yard: Yard) -> None:
+    yard.stock.add(*specs(2), kind="local")
+    assert brought(yard) == sorted(spec.file for spec in specs(2))
+    assert yard.gitlab.requests == []
+
+
+def test_else_our_registry_gives_the_newest_version(yard: Yard) -> None:
+    made = yard.have(*specs(4))
+    hashes = {path.name: sha256_file(path) for path in made}
+    forget_dist(yard)
+    assert brought(yard) == sorted(spec.file for spec in specs(4)[2:])
+    index = find_project(yard.stock.root).index
+    for wheel in (index / "files/demo").glob("*.whl"):
+        assert sha256_file(wheel) == hashes[wheel.name]
+    assert not list((yard.stock.root.parent / "cache/needs").iterdir())
+
+
+def test_the_version_that_is_pinned_counts(yard: Yard) -> None:
+    yard.have(*specs(4))
+    forget_dist(yard)
+    path = lock_file(yard.stock.root / "packages", "demo")
+    pin(path, LockedVersion(version="1.0", file="demo-1.0.tar.gz", sha256="1" * 64))
+    assert brought(yard) == sorted(spec.file for spec in specs(4)[:2])
+
+
+def test_what_is_yanked_is_not_taken(yard: Yard) -> None:
+    yard.have(*specs(4))
+    forget_dist(yard)
+    done = yard.registry("yank", "demo", "1.1", "--reason", "it crashes")
+    assert done.returncode == 0, done.stderr
+    assert brought(yard) == sorted(spec.file for spec in specs(4)[:2])
+
+
+def test_bytes_that_are_not_those_of_the_index_are_not_taken(yard: Yard, capfd: pytest.CaptureFixture[str]) -> None:
+    yard.have(*specs(2))
+    forget_dist(yard)
+    yard.gitlab.plan.add(Fault("corrupt", times=50, **FILE))
+    with pytest.raises(NeededWheelError, match="has none"):
+        brought(yard)
+    assert not list((find_project(yard.stock.root).index / "files").glob("*/*"))
+    assert "cannot be had from gitlab" in capfd.readouterr().err
+
+
+def test_what_is_nowhere_is_told_and_so_is_a_registry_that_does_not_answer(
+    yard: Yard, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NeededWheelError, match="has none") as caught:
+        brought(yard)
+    assert caught.value.exit_code == 23
+    assert "nox -s build-demo" in (caught.value.fix or "")
+    yard.gitlab.plan.add(Fault("status", status=401, times=50, **PAGE))
+    with pytest.raises(NeededWheelError):
+        brought(yard)
+    assert "cannot be had from gitlab" in capfd.readouterr().err
+
+
+def test_what_is_in_the_index_folder_stays(yard: Yard) -> None:
+    yard.stock.add(*specs(2), kind="local")
+    first = brought(yard)
+    yard.stock.add(*specs(4)[2:], kind="local")
+    assert brought(yard) == first

@@ -1,0 +1,243 @@
+"""What jobs brought is taken whole, or refused with a reason; nothing that lies gets into dist/."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.project import make_project
+from support.stock import Stock, record_of, specs, verdict_of
+from wheelyard.core.digests import sha256_file
+from wheelyard.flows.gather import gather
+from wheelyard.record.outcome import Failure, WheelOutcome, outcomes, write_outcome
+from wheelyard.record.store import read_record, read_verdict, releasable, write_record, write_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelyard.recipe.policy import Project
+
+WHEELS = specs(2)  # demo 1.0 for cp312 and cp313
+
+
+def outcome(python: str = "cp312", state: str = "built", ended: str = "2026-11-24T01:00:00+00:00") -> WheelOutcome:
+    failure = None if state in {"built", "reused"} else Failure(code=40, what="it broke", line="error: no such thing")
+    return WheelOutcome.model_validate(
+        {
+            "job": f"demo 1.0 {python}",
+            "key": "6" * 64,
+            "package": "demo",
+            "package_version": "1.0",
+            "interpreters": (python,),
+            "state": state,
+            "failure": failure,
+            "seconds": 61.0,
+            "ended": ended,
+        }
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    root = tmp_path / "here"
+    root.mkdir()
+    return make_project(root, {"demo/recipe.toml": ""})
+
+
+@pytest.fixture
+def brought(tmp_path: Path) -> list[Path]:
+    """Two jobs of one version, each with a verdict of its own."""
+    folders = []
+    for number, spec in enumerate(WHEELS):
+        stock = Stock(tmp_path / f"machine{number}")
+        stock.add(spec)
+        write_outcome(stock.root / "dist/demo/1.0", outcome(spec.python))
+        folders.append(tmp_path / "brought" / f"artifact{number}")
+        shutil.copytree(stock.root / "dist/demo/1.0", folders[-1])
+    return folders
+
+
+def test_jobs_of_one_version_are_joined_and_can_be_published(project: Project, brought: list[Path]) -> None:
+    found = gather(project, brought)
+    folder = project.dist / "demo/1.0"
+    assert found.refused == ()
+    assert [wheel.name for wheel, _ in releasable(folder)] == sorted(spec.file for spec in WHEELS)
+    assert {one.wheel for one in read_verdict(folder).wheels} == {spec.file for spec in WHEELS}
+    assert [each.interpreters for each in outcomes(folder)] == [("cp312",), ("cp313",)]
+
+
+def test_again_it_changes_nothing(project: Project, brought: list[Path]) -> None:
+    gather(project, brought)
+    before = {
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(project.dist.rglob("*")) if path.is_file()
+    }
+    found = gather(project, brought)
+    assert found.taken == ()
+    assert len(found.there) == 4
+    assert {
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(project.dist.rglob("*")) if path.is_file()
+    } == before
+
+
+@pytest.mark.parametrize("step", ["wheel", "verdict"])
+def test_what_was_broken_off_is_finished(project: Project, brought: list[Path], step: str) -> None:
+    folder = project.dist / "demo/1.0"
+    folder.mkdir(parents=True)
+    shutil.copy(brought[0] / WHEELS[0].file, folder)
+    if step == "verdict":
+        shutil.copy(brought[0] / "verdict.json", folder)
+    assert gather(project, brought).refused == ()
+    assert len(releasable(folder)) == 2
+
+
+def _rerecord(folder: Path, **changes: object) -> None:
+    wheel = next(folder.glob("*.whl"))
+    write_record(folder, read_record(wheel).model_copy(update=changes))
+
+
+def _lie_in_the_wheel(folder: Path) -> None:
+    wheel = next(folder.glob("*.whl"))
+    wheel.write_bytes(wheel.read_bytes() + b"more")
+
+
+def _other_bytes(folder: Path) -> None:
+    """The same size, another content."""
+    wheel = next(folder.glob("*.whl"))
+    data = bytearray(wheel.read_bytes())
+    data[60] ^= 1
+    wheel.write_bytes(bytes(data))
+
+
+def _link(folder: Path) -> None:
+    wheel = next(folder.glob("*.whl"))
+    wheel.rename(folder.parent / "elsewhere.bin")
+    wheel.symlink_to(folder.parent / "elsewhere.bin")
+
+
+def _linked_record(folder: Path) -> None:
+    record = next(folder.glob("*.whl.json"))
+    record.rename(folder.parent / "record.bin")
+    record.symlink_to(folder.parent / "record.bin")
+
+
+def _rename(folder: Path) -> None:
+    wheel = next(folder.glob("*.whl"))
+    name = wheel.name.replace("cp312-cp312", "cp314-cp314")
+    next(folder.glob("*.whl.json")).rename(folder / f"{name}.json")
+    wheel.rename(folder / name)
+
+
+def _huge_record(folder: Path) -> None:
+    record = next(folder.glob("*.whl.json"))
+    os.truncate(record, 5 << 20)
+
+
+def _failed(folder: Path) -> None:
+    write_verdict(folder, verdict_of("demo", "1.0", [next(folder.glob("*.whl"))], ok=False))
+
+
+def _verdict_elsewhere(folder: Path) -> None:
+    write_verdict(folder, verdict_of("other", "1.0", [next(folder.glob("*.whl"))]))
+
+
+def _pipe(folder: Path) -> None:
+    wheel = next(folder.glob("*.whl"))
+    wheel.unlink()
+    os.mkfifo(wheel)
+
+
+LIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "the wheel is longer": (_lie_in_the_wheel, "not what its record says"),
+    "one bit differs": (_other_bytes, "not what its record says"),
+    "the wheel is a link": (_link, "is not a file"),
+    "the wheel is a pipe": (_pipe, "is not a file"),
+    "the record is a link": (_linked_record, "comes without"),
+    "the record is missing": (lambda folder: next(folder.glob("*.whl.json")).unlink(), "comes without"),
+    "the record is huge": (_huge_record, "bytes"),
+    "the record is of another wheel": (_rename, "the record of another"),
+    "the record is no JSON": (lambda folder: next(folder.glob("*.whl.json")).write_text("{"), "is not JSON"),
+    "the verdict is missing": (lambda folder: (folder / "verdict.json").unlink(), "comes without verdict.json"),
+    "the verdict is bad": (_failed, "has not passed"),
+    "the verdict is on something else": (_verdict_elsewhere, "verdict on another"),
+    "the record says that it failed": (lambda folder: _rerecord(folder, verdict="failed"), "has not passed"),
+    "no recipe": (lambda folder: _rerecord(folder, package="other"), "no recipe here"),
+    "a path for a package": (lambda folder: _rerecord(folder, package="../../demo"), "no recipe here"),
+    "a path for a version": (
+        lambda folder: _rerecord(folder, package_version="../../1.0"),
+        "a version that is written",
+    ),
+    "a version written otherwise": (
+        lambda folder: _rerecord(folder, package_version="1.0.0"),
+        "record of another|is of a v|verdict on",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_lies_is_refused_and_the_rest_is_taken(project: Project, brought: list[Path], lie: str) -> None:
+    change, said = LIES[lie]
+    change(brought[0])
+    found = gather(project, brought)
+    assert len([each for each in found.refused if any(word in each for word in said.split("|"))]) == 1, found.refused
+    assert [path.name for path in project.dist.rglob("*.whl")] == [WHEELS[1].file]
+    assert len(releasable(project.dist / "demo/1.0")) == 1
+    assert not [
+        path for path in project.root.parent.iterdir() if path.name not in {"here", "brought", "machine0", "machine1"}
+    ]
+
+
+def test_other_bytes_under_the_same_name_are_refused(project: Project, brought: list[Path], tmp_path: Path) -> None:
+    gather(project, brought)
+    other = Stock(tmp_path / "other")
+    (wheel,) = other.add(WHEELS[0], salt=b"another build")
+    before = sha256_file(project.dist / "demo/1.0" / wheel.name)
+    found = gather(project, [other.root / "dist"])
+    assert "other bytes" in found.refused[0]
+    assert sha256_file(project.dist / "demo/1.0" / wheel.name) == before
+
+
+def test_a_folder_that_is_a_link_is_not_entered(project: Project, brought: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/artifact").symlink_to(brought[0])
+    assert gather(project, [tmp_path / "links"]).taken == ()
+
+
+@pytest.mark.parametrize(("first", "second", "stays"), [("failed", "built", "built"), ("built", "failed", "failed")])
+def test_of_two_tries_the_later_one_counts(
+    project: Project, tmp_path: Path, first: str, second: str, stays: str
+) -> None:
+    tries = [outcome(state=first), outcome(state=second, ended="2026-11-24T02:00:00+00:00")]
+    for order in (tries, tries[::-1]):
+        for number, each in enumerate(order):
+            folder = tmp_path / f"try{number}"
+            folder.mkdir(exist_ok=True)
+            write_outcome(folder, each)
+        gather(project, [tmp_path / "try0", tmp_path / "try1"])
+        assert [each.state for each in outcomes(project.dist / "demo/1.0")] == [stays]
+
+
+def test_an_outcome_that_is_none_is_refused(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "brought"
+    folder.mkdir()
+    (folder / "outcome-cp312.json").write_text(json.dumps({"schema": "x"}))
+    write_outcome(folder, outcome("cp313"))
+    (folder / "outcome-cp313.json").rename(folder / "outcome-cp314.json")
+    found = gather(project, [folder])
+    assert len(found.refused) == 2
+    assert not list(project.dist.rglob("*"))
+
+
+def test_a_wheel_of_a_package_that_is_spelt_otherwise_is_taken(project: Project, tmp_path: Path) -> None:
+    """The wheel's own name is upstream's business; the record tells whose it is."""
+    stock = Stock(tmp_path / "machine")
+    spec = WHEELS[0].but(name="Demo")
+    (stock.root / "dist/demo/1.0").mkdir(parents=True)
+    wheel = spec.write(stock.root / "dist/demo/1.0")
+    write_record(wheel.parent, record_of(wheel, spec).model_copy(update={"package": "demo"}))
+    write_verdict(wheel.parent, verdict_of("demo", "1.0", [wheel]))
+    assert gather(project, [stock.root]).taken == (wheel.name,)

@@ -1,0 +1,211 @@
+"""What came of a plan's jobs: nobody is forgotten, nothing is invented, and what upstream prints commands nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.project import make_project
+from wheelyard.flows import report as flow
+from wheelyard.record.jobs import JobsReport
+from wheelyard.record.outcome import Failure, JobTicket, WheelOutcome, line_of, parse_ticket, write_outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.recipe.policy import Project
+
+KEY = "7" * 64
+IMAGE = {"kind": "local", "choice": "local", "reference": "localhost/x:1", "digest": "sha256:1"}
+
+
+def plan(*jobs: tuple[str, tuple[str, ...]]) -> JobsReport:
+    """Return a plan of one job for each package and its interpreters, all of version 1.0."""
+    entries = [
+        {
+            "name": f"{package} 1.0 {' '.join(pythons)}",
+            "package": package,
+            "version": "1.0",
+            "why": "nobody has it",
+            "wave": 1,
+            "needs": (),
+            "takes": (),
+            "runner": "x",
+            "timeout": 60,
+            "interpreters": pythons,
+            "image": IMAGE,
+            "key": KEY,
+            "expected": [{"pattern": f"{package}-1.0-{python}-*.whl", "inputs": None} for python in pythons],
+            "seconds": 10,
+        }
+        for package, pythons in jobs
+    ]
+    estimate = {
+        "runners": 1,
+        "image-start": 0,
+        "seconds": 0,
+        "bound": 0,
+        "critical": {"seconds": 0, "jobs": ()},
+        "runner-minutes": 0,
+        "known": 0,
+    }
+    left_out = [{"package": "old", "version": "1.0", "reason": "retired"}]
+    return JobsReport.model_validate({"asked": "due", "estimate": estimate, "jobs": entries, "left-out": left_out})
+
+
+def tell(project: Project, job: str, python: str, state: str = "built", **failure: object) -> None:
+    package = job.partition(" ")[0]
+    told = WheelOutcome.model_validate(
+        {
+            "job": job,
+            "key": KEY,
+            "package": package,
+            "package_version": "1.0",
+            "interpreters": (python,),
+            "state": state,
+            "files": (f"{package}-1.0-{python}.whl",) if state in {"built", "reused"} else (),
+            "seconds": 61,
+            "failure": Failure.model_validate({"code": 40, "what": "it broke", **failure}) if failure else None,
+            "ended": "2026-11-24T01:00:00+00:00",
+        }
+    )
+    write_outcome(project.dist / package / "1.0", told)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path)
+
+
+def rows(project: Project, made: JobsReport) -> dict[str, str]:
+    return {row.package: row.result for row in flow.report(project, made).rows}
+
+
+def test_each_package_of_the_plan_has_its_row(project: Project) -> None:
+    made = plan(
+        ("a", ("cp312", "cp313")), ("b", ("cp312",)), ("c", ("cp312",)), ("d", ("cp312", "cp313")), ("e", ("cp312",))
+    )
+    tell(project, "a 1.0 cp312 cp313", "cp312")
+    tell(project, "a 1.0 cp312 cp313", "cp313", "reused")
+    tell(project, "b 1.0 cp312", "cp312", "failed", line="b.c:1: error: no")
+    tell(project, "c 1.0 cp312", "cp312", "stopped", what="b is nowhere")
+    tell(project, "d 1.0 cp312 cp313", "cp312")
+    night = flow.report(project, made)
+    assert {row.package: row.result for row in night.rows} == {
+        "a": "built",
+        "b": "failed",
+        "c": "stopped",
+        "d": "silent",
+        "e": "silent",
+    }
+    assert [(row.wheels, row.expected) for row in night.rows] == [(2, 2), (0, 1), (0, 1), (1, 2), (0, 1)]
+    assert night.rows[1].line == "it broke: b.c:1: error: no"
+    assert night.rows[3].failed == ("cp313",)
+    assert night.left_out == ("old 1.0: retired",)
+    problem = flow.problem(night)
+    assert problem is not None
+    assert problem.exit_code == 43
+    assert [line.partition(" ")[0] for line in problem.details] == ["b", "c", "d", "e"]
+
+
+def test_what_another_job_left_does_not_count(project: Project) -> None:
+    """A folder of results may hold those of an earlier plan."""
+    tell(project, "a 0.9 cp312", "cp312")
+    assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
+
+
+def test_a_plan_of_nothing_is_well(project: Project) -> None:
+    night = flow.report(project, plan())
+    assert flow.problem(night) is None
+    assert "Nothing was due" in flow.markdown(night)
+    assert flow.tickets(night) == ({}, ())
+
+
+def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Project) -> None:
+    made = plan(("a", ("cp312",)), ("b", ("cp312",)), ("c", ("cp312",)), ("e", ("cp312",)))
+    tell(project, "a 1.0 cp312", "cp312")
+    tell(project, "b 1.0 cp312", "cp312", "failed", line="no")
+    tell(project, "c 1.0 cp312", "cp312", "stopped", what="b is nowhere")
+    wanted, well = flow.tickets(flow.report(project, made))
+    assert sorted(wanted) == ["b", "e"]
+    assert well == ("a",)
+
+
+def test_the_same_failure_asks_for_the_same_issue_on_another_night(project: Project) -> None:
+    made = plan(("b", ("cp312",)))
+    tell(project, "b 1.0 cp312", "cp312", "failed", line="b.c:1: error: no")
+    before, _ = flow.tickets(flow.report(project, made))
+    path = next(project.dist.rglob("outcome-*.json"))
+    path.write_text(path.read_text().replace("61", "99").replace("2026-11-24", "2026-11-25"))
+    assert flow.tickets(flow.report(project, made))[0] == before
+
+
+HOSTILE = "@everyone | `x` [click](javascript:1) <script>\x1b[31m /close ![i](http://h/p.png)"
+
+
+def test_what_upstream_prints_commands_nobody(project: Project) -> None:
+    made = plan(("b", ("cp312",)))
+    tell(project, "b 1.0 cp312", "cp312", "failed", line=HOSTILE, what=HOSTILE, fix=HOSTILE)
+    night = flow.report(project, made)
+    body = flow.tickets(night)[0]["b"].body
+    for text in (flow.markdown(night), body):
+        for bad in ("@everyone", "[click]", "<script", "\x1b", "![i]"):
+            assert bad not in text
+        assert "\n/close" not in text
+    table = flow.markdown(night).splitlines()[4]
+    assert table.replace("\\|", "").count("|") == 8
+
+
+def test_junit_says_the_same(project: Project) -> None:
+    made = plan(("a", ("cp312",)), ("b", ("cp312",)))
+    tell(project, "a 1.0 cp312", "cp312")
+    tell(project, "b 1.0 cp312", "cp312", "failed", line="<&\x00\x0b>")
+    suite = ET.fromstring(flow.junit(flow.report(project, made)))  # noqa: S314 - ours
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.get("classname") for case in suite if case.find("failure") is not None] == ["b"]
+
+
+@given(st.text(max_size=2000))
+def test_a_line_is_one_line_and_not_too_long(text: str) -> None:
+    line = line_of(text)
+    assert len(line) <= 400
+    assert len(line.splitlines()) <= 1
+    assert "\x1b" not in line
+
+
+TICKET = JobTicket(name="a 1.0 cp312", package="a", version="1.0", wheels=("cp312",), key=KEY)
+
+
+def test_a_ticket_is_read_as_it_is_written() -> None:
+    assert parse_ticket(TICKET.model_dump_json(by_alias=True)) == TICKET
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("package", "../a"),
+        ("package", "a; rm -rf /"),
+        ("package", "--to"),
+        ("version", "../1"),
+        ("version", "-v"),
+        ("version", "1.0 $(id)"),
+        ("wheels", []),
+        ("wheels", ["cp312; id"]),
+        ("needs", ["a/../b"]),
+        ("key", "7"),
+        ("more", "x"),
+    ],
+)
+def test_a_ticket_that_no_plan_writes_is_refused(field: str, value: object) -> None:
+    import json
+
+    from wheelyard.core.errors import ConfigError
+
+    text = json.dumps(TICKET.model_dump(mode="json", by_alias=True) | {field: value})
+    with pytest.raises(ConfigError, match="not a job of a plan") as caught:
+        parse_ticket(text)
+    assert any(field in line for line in caught.value.details)
