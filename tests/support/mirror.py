@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from support.static import StaticServer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -78,6 +79,23 @@ class Mirror:
             index.write_bytes(text)
             release += f" {hashlib.sha256(text).hexdigest()} {len(text)} main/binary-{arch}/Packages\n"
         (self.tree / f"debian/dists/{SUITE}/Release").write_text(release)
+
+    def publish_source(self, name: str, version: str, files: Mapping[str, bytes]) -> None:
+        """Add a source package to the pool, and have the index name it and no other (Debian's repository format)."""
+        folder = f"pool/main/{name[0]}/{name}"
+        rows = [f" {hashlib.sha256(data).hexdigest()} {len(data)} {file}" for file, data in files.items()]
+        head = [f"Package: {name}", "Format: 3.0 (quilt)", f"Binary: {name}", "Architecture: any"]
+        head += [f"Version: {version}", "Maintainer: x <x@example.org>", f"Directory: {folder}"]
+        old = [f" {hashlib.md5(data).hexdigest()} {len(data)} {file}" for file, data in files.items()]  # noqa: S324
+        text = "\n".join([*head, "Files:", *old, "Checksums-Sha256:", *rows, ""]).encode()
+        (self.tree / "debian" / folder).mkdir(parents=True, exist_ok=True)
+        for file, data in files.items():
+            (self.tree / "debian" / folder / file).write_bytes(data)
+        index = self.tree / f"debian/dists/{SUITE}/main/source/Sources"
+        index.parent.mkdir(parents=True, exist_ok=True)
+        index.write_bytes(text)
+        with (self.tree / f"debian/dists/{SUITE}/Release").open("a") as release:
+            release.write(f" {hashlib.sha256(text).hexdigest()} {len(text)} main/source/Sources\n")
 
     def file(self, package: Package) -> Path:
         """Return the file of a package."""

@@ -11,6 +11,8 @@ from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardEr
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import entry_of
+from wheelyard.flows.sources import lacking
+from wheelyard.recipe.load import project_name
 from wheelyard.record import durations
 from wheelyard.record.releases import record, releases_file
 from wheelyard.record.reports import PublicationReport, PublishedFile
@@ -140,7 +142,7 @@ def _collect(
             wheels = [
                 (read_release(wheel, sha256=known.sha256, hashed=True), known) for wheel, known in releasable(folder)
             ]
-            _ensure_own(folder, wheels)
+            _ensure_own(project, folder, wheels)
         except WheelyardError as error:
             held_back += [f"{name}: {text}" for text in (error.details or (error.what,))]
             continue
@@ -151,11 +153,14 @@ def _collect(
                 "image only (local-images in site policy)"
             )
             continue
+        if owed := lacking(project, place, [(release.path, known) for release, known in wheels]):
+            held_back += [f"{name}: {text}" for text in owed]
+            continue
         found += wheels
     return found, tuple(held_back)
 
 
-def _ensure_own(folder: Path, wheels: Sequence[tuple[Release, WheelRecord]]) -> None:
+def _ensure_own(project: Project, folder: Path, wheels: Sequence[tuple[Release, WheelRecord]]) -> None:
     """Make sure that what lies in a package's folder is that package's: who names one publishes no other.
 
     Raises:
@@ -163,6 +168,8 @@ def _ensure_own(folder: Path, wheels: Sequence[tuple[Release, WheelRecord]]) -> 
     """
     package = folder.parent.name
     others = [release.name.file for release, known in wheels if {release.project, known.package} != {package}]
+    if others and (name := project_name(project, package)) != package:
+        others = [file.name.file for file, known in wheels if (file.project, known.package) != (name, package)]
     if others:
         raise PublishError(
             f"not wheels of {package}", details=[f"{name}: is not a wheel of {package}" for name in others]
@@ -184,7 +191,7 @@ def _record(
             image=source.image.digest,
         )
         entries[releases_file(project.packages, release.project)].append(entry)
-        took[durations.durations_file(project.packages, release.project)] += durations.of_record(source)
+        took[durations.durations_file(project.packages, source.package)] += durations.of_record(source)
     changed = [path for path, files in sorted(entries.items()) if record(path, files)]
     return (*changed, *(path for path, each in sorted(took.items()) if each and durations.record(path, each)))
 

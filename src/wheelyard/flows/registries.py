@@ -30,6 +30,7 @@ class Place:
         parallel: versions that may be sent at once, and files or index pages read.
         index: the address of its index, for installers.
         credential: where the credential was found, empty if there is none.
+        copyleft_sources: ``required`` if wheels go there only with the sources of their copyleft libraries.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Place:
     parallel: int
     index: str
     credential: str
+    copyleft_sources: str = "optional"
 
 
 def open_place(project: Project, target: str, *, new: bool = True) -> Place:
@@ -146,4 +148,5 @@ def _place(
         parallel=parallel,
         index=index,
         credential=credential,
+        copyleft_sources=policy.copyleft_sources,
     )

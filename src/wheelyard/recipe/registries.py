@@ -40,6 +40,9 @@ class _Registry(Model):
     local_images: bool = Field(False, description="Whether it takes wheels that were built in a local image.")
     keep: int = Field(0, ge=0, description="Versions of a package that `registry prune` keeps; 0 keeps all.")
     keep_referenced: bool = Field(True, description="Whether prune keeps versions that `lock.toml` pins.")
+    copyleft_sources: Literal["required", "optional"] = Field(
+        "optional", description="Whether the sources of copyleft libraries in a wheel must be there before it is."
+    )
 
 
 class GitLabPolicy(_Registry):
@@ -56,6 +59,9 @@ class GitLabPolicy(_Registry):
     parallel: int = Field(8, ge=1, le=32, description="Versions sent at once, and files read at once.")
     timeout: Seconds = Field(300, description="How long the server may take to answer an upload.")
     ca_bundle: str = Field("", description="A file with the certificates to trust; the system's if empty.")
+    copyleft_sources: Literal["required", "optional"] = Field(
+        "required", description="Whether the sources of copyleft libraries in a wheel must be there before it is."
+    )
 
 
 class FolderPolicy(_Registry):

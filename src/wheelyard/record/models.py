@@ -152,6 +152,32 @@ class PatchRecord(Model):
     status: str
 
 
+class GraftRecord(Model):
+    """A library that was copied from the build image into the wheel.
+
+    Attributes:
+        file: its path in the wheel.
+        name: its file name in the image.
+        package: the image's binary package that it is from, empty where that is not known.
+        package_version: that package's version, as the distribution writes it.
+        source: the source package that was made from, empty where that is not known.
+        source_version: its version; of an RPM with the release, such as ``14.2.1-7.el10``.
+        kind: how the distribution packages: ``debian`` or ``rpm``, empty where that is not known.
+        licence: as the package states it.
+        copyleft: whether its source has to be offered; what is not known for certain has to.
+    """
+
+    file: str
+    name: str
+    package: str = ""
+    package_version: str = ""
+    source: str = ""
+    source_version: str = ""
+    kind: Literal["", "debian", "rpm"] = ""
+    licence: str = ""
+    copyleft: bool = True
+
+
 class WheelRecord(Model):
     """``<wheel>.json``: how one wheel came to be.
 
@@ -160,6 +186,7 @@ class WheelRecord(Model):
         durations: seconds per step.
         machine: the architecture that it was built on; another than riscv64 emulates it, and takes longer. Empty in
             records older than this key.
+        grafts: the libraries that were copied into it; None in records older than this key.
     """
 
     schema_: Literal["wheelyard/wheel"] = Field("wheelyard/wheel", alias="schema")
@@ -181,3 +208,4 @@ class WheelRecord(Model):
     verdict: Literal["passed", "failed"]
     built_at: str
     machine: str = ""
+    grafts: tuple[GraftRecord, ...] | None = None

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from support.gitlab import api, auth, issues, merge_requests, pypi, tokens, upload
+from support.gitlab import api, auth, generic, issues, merge_requests, pypi, tokens, upload
 from support.gitlab.state import Seen
 from support.gitlab.wire import CHUNK, Answer, GoneError, HaltError, Request, message, ranged, retry_later
 
@@ -30,6 +30,7 @@ ROUTES: list[Route] = [
     ("GET", f"{_GROUP}/-/packages/pypi/simple/?", pypi.group_root),
     ("GET", f"{_GROUP}/-/packages/pypi/simple/(.+)", pypi.group_page),
     ("GET", f"{_GROUP}/-/packages/pypi/files/([^/]+)/(.+)", pypi.group_download),
+    *((method, _PROJECT + path, handler) for method, path, handler in generic.PROJECT_ROUTES),
     *((method, _PROJECT + path, handler) for method, path, handler in api.PROJECT_ROUTES),
     *((method, _PROJECT + path, handler) for method, path, handler in issues.PROJECT_ROUTES),
     *((method, _PROJECT + path, handler) for method, path, handler in merge_requests.PROJECT_ROUTES),

@@ -9,10 +9,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import os
 import re
 import shlex
 import shutil
+import tarfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -50,6 +52,13 @@ _APT_OPTIONS = (
 _SUITE_ONLY = (
     'for file in "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*; do '
     'if [ -f "$file" ]; then sed -i -e "/^deb.*-\\(updates\\|security\\)/d" "$file"; fi; done'
+)
+# Sources are listed by lines of their own (sources.list(5)).
+_WITH_SOURCES = (
+    'for file in "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*.list; do '
+    'if [ -f "$file" ]; then sed -n "s/^deb /deb-src /p" "$file" >"$1/etc/apt/sources.list.d/zz-sources.list.new"; '
+    'cat "$1/etc/apt/sources.list.d/zz-sources.list.new" >>"$file"; '
+    'rm "$1/etc/apt/sources.list.d/zz-sources.list.new"; fi; done'
 )
 
 
@@ -144,6 +153,45 @@ def solve(suite: str, arch: str, groups: Sequence[Sequence[str]], scratch: Path)
     return [tuple(sorted(_read_uris(answer))) for answer in answers]
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source package: its path below any mirror, and what it must hash to by the suite's signed index."""
+
+    path: str
+    size: int
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return self.path.rpartition("/")[2]
+
+
+def sources(suite: str, name: str, version: str, scratch: Path) -> tuple[SourceFile, ...]:
+    """Return the files of exactly this version of a source package, as apt knows them.
+
+    Raises:
+        ImageError: the suite does not have it any more.
+        ProgramError: mmdebstrap is not installed.
+    """
+    answer = scratch / f"{name}.source"
+    hook = _ask(["-o", "Acquire::ForceHash=SHA256", "--print-uris", "source", f"{name}={version}"], answer)
+    try:
+        _mmdebstrap(suite, "amd64", [f"--setup-hook={_WITH_SOURCES}", f"--customize-hook={hook}"], scratch)
+    except ProgramError as error:
+        if shutil.which("mmdebstrap") is None:
+            raise
+        said = [line for line in error.details if line.startswith("E:")] or list(error.details)
+        raise ImageError(
+            f"Debian {suite} does not have the source of {name} {version}",
+            details=[line.strip() for line in said],
+            fix="if the suite has moved on, build again in a new image (nox -s pins), or fetch it from Debian's "
+            "snapshots by hand",
+        ) from error
+    found = (_INSTALL.fullmatch(line) for line in answer.read_text(encoding="utf-8").splitlines())
+    return tuple(SourceFile(unquote(match[1]), int(match[2]), match[3]) for match in found if match)
+
+
 def _ask(words: Sequence[str], answer: Path) -> str:
     """Return a hook in which apt, as mmdebstrap has set it up, answers into a file."""
     return f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" {shlex.join(["apt-get", *words])} >{shlex.quote(str(answer))}'
@@ -230,23 +278,43 @@ def payload(deb: Deb, path: Path) -> bytes:
     Raises:
         ImageError: the file in the cache is damaged (it is removed), or of a kind we cannot read.
     """
+    return _member(deb, path, "data")
+
+
+def control(deb: Deb, path: Path) -> dict[str, str]:
+    """Return the fields of a package's control file by their names in small letters, one line of each (deb-control(5)).
+
+    Raises:
+        ImageError: the file in the cache is damaged (it is removed), or of a kind we cannot read.
+    """
+    with tarfile.open(fileobj=io.BytesIO(_member(deb, path, "control")), mode="r:") as archive:
+        for info in archive:
+            if info.name.removeprefix("./") == "control" and (file := archive.extractfile(info)):
+                lines = file.read().decode("utf-8", "replace").splitlines()
+                pairs = (line.partition(":") for line in lines if line[:1].strip())
+                return {name.lower(): value.strip() for name, _, value in pairs}
+    raise ImageError(f"{deb.file} holds no control file")
+
+
+def _member(deb: Deb, path: Path, stem: str) -> bytes:
+    """Return one of a package's two tar files, uncompressed."""
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != deb.sha256:
         files.remove(path)
         raise ImageError(f"{path} was damaged; it is removed", fix="run the same command again")
     for name, data in _ar(raw):
-        match name:
-            case "data.tar.xz":
+        match name.removeprefix(f"{stem}.") if name.startswith(f"{stem}.") else "":
+            case "tar.xz":
                 return _unxz(data)
-            case "data.tar.gz":
+            case "tar.gz":
                 return gzip.decompress(data)
-            case "data.tar.bz2":
+            case "tar.bz2":
                 return bz2.decompress(data)
-            case "data.tar":
+            case "tar":
                 return bytes(data)
             case _:
                 continue
-    raise ImageError(f"{deb.file} holds no data archive that can be read here")
+    raise ImageError(f"{deb.file} holds no {stem} archive that can be read here")
 
 
 def _unxz(data: memoryview) -> bytes:

@@ -78,6 +78,7 @@ class GitLabRegistry:
         self._credential = credential
         self._variables = variables
         self._ca_bundle = ca_bundle
+        self._timeout = timeout
         login = credential.login if credential else None
         self._server = Server(base, login, ca_bundle=ca_bundle, timeout=timeout, patience=patience)
         self._source = credential.source if credential else "nobody"
@@ -94,6 +95,12 @@ class GitLabRegistry:
     def index_url(self) -> str:
         """The address that installers take."""
         return f"{self._server.base}/simple"
+
+    def server(self, kind: str) -> Server:
+        """Return the same server and login for the project's packages of another kind, such as ``generic``."""
+        base = f"{self._server.base.removesuffix('pypi')}{kind}"
+        login = self._credential.login if self._credential else None
+        return Server(base, login, ca_bundle=self._ca_bundle, timeout=self._timeout, patience=self._server.patience)
 
     def is_public(self) -> bool:
         """Tell whether everybody may read it: who follows an address from elsewhere may have no login.
@@ -140,7 +147,7 @@ class GitLabRegistry:
         if answer.status_code == 400 and "is missing" in said(answer):  # noqa: PLR2004
             self._checked = True
             return
-        if error := self._refusal(answer):
+        if error := self.refusal(answer):
             raise error
         raise NetworkError(
             f"{self.title} gives an unexpected answer ({answer.status_code}) when asked for access",
@@ -176,7 +183,7 @@ class GitLabRegistry:
                 if verdict is Verdict.STORED:
                     return True
                 if verdict is Verdict.REFUSED:
-                    raise self._refusal(answer) or self._rejection(release, answer)
+                    raise self.refusal(answer) or self._rejection(release, answer)
                 if verdict is Verdict.DUPLICATE:
                     self._await(release)
                     return lost
@@ -219,7 +226,7 @@ class GitLabRegistry:
         for attempt in attempts(self._server, f"reading {file} back"):
             with attempt, self._server.stream(path) as answer:
                 attempt.take(answer)
-                if answer.status_code in _REFUSED and (error := self._refusal(answer)):
+                if answer.status_code in _REFUSED and (error := self.refusal(answer)):
                     raise error
                 if answer.status_code != _OK:
                     raise RegistryContentError(
@@ -300,7 +307,7 @@ class GitLabRegistry:
             return answer
         if answer.status_code == _NOT_FOUND or (answer.status_code == _FOUND and path != "/simple"):
             return None
-        raise self._refusal(answer) or NetworkError(
+        raise self.refusal(answer) or NetworkError(
             f"{self.title} answers {answer.status_code} for its index", details=[said(answer)], fix=self._look
         )
 
@@ -336,7 +343,7 @@ class GitLabRegistry:
                 fix="a file is never replaced: publish a new version, or give the wheel a build number",
             )
 
-    def _refusal(self, answer: Response) -> PublishError | NetworkError | None:
+    def refusal(self, answer: Response) -> PublishError | NetworkError | None:
         """Return the error of an answer that is about who we are or where we went, None for any other."""
         match answer.status_code:
             case 401:

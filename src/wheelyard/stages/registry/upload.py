@@ -86,6 +86,11 @@ class _Watched:
         return data
 
 
+def watched(file: IO[bytes], *, tell: Progress = nobody, stop: Event | None = None) -> object:
+    """Return an open file as a body of its own, sent from disk; made anew for each try, as :func:`multipart`'s."""
+    return _Watched(file, tell, stop)
+
+
 def multipart(
     fields: Iterable[tuple[str, str]],
     content: tuple[str, IO[bytes]] | None = None,

@@ -1,0 +1,185 @@
+"""``sources``: what copyleft libraries in wheels were made from goes beside the wheels, and is recorded."""
+
+from __future__ import annotations
+
+import fnmatch
+import zipfile
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import PublishError, RegistryContentError, WheelyardError
+from wheelyard.core.names import canonical
+from wheelyard.flows.registries import open_place
+from wheelyard.io import cache, files, log
+from wheelyard.record.sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
+from wheelyard.record.store import releasable
+from wheelyard.stages.image.source_packages import Wanted, fetch
+from wheelyard.stages.registry.sources import source_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from wheelyard.flows.registries import Place
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.models import GraftRecord, WheelRecord
+
+    Key = tuple[str, str]
+
+
+def store_sources(project: Project, packages: Sequence[str], target: str, *, dry_run: bool) -> SourcesReport:
+    """Have the source packages of the copyleft libraries in passing wheels of *packages* in a registry.
+
+    Each is fetched and sent once, however many wheels have it; a run that was killed is gone on with by the next.
+
+    Args:
+        project: the project.
+        packages: whose wheels in ``dist/``; all by default.
+        target: a registry's name in site policy, or a folder.
+        dry_run: only tell.
+
+    Raises:
+        PublishError: there are no such wheels, or a source cannot be had; all of them are told.
+        CredentialsError: we may not write there.
+        NetworkError: the registry does not answer.
+    """
+    place = open_place(project, target)
+    owed, unknown = _owed(project, packages)
+    known = _stored(project, place)
+    missing = [key for key in dict.fromkeys(key for keys in owed.values() for key in keys) if key not in known]
+    failed: dict[str, WheelyardError] = {}
+    if missing and not dry_run:
+        source_store(place.registry).check_access()
+        for key in missing:
+            wanted = next(keys[key] for keys in owed.values() if key in keys)
+            try:
+                known[key] = _bring(place, wanted)
+            except WheelyardError as error:
+                failed[" ".join(key)] = error
+    if not dry_run:
+        for package, keys in owed.items():
+            if there := [file for key in keys if key in known for file in known[key]]:
+                record_sources(sources_file(project.packages, package), there)
+    if failed:
+        first = next(iter(failed.values()))
+        raise PublishError(
+            f"{len(failed)} source package(s) are not there; all others are",
+            where=place.registry.title,
+            details=[f"{name}: {'; '.join((error.head, *error.details))}" for name, error in failed.items()],
+            fix=first.fix,
+        )
+    needed = {key for keys in owed.values() for key in keys}
+    return SourcesReport(
+        registry=place.name,
+        dry_run=dry_run,
+        stored=tuple(file for key in sorted(needed & known.keys()) for file in known[key]),
+        missing=tuple(" ".join(key) for key in missing if key not in known),
+        unknown=tuple(unknown),
+    )
+
+
+def lacking(project: Project, place: Place, wheels: Iterable[tuple[Path, WheelRecord]]) -> list[str]:
+    """Return, for a registry that wants sources, what keeps these wheels from it."""
+    if place.copyleft_sources != "required":
+        return []
+    known = _stored(project, place)
+    told = []
+    for wheel, record in wheels:
+        if record.grafts is None and _has_grafts(wheel):
+            told.append(f"{wheel.name}: its record does not say where its libraries are from: build it again")
+        for graft in _copyleft(project, record):
+            if not graft.source:
+                told.append(
+                    f"{wheel.name}: {graft.file} is not from the build image: look at its licence, then name it in "
+                    "cleared-grafts in [tool.wheelyard]"
+                )
+            elif (graft.source, graft.source_version) not in known:
+                told.append(
+                    f"{wheel.name}: the source of {graft.name} ({graft.source} {graft.source_version}) is not in "
+                    f"{place.name}: wheelyard sources {record.package} --to {place.name}"
+                )
+    return list(dict.fromkeys(told))
+
+
+def _has_grafts(wheel: Path) -> bool:
+    with zipfile.ZipFile(wheel) as archive:
+        return any(name.partition("/")[0].endswith(".libs") for name in archive.namelist())
+
+
+def _copyleft(project: Project, record: WheelRecord) -> list[GraftRecord]:
+    cleared = project.policy.cleared_grafts
+    return [
+        graft
+        for graft in record.grafts or ()
+        if graft.copyleft and (graft.source or not any(fnmatch.fnmatchcase(graft.name, each) for each in cleared))
+    ]
+
+
+def _owed(project: Project, packages: Sequence[str]) -> tuple[dict[str, dict[Key, Wanted]], list[str]]:
+    """Return the source packages that wheels of each package ask for, and the libraries of unknown origin."""
+    names = {canonical(package) for package in packages}
+    folders = sorted({wheel.parent for wheel in project.dist.glob("*/*/*.whl")})
+    chosen = [folder for folder in folders if not names or folder.parent.name in names]
+    if lost := sorted(names - {folder.parent.name for folder in chosen}):
+        raise PublishError("nothing is built under that name", where=str(project.dist), details=lost)
+    owed: dict[str, dict[Key, Wanted]] = {}
+    unknown: list[str] = []
+    for folder in chosen:
+        try:
+            wheels = releasable(folder)
+        except PublishError as error:
+            log.info(f"{folder.relative_to(project.root)}: {error.what}; left out")
+            continue
+        keys = owed.setdefault(folder.parent.name, {})
+        for wheel, record in wheels:
+            for graft in _copyleft(project, record):
+                if not graft.source or not graft.kind:
+                    unknown.append(f"{wheel.name}: {graft.file}")
+                    continue
+                keys[graft.source, graft.source_version] = Wanted(
+                    kind=graft.kind,
+                    name=graft.source,
+                    version=graft.source_version,
+                    binary=graft.package,
+                    binary_version=graft.package_version,
+                    suite=record.image.suite,
+                    image=record.image.reference,
+                )
+    return owed, unknown
+
+
+def _stored(project: Project, place: Place) -> dict[Key, tuple[SourceFile, ...]]:
+    """Return the source packages that are recorded as being there, whichever package's wheels asked for them."""
+    found: dict[Key, list[SourceFile]] = {}
+    for path in sorted(project.packages.glob("*/sources.toml")):
+        for file in read_sources(path):
+            if file.where == place.name and file not in found.setdefault((file.name, file.version), []):
+                found[file.name, file.version].append(file)
+    return {key: tuple(each) for key, each in found.items() if each}
+
+
+def _bring(place: Place, wanted: Wanted) -> tuple[SourceFile, ...]:
+    """Fetch one source package, and have all of its files in the registry."""
+    store = source_store(place.registry)
+    folder = cache.cache_dir("sources") / f"{wanted.name}_{wanted.version.replace('/', '_')}"
+    with (
+        cache.lock(folder.with_suffix(".lock"), what=f"fetching the source of {wanted.name}"),
+        files.scratch(cache.cache_dir("work"), "sources") as scratch,
+    ):
+        entries = []
+        for path, sha256 in fetch(wanted, folder, scratch):
+            with log.step(f"storing {path.name}"):
+                url = store.put(wanted.name, wanted.version, path, sha256)
+            entries.append(
+                SourceFile(
+                    name=wanted.name,
+                    version=wanted.version,
+                    where=place.name,
+                    file=path.name,
+                    sha256=sha256,
+                    size=path.stat().st_size,
+                    url=url,
+                )
+            )
+    if not entries:
+        raise RegistryContentError(f"the source of {wanted.name} {wanted.version} has no files")
+    return tuple(entries)

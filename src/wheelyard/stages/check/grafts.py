@@ -1,0 +1,74 @@
+"""The shared libraries in a wheel that may come from the build image: what auditwheel grafts, and what lies beside it.
+
+auditwheel copies ``libfoo.so.1`` into ``<distribution>.libs/`` as ``libfoo-<mark>.so.1``, the mark being the first
+eight digits of the sha256 of the file it was, before its names were changed (auditwheel/repair.py, ``copylib``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import CheckError
+from wheelyard.stages.check.elf import MAGIC
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MARKED = re.compile(r"(?P<base>[^./]+)-(?P<mark>[0-9a-f]{8})\.(?P<rest>so(?:\.[^/]*)?)")
+_LIBRARY = re.compile(r"lib[^/]*\.so(?:\.[^/]*)?")
+_CHUNK = 1 << 20
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError, OSError)
+
+
+@dataclass(frozen=True)
+class Grafted:
+    """A library in a wheel.
+
+    Attributes:
+        file: its path there.
+        name: its file name where it came from.
+        mark: the first digits of the sha256 that it had there; all of them where its bytes were not changed.
+        copied: whether somebody copied it for certain; else it may be the project's own.
+    """
+
+    file: str
+    name: str
+    mark: str
+    copied: bool
+
+
+def grafted(wheel: Path) -> tuple[Grafted, ...]:
+    """Return the libraries in a wheel, sorted by path; the project's own extension modules are none.
+
+    Raises:
+        CheckError: the wheel cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            found = (_look(archive, info) for info in archive.infolist() if not info.is_dir())
+            return tuple(sorted((one for one in found if one), key=lambda one: one.file))
+    except _BROKEN as error:
+        raise CheckError(f"cannot be read as a wheel: {error}"[:300], where=str(wheel)) from error
+
+
+def _look(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Grafted | None:
+    folder, _, name = info.filename.rpartition("/")
+    copied = folder.split("/")[0].endswith(".libs")
+    if not (copied or _LIBRARY.fullmatch(name)):
+        return None
+    with archive.open(info) as stream:
+        piece = stream.read(_CHUNK)
+        if not piece.startswith(MAGIC):
+            return None
+        if match := _MARKED.fullmatch(name):
+            return Grafted(info.filename, f"{match['base']}.{match['rest']}", match["mark"], copied=True)
+        digest = hashlib.sha256()
+        while piece:
+            digest.update(piece)
+            piece = stream.read(_CHUNK)
+    return Grafted(info.filename, name, digest.hexdigest(), copied)

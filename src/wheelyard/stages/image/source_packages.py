@@ -1,0 +1,101 @@
+"""The exact source packages of an image: from the archive that its packages are from, verified by that one's index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+from wheelyard.core.digests import sha256_file
+from wheelyard.core.errors import ImageError, NotServedError
+from wheelyard.io import engine, http, log
+from wheelyard.stages.image import debian
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_RPM_TIMEOUT = 3600  # seconds
+# Run in the official image, by its own repositories; rpmkeys refuses what their keys did not sign.
+_GET_SRPM = """
+cd "$1"
+dnf -y -q install dnf-plugins-core >/dev/null || true
+dnf -y -q download --source --destdir "$1" "$2"
+rpmkeys --checksig "$1/$3"
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A source package.
+
+    Attributes:
+        kind: how its distribution packages.
+        name, version: its own.
+        binary, binary_version: a package that was made from it.
+        suite: the Debian suite; empty for RPM.
+        image: the image that has the binary package.
+    """
+
+    kind: Literal["debian", "rpm"]
+    name: str
+    version: str
+    binary: str
+    binary_version: str
+    suite: str
+    image: str
+
+
+def fetch(wanted: Wanted, folder: Path, scratch: Path) -> tuple[tuple[Path, str], ...]:
+    """Return the files of a source package in *folder*, each with its sha256; what is there already is kept.
+
+    Args:
+        wanted: which one.
+        folder: where to; what a killed run left there is gone on from.
+        scratch: for temporary files.
+
+    Raises:
+        ImageError: the archive has that version no more.
+        NetworkError: it does not answer.
+        DigestMismatchError: it gives other bytes than its signed index promises.
+        DiskError: no space.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with log.step(f"fetching the source of {wanted.name} {wanted.version}"):
+        return _debian(wanted, folder, scratch) if wanted.kind == "debian" else _rpm(wanted, folder)
+
+
+def _debian(wanted: Wanted, folder: Path, scratch: Path) -> tuple[tuple[Path, str], ...]:
+    parts = debian.sources(wanted.suite, wanted.name, wanted.version, scratch)
+    if not any(part.file.endswith(".dsc") for part in parts):
+        raise ImageError(f"apt names no .dsc file of {wanted.name} {wanted.version}", fix="wheelyard doctor")
+    mirror = debian.mirror(wanted.suite, engine.TARGET_ARCH, scratch)
+    for part in parts:
+        url = mirror + quote(part.path)
+        try:
+            http.download(url, folder / part.file, sha256=part.sha256, size=part.size, limit=part.size)
+        except NotServedError as error:
+            raise ImageError(
+                f"the archive has {part.file} no more",
+                details=[error.what],
+                fix="build again in a new image (nox -s pins), or fetch it from Debian's snapshots by hand",
+            ) from error
+    return tuple((folder / part.file, part.sha256) for part in parts)
+
+
+def _rpm(wanted: Wanted, folder: Path) -> tuple[tuple[Path, str], ...]:
+    """Have the image's own dnf fetch the source RPM; it needs the network and the image."""
+    file = f"{wanted.name}-{wanted.version}.src.rpm"
+    mounts, trust = engine.ca_mounts()
+    engine.run_in(
+        wanted.image,
+        ["sh", "-euc", _GET_SRPM, "sh", "/sources", f"{wanted.binary}-{wanted.binary_version}", file],
+        mounts=[(folder, "/sources", True)],
+        env=trust,
+        network=True,
+        create_args=mounts,
+        timeout=_RPM_TIMEOUT,
+    )
+    if not (folder / file).is_file():
+        there = sorted(path.name for path in folder.glob("*.src.rpm"))
+        raise ImageError(f"the image's repositories have no {file}", details=there, fix="build again in a newer image")
+    return ((folder / file, sha256_file(folder / file)),)
