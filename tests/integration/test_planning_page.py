@@ -24,6 +24,7 @@ COMMANDS = commands("docs/planning.md")
 # What must be read on the screen.
 SAYS = {
     "nox -s plan -- --format table": r"11 jobs, .*critical path",
+    "nox -s plan -- markupsafe==3.0.3 cffi --format table": r"markupsafe +3.0.3 .*cffi",
     "nox -s plan -- --due": r"cffi .*missing for .*pynacl",
     "nox -s plan -- --changed HEAD~1..HEAD": r"cffi .* changed",
     "nox -s plan -- --due --runners 20": r" 20 at once",

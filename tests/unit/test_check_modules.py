@@ -10,7 +10,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.errors import CheckError
 from wheelyard.recipe.models import Check
 from wheelyard.stages.check import modules_to_import
-from wheelyard.stages.check.contents import modules_of
+from wheelyard.stages.check._modules import modules_of
 
 if TYPE_CHECKING:
     from pathlib import Path

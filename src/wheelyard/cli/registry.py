@@ -80,6 +80,40 @@ def adopt(packages: tuple[str, ...], target: str | None) -> None:
     _refuse("not recorded", result.refused)
 
 
+@registry.command("try", short_help="Install what is there with pip, and import it.")
+@packages_argument
+@of_option
+@click.option("--python", "pythons", metavar="TAG", multiple=True, help="Only this interpreter, such as cp313.")
+@click.option("--newest", type=click.IntRange(1), default=1, show_default=True, help="Versions of each package.")
+@click.option("--image", metavar="IMAGE", help="auto, official, local, local:forky …")
+@json_option
+def try_(
+    packages: tuple[str, ...],
+    target: str | None,
+    pythons: tuple[str, ...],
+    newest: int,
+    image: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Install the newest version of PACKAGES, all by default, with pip on riscv64, and import their modules."""
+    from wheelyard.cli import render, render_registry
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.flows import trial as flow
+    from wheelyard.flows.registries import open_own
+
+    try:
+        wanted = tuple(map(Interpreter.parse, pythons))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    project = find_project()
+    place = open_own(project, target)
+    report = flow.try_registry(project, place, packages, pythons=wanted, newest=newest, image=image)
+    click.echo(render.model(report) if as_json else render_registry.trial(report))
+    if problem := flow.problem(report):
+        raise problem
+
+
 @registry.command(short_help="Delete versions that site policy does not keep.")
 @packages_argument
 @of_option

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.remove import Removal
     from wheelyard.flows.retire import Pruned, Yanked
     from wheelyard.record.reports import ListedFile, RegistryListing, RegistryVerification
+    from wheelyard.record.trials import TrialReport
 
 _COMMIT = "commit the change in packages/"
 
@@ -139,3 +140,13 @@ def front(result: Front) -> str:
     if result.private:
         lines.append("the project is private: installers need a login for its files, in ~/.netrc")
     return "\n".join([*lines, "", f"pip install PACKAGE --prefer-binary --extra-index-url {simple}/"])
+
+
+def trial(report: TrialReport) -> str:
+    """Return what became of each published version with each interpreter."""
+    rows = [(each.package, each.version, each.interpreter, each.state, each.text) for each in report.trials]
+    failed = sum(each.state != "ok" for each in report.trials)
+    lines = [log.table(("package", "version", "for", "trial", "said"), rows)] if rows else ["nothing was tried"]
+    if report.left_out:
+        lines += ["", f"no wheel for an interpreter of {report.image}: {', '.join(report.left_out)}"]
+    return "\n".join([*lines, "", f"{len(rows)} tried in {report.image}, {failed} failed"])

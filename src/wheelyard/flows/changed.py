@@ -23,7 +23,7 @@ from wheelyard.recipe.load import FRAGMENTS, RECIPE
 from wheelyard.recipe.policy import seek_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
@@ -46,7 +46,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class _Repository:
+class Repository:
     """Where the project's history is.
 
     Attributes:
@@ -58,6 +58,11 @@ class _Repository:
     prefix: str
 
     def git(self, *args: str | Path, stdin: bytes | None = None, index: Path | None = None) -> str:
+        """Return what git says, of an index of its own where *index* names one.
+
+        Raises:
+            ProgramError: it failed.
+        """
         env = base_env() | ({"GIT_INDEX_FILE": str(index)} if index else {})
         done = git(["-C", self.top, *args], env=env, stdin=stdin)
         if done.returncode != 0:
@@ -76,8 +81,8 @@ def changed(
         PlanError: there are no such commits here.
         ProgramError: this is no git repository.
     """
-    repository = _repository(project.root)
-    span = _span(repository, text)
+    repository = repository_of(project.root)
+    span = span_of(repository, text)
     touched = repository.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", span.base_tree, span.head_tree)
     packages, all_of_them = _suspects(touched.split("\0"))
     if not packages and not all_of_them:
@@ -86,13 +91,20 @@ def changed(
     files.sweep_scratch(folder, "changed")
     with files.scratch(folder, "changed") as scratch:
         wanted = None if all_of_them else packages
-        old = _taken_out(repository, span.base_tree, wanted, scratch / "base")
-        new = _taken_out(repository, span.head_tree, wanted, scratch / "head")
+        old = taken_out(repository, span.base_tree, wanted, scratch / "base")
+        new = taken_out(repository, span.head_tree, wanted, scratch / "head")
         if new is None:
             raise PlanError(f"{text}: there is no wheelyard project in {span.head[:12]}")
         names = sorted(file.parent.name for file in new.recipes.glob(f"[!_.]*/{RECIPE}"))
         before = DuePlanner(old, image, pythons) if old else None
         return _compare(text, names, before, DuePlanner(new, image, pythons, project.index))
+
+
+def touched(found: Selection) -> tuple[tuple[str, str | None], ...]:
+    """Return what a range touches, each once: package and version, and None where a recipe has no version yet."""
+    due = [(each.target.package, each.target.version) for each in found.due]
+    new = [(package, None) for package, version, _ in found.left_out if not version]
+    return tuple(dict.fromkeys([*due, *new]))
 
 
 def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePlanner) -> Selection:
@@ -157,15 +169,25 @@ def _pin(target: Target) -> str:
 # ----------------------------------------------------------------------- git
 
 
-def _repository(root: Path) -> _Repository:
+def repository_of(root: Path) -> Repository:
+    """Return the repository that *root* lies in.
+
+    Raises:
+        ProgramError: it lies in none.
+    """
     where = git(["-C", root, "rev-parse", "--show-toplevel", "--show-prefix"], env=base_env())
     if where.returncode != 0:
         raise ProgramError("this is no git repository", where=str(root), details=said(where))
     top, prefix = where.stdout.split("\n")[:2]
-    return _Repository(top, prefix)
+    return Repository(top, prefix)
 
 
-def _span(repository: _Repository, text: str) -> Range:
+def span_of(repository: Repository, text: str) -> Range:
+    """Return the two commits that ``BASE..HEAD`` or ``BASE...HEAD`` means, and the project in them.
+
+    Raises:
+        PlanError: there are no such commits here.
+    """
     match = _RANGE.match(text)
     base, dots, head = match.groups() if match else (text, "..", "")
     commits = [_commit(repository, each or "HEAD", text) for each in (base, head)]
@@ -175,21 +197,21 @@ def _span(repository: _Repository, text: str) -> Range:
     return Range(*commits, *trees)
 
 
-def _commit(repository: _Repository, name: str, text: str) -> str:
+def _commit(repository: Repository, name: str, text: str) -> str:
     try:
         # A name that looks like an option is none: it comes from a forge, and may be anybody's branch.
         found = repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     except ProgramError as error:
         raise PlanError(
             f"{log.clean(name)!r} is no commit that is here",
-            where=f"--changed {log.clean(text)}",
+            where=log.clean(text),
             fix="fetch it first; a shallow clone has the newest commit only (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on "
             "GitLab)",
         ) from error
     return found.strip()
 
 
-def _tree(repository: _Repository, commit: str) -> str:
+def _tree(repository: Repository, commit: str) -> str:
     """Return the project's tree in a commit, the empty one where the project is not in it yet."""
     try:
         place = f"{commit}:{repository.prefix}"
@@ -211,13 +233,26 @@ def _suspects(paths: Iterable[str]) -> tuple[tuple[str, ...], bool]:
     return tuple(sorted(packages)), False
 
 
-def _taken_out(repository: _Repository, tree: str, packages: Sequence[str] | None, folder: Path) -> Project | None:
-    """Write what a plan reads of *tree* into *folder*; links become plain files, so that none leads anywhere."""
+def taken_out(
+    repository: Repository, tree: str, packages: Sequence[str] | None, folder: Path, records: Collection[str] = (LOCK,)
+) -> Project | None:
+    """Write what a plan reads of *tree* into *folder*; links become plain files, so that none leads anywhere.
+
+    Args:
+        repository: whose tree it is.
+        tree: the project's.
+        packages: only these; all when None.
+        folder: a new one.
+        records: which files of ``packages/<pkg>/``.
+
+    Raises:
+        ConfigError: its site policy is not valid.
+    """
     folder.mkdir()
     index = folder.with_suffix(".index")
     repository.git("read-tree", tree, index=index)
     listed = repository.git("ls-files", "-z", "--full-name", index=index).split("\0")
-    wanted = [path for path in listed if _is_read(path, packages)]
+    wanted = [path for path in listed if _is_read(path, packages, records)]
     repository.git(
         "-c",
         "core.symlinks=false",
@@ -234,11 +269,11 @@ def _taken_out(repository: _Repository, tree: str, packages: Sequence[str] | Non
     return found if found and found.root == folder.resolve() else None
 
 
-def _is_read(path: str, packages: Sequence[str] | None) -> bool:
+def _is_read(path: str, packages: Sequence[str] | None, records: Collection[str]) -> bool:
     part, _, rest = path.partition("/")
     name, _, file = rest.partition("/")
     if path == "pyproject.toml" or (part == "recipes" and name == FRAGMENTS):
         return True
     if packages is not None and name not in packages:
         return False
-    return part == "recipes" or (part == "packages" and file == LOCK)
+    return part == "recipes" or (part == "packages" and file in records)

@@ -15,8 +15,9 @@ from wheelyard.flows import needs
 from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import Target, find_target
+from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.recipe.load import effective, list_recipes, load_recipe, project_name
 from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
 from wheelyard.record.lock import lock_file, read_lock
 from wheelyard.record.releases import read_releases, releases_file
@@ -100,13 +101,18 @@ class DuePlanner(Planner):
 
 
 def by_name(planner: DuePlanner, packages: Sequence[str] = (), version: str | None = None) -> Selection:
-    """Return all wheels of *packages*, of every recipe when there are none, in the version that is pinned last."""
+    """Return all wheels of *packages*, each a name or ``name==version``; of every recipe when there are none.
+
+    Where no version is given, it is *version*, or else the one that is pinned last. One that is not pinned is looked
+    up, and not pinned by that.
+    """
     due: list[Due] = []
     problems: list[WheelyardError] = []
-    for package in packages or list_recipes(planner.project):
+    for word in packages or list_recipes(planner.project):
         try:
+            ((package, wanted),) = pairs((word,))
             with log.package(package):
-                target = find_target(planner.project, package, version, write=False)
+                target = find_target(planner.project, package, wanted or version, write=False)
                 plan = planner.plan(target)
                 due.append(planner.due(target, plan, plan.expected, "asked for"))
         except WheelyardError as error:
@@ -180,7 +186,7 @@ def _there(project: Project, package: str, registry: str | None) -> dict[Version
     """Return the tag pairs of the riscv64 wheels that records tell of, by version."""
     names = {registry} if registry else set(project.policy.registries)
     found: dict[Version, list[str]] = {}
-    for entry in read_releases(releases_file(project.packages, package)):
+    for entry in read_releases(releases_file(project.packages, project_name(project, package))):
         if entry.where in names:
             name = WheelName.parse(entry.file)
             found.setdefault(name.version, []).append(name.pair)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wheelyard.core.errors import WheelyardError
 from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import find_target
+from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
 from wheelyard.recipe.load import list_recipes
 from wheelyard.stages.plan import plan_json
@@ -46,7 +47,9 @@ def plan_packages(
     pythons: tuple[Interpreter, ...] = (),
     image: str | None = None,
 ) -> Plans:
-    """Return the plans of *packages*, all recipes when there are none; nothing is written.
+    """Return the plans of *packages*, each a name or ``name==version``, all recipes when there are none.
+
+    Nothing is written.
 
     Raises:
         ConfigError: there is no such image.
@@ -55,10 +58,11 @@ def plan_packages(
     planner.choice  # noqa: B018 - a mistake in it is not one of each package
     plans: list[Plan] = []
     problems: list[WheelyardError] = []
-    for package in packages or list_recipes(project):
+    for word in packages or list_recipes(project):
         try:
+            ((package, wanted),) = pairs((word,))
             with log.package(package):
-                plans.append(planner.plan(find_target(project, package, version, write=False)))
+                plans.append(planner.plan(find_target(project, package, wanted or version, write=False)))
         except WheelyardError as error:
             problems.append(error)
     return Plans(tuple(plans), tuple(problems))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import CheckError
 from wheelyard.record.models import Finding, Verdict, WheelVerdict
 from wheelyard.stages.check import binaries, contents, metadata, names
-from wheelyard.stages.check.contents import modules_of
+from wheelyard.stages.check._modules import modules_of
 from wheelyard.stages.check.install import RunIn, install_check
 from wheelyard.stages.check.policy import audit
 from wheelyard.stages.check.rules import Terms

@@ -1,0 +1,224 @@
+"""``review``: all that a merge or pull request is held to and that needs no build.
+
+Both ends are read from git, not from the checkout. Nothing of the change is run, and nothing in it leads anywhere: it
+may be a stranger's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
+from wheelyard.core.names import did_you_mean
+from wheelyard.flows import triggers
+from wheelyard.flows.changed import LOCK, repository_of, span_of, taken_out
+from wheelyard.io import files, log
+from wheelyard.io.cache import cache_dir
+from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.recipe.policy import seek_project
+from wheelyard.record.lock import dump, lock_file, read_lock
+from wheelyard.record.models import Lock
+from wheelyard.record.releases import read_releases, releases_file
+from wheelyard.record.reviews import ReviewFinding, ReviewReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wheelyard.flows.changed import Range, Repository
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.models import LockedVersion
+    from wheelyard.record.releases import ReleasedFile
+    from wheelyard.record.reviews import Kind
+
+_RELEASES = "releases.toml"
+_SUBJECT = re.compile(r"(fixup|squash|amend)!", re.IGNORECASE)
+_NOT_YET = re.compile(r"\brevert[ _-]?me\b|\bdo[ _-]?not[ _-]?merge\b", re.IGNORECASE)
+_PLACE = re.compile(r"[\w./-]+\.toml:\d+\Z")
+_SITE = "pyproject.toml"
+_SHOWN = 100
+
+
+def review(start: Path, text: str, body: str = "") -> ReviewReport:
+    """Return what is wrong with the change ``BASE..HEAD``; ``BASE...HEAD`` starts where the two parted.
+
+    Args:
+        start: a folder of the checkout.
+        text: the range.
+        body: the description of the merge or pull request.
+
+    Raises:
+        PlanError: there are no such commits here.
+        ProgramError: this is no git repository.
+    """
+    repository = repository_of(_root(start))
+    span = span_of(repository, text)
+    messages = _messages(repository, span)
+    found = [finding for commit, message in messages for finding in _message_findings(commit, message)]
+    touched = repository.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", span.base_tree, span.head_tree)
+    folder = cache_dir("work")
+    files.sweep_scratch(folder, "review")
+    with files.scratch(folder, "review") as scratch:
+        recipes, told = _tree_findings(repository, span, touched.split("\0"), scratch)
+    wanted, bad = triggers.read(body, recipes) if body else ((), ())
+    return ReviewReport(
+        asked=text,
+        commits=len(messages),
+        recipes=len(recipes),
+        findings=tuple(dict.fromkeys((*found, *told, *bad))),
+        triggers=wanted,
+    )
+
+
+def problem(report: ReviewReport) -> WheelyardError | None:
+    """Return the error of a change that is not fit, None if it is."""
+    if report.ok:
+        return None
+    return ReviewError(
+        f"{len(report.findings)} thing(s) to mend before this can be merged",
+        where=log.clean(report.asked),
+        details=[f"{each.where}: {each.text}" for each in report.findings],
+        fix="see the fixes on standard output, and docs/review.md",
+    )
+
+
+def _root(start: Path) -> Path:
+    """Return the project's folder, also where its policy is broken: that is to be told with all the rest."""
+    try:
+        found = seek_project(start)
+    except ConfigError:
+        found = None
+    here = start.resolve()
+    return found.root if found else next((each for each in (here, *here.parents) if (each / _SITE).is_file()), here)
+
+
+# ------------------------------------------------------------------- commits
+
+
+def _messages(repository: Repository, span: Range) -> tuple[tuple[str, str], ...]:
+    """Return each commit of the range with its message, the oldest first."""
+    said = repository.git("log", "-z", "--reverse", "--no-color", "--format=%H%n%B", f"{span.base}..{span.head}")
+    entries = (entry.partition("\n") for entry in said.split("\0") if entry.strip())
+    return tuple((commit, message.strip()) for commit, _, message in entries)
+
+
+def _message_findings(commit: str, message: str) -> Iterator[ReviewFinding]:
+    subject = message.partition("\n")[0]
+    where = f"commit {commit[:12]}"
+    if mark := _SUBJECT.match(subject):
+        text = f"{log.clean(subject)[:_SHOWN]!r} is meant to become part of another commit"
+        yield _finding("commit", where, text, f"git rebase --interactive --autosquash ({mark[0]})")
+    if mark := _NOT_YET.search(message):
+        fix = "leave the commit out, or say in its message what it is for, once it may be merged"
+        yield _finding("commit", where, f"says {log.clean(mark[0])!r}: {log.clean(subject)[:_SHOWN]!r}", fix)
+
+
+# ------------------------------------------------------------ recipes, records
+
+
+def _tree_findings(
+    repository: Repository, span: Range, touched: list[str], scratch: Path
+) -> tuple[tuple[str, ...], list[ReviewFinding]]:
+    """Return the recipes at the end of the range, and what is wrong with anything there."""
+    head, records = scratch / "head", (LOCK, _RELEASES)
+    found: list[ReviewFinding] = []
+    project: Project | None = None
+    try:
+        project = taken_out(repository, span.head_tree, None, head, records)
+        if project is None:
+            found.append(_finding("policy", _SITE, "there is no wheelyard project", "add [tool.wheelyard]"))
+    except ConfigError as error:
+        found += _told("policy", error, head)
+    recipes = list_recipes(project) if project else ()
+    for package in recipes if project else ():
+        try:
+            recipe = load_recipe(project, package)  # type: ignore[arg-type]
+            for entry in _lock(head, package).versions:
+                effective(recipe, entry.version)
+        except WheelyardError as error:
+            found += _told("recipe", error, head)
+    changed = [path.split("/") for path in touched if path.startswith("packages/")]
+    names = {parts[1] for parts in changed if len(parts) == 3 and parts[2] in records}  # noqa: PLR2004
+    if names:
+        try:
+            taken_out(repository, span.base_tree, sorted(names), scratch / "base", records)
+        except ConfigError:
+            log.info("site policy was broken before this change")
+    for name in sorted(names):
+        found += _record_findings(name, scratch / "base", head)
+        if project and name not in recipes and (head / "packages" / name / LOCK).is_file():
+            text = f"there is no recipe for it{did_you_mean(name, recipes)}"
+            found.append(_finding("record", f"packages/{name}/{LOCK}", text, "add the recipe, or remove the lock"))
+    return recipes, found
+
+
+def _lock(folder: Path, package: str) -> Lock:
+    """Return a package's lock, the empty one if it cannot be read: that is told where it was changed."""
+    try:
+        return read_lock(lock_file(folder / "packages", package))
+    except WheelyardError:
+        return Lock()
+
+
+def _record_findings(package: str, base: Path, head: Path) -> Iterator[ReviewFinding]:
+    """Yield what is wrong with records that a change touches: what no tool writes, and pins that were moved."""
+    lock, releases = (make(head / "packages", package) for make in (lock_file, releases_file))
+    shown = f"packages/{package}/"
+    try:
+        new = read_lock(lock)
+        if lock.is_file() and lock.read_bytes() != dump(new).encode():
+            fix = "take an entry out and let `wheelyard build` or `check-upstream --propose` write it anew"
+            yield _finding("record", shown + LOCK, "is not as wheelyard writes it", fix)
+        before = {Version(each.version): each for each in _lock(base, package).versions}
+        for each in new.versions:
+            old = before.get(Version(each.version))
+            if old and _moved(old, each):
+                text = f"{each.version} is pinned to other bytes under the same name"
+                yield _finding("record", shown + LOCK, text, "find out why upstream's source changed, and say so")
+    except WheelyardError as error:
+        yield from _told("record", error, head)
+    try:
+        there = {entry.key: entry.sha256 for entry in _releases(base, package)}
+        for entry in read_releases(releases):
+            if there.get(entry.key, entry.sha256) != entry.sha256:
+                text = f"{entry.file} has another sha256 in {entry.where}, where nothing is ever replaced"
+                yield _finding("record", shown + _RELEASES, text, f"wheelyard registry verify {package}")
+    except WheelyardError as error:
+        yield from _told("record", error, head)
+
+
+def _moved(old: LockedVersion, new: LockedVersion) -> bool:
+    """Tell whether a pin names the same file or tag as before, and other bytes."""
+    return (old.file, old.tag) == (new.file, new.tag) and (old.sha256, old.commit) != (new.sha256, new.commit)
+
+
+def _releases(folder: Path, package: str) -> tuple[ReleasedFile, ...]:
+    try:
+        return read_releases(releases_file(folder / "packages", package))
+    except WheelyardError:
+        return ()
+
+
+def _told(kind: Kind, error: WheelyardError, folder: Path) -> Iterator[ReviewFinding]:
+    """Yield each finding of an error, its places as they are in the repository."""
+
+    def plain(text: str) -> str:
+        for prefix in (f"{folder.resolve()}/", f"{folder}/"):
+            text = text.replace(prefix, "")
+        return log.clean(text)
+
+    where = plain(error.where or _SITE)
+    for detail in error.details or (error.what,):
+        place, colon, rest = plain(detail).partition(": ")
+        fix = plain(error.fix or "")
+        if colon and _PLACE.match(place):
+            yield _finding(kind, place, rest, fix)
+        else:
+            yield _finding(kind, where, plain(detail), fix)
+
+
+def _finding(kind: Kind, where: str, text: str, fix: str) -> ReviewFinding:
+    return ReviewFinding(kind=kind, where=where, text=text, fix=fix)

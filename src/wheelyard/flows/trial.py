@@ -1,0 +1,162 @@
+"""``registry try``: what is published is installed with pip and imported on riscv64, as those who use it do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import RecipeError, TrialError, UnknownPackageError, WheelyardError
+from wheelyard.core.tags import WheelName, wheel_for
+from wheelyard.core.values import ImageChoice
+from wheelyard.flows.finish import PASSED
+from wheelyard.flows.registry import listings, projects_of, recorded
+from wheelyard.io import engine, files, log
+from wheelyard.recipe.load import effective, load_recipe
+from wheelyard.record.trials import Trial, TrialReport
+from wheelyard.stages import image as images
+from wheelyard.stages.check.trial import Wanted, try_out
+from wheelyard.stages.registry import FolderRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from packaging.version import Version
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.flows.registries import Place
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.check import RunIn
+    from wheelyard.stages.registry import RegistryFile
+
+_TARGET = "riscv64"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A published version: its wheels for riscv64."""
+
+    package: str
+    version: Version
+    wheels: tuple[tuple[WheelName, RegistryFile], ...]
+
+
+def try_registry(
+    project: Project,
+    place: Place,
+    packages: Sequence[str] = (),
+    *,
+    pythons: tuple[Interpreter, ...] = (),
+    newest: int = 1,
+    image: str | None = None,
+) -> TrialReport:
+    """Install the newest versions of *packages*, of all by default, from a registry and import them.
+
+    One container of an interpreter does for all packages, as an image starts slowly. A package that fails keeps no
+    other back. No credential goes along: what is tried is what everybody gets.
+
+    Args:
+        project: the project.
+        place: the registry.
+        packages: which; all by default.
+        pythons: only these of the image's interpreters.
+        newest: how many versions of each, without what is yanked.
+        image: another image than site policy's.
+
+    Raises:
+        UnknownPackageError: the registry has no such package.
+        NetworkError: the registry does not answer.
+        EngineError: no container can be started.
+        ImageError: there is no image.
+    """
+    releases: list[Release] = []
+    unreadable: list[Trial] = []
+    for package, found in listings(place, projects_of(place, packages)):
+        if isinstance(found, WheelyardError):
+            unreadable.append(Trial(package=package, version="", interpreter="", state="unreadable", text=found.head))
+            continue
+        releases += _releases(project, place, package, found)[:newest]
+    engine.require_riscv64()
+    choice = ImageChoice.parse(image or project.policy.image)
+    made = images.ensure(images.resolve(choice, project.policy.policy))
+    folder = project.dist / "try"
+    trials = list(unreadable)
+    for interpreter in made.interpreters:
+        if pythons and interpreter not in pythons:
+            continue
+        log_file = folder / f"{interpreter}.log"
+        files.remove(log_file)
+        for wanted in _rounds(project, releases, interpreter):
+            with log.step(f"Installing {len(wanted)} packages from {place.registry.title} ({interpreter})"):
+                tried = try_out(wanted, interpreter, _run_in(made.reference), index=_index(place), log_file=log_file)
+            trials += (
+                Trial(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
+                for name, version, state, text in tried
+            )
+    done = {(each.package, each.version) for each in trials}
+    left = tuple(f"{each.package} {each.version}" for each in releases if (each.package, str(each.version)) not in done)
+    return TrialReport(registry=place.name, image=made.reference, trials=tuple(trials), left_out=left)
+
+
+def problem(report: TrialReport) -> WheelyardError | None:
+    """Return the error of what does not install or import, None if all does."""
+    failed = [each for each in report.trials if each.state != "ok"]
+    if not failed:
+        return None
+    return TrialError(
+        f"{len(failed)} of {len(report.trials)} trials failed",
+        where=report.registry,
+        details=[f"{each.package} {each.version} {each.interpreter}: {each.state}: {each.text}" for each in failed],
+        fix="look at dist/try/<interpreter>.log; yank what nobody should get: wheelyard registry yank",
+    )
+
+
+def _releases(project: Project, place: Place, package: str, found: Sequence[RegistryFile]) -> list[Release]:
+    """Return the versions with wheels for riscv64 that are not yanked: final ones first, the newest before others."""
+    yanked = {entry.file for entry in recorded(project, place, package) if entry.yanked is not None}
+    by_version: dict[Version, list[tuple[WheelName, RegistryFile]]] = {}
+    for file in found:
+        if file.yanked is not None or file.file in yanked or not file.file.endswith(".whl"):
+            continue
+        try:
+            name = WheelName.parse(file.file)
+        except ValueError:
+            continue  # `registry verify` tells of it
+        if any(platform == "any" or platform.endswith(f"_{_TARGET}") for platform in name.platforms):
+            by_version.setdefault(name.version, []).append((name, file))
+    order = sorted(by_version, key=lambda version: (not version.is_prerelease, version), reverse=True)
+    return [Release(package, version, tuple(by_version[version])) for version in order]
+
+
+def _rounds(project: Project, releases: Sequence[Release], interpreter: Interpreter) -> Iterator[list[Wanted]]:
+    """Yield what *interpreter* can install; each package once in a round."""
+    waiting = [each for each in releases if wheel_for(interpreter, [name.pair for name, _ in each.wheels])]
+    while waiting:
+        this: dict[str, Release] = {}
+        for each in waiting:
+            this.setdefault(each.package, each)
+        waiting = [each for each in waiting if this[each.package] is not each]
+        yield [_wanted(project, each) for each in this.values()]
+
+
+def _wanted(project: Project, release: Release) -> Wanted:
+    hashes = frozenset(file.sha256 or "" for _, file in release.wheels)
+    known = frozenset() if "" in hashes else hashes
+    modules = None
+    with contextlib.suppress(UnknownPackageError, RecipeError):  # published once, and built no more
+        modules = effective(load_recipe(project, release.package), release.version)[0].check.imports
+    return Wanted(release.package, str(release.version), known, modules)
+
+
+def _index(place: Place) -> str | Path:
+    return place.registry.root if isinstance(place.registry, FolderRegistry) else place.index
+
+
+def _run_in(image: str) -> RunIn:
+    mounts, trust = engine.ca_mounts()
+    # By name only: an index address may hold a password, which has no place in an argument list.
+    passed = [word for name in PASSED if name in os.environ for word in ("--env", name)]
+    return partial(engine.run_in, image, env=trust, network=True, create_args=(*mounts, *passed))

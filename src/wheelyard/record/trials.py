@@ -1,0 +1,45 @@
+"""What ``registry try --json`` says: closed, frozen, versioned, as all that the tool writes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from wheelyard.record.models import Model
+
+
+class Trial(Model):
+    """One published version with one interpreter.
+
+    Attributes:
+        package, version: what was tried.
+        interpreter: with which Python, such as ``cp313``.
+        state: ``ok``; ``install`` or ``import`` if that failed; ``other`` if pip took a file from elsewhere; ``lost``
+            if the container ended before; ``unreadable`` if the registry's page of the package cannot be read.
+        text: what was said.
+    """
+
+    package: str
+    version: str
+    interpreter: str
+    state: Literal["ok", "install", "other", "import", "lost", "unreadable"]
+    text: str = ""
+
+
+class TrialReport(Model):
+    """``registry try --json``.
+
+    Attributes:
+        registry: the registry.
+        image: the image in which it was tried.
+        trials: what became of each.
+        left_out: versions without a wheel for any interpreter that was looked at.
+    """
+
+    schema_: Literal["wheelyard/registry-trial"] = Field("wheelyard/registry-trial", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    registry: str
+    image: str
+    trials: tuple[Trial, ...]
+    left_out: tuple[str, ...] = ()
