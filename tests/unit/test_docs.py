@@ -105,7 +105,7 @@ def sessions() -> set[str]:
 
 def read(arguments: list[str]) -> None:
     """Have the command line read *arguments*, and do nothing with them."""
-    context: click.Context = click.Context(cli, info_name="wheelyard")
+    context: click.Context = click.Context(cli, info_name="wheelyard", **cli.context_settings)
     group: click.Command = cli
     while isinstance(group, click.Group):
         name, found, arguments = group.resolve_command(context, arguments)
