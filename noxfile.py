@@ -57,9 +57,21 @@ def check(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", tags=["packages"])
+def review(session: nox.Session) -> None:
+    """Tell whether a change may be merged, as far as that needs no build: -- BASE..HEAD."""
+    verb(session, "review")
+
+
+@nox.session(venv_backend="none", tags=["packages"])
 def publish(session: nox.Session) -> None:
     """Put passing wheels into an index folder: -- --to DIR [PACKAGE ...]."""
     verb(session, "publish")
+
+
+@nox.session(venv_backend="none", tags=["packages"])
+def sources(session: nox.Session) -> None:
+    """Put the sources of copyleft libraries in wheels beside them: -- --to REGISTRY [PACKAGE ...]."""
+    verb(session, "sources")
 
 
 def summary(package: str) -> str:
@@ -111,8 +123,26 @@ def radar(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", tags=["registry"])
 def registry(session: nox.Session) -> None:
-    """Look after what is published: -- list, verify, adopt, prune, yank, mirror or index."""
+    """Look after what is published: -- list, verify, try, adopt, prune, yank, mirror or index."""
     session.run("wheelyard", "registry", *(session.posargs or ["list"]), external=True)
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def site(session: nox.Session) -> None:
+    """Write the pages that show what is published (-- --to DIR [--of REGISTRY|DIR])."""
+    verb(session, "site")
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def records(session: nox.Session) -> None:
+    """Bring changed records to the base branch (-- --propose [--dry-run], --push)."""
+    verb(session, "records")
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def audit(session: nox.Session) -> None:
+    """Tell which published versions have known vulnerabilities: -- --issues."""
+    verb(session, "audit")
 
 
 @nox.session(name="check-tokens", venv_backend="none", tags=["registry"])
@@ -139,12 +169,18 @@ def image(session: nox.Session) -> None:
 # --------------------------------------------------------------- development
 
 
+# Most tests wait for servers and programs: two files at a time. Real wheels are built two at a time as it is.
+TWO = ("--numprocesses=2", "--dist=loadfile")
+TIERS = (("tests/unit", *TWO), ("tests/integration", *TWO), ("tests/e2e",))
+
+
 @nox.session(tags=["dev"])
 def tests(session: nox.Session) -> None:
     """Run everything, quick ones first: lint, unit, integration, real wheels end to end."""
     tools(session)
     checks(session)
-    session.run("pytest", *session.posargs)
+    for words in [session.posargs] if session.posargs else TIERS:
+        session.run("pytest", *words)
 
 
 @nox.session(tags=["dev"])
@@ -167,6 +203,11 @@ def checks(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports", silent=True)
     session.run("shellcheck", "ci/bootstrap")
+    session.run("actionlint")
+    session.run("zizmor", "--offline", "--quiet", ".github", "ci/actions")
+    pipelines = map(str, [ROOT / ".gitlab-ci.yml", *sorted(ROOT.glob("ci/gitlab/*.yml"))])
+    schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
+    session.run("check-jsonschema", *schema, *pipelines, silent=True)
 
 
 @nox.session(tags=["dev"])

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
 from wheelyard.recipe import reference
+from wheelyard.recipe.audit import AuditPolicy, IgnoredVulnerability
 from wheelyard.recipe.policy import Policy
 from wheelyard.recipe.proposals import ProposalPolicy
 from wheelyard.recipe.registries import FolderPolicy, GitLabPolicy
@@ -93,6 +94,16 @@ def _policy() -> str:
             "## `[tool.wheelyard.proposals]`",
             "",
             *_keys(ProposalPolicy),
+            "",
+            "## `[tool.wheelyard.audit]`",
+            "",
+            "See [audit.md](audit.md).",
+            "",
+            *_keys(AuditPolicy),
+            "",
+            "## `[[tool.wheelyard.audit.ignore]]`",
+            "",
+            *_keys(IgnoredVulnerability),
             "",
             "## `[tool.wheelyard.runners]`",
             "",

@@ -10,16 +10,23 @@ import json
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wheelyard import __version__
+from wheelyard.cli.audit import audit
+from wheelyard.cli.job import gather, job, report
 from wheelyard.cli.preflight import preflight
 from wheelyard.cli.radar import radar
 from wheelyard.cli.registry import registry
+from wheelyard.cli.records import records
 from wheelyard.cli.requirements import GlibcType, doctor_requirements
-from wheelyard.cli.schedule import Wish, job_options, plan_jobs, simulate
+from wheelyard.cli.review import review
+from wheelyard.cli.schedule import Wish, asked_for, job_options, plan_jobs, simulate
+from wheelyard.cli.sources import sources
+from wheelyard.cli.site import site
 from wheelyard.cli.tokens import check_tokens
 from wheelyard.cli.watch import check_upstream, ledger
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
@@ -79,11 +86,19 @@ def cli() -> None:
 @version_option
 @python_option
 @image_option
+@click.option(
+    "--from",
+    "listed",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take further packages from this file, one NAME or NAME==VERSION a line, as `review --triggers` writes it.",
+)
 @click.option("--explain", is_flag=True, help="Every setting, its value, and which file gave it.")
 @job_options
 @json_option
 def plan(
     packages: tuple[str, ...],
+    listed: Path | None,
     version: str | None,
     pythons: tuple[Interpreter, ...],
     image: str | None,
@@ -92,13 +107,14 @@ def plan(
     as_json: bool,
     **jobs: Any,
 ) -> None:
-    """Show what would be built for PACKAGES (all recipes by default), and why.
+    """Show what would be built for PACKAGES (all recipes by default), and why; each is a NAME or NAME==VERSION.
 
     With --format, --changed, --due, --runners or --out, make the jobs that build it on a forge.
     """
     from wheelyard.cli import render
     from wheelyard.flows import plan as flow
 
+    packages = asked_for(packages, listed, alone=bool(version or explain or jobs["due"]))
     if version and len(packages) != 1:
         raise click.UsageError("--version needs exactly one package")
     if explain and len(packages) != 1:
@@ -124,6 +140,7 @@ def plan(
 
 
 cli.add_command(preflight)
+cli.add_command(review)
 
 
 @cli.command()
@@ -209,12 +226,19 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: b
         )
 
 
+cli.add_command(sources)
 cli.add_command(registry)
+cli.add_command(site)
+cli.add_command(records)
+cli.add_command(audit)
 cli.add_command(check_tokens)
 cli.add_command(check_upstream)
 cli.add_command(radar)
 cli.add_command(ledger)
 cli.add_command(simulate)
+cli.add_command(job)
+cli.add_command(gather)
+cli.add_command(report)
 
 
 @cli.command(short_help="Tell what this machine can do, or what requirements get on riscv64.")

@@ -25,6 +25,7 @@ _PRIVATE = 0o600
 @click.command("check-tokens", short_help="Tell when tokens and renewals end.")
 @click.option("--issue", is_flag=True, help="Open, change or close the one issue that tells of it.")
 @click.option("--dry-run", is_flag=True, help="With --issue: say what would become of it, change nothing.")
+@click.option("--record", is_flag=True, help="Write into docs/infrastructure.md when what was seen ends.")
 @click.option("--rotate", "name", metavar="NAME", help="Renew this group token by itself; shows the new one, once.")
 @click.option(
     "--expires",
@@ -41,27 +42,34 @@ _PRIVATE = 0o600
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def check_tokens(
-    name: str | None, expires: datetime | None, target: Path | None, *, issue: bool, dry_run: bool, as_json: bool
+    name: str | None,
+    expires: datetime | None,
+    target: Path | None,
+    *,
+    issue: bool,
+    record: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Tell when the tokens and renewals of site policy end, and whether they may what they should.
 
-    Changes nothing, unless --issue or --rotate is given.
+    Changes nothing, unless --issue, --record or --rotate is given.
     """
     if name is None:
         if expires or target:
             raise click.UsageError("--expires and --to go with --rotate")
         if dry_run and not issue:
             raise click.UsageError("--dry-run goes with --issue")
-        _check(find_project(), issue=issue, dry_run=dry_run, as_json=as_json)
+        _check(find_project(), issue=issue, record=record, dry_run=dry_run, as_json=as_json)
         return
-    if issue or dry_run or as_json:
+    if issue or record or dry_run or as_json:
         raise click.UsageError("--rotate goes with --expires and --to only")
     if target is None and os.environ.get("CI"):
         raise click.UsageError("what is shown here stays in the job's log: give --to FILE")
     _rotate(find_project(), name, expires.date() if expires else None, target)
 
 
-def _check(project: Project, *, issue: bool, dry_run: bool, as_json: bool) -> None:
+def _check(project: Project, *, issue: bool, record: bool, dry_run: bool, as_json: bool) -> None:
     from wheelyard.cli import render
     from wheelyard.flows import tokens as flow
     from wheelyard.stages.tokens.text import findings_table
@@ -72,6 +80,8 @@ def _check(project: Project, *, issue: bool, dry_run: bool, as_json: bool) -> No
             report = flow.keep_issue(project, report, dry_run=dry_run)
         except WheelyardError as error:
             failure = error
+    if record:
+        flow.record_ends(project, report)
     if as_json:
         click.echo(log.redact(render.as_json(report.model_dump(mode="json"))))
     else:

@@ -15,7 +15,7 @@ from wheelyard.core.errors import (
     WheelyardError,
 )
 from wheelyard.core.names import did_you_mean
-from wheelyard.io import log
+from wheelyard.io import files, log
 from wheelyard.recipe.tokens import DeployTokenPolicy
 from wheelyard.record.tokens import IssueRecord
 from wheelyard.stages.forge import GitLabIssues
@@ -24,7 +24,7 @@ from wheelyard.stages.tokens import held, judge, look_up
 from wheelyard.stages.tokens import rotate as rotate_token
 from wheelyard.stages.tokens.facts import Found, Gap, anew
 from wheelyard.stages.tokens.rotate import LIFETIME
-from wheelyard.stages.tokens.text import issue_body, summary
+from wheelyard.stages.tokens.text import BEGIN, END, ends_page, issue_body, summary
 
 if TYPE_CHECKING:
     from datetime import date
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.tokens import Rotated
 
 KEY = "tokens"
+PAGE = "docs/infrastructure.md"
 _LONGEST = 365  # days that GitLab lets a token live (PersonalAccessToken, MAX_PERSONAL_ACCESS_TOKEN_LIFETIME_IN_DAYS)
 _ERRORS: dict[State, type[WheelyardError]] = {
     "dead": TokenDeadError,
@@ -77,6 +78,27 @@ def _find(token: DeployTokenPolicy) -> Found | Gap | None:
     if found.source != f"${token.variable}":
         log.info(f"{token.name}: found in {found.source}")
     return Found(found.login.password, found.source, declared)
+
+
+def record_ends(project: Project, report: TokenReport) -> None:
+    """Write into ``docs/infrastructure.md`` when what was seen ends; of what was not seen, its line stays.
+
+    Raises:
+        ConfigError: there is no such page, or no place for it.
+        DiskError: it cannot be written.
+    """
+    page = project.root / PAGE
+    try:
+        text = page.read_text(encoding="utf-8")
+        changed = ends_page(text, report)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"there is no place for when tokens end: {error}",
+            where=str(page),
+            fix=f"the page needs the lines {BEGIN} and {END}",
+        ) from error
+    if changed != text:
+        files.write_text(page, changed)
 
 
 def problem(report: TokenReport) -> WheelyardError | None:

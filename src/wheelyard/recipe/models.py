@@ -238,7 +238,9 @@ class Expect(Model):
     """What the build is expected to yield, where it cannot be derived from upstream's own wheels."""
 
     tags: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_.]+-[a-z0-9_.]+$")], ...] | None = Field(
-        None, description="Python and ABI tag of each wheel, such as `cp38-abi3`."
+        None,
+        description="Python and ABI tag of each wheel, such as `cp38-abi3`. A package that says so is built although "
+        "upstream's own wheels are pure Python.",
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
+from wheelyard.recipe.audit import AuditPolicy
 from wheelyard.recipe.models import InterpreterTag, Model
 from wheelyard.recipe.proposals import ProposalPolicy  # noqa: TC001 - pydantic reads it at run time
 from wheelyard.recipe.registries import RegistryPolicy  # noqa: TC001 - pydantic reads it at run time
@@ -44,6 +45,11 @@ class Policy(Model):
     local_images_to_folders: bool = Field(
         True, description="Whether a folder that is none of the registries takes wheels of local images."
     )
+    cleared_grafts: tuple[str, ...] = Field(
+        (),
+        description="Libraries, by patterns of their file names, that are in wheels though not from the build image, "
+        "and whose licences somebody has looked at: no sources are asked for; see [sources.md](sources.md).",
+    )
     tokens: Tokens = Field((), description="The tokens that `check-tokens` watches; see below.")
     renewals: tuple[RenewalPolicy, ...] = Field((), description="Renewals that no API tells of; see below.")
     warn_days: int = Field(30, ge=1, description="How many days ahead `check-tokens` says that something ends.")
@@ -51,6 +57,9 @@ class Policy(Model):
     proposals: ProposalPolicy | None = Field(None, description="Where `check-upstream --propose` goes; see below.")
     watch: WatchPolicy = Field(
         default_factory=lambda: WatchPolicy.model_validate({}), description="What `check-upstream` goes by; see below."
+    )
+    audit: AuditPolicy = Field(
+        default_factory=lambda: AuditPolicy.model_validate({}), description="What `audit` goes by; see below."
     )
     runners: RunnersPolicy = Field(
         default_factory=lambda: RunnersPolicy.model_validate({}), description="What jobs run on; see below."

@@ -43,6 +43,11 @@ class ProposalPolicy(Model):
     variable: Variable = Field(description="The environment variable that holds the token, for the API and the push.")
     limit: int = Field(10, ge=1, description="How many may be open at once before a run opens no further ones.")
     labels: tuple[Name, ...] = Field(("wheelyard",), description="The labels that every one of them bears.")
+    records: Literal["propose", "push"] = Field(
+        "propose",
+        description="How `records --propose` brings out what publishing wrote: by one request (`propose`), or onto the "
+        "base branch at once (`push`).",
+    )
 
     @property
     def server(self) -> str:

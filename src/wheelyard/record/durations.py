@@ -143,13 +143,23 @@ def read_durations(path: Path) -> tuple[Duration, ...]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
     except FileNotFoundError:
         return ()
-    except (UnicodeDecodeError, OSError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, OSError) as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> tuple[Duration, ...]:
+    """Return what the *text* of such a file says, joined. *path* is for messages.
+
+    Raises:
+        PlanError: it is not such a file; every problem is named with its line.
+    """
     try:
-        return join(Durations.model_validate(table).builds)
+        return join(Durations.model_validate(tomllib.loads(text)).builds)
+    except tomllib.TOMLDecodeError as error:
+        raise _unusable(path, [f"{path}: {error}"]) from error
     except ValidationError as error:
         places = key_lines(text)
         details = [f"{path}:{line_of(places, key)}: {said}" for key, said in lines.told(error)]

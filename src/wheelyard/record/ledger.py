@@ -110,16 +110,32 @@ def read_ledger(path: Path) -> tuple[Fact, ...]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
     except FileNotFoundError:
         return ()
-    except (UnicodeDecodeError, OSError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, OSError) as error:
+        raise _unusable(path, [f"{path}: {error}"]) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> tuple[Fact, ...]:
+    """Return the facts of a ledger's *text*, joined. *path* is for messages.
+
+    Raises:
+        PlanError: it is no ledger of a layout we know; every problem is named with its line.
+    """
+    return join(Ledger.model_validate(_table(text, path)).facts)
+
+
+def _table(text: str, path: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
     problems = list(_problems(table))
     if problems:
         places = key_lines(text)
         raise _unusable(path, [f"{path}:{line_of(places, key)}: {said}" for key, said in problems])
-    return join(Ledger.model_validate(table).facts)
+    return table
 
 
 def update(path: Path, seen: Sequence[Fact], *, looked: Callable[[str, str], bool], today: date) -> tuple[Fact, ...]:

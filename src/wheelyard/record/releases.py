@@ -91,6 +91,15 @@ def read_releases(path: Path) -> tuple[ReleasedFile, ...]:
         return ()
     except (UnicodeDecodeError, OSError) as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> tuple[ReleasedFile, ...]:
+    """Return the entries of a record's *text*, sorted, each once. *path* is for messages.
+
+    Raises:
+        RegistryContentError: it is not such a record; all that is wrong is told with its line.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

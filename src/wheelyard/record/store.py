@@ -13,16 +13,23 @@ from pydantic import ValidationError
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
+from wheelyard.record.audit import AuditReport
 from wheelyard.record.availability import RadarReport, RequirementsReport
 from wheelyard.record.durations import Durations
 from wheelyard.record.jobs import JobsReport, SimulationReport
 from wheelyard.record.ledger import Ledger
 from wheelyard.record.models import Model, Verdict, WheelRecord
+from wheelyard.record.outcome import NightReport, WheelOutcome
 from wheelyard.record.preflight import Preflight
+from wheelyard.record.recorded import RecordsReport
 from wheelyard.record.releases import Releases
 from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
+from wheelyard.record.reviews import ReviewReport
+from wheelyard.record.site import Site
+from wheelyard.record.sources import Sources, SourcesReport
 from wheelyard.record.standings import Histories, WatchReport
 from wheelyard.record.tokens import TokenReport
+from wheelyard.record.trials import TrialReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,18 +38,27 @@ if TYPE_CHECKING:
 VERDICT_FILE = "verdict.json"
 _Kind = TypeVar("_Kind", Verdict, WheelRecord)
 _SCHEMAS: dict[str, type[Model]] = {
+    "audit": AuditReport,
     "durations": Durations,
     "history": Histories,
     "jobs": JobsReport,
     "ledger": Ledger,
+    "night": NightReport,
+    "outcome-of-wheel": WheelOutcome,
     "preflight": Preflight,
     "publication": PublicationReport,
     "radar": RadarReport,
     "registry-listing": RegistryListing,
     "registry-verification": RegistryVerification,
+    "registry-trial": TrialReport,
+    "packages": Site,
+    "records": RecordsReport,
     "releases": Releases,
     "requirements": RequirementsReport,
+    "review": ReviewReport,
     "simulation": SimulationReport,
+    "sources": Sources,
+    "sources-report": SourcesReport,
     "tokens": TokenReport,
     "upstream": WatchReport,
     "verdict": Verdict,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelyard.io import gh, git
+from wheelyard.stages.forge.artifacts import Artifact, Artifacts, GitHubArtifacts, open_artifacts
 from wheelyard.stages.forge.branches import PREFIX, Branches, Remote, address, open_branches
 from wheelyard.stages.forge.github import GitHubIssues, GitHubRequests
 from wheelyard.stages.forge.gitlab import GitLabIssues, GitLabRequests
@@ -16,6 +17,7 @@ from wheelyard.stages.forge.port import (
     Forge,
     IssueAction,
     Issues,
+    Merge,
     Open,
     Proposal,
     ProposalAction,
@@ -33,15 +35,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PREFIX",
+    "Artifact",
+    "Artifacts",
     "Branches",
     "Change",
     "Forge",
+    "GitHubArtifacts",
     "GitHubIssues",
     "GitHubRequests",
     "GitLabIssues",
     "GitLabRequests",
     "IssueAction",
     "Issues",
+    "Merge",
     "Open",
     "Proposal",
     "ProposalAction",
@@ -52,6 +58,7 @@ __all__ = [
     "Requests",
     "TakenError",
     "address",
+    "open_artifacts",
     "open_branches",
     "open_forge",
 ]
@@ -71,6 +78,9 @@ class _Forge(Proposer):
 
     def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
         return self._issues.close_issue(key, comment, labels)
+
+    def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
+        return self._issues.open_issues(labels)
 
 
 @contextlib.contextmanager
@@ -95,7 +105,7 @@ def open_forge(policy: ProposalPolicy, token: str, root: Path, *, dry_run: bool 
         issues: Issues
         requests: Requests
         if policy.forge == "gitlab":
-            issues = GitLabIssues(policy.server, policy.project, token, dry_run=dry_run)
+            issues = GitLabIssues(policy.server, policy.project, token, dry_run=dry_run, confidential=False)
             requests = GitLabRequests(policy.server, policy.project, token)
         else:
             empty = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheelyard-gh-")))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.errors import WheelyardError
     from wheelyard.io.run import Completed
+    from wheelyard.stages.forge.port import Merge
 
 PREFIX = "wheelyard/"
 _NAME, _EMAIL = "wheelyard", "wheelyard@noreply.invalid"
@@ -98,7 +99,13 @@ class Branches:
         return self._base
 
     def write(
-        self, key: str, wanted: Mapping[str, bytes | None], title: str
+        self,
+        key: str,
+        wanted: Mapping[str, bytes | None],
+        title: str,
+        merge: Merge | None = None,
+        *,
+        live: bool = False,
     ) -> Literal["moot", "same", "pushed", "foreign"]:
         """See to it that the branch of *key* is one commit on the base branch that changes these files.
 
@@ -108,6 +115,8 @@ class Branches:
             key: of the proposal.
             wanted: content by path; None deletes.
             title: the commit's subject.
+            merge: how what is wanted is joined with what the base branch has.
+            live: whether what the branch itself has stays, too; with *merge* only.
 
         Returns:
             ``moot`` if the base branch has all of it (nothing is written then), ``same`` if the branch is such
@@ -119,9 +128,10 @@ class Branches:
             NetworkError: the server does not answer.
             PublishError: the server does not take the branch.
         """
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             self._look()
-            entries = self._entries(wanted)
+            # Who has moved the branch while we looked is at work on it.
+            entries = self._entries(self._joined(wanted, merge, key if live or attempt else ""))
             match self._standing(key, entries):
                 case "moot" | "same" | "foreign" as settled:
                     return settled
@@ -129,7 +139,7 @@ class Branches:
                     pass
             if self._dry_run or self._push(key, self._commit(entries, title)):
                 return "pushed"
-        raise self._restless(key)
+        raise self._restless(PREFIX + key)
 
     def remove(self, key: str) -> Literal["removed", "none", "foreign"]:
         """Delete the branch of *key* unless a person has pushed to it.
@@ -149,12 +159,48 @@ class Branches:
                 return "foreign"
             if self._dry_run or self._push(key, ""):
                 return "removed"
-        raise self._restless(key)
+        raise self._restless(PREFIX + key)
 
-    def is_moot(self, wanted: Mapping[str, bytes | None]) -> bool:
+    def push(
+        self, wanted: Mapping[str, bytes | None], title: str, merge: Merge | None = None
+    ) -> Literal["moot", "pushed"]:
+        """Put one commit that changes these files onto the base branch; anew where that has moved meanwhile.
+
+        Raises:
+            CredentialsError: we may not push there.
+            ConfigError: there is no such repository or base branch.
+            NetworkError: the server does not answer.
+            PublishError: the server does not take the commit.
+        """
+        for _ in range(_ATTEMPTS):
+            self._look()
+            entries = self._entries(self._joined(wanted, merge, ""))
+            if _has(self._tree(_BASE, entries), entries):
+                return "moot"
+            if self._dry_run:
+                return "pushed"
+            commit = self._commit(entries, title)
+            # Never forced: a branch that has moved refuses it.
+            done = self._talk(
+                "push",
+                "--quiet",
+                "--no-verify",
+                "--no-follow-tags",
+                "--",
+                self._remote.url,
+                f"{commit}:{_HEADS}{self._base}",
+            )
+            self._fresh = False
+            if not done.returncode:
+                return "pushed"
+            if not _MOVED.search(done.stderr):
+                raise self._problem(done)
+        raise self._restless(self._base)
+
+    def is_moot(self, wanted: Mapping[str, bytes | None], merge: Merge | None = None) -> bool:
         """Tell whether the base branch has all of this: content by path, None for what must not be there."""
         self._look()
-        entries = self._entries(wanted)
+        entries = self._entries(self._joined(wanted, merge, ""))
         return _has(self._tree(_BASE, entries), entries)
 
     def is_foreign(self, key: str) -> bool:
@@ -224,6 +270,27 @@ class Branches:
 
     def _commit_of(self, ref: str) -> str:
         return self._git("for-each-ref", "--format=%(objectname)", ref).strip()
+
+    def _joined(self, wanted: Mapping[str, bytes | None], merge: Merge | None, key: str) -> Mapping[str, bytes | None]:
+        """Return what is wanted with what the base branch has, and with what the branch of *key* has, if it is ours."""
+        if merge is None:
+            return wanted
+        joined = {
+            path: merge.join(path, merge.olds.get(path), data, self._content(_BASE, path))
+            for path, data in wanted.items()
+        }
+        tip = self._commit_of(_OURS + key) if key else ""
+        if tip and self._is_ours(tip):
+            below = f"{tip}^"
+            for path in self._git("diff-tree", "-r", "-z", "--name-only", below, tip).split("\0"):
+                if path:
+                    known = joined[path] if path in joined else self._content(_BASE, path)
+                    joined[path] = merge.join(path, self._content(below, path), self._content(tip, path), known)
+        return joined
+
+    def _content(self, commit: str, path: str) -> bytes | None:
+        entry = self._tree(commit, {path: None}).get(path)
+        return None if entry is None else self._git("cat-file", "blob", entry[1]).encode()
 
     # -------------------------------------------------------------- writing
 
@@ -317,7 +384,7 @@ class Branches:
 
     def _restless(self, key: str) -> NetworkError:
         return NetworkError(
-            f"the branch {PREFIX}{key} of {self._remote.url} changes whenever it is looked at",
+            f"the branch {key} of {self._remote.url} changes whenever it is looked at",
             fix="run the same command again, when no other run is at work",
         )
 

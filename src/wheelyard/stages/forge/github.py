@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import NetworkError, WheelyardError
 from wheelyard.io import gh
-from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError
+from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class GitHubIssues:
 
     def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
         """Open or change the issue."""
-        wanted = {"title": title, "body": f"{body.rstrip()}\n\n{_mark(key)}"}
+        wanted = {"title": title, "body": f"{body.rstrip()}\n\n{issue_mark(key)}"}
         found = self._open(key, labels)
         if not found:
             if self._dry_run:
@@ -54,11 +54,19 @@ class GitHubIssues:
                 self._close(issue, comment)
         return Change("close", found[0]["html_url"]) if found else Change("none")
 
+    def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
+        """Return the keys of those that are open."""
+        return issue_keys(each["body"] or "" for each in self._listed(labels))
+
     def _open(self, key: str, labels: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the open issues of *key*, the oldest first; GitHub lists pull requests among them."""
-        listed = self._client.pages(self._path, state="open", labels=",".join(labels))
-        mine = [each for each in listed if "pull_request" not in each and _mark(key) in (each["body"] or "")]
+        """Return the open issues of *key*, the oldest first."""
+        mine = [each for each in self._listed(labels) if issue_mark(key) in (each["body"] or "")]
         return sorted(mine, key=lambda issue: int(issue["number"]))
+
+    def _listed(self, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """Return all open issues; GitHub lists pull requests among them."""
+        listed = self._client.pages(self._path, state="open", labels=",".join(labels))
+        return [each for each in listed if "pull_request" not in each]
 
     def _one(self, found: list[dict[str, Any]]) -> dict[str, Any]:
         kept, *doubles = found
@@ -159,7 +167,3 @@ def _request(given: Any) -> Request:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NetworkError("the answer is not one of GitHub's") from error
-
-
-def _mark(key: str) -> str:
-    return f"<!-- wheelyard: {key} -->"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import gitlab
-from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError
+from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,22 +46,26 @@ class GitLabIssues:
         project: the project's path or number.
         token: one that may write issues there.
         dry_run: whether to look and change nothing.
+        confidential: whether what it says is nobody else's business.
     """
 
-    def __init__(self, url: str, project: str, token: str, *, dry_run: bool = False) -> None:
+    def __init__(self, url: str, project: str, token: str, *, dry_run: bool = False, confidential: bool = True) -> None:
+        self._confidential = confidential
         self._project_path = project
         self._project = _project(url, project, token)
         self._dry_run = dry_run
 
     def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
-        """Open or change the issue; it is confidential, as what it says is nobody else's business."""
-        wanted = {"title": title, "description": f"{_inert(body.rstrip())}\n\n{_mark(key)}"}
+        """Open or change the issue."""
+        wanted = {"title": title, "description": f"{_inert(body.rstrip())}\n\n{issue_mark(key)}"}
         with gitlab.errors(self._project_path):
             found = self._open(key, labels)
             if not found:
                 if self._dry_run:
                     return Change("open")
-                made = self._project.issues.create(wanted | {"labels": list(labels), "confidential": True})
+                made = self._project.issues.create(
+                    wanted | {"labels": list(labels), "confidential": self._confidential}
+                )
                 # Of two runs at once both may find none; both then keep the older of the two.
                 return Change("open", self._one(self._open(key, labels) or [made]).web_url)
             if self._dry_run:
@@ -81,11 +85,18 @@ class GitLabIssues:
                     self._close(issue, comment)
         return Change("close", found[0].web_url) if found else Change("none")
 
+    def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
+        """Return the keys of those that are open."""
+        with gitlab.errors(self._project_path):
+            return issue_keys(issue.description or "" for issue in self._listed(labels))
+
     def _open(self, key: str, labels: Sequence[str]) -> list[ProjectIssue]:
         """Return the open issues of *key*, the oldest first; there should be no more than one."""
-        listed = self._project.issues.list(iterator=True, state="opened", labels=list(labels), per_page=100)
-        mine = [issue for issue in listed if _mark(key) in (issue.description or "")]
+        mine = [issue for issue in self._listed(labels) if issue_mark(key) in (issue.description or "")]
         return sorted(mine, key=lambda issue: int(issue.iid))
+
+    def _listed(self, labels: Sequence[str]) -> list[ProjectIssue]:
+        return list(self._project.issues.list(iterator=True, state="opened", labels=list(labels), per_page=100))
 
     def _one(self, found: list[ProjectIssue]) -> ProjectIssue:
         kept, *doubles = found
@@ -183,10 +194,6 @@ def _request(given: ProjectMergeRequest) -> Request:
         body=str(given.description or ""),
         labels=frozenset(map(str, given.labels)),
     )
-
-
-def _mark(key: str) -> str:
-    return f"<!-- wheelyard: {key} -->"
 
 
 def _says(issue: ProjectIssue, wanted: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping  # noqa: TC003 - a field of a dataclass
+from collections.abc import Callable, Mapping  # noqa: TC003 - a field of a dataclass
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 from wheelyard.core.digests import sha256_bytes, sha256_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _KEY = re.compile(r"[a-z0-9]+([-/][a-z0-9]+)*\Z")
+_ISSUE = re.compile(r"<!-- wheelyard: (\S+) -->")
 
 IssueAction = Literal["open", "update", "keep", "close", "none"]
 ProposalAction = Literal["open", "update", "keep", "close", "none", "moot", "declined", "foreign"]
@@ -37,6 +38,19 @@ class Change(Generic[Action_co]):
 
 
 @dataclass(frozen=True)
+class Merge:
+    """How a proposal's files are joined with what others have put there.
+
+    Attributes:
+        olds: what each file was when ours was made from it, by path; None where there was none.
+        join: of a path, the old content, and both sides', what has the changes of both.
+    """
+
+    olds: Mapping[str, bytes | None]
+    join: Callable[[str, bytes | None, bytes | None, bytes | None], bytes | None]
+
+
+@dataclass(frozen=True)
 class Proposal:
     """A change to files of the repository that people are asked to merge.
 
@@ -46,6 +60,8 @@ class Proposal:
         body: Markdown. Longer ones than a forge takes are cut.
         labels: what it bears; made if need be. What people add stays.
         files: content by path in the repository; None deletes.
+        merge: how they are joined with what the base branch and an open request have by now; they are as they are
+            without it.
     """
 
     key: str
@@ -53,6 +69,7 @@ class Proposal:
     body: str
     labels: tuple[str, ...]
     files: Mapping[str, bytes | None] = field(hash=False)
+    merge: Merge | None = field(default=None, hash=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _KEY.match(self.key):
@@ -108,6 +125,24 @@ class Issues(Protocol):
             NetworkError: the forge does not answer.
         """
 
+    def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
+        """Return the keys of all issues of ours that are open and bear *labels*.
+
+        Raises:
+            CredentialsError: whoever we are may not see issues there.
+            NetworkError: the forge does not answer.
+        """
+
+
+def issue_mark(key: str) -> str:
+    """Return what an issue of *key* is found by again: a comment, which people do not see."""
+    return f"<!-- wheelyard: {key} -->"
+
+
+def issue_keys(bodies: Iterable[str]) -> frozenset[str]:
+    """Return the keys of the issues that say this."""
+    return frozenset(found[-1] for body in bodies if (found := _ISSUE.findall(body)))  # ours is at the end
+
 
 class Proposals(Protocol):
     """Where merge requests or pull requests are: one for each key, changed in place, closed when moot."""
@@ -122,6 +157,16 @@ class Proposals(Protocol):
             ConfigError: there is no such repository or base branch.
             NetworkError: the forge does not answer.
             PublishError: it does not take the branch or the request.
+        """
+
+    def push(self, proposal: Proposal) -> Literal["moot", "pushed"]:
+        """See to it that the base branch has what the proposal changes, without asking anybody.
+
+        Raises:
+            CredentialsError: whoever we are may not push to that branch.
+            ConfigError: there is no such repository or base branch.
+            NetworkError: the forge does not answer.
+            PublishError: it does not take the commit.
         """
 
     def withdraw(self, key: str, comment: str) -> Change[ProposalAction]:

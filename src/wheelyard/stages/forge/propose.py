@@ -7,7 +7,7 @@ its request, and what is to be closed stays open, and is therefore found again, 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from wheelyard.core.errors import NetworkError
 from wheelyard.io import log
@@ -42,9 +42,11 @@ class Proposer:
         found = self._requests.of(PREFIX + proposal.key)
         opened = [request for request in found if request.state == "open"]
         declined = [request for request in found if _is_declined(request, proposal)]
-        if not opened and declined and not self._branches.is_moot(proposal.files):
+        if not opened and declined and not self._branches.is_moot(proposal.files, proposal.merge):
             return Change("declined", declined[-1].url)
-        written = self._branches.write(proposal.key, proposal.files, proposal.title)
+        # A branch that no request was ever opened for belongs to a run that is about to.
+        live = bool(opened) or not found
+        written = self._branches.write(proposal.key, proposal.files, proposal.title, proposal.merge, live=live)
         if written == "foreign":
             return Change("foreign", opened[0].url if opened else "")
         if written == "moot":
@@ -55,6 +57,10 @@ class Proposer:
         if self._dry_run:
             return Change("open")
         return self._open(proposal)
+
+    def push(self, proposal: Proposal) -> Literal["moot", "pushed"]:
+        """Put it onto the base branch; see the port."""
+        return self._branches.push(proposal.files, proposal.title, proposal.merge)
 
     def withdraw(self, key: str, comment: str) -> Change[ProposalAction]:
         """Close the open request of *key* and delete its branch; see the port."""
@@ -99,6 +105,8 @@ class Proposer:
         """Have the oldest say what it should, and close the others."""
         kept, *doubles = opened
         title, body = self._texts(proposal)
+        if proposal.merge:  # runs that add to one request differ in their marks only
+            body = body if pushed else f"{_MARK.sub('', body).strip()}\n\n{''.join(_last_mark(kept))}".strip()
         says = _same(kept.title, title) and _same(kept.body, body) and set(proposal.labels) <= kept.labels
         if not self._dry_run:
             for double in doubles:
@@ -133,6 +141,10 @@ def _is_declined(request: Request, proposal: Proposal) -> bool:
 
 def _mark(key: str, what: str) -> str:
     return f"<!-- wheelyard: {key} {what} -->"
+
+
+def _last_mark(request: Request) -> list[str]:
+    return [_mark(*each) for each in _marks(request)[-1:]]
 
 
 def _marks(request: Request) -> list[tuple[str, str]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
 from wheelyard.record.tokens import STATES
 
+BEGIN, END = "<!-- check-tokens: begin -->", "<!-- check-tokens: end -->"
+_END_LINE = re.compile(r"\A\| `([^`]+)` \| \d{4}-\d\d-\d\d \| \d{4}-\d\d-\d\d \|\Z")
+
 if TYPE_CHECKING:
-    from wheelyard.record.tokens import State, TokenReport
+    from wheelyard.record.tokens import State, TokenFinding, TokenReport
 
 _WORDS: dict[State, str] = {
     "dead": "dead",
@@ -64,3 +68,28 @@ def issue_body(report: TokenReport) -> str:
 def _cell(text: str) -> str:
     """Return *text* so that it mentions nobody and stays in its cell, whatever a server said."""
     return log.redact(log.clean(text)).replace("|", "\\|").replace("<", "&lt;").replace("@", "&#64;")
+
+
+def ends_page(page: str, report: TokenReport) -> str:
+    """Return *page* with when each token and renewal ends, between its two marks.
+
+    Lines of what the report has no day for stay as they are: they say when it was last seen.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    before, found, rest = page.partition(BEGIN)
+    between, ended, after = rest.partition(END)
+    if not found or not ended:
+        raise ValueError("its marks are not there")
+    known = {each.name: f"| `{each.name}` | {each.expires} | {report.checked.date()} |" for each in _ending(report)}
+    for line in between.splitlines():
+        match = _END_LINE.match(line)
+        if match and match[1] in {each.name for each in report.findings}:
+            known.setdefault(match[1], line)
+    lines = ["", "| what | ends | seen |", "|---|---|---|", *(known[name] for name in sorted(known)), ""]
+    return "".join([before, BEGIN, "\n".join(lines), END, after])
+
+
+def _ending(report: TokenReport) -> list[TokenFinding]:
+    return [each for each in report.findings if each.expires]

@@ -1,0 +1,37 @@
+"""``wheelyard site``: its words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wheelyard.recipe.policy import find_project
+
+
+@click.command(short_help="Write the pages that show what is published.")
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder; made if need be.",
+)
+@click.option(
+    "--of", "target", metavar="REGISTRY|DIR", help="Write the index pages of this registry there, too: it is asked."
+)
+def site(folder: Path, target: str | None) -> None:
+    """Write the pages into DIR: one for each package, an overview, and packages.json; from records only."""
+    from wheelyard.flows.site import make_site
+
+    project = find_project()
+    made, changed = make_site(project, folder)
+    files = sum(len(version.files) for package in made.packages for version in package.versions)
+    click.echo(f"{folder}: {files} files of {len(made.packages)} packages; {changed} pages changed")
+    if target is not None:
+        from wheelyard.cli import render_registry
+        from wheelyard.flows.front import write_index
+        from wheelyard.flows.registries import open_own
+
+        click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))

@@ -1,0 +1,93 @@
+"""``records``: what publishing wrote into records goes out through one request, or onto the base branch."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import ConfigError
+from wheelyard.flows.propose import forge_of
+from wheelyard.io import git
+from wheelyard.record.merge import NAMES, merge
+from wheelyard.record.recorded import RecordsReport
+from wheelyard.stages.forge import Merge, Proposal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.recipe.policy import Project
+
+KEY = "records"
+_DEEP = 3  # packages/<pkg>/<record>
+
+
+def changed(project: Project) -> dict[str, tuple[bytes | None, bytes | None]]:
+    """Return the records that this checkout changed: path, what its commit has, and what is there now.
+
+    Raises:
+        ConfigError: the project is no git checkout with a commit.
+    """
+    root, folder = project.root, project.packages.relative_to(project.root).as_posix()
+    listed = _git(
+        root, "diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", "--relative", "HEAD", "--", folder
+    )
+    listed += _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", folder)
+    there = set(filter(None, _git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD", "--", folder).split("\0")))
+    found: dict[str, tuple[bytes | None, bytes | None]] = {}
+    for name in sorted(set(filter(None, listed.split("\0")))):
+        path = root / name
+        if PurePosixPath(name).name not in NAMES or len(PurePosixPath(name).parts) != _DEEP or path.is_symlink():
+            continue
+        old = _git(root, "cat-file", "blob", f"HEAD:./{name}").encode() if name in there else None
+        found[name] = old, path.read_bytes() if path.is_file() else None
+    return found
+
+
+def bring_out(project: Project, *, push: bool = False, dry_run: bool = False) -> RecordsReport:
+    """Bring changed records to the base branch, as site policy says: by one request, or at once.
+
+    Whatever the base branch and an open request of ours have by now stays.
+
+    Args:
+        project: the project.
+        push: push them onto the base branch, whatever site policy says.
+        dry_run: look, and change nothing anywhere.
+
+    Raises:
+        ConfigError: no git checkout, or site policy does not say where requests go.
+        CredentialsError: no token, or it may not.
+        RegistryContentError: the base branch says other things of a published file.
+        NetworkError: the forge does not answer.
+        PublishError: it does not take the branch or the request.
+    """
+    mine = changed(project)
+    if not mine:
+        return RecordsReport(action="none", done=not dry_run)
+    packages = sorted({PurePosixPath(name).parts[1] for name in mine})
+    title = f"Records of {', '.join(packages) if len(packages) <= _DEEP else f'{len(packages)} packages'}"
+    with forge_of(project, dry_run=dry_run) as (forge, policy):
+        direct = push or policy.records == "push"
+        proposal = Proposal(
+            KEY,
+            title if direct else "Records of what was published",
+            "What publishing wrote down; nothing else changes. Made by `wheelyard records --propose`.",
+            policy.labels,
+            {name: new for name, (_, new) in mine.items()},
+            Merge({name: old for name, (old, _) in mine.items()}, merge),
+        )
+        if direct:
+            return RecordsReport(action=forge.push(proposal), done=not dry_run, files=tuple(mine))
+        change = forge.propose(proposal)
+    return RecordsReport(action=change.action, done=not dry_run, url=change.url, files=tuple(mine))
+
+
+def _git(root: Path, *words: str) -> str:
+    done = git.git(["-C", root, *words], env=git.base_env())
+    if done.returncode:
+        raise ConfigError(
+            "the project is no git checkout with a commit",
+            where=str(root),
+            details=git.said(done),
+            fix="run it in a clone of the repository",
+        )
+    return done.stdout

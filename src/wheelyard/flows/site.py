@@ -1,0 +1,141 @@
+"""``site``: pages from records and recipes only; the network is asked for the index in front of a registry alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from packaging.version import Version
+
+from wheelyard.core.tags import WheelName
+from wheelyard.flows.history import history
+from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.recipe.registries import GitLabPolicy
+from wheelyard.record.ledger import ledger_file, read_ledger
+from wheelyard.record.lock import lock_file, newest, read_lock
+from wheelyard.record.releases import read_releases, releases_file
+from wheelyard.record.site import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
+from wheelyard.record.sources import read_sources, sources_file
+from wheelyard.stages.site import pages, write_site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from wheelyard.recipe.load import Recipe
+    from wheelyard.recipe.policy import Project
+    from wheelyard.record.releases import ReleasedFile
+    from wheelyard.record.standings import VersionHistory
+
+
+def make_site(project: Project, folder: Path) -> tuple[Site, int]:
+    """Write the pages into *folder*; return what they show, and how many files changed.
+
+    All is read before anything is written.
+
+    Raises:
+        RecipeError: a recipe is not valid.
+        PlanError: a lock or a ledger cannot be used.
+        RegistryContentError: a record of releases cannot be used.
+        DiskError: no space, or no right to write there.
+    """
+    site = gather(project)
+    return site, write_site(folder, pages(site))
+
+
+def gather(project: Project) -> Site:
+    """Return what the pages show; raises what :func:`make_site` does, but for the disk."""
+    recorded = {path.parent.name for path in project.packages.glob("*/releases.toml")}
+    packages = tuple(_package(project, name) for name in sorted({*list_recipes(project), *recorded}))
+    return Site(
+        updated=max((each.updated for each in packages if each.updated), default=None),
+        interpreters=project.policy.interpreters,
+        index=_index(project),
+        packages=packages,
+    )
+
+
+def _package(project: Project, name: str) -> SitePackage:
+    recipe = load_recipe(project, name) if name in list_recipes(project) else None
+    settings = effective(recipe, None)[0] if recipe else None
+    lock, facts = read_lock(lock_file(project.packages, name)), read_ledger(ledger_file(project.packages, name))
+    through = {Version(each.version): each for each in history(name, facts).versions}
+    by_version: dict[Version, list[ReleasedFile]] = defaultdict(list)
+    for file in read_releases(releases_file(project.packages, name)):
+        by_version[WheelName.parse(file.file).version].append(file)
+    pinned = newest(lock)
+    days = [day for fact in facts for day in (fact.first, fact.gone) if day]
+    return SitePackage(
+        package=name,
+        pinned=pinned.version if pinned else "",
+        retired=lock.retired,
+        note=(settings.upstream.note or "") if settings else "",
+        updated=max(days, default=None),
+        record=_record(project, name) if by_version else "",
+        sources=tuple(
+            SiteSource(name=each.name, version=each.version, file=each.file, sha256=each.sha256, url=each.url)
+            for each in read_sources(sources_file(project.packages, name))
+        ),
+        versions=tuple(
+            _version(project, recipe, version, by_version[version], through.get(version))
+            for version in sorted(by_version, reverse=True)
+        ),
+    )
+
+
+def _version(
+    project: Project, recipe: Recipe | None, version: Version, files: list[ReleasedFile], seen: VersionHistory | None
+) -> SiteVersion:
+    patched = any(file.patched for file in files)
+    patches = effective(recipe, version)[0].patch if recipe and patched else ()
+    return SiteVersion(
+        version=str(version),
+        licence=", ".join(sorted({file.licence for file in files if file.licence})),
+        patched=patched,
+        patches=tuple(
+            SitePatch(file=each.file, why=each.why, status=each.status) for each in patches if each.is_for(version)
+        ),
+        ours=seen.ours if seen else None,
+        upstream=seen.upstream if seen else None,
+        files=tuple(
+            SiteFile(
+                file=file.file,
+                where=file.where,
+                sha256=file.sha256,
+                size=file.size,
+                interpreters=tuple(word for word in project.policy.interpreters if _serves(file.tags, word)),
+                yanked=file.yanked,
+            )
+            for file in files
+        ),
+    )
+
+
+def _serves(tags: Iterable[str], interpreter: str) -> bool:
+    """Tell whether one of a wheel's tags is for *interpreter*; the stable ABI is for later ones, too (PEP 425)."""
+    for each in tags:
+        python, abi = each.split("-")[:2]
+        if abi in {interpreter, "none"}:
+            return True
+        since = python.removeprefix("cp3")
+        if abi == "abi3" and since.isdigit() and interpreter[3:].isdigit() and int(since) <= int(interpreter[3:]):
+            return True
+    return False
+
+
+def _index(project: Project) -> str:
+    """Return the address of the one registry that installers can reach; empty where there is none, or several."""
+    found = [each for each in project.policy.registries.values() if isinstance(each, GitLabPolicy)]
+    if len(found) != 1:
+        return ""
+    return f"{found[0].url}/api/v4/projects/{quote(found[0].project, safe='')}/packages/pypi/simple"
+
+
+def _record(project: Project, name: str) -> str:
+    policy = project.policy.proposals
+    if policy is None:
+        return ""
+    middle = "-/blob" if policy.forge == "gitlab" else "blob"
+    path = releases_file(project.packages, name).relative_to(project.root).as_posix()
+    return f"{policy.server}/{policy.project}/{middle}/{policy.base or 'HEAD'}/{quote(path)}"

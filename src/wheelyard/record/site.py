@@ -1,0 +1,112 @@
+"""``packages.json``: what the pages show, for machines; made from records and recipes only."""
+
+from __future__ import annotations
+
+from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from typing import Literal
+
+from pydantic import Field
+
+from wheelyard.record.models import Model, Sha256
+
+
+class SiteFile(Model):
+    """A published wheel.
+
+    Attributes:
+        file: its name.
+        where: the registry's name in site policy.
+        sha256: its hash.
+        size: bytes.
+        interpreters: those of the site's that can install it.
+        yanked: why it is yanked, null if it is not.
+    """
+
+    file: str
+    where: str
+    sha256: Sha256
+    size: int
+    interpreters: tuple[str, ...]
+    yanked: str | None = None
+
+
+class SitePatch(Model):
+    """A patch, as the recipe has it: its file, why it is needed, and where it stands upstream."""
+
+    file: str
+    why: str
+    status: str
+
+
+class SiteVersion(Model):
+    """A version that is published here.
+
+    Attributes:
+        version: the version (PEP 440).
+        licence: as the wheels say it.
+        patched: whether any of its wheels was built from a patched source.
+        patches: those that the recipe has for this version, where it is patched.
+        ours: the first day on which a wheel of it was seen here, null if no ledger tells.
+        upstream: the first day on which upstream had a riscv64 wheel of it.
+        files: its wheels.
+    """
+
+    version: str
+    licence: str
+    patched: bool
+    patches: tuple[SitePatch, ...]
+    ours: date | None
+    upstream: date | None
+    files: tuple[SiteFile, ...]
+
+
+class SiteSource(Model):
+    """A file of a source package of a copyleft library in wheels here; see :mod:`wheelyard.record.sources`."""
+
+    name: str
+    version: str
+    file: str
+    sha256: Sha256
+    url: str
+
+
+class SitePackage(Model):
+    """A package.
+
+    Attributes:
+        package: its name, which is its page's.
+        pinned: the newest version that is locked, empty if none is.
+        retired: the version from which on upstream ships riscv64 wheels; empty if it does not.
+        note: what its recipe tells readers.
+        updated: the day of the newest fact in its ledger.
+        record: the address of its record of releases; empty if site policy names no repository.
+        sources: source packages of the copyleft libraries in its wheels.
+        versions: the newest first.
+    """
+
+    package: str
+    pinned: str
+    retired: str
+    note: str
+    updated: date | None
+    record: str
+    sources: tuple[SiteSource, ...] = ()
+    versions: tuple[SiteVersion, ...]
+
+
+class Site(Model):
+    """The whole file.
+
+    Attributes:
+        updated: the day of the newest fact in any ledger.
+        interpreters: the site set.
+        index: the address that installers are given; empty if there is none.
+        packages: all of them, by name.
+    """
+
+    schema_: Literal["wheelyard/packages"] = Field("wheelyard/packages", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    updated: date | None
+    interpreters: tuple[str, ...]
+    index: str
+    packages: tuple[SitePackage, ...]

@@ -1,0 +1,52 @@
+"""docs/infrastructure.md: its table is site policy's, and when tokens end is written into it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+import pytest
+
+from support.pages import ROOT
+from wheelyard.recipe.policy import find_project
+from wheelyard.record.tokens import TokenFinding, TokenReport
+from wheelyard.stages.tokens.text import BEGIN, END, ends_page
+
+PAGE = (ROOT / "docs/infrastructure.md").read_text(encoding="utf-8")
+
+
+def test_the_table_says_what_site_policy_says() -> None:
+    rows = re.findall(r"(?m)^\| `(\S+)` \| (group|deploy) \| (\S+) \| (.+) \| `(\w+)` \|$", PAGE)
+    wanted = [
+        (
+            each.name,
+            each.kind,
+            getattr(each, "role", "\N{EN DASH}"),
+            ", ".join(f"`{scope}`" for scope in sorted(each.scopes)),
+            each.variable,
+        )
+        for each in find_project(ROOT).policy.tokens
+    ]
+    assert rows == wanted
+
+
+def report(day: int, **ends: date | None) -> TokenReport:
+    findings = [TokenFinding(name=name, kind="group", state="ok", text="", expires=end) for name, end in ends.items()]
+    checked = datetime(2026, 8, day, tzinfo=UTC)
+    return TokenReport(checked=checked, warn_days=30, state="ok", findings=tuple(findings))
+
+
+def test_what_was_seen_stays_until_it_is_seen_again() -> None:
+    first = ends_page(PAGE, report(1, one=date(2027, 4, 19), two=date(2027, 6, 29)))
+    assert "| `one` | 2027-04-19 | 2026-08-01 |" in first
+    then = ends_page(first, report(2, one=None, two=date(2028, 6, 1)))
+    assert "| `one` | 2027-04-19 | 2026-08-01 |" in then
+    assert "| `two` | 2028-06-01 | 2026-08-02 |" in then
+    assert "`one`" not in ends_page(then, report(3, two=date(2028, 6, 1)))
+    assert then.partition(BEGIN)[0] == PAGE.partition(BEGIN)[0]
+    assert then.partition(END)[2] == PAGE.partition(END)[2]
+
+
+def test_a_page_without_its_marks_is_told() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        ends_page("# nothing\n", report(1))
