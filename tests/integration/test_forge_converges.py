@@ -54,11 +54,11 @@ class Mortal:
         if name not in {"create", "update", "close", "comment", "write", "remove"}:
             return real
 
-        def step(*words: Any) -> Any:
+        def step(*words: Any, **more: Any) -> Any:
             dies = next(self._steps) == self._last
             if dies and self._last % 2 == 0:
                 raise KilledError
-            done = real(*words)
+            done = real(*words, **more)
             if dies:
                 raise KilledError
             return done
@@ -120,10 +120,10 @@ class MemoryBranches:
     def is_foreign(self, _key: str) -> bool:
         return bool(self._git.branch and self._git.branch.foreign)
 
-    def is_moot(self, wanted: Mapping[str, bytes | None]) -> bool:
+    def is_moot(self, wanted: Mapping[str, bytes | None], _merge: object = None) -> bool:
         return (wanted[LOCK] or b"").decode().strip() == self._git.main
 
-    def write(self, key: str, wanted: Mapping[str, bytes | None], _title: str) -> str:
+    def write(self, key: str, wanted: Mapping[str, bytes | None], _title: str, *_merge: object, **_live: bool) -> str:
         lock = (wanted[LOCK] or b"").decode().strip()
         if self.is_moot(wanted):
             return "moot"

@@ -26,7 +26,7 @@ from wheelyard.flows import radar as radar_flow
 from wheelyard.flows import requirements as doctor
 from wheelyard.flows.preflight import preflight, remembered
 from wheelyard.flows.registries import open_place
-from wheelyard.io import http
+from wheelyard.io import apart, http
 from wheelyard.recipe.names import read_names
 from wheelyard.recipe.requirements import read_requirements
 from wheelyard.stages.preflight import look_for_paths, sdist_facts
@@ -110,6 +110,12 @@ def test_what_a_backend_leaves_running_ends_with_it(tmp_path: Path, index: Index
         time.sleep(0.05)
 
 
+@pytest.fixture
+def not_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that has no namespaces for us."""
+    monkeypatch.setattr(apart, "why_not", lambda: "not here")
+
+
 @pytest.mark.parametrize(
     "does",
     [
@@ -121,14 +127,23 @@ def test_what_a_backend_leaves_running_ends_with_it(tmp_path: Path, index: Index
     ],
 )
 def test_a_backend_that_answers_in_our_programs_place(
-    tmp_path: Path, index: IndexServer, project: Project, does: str
+    index: IndexServer, project: Project, does: str, not_apart: None
 ) -> None:
     where = 'result = pathlib.Path(folder).parent / "result.json"\n'
     backend(index, f"{where}{does}\nos.kill(os.getppid(), 9)")
     assert [each.step for each in preflight(project, "tiny").failures] == ["sdist"]
 
 
-def test_an_answer_that_fills_our_memory_is_not_read(index: IndexServer, project: Project) -> None:
+def test_from_apart_a_backend_cannot_end_our_program(index: IndexServer, project: Project) -> None:
+    """It is the first process in there, which the kernel spares (pid_namespaces(7)), and writes its answer itself."""
+    if apart.why_not():
+        pytest.skip("this machine has no user namespaces for us")
+    where = 'result = pathlib.Path(folder).parent / "result.json"\n'
+    backend(index, f'{where}result.write_text("[]")\nos.kill(os.getppid(), 9)')
+    assert preflight(project, "tiny").ok
+
+
+def test_an_answer_that_fills_our_memory_is_not_read(index: IndexServer, project: Project, not_apart: None) -> None:
     where = 'result = pathlib.Path(folder).parent / "result.json"\n'
     backend(index, f"""{where}result.write_text('{{"stage": "sdist"}}' + " " * (17 << 20))\nos.kill(os.getppid(), 9)""")
     assert [each.text for each in preflight(project, "tiny").failures] == ["cannot be read by a build frontend"]
