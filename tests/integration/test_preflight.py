@@ -182,9 +182,24 @@ def test_a_backend_that_never_ends(tmp_path: Path, index: IndexServer) -> None:
     add_tiny(index, mode="slow")
     recipe = RECIPE + "[sdist]\ntimeout = 3\n"
     started = time.monotonic()
-    failure = only_failure(preflight(site(tmp_path / "site", recipe), "tiny"), "sdist")
+    project = site(tmp_path / "site", recipe)
+    failure = only_failure(preflight(project, "tiny"), "sdist")
     assert time.monotonic() - started < 30
     assert "did not end within 3.0 s" in failure.text
+    assert remembered(project, "tiny", "1.0") is None, "a slow day is no defect"
+
+
+@pytest.mark.parametrize(("said", "kept"), [("Connection refused (os error 111)", False), ("no such header", True)])
+def test_a_backend_that_misses_the_network_is_asked_again(
+    tmp_path: Path, index: IndexServer, said: str, *, kept: bool
+) -> None:
+    broken = sources(mode="nosdist")["backend.py"].replace("a part of it is missing", said)
+    add_tiny(index, files={"backend.py": broken})
+    project = site(tmp_path / "site")
+    result = preflight(project, "tiny")
+    assert not result.ok
+    assert result.answered == kept
+    assert (remembered(project, "tiny", "1.0") is not None) == kept
 
 
 def test_a_backend_that_may_say_no(tmp_path: Path, index: IndexServer) -> None:
@@ -324,13 +339,11 @@ def test_nothing_to_build(tmp_path: Path, index: IndexServer) -> None:
     assert of(result, "sdist")[0].state == "ok"
 
 
-def test_wheels_that_publishing_would_not_take(tmp_path: Path, index: IndexServer) -> None:
+def test_wheels_of_another_name_than_the_recipes(tmp_path: Path, index: IndexServer) -> None:
     index.add("other", IndexFile("other-1.0.tar.gz", sdist(files={"PKG-INFO": "Name: other\nVersion: 1.0\n"})))
     recipe = f'[source]\nname = "other"\n{RECIPE}'
     result = preflight(site(tmp_path / "site", recipe), "tiny")
-    failure = next(each for each in result.failures if each.step == "publish")
-    assert failure.where == "recipes/tiny/recipe.toml:2"
-    assert any("is not a wheel of tiny" in line for line in failure.details)
+    assert [(each.state, each.text) for each in of(result, "publish")] == [("ok", "1 stub(s) would be published")]
 
 
 # ------------------------------------------------------------------------- git
@@ -542,3 +555,37 @@ def test_a_killed_preflight_leaves_nothing(tmp_path: Path, index: IndexServer) -
     while list(work.iterdir()):
         assert time.monotonic() < until, list(work.iterdir())
         time.sleep(0.1)
+
+
+def test_a_range_of_commits_is_looked_at_package_by_package(
+    tmp_path: Path, index: IndexServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_tiny(index)
+    project = site(tmp_path / "site")
+    find_target(project, "tiny", "1.0")
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org"]
+
+    def commit() -> None:
+        for words in (["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message=x"]):
+            subprocess.run([*git, *words], cwd=project.root, check=True)
+
+    def run(span: str) -> tuple[int, list[dict[str, str]], str]:
+        words = [sys.executable, "-m", "wheelyard", "preflight", f"--changed={span}", "--json"]
+        done = subprocess.run(words, cwd=project.root, capture_output=True, text=True, check=False, timeout=120)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=project.root, check=True)
+    commit()
+    commit()
+    assert run("HEAD~1...HEAD")[:2] == (0, [])
+    for name, text in {
+        "tiny": '[test]\ncommand = "true"\n',
+        "new": '[source]\ngit = "https://127.0.0.1:9/x"\n',
+    }.items():
+        (project.root / "recipes" / name).mkdir(exist_ok=True)
+        (project.root / "recipes" / name / "recipe.toml").write_text(text)
+    commit()
+    code, found, said = run("HEAD~1...HEAD")
+    assert {(each["package"], each["package-version"]) for each in found} == {("tiny", "1.0"), ("new", "")}
+    assert code in {18, 21}, said  # nobody answers for the one that is new
+    assert "new" in said

@@ -100,6 +100,20 @@ def test_lines_come_one_by_one_and_go_to_the_log(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("a\nb\nc\nend", "")
 
 
+def test_bytes_come_as_they_are_and_whoever_has_enough_ends_the_program() -> None:
+    pieces: list[bytes] = []
+    done = run([*PYTHON, "import os; os.write(1, bytes(range(256)))"], on_bytes=pieces.append)
+    assert (b"".join(pieces), done.stdout) == (bytes(range(256)), "")
+
+    def enough(data: bytes) -> None:
+        raise DiskError("enough")
+
+    started = time.monotonic()
+    with pytest.raises(DiskError, match="enough"):
+        run([*PYTHON, "import time; print('x', flush=True); time.sleep(60)"], on_bytes=enough)
+    assert time.monotonic() - started < 30
+
+
 def test_of_a_long_output_the_end_is_kept(tmp_path: Path) -> None:
     done = run(["seq", "100000"], log_file=tmp_path / "log")
     assert done.stdout.splitlines() == [str(number) for number in range(99_801, 100_001)]

@@ -126,6 +126,7 @@ VERBS = (
     "check-upstream",
     "ledger",
     "simulate",
+    "promote",
     "job",
     "gather",
     "report",

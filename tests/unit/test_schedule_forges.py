@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from support.pages import ROOT
 from support.tasks import packed, some_tasks, task, tickets
+from wheelyard.cli.schedule import github_outputs
 from wheelyard.core.errors import PlanError
 from wheelyard.record.outcome import parse_ticket
 from wheelyard.stages.schedule import Layout, Limits, Matrix, Site, Task, lay_out, matrices, pack, pipelines
@@ -192,6 +194,19 @@ def test_no_job_has_more_wheels_than_a_workflow_has_steps() -> None:
     assert max(len(job.pieces) for job in found.jobs) <= MOST_WHEELS
     steps = (ROOT / ".github/workflows/part.yml").read_text(encoding="utf-8").count("uses: ./ci/actions/wheel")
     assert steps == MOST_WHEELS
+
+
+def test_a_workflow_has_a_job_for_each_row() -> None:
+    """.github/workflows/build.yml writes the waves out, and the report waits for all of them."""
+    build = yaml.safe_load((ROOT / ".github/workflows/build.yml").read_text(encoding="utf-8"))["jobs"]
+    chain = packed(*(task(f"p{n}", 60, needs=[f"p{n - 1}"] if n else []) for n in range(7)))
+    plan: Any = SimpleNamespace(jobs=chain.jobs, matrices=matrices(tickets(chain)))
+    rows = {line.partition("=")[0] for line in github_outputs(plan)} - {"waves"}
+    assert {"jobs", "wave-1-first", "wave-4-first", "deeper"} <= rows
+    assert rows <= set(build["plan"]["outputs"])
+    waves = {name for name, job in build.items() if "strategy" in job}
+    assert waves == set(build["plan"]["outputs"]) - {"jobs"}
+    assert waves <= set(build["report"]["needs"])
 
 
 # ------------------------------------------------------------- hostile names

@@ -20,13 +20,13 @@ from wheelyard.cli.audit import audit
 from wheelyard.cli.job import gather, job, report
 from wheelyard.cli.preflight import preflight
 from wheelyard.cli.radar import radar
-from wheelyard.cli.registry import registry
 from wheelyard.cli.records import records
+from wheelyard.cli.registry import registry
 from wheelyard.cli.requirements import GlibcType, doctor_requirements
 from wheelyard.cli.review import review
-from wheelyard.cli.schedule import Wish, asked_for, job_options, plan_jobs, simulate
-from wheelyard.cli.sources import sources
+from wheelyard.cli.schedule import Wish, asked_for, job_options, plan_jobs, promote, simulate
 from wheelyard.cli.site import site
+from wheelyard.cli.sources import sources
 from wheelyard.cli.tokens import check_tokens
 from wheelyard.cli.watch import check_upstream, ledger
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
@@ -236,6 +236,7 @@ cli.add_command(check_upstream)
 cli.add_command(radar)
 cli.add_command(ledger)
 cli.add_command(simulate)
+cli.add_command(promote)
 cli.add_command(job)
 cli.add_command(gather)
 cli.add_command(report)

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wheelyard.core.errors import WheelyardError
 from wheelyard.io import log
 from wheelyard.recipe.policy import find_project
 
 if TYPE_CHECKING:
+    from wheelyard.recipe.policy import Project
     from wheelyard.record.preflight import Preflight
 
 
 @click.command(short_help="Tell whether a build would come to its end.")
-@click.argument("package")
+@click.argument("package", required=False)
 @click.option("--version", "version", metavar="V", help="A version other than the newest locked one.")
+@click.option("--changed", "span", metavar="BASE..HEAD", help="Each version whose inputs these commits change.")
 @click.option("--force", is_flag=True, help="Look again, even if what was found last still holds.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def preflight(package: str, version: str | None, *, force: bool, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output; with --changed one object a line.")
+def preflight(package: str | None, version: str | None, span: str | None, *, force: bool, as_json: bool) -> None:
     """Tell whether a version of PACKAGE would get through a build, and which line of the recipe to change if not.
 
     Nothing is compiled for riscv64 and nothing is locked. The exit code is 21 if something fails.
@@ -26,10 +29,45 @@ def preflight(package: str, version: str | None, *, force: bool, as_json: bool) 
     from wheelyard.cli import render
     from wheelyard.flows import preflight as flow
 
-    result = flow.preflight(find_project(), package, version, fresh=force)
-    click.echo(render.model(result) if as_json else findings_table(result))
-    if failure := flow.problem(result):
-        raise failure
+    if (package is None) == (span is None):
+        raise click.UsageError("name a package, or say --changed")
+    project = find_project()
+    if package:
+        result = flow.preflight(project, package, version, fresh=force)
+        click.echo(render.model(result) if as_json else findings_table(result))
+        if failure := flow.problem(result):
+            raise failure
+        return
+    if version:
+        raise click.UsageError("--changed and --version exclude each other")
+    failures = _of_range(project, span or "", fresh=force, as_json=as_json)
+    for failure in failures[1:]:
+        log.error(str(failure))
+    if failures:
+        raise failures[0]
+
+
+def _of_range(project: Project, span: str, *, fresh: bool, as_json: bool) -> list[WheelyardError]:
+    """Show every result as soon as it is there; return what is wrong. One package does not keep the others back."""
+    from wheelyard.flows import changed
+    from wheelyard.flows import preflight as flow
+
+    found = changed.changed(project, span)
+    failures = list(found.problems)
+    shown = 0
+    for package, version in changed.touched(found):
+        try:
+            result = flow.preflight(project, package, version, fresh=fresh)
+        except WheelyardError as error:
+            failures.append(error)
+            continue
+        shown += 1
+        click.echo(result.model_dump_json(by_alias=True) if as_json else f"{findings_table(result)}\n")
+        if failure := flow.problem(result):
+            failures.append(failure)
+    if not shown and not failures and not as_json:
+        click.echo("nothing is touched")
+    return failures
 
 
 def findings_table(result: Preflight) -> str:

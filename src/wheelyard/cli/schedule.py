@@ -1,10 +1,10 @@
-"""``wheelyard plan --format`` and ``wheelyard simulate``: their words and tables."""
+"""``wheelyard plan --format``, ``promote`` and ``simulate``: their words and tables."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,10 +14,11 @@ from wheelyard.recipe.policy import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from wheelyard.core.tags import Interpreter
+    from wheelyard.flows.due import Selection
     from wheelyard.flows.schedule import Schedule
+    from wheelyard.recipe.policy import Project
     from wheelyard.record.jobs import JobsReport, SimulationReport
 
 _SHOWN = 6  # jobs of a critical path
@@ -103,8 +104,9 @@ def plan_jobs(
     image: str | None,
     *,
     as_json: bool,
+    take: Callable[[Project, Selection], Selection] | None = None,
 ) -> None:
-    """Do what ``plan`` does about jobs.
+    """Do what ``plan`` does about jobs; *take* says what is left of what is due.
 
     Raises:
         WheelyardError: some of it cannot be planned; all the rest has been shown.
@@ -125,6 +127,8 @@ def plan_jobs(
         selection = due.missing(planner, packages)
     else:
         selection = due.by_name(planner, packages, version)
+    if take:
+        selection = take(project, selection)
     _show(schedule(project, selection, runners=wish.runners), wish, as_json=as_json)
     if selection.problems:
         raise selection.problems[0]
@@ -230,6 +234,21 @@ def _estimate(report: JobsReport) -> list[str]:
     if guessed:
         lines.append(f"{guessed} of them have never been timed: their durations are guessed")
     return lines
+
+
+@click.command(short_help="Take wheels that earlier pipelines built; plan the rest.")
+@click.argument("packages", nargs=-1)
+@job_options
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+def promote(packages: tuple[str, ...], *, as_json: bool, **jobs: Any) -> None:
+    """Plan jobs as `plan` does, without wheels that earlier pipelines here have built from the same inputs.
+
+    Those are checked and put into dist/; what cannot be had, or is not in order, is built. GitHub only.
+    """
+    from wheelyard.flows.promote import promote as flow
+
+    packages = asked_for(packages, None, alone=bool(jobs["due"]))
+    plan_jobs(Wish(**jobs), packages, None, (), None, as_json=as_json, take=flow)
 
 
 @click.command(short_help="Try the planner on a night: real recipes, or made-up ones.")

@@ -11,8 +11,23 @@ from wheelyard.io import log
 from wheelyard.stages.check import check_wheels
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.flows.due import Due
     from wheelyard.recipe.policy import Project
     from wheelyard.record.models import Verdict
+
+
+def check_wheel(project: Project, due: Due, wheel: Path) -> None:
+    """Look at one wheel of a version that is due.
+
+    Raises:
+        CheckError: it is not what was promised.
+    """
+    verdict = check_wheels([wheel], due.plan.expected, project.policy, due.target.settings.check)
+    failed = [f"{each.rule}: {each.text}" for one in verdict.wheels for each in one.findings if not each.ok]
+    if failed:
+        raise CheckError("a wheel is not what was promised", where=wheel.name, details=failed)
 
 
 def check_package(project: Project, package: str, version: str | None) -> Verdict:

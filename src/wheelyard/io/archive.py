@@ -19,7 +19,7 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -35,6 +35,7 @@ _LARGEST_HEADER = 1 << 18  # bytes that the tar module may want at once: an exte
 _MOST_GLOBALS = 1000  # keywords in a tar's global headers
 _LONGEST_NAME = 1024
 _LONGEST_PART = 255  # what Linux file systems take
+_TOP = "content"  # the one folder, of archives that have none
 _MOST_LINKS = 40  # followed on one path; as many as Linux follows
 _EARLIEST, _LATEST = 315_532_800, 4_354_819_199  # 1980 and 2107, between which zip can tell the time
 _DAMAGED = (
@@ -91,6 +92,24 @@ def unpack(archive: Path, target: Path, *, limits: Limits) -> int:
         top = writer.finish()
         (scratch / top).rename(target)
     return writer.newest
+
+
+def unpack_zip(archive: Path, target: Path, *, limits: Limits) -> None:
+    """Unpack a zip of any layout, as forges keep artifacts, into the new folder *target*, with :func:`unpack`'s care.
+
+    Raises:
+        UnsafeArchiveError: it tries to leave its folder, holds what no archive of ours holds, or exceeds *limits*.
+        SourceError: it is damaged, or no zip.
+        DiskError: no space.
+    """
+    with files.scratch(target.parent, ".unpack") as scratch, files.disk_errors(target):
+        writer = _Writer(scratch, archive.name, limits)
+        with _damage_named(archive), archive.open("rb") as file:
+            writer.add(_Member(_TOP, "folder"), _nothing)
+            for member, open_ in _zip_members(file, archive.name):
+                checked_name(member.name, archive.name)
+                writer.add(replace(member, name=f"{_TOP}/{member.name}"), open_)
+        (scratch / writer.finish()).rename(target)
 
 
 def read_member(archive: Path, path: tuple[str, ...], *, limits: Limits, largest: int) -> bytes | None:

@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from wheelyard.core.errors import (
@@ -20,9 +20,11 @@ from wheelyard.core.errors import (
     NetworkError,
     ProgramError,
     PublishError,
+    SourceError,
     WheelyardError,
 )
 from wheelyard.io import log
+from wheelyard.io.files import disk_errors
 from wheelyard.io.run import run
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 120.0  # seconds for one exchange
+_LONGEST_DOWNLOAD = 1800.0
+_FINAL = re.compile(r"HTTP 4\d\d")  # as gh ends its message
 _ATTEMPTS = 4
 _PAUSE = 0.5  # seconds before the second attempt, doubled before each further one
 _LONGEST_WAIT = 120.0  # seconds that GitHub may ask us to wait
@@ -151,6 +155,30 @@ class Client:
                 return
             page += 1
 
+    def download(self, path: str, target: Path, *, limit: int) -> None:
+        """Write the file that *path* leads to into *target*; redirects are gh's business, as is who gets the token.
+
+        Raises:
+            NetworkError: it does not come, or not whole.
+            SourceError: it is larger than *limit* bytes.
+            DiskError: no space.
+        """
+        for attempt in range(_ATTEMPTS):
+            with disk_errors(target), target.open("wb") as file:
+                done = run(
+                    ["gh", "api", path],
+                    env=self._env,
+                    timeout=_LONGEST_DOWNLOAD,
+                    check=False,
+                    on_bytes=_Taker(file, limit, target.name).take,
+                )
+            if done.returncode == 0:
+                return
+            said = log.redact(log.clean(" ".join(done.stderr.split())))[:300]
+            if attempt + 1 == _ATTEMPTS or _FINAL.search(said):
+                raise NetworkError(f"{self._host} does not give {target.name}", where=self._where, details=[said])
+            time.sleep(_PAUSE * 2**attempt)
+
     def _once(self, method: str, path: str, body: Mapping[str, object] | None) -> Answer:
         words = ["gh", "api", "--include", "--method", method, path]
         words += ["--header", "Accept: application/vnd.github+json", "--header", "X-GitHub-Api-Version: 2022-11-28"]
@@ -180,6 +208,21 @@ class Client:
             error = PublishError("the server does not take this", where=self._where, details=said)
         error.__cause__ = StatusError(answer)
         return error
+
+
+@dataclass
+class _Taker:
+    """Writes what comes into a file, up to a limit."""
+
+    file: IO[bytes]
+    limit: int
+    name: str
+
+    def take(self, data: bytes) -> None:
+        self.limit -= len(data)
+        if self.limit < 0:
+            raise SourceError(f"{self.name} is larger than it may be", fix="look at it before you trust it")
+        self.file.write(data)
 
 
 def answer_to(error: WheelyardError) -> Answer | None:

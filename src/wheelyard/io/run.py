@@ -61,6 +61,7 @@ def run(
     check: bool = True,
     log_file: Path | None = None,
     on_line: Callable[[str], None] | None = None,
+    on_bytes: Callable[[bytes], None] | None = None,
     fix: str | None = None,
 ) -> Completed:
     """Run a program to its end.
@@ -78,6 +79,7 @@ def run(
         check: raise when it fails.
         log_file: append its output, both streams, to this file.
         on_line: called with each line of its output, both streams.
+        on_bytes: called with its output as it comes; if it raises, the program is ended. None of it is kept then.
         fix: what to tell the user if it fails.
 
     Raises:
@@ -96,7 +98,7 @@ def run(
         )
         out, err = bytearray(), bytearray()
         stack.enter_context(guard.on_death(groups=[process.pid]))
-        with _pump(process, stdin, lines.feed if lines else out.extend, err.extend) as pump:
+        with _pump(process, stdin, lines.feed if lines else on_bytes or out.extend, err.extend) as pump:
             try:
                 pump.finish(timeout)
             except BaseException as error:

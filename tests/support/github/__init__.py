@@ -1,4 +1,4 @@
-"""A GitHub for the tests: pull requests and issues, over real HTTPS, with faults on request.
+"""A GitHub for the tests: pull requests, issues and artifacts, over real HTTPS, with faults on request.
 
 It behaves as GitHub's REST documentation says (https://docs.github.com/en/rest); each behaviour names its page there,
 and what only its answers tell, where they are on record. It is served as GitHub Enterprise Server is, below

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlencode
 
-from support.github import issues
+from support.github import artifacts, issues
 from support.github.state import Seen
 from support.gitlab.serve import serve_app
 from support.gitlab.wire import Answer, GoneError, HaltError, Request, as_json
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from support.gitlab.wire import Message, Receive, Send
 
 _REPOSITORY = r"/api/v3/repos/([^/]+/[^/]+)"
-_COMPILED = [(method, re.compile(_REPOSITORY + path), handler) for method, path, handler in issues.ROUTES]
+_COMPILED = [
+    (method, re.compile(_REPOSITORY + path), handler) for method, path, handler in [*issues.ROUTES, *artifacts.ROUTES]
+]
 _LONGEST = 100  # rest/using-the-rest-api/using-pagination-in-the-rest-api
 
 

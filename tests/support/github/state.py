@@ -45,6 +45,18 @@ class Issue:
     pull: Pull | None = None
 
 
+@dataclass
+class Artifact:
+    """What a job of a run has uploaded (rest/actions/artifacts); of a fork's pull request where *fork* is set."""
+
+    number: int
+    name: str
+    data: bytes
+    run: int
+    fork: bool = False
+    expired: bool = False
+
+
 class Seen(NamedTuple):
     """A request that arrived; status 0 when its connection was cut."""
 
@@ -81,6 +93,7 @@ class GitHub:
         self.repository = Repository(name, git)
         self.tokens: dict[str, str] = {}
         self.requests: list[Seen] = []
+        self.artifacts: dict[int, Artifact] = {}
         self.plan = Plan()
         self._numbers = itertools.count(1)
 
@@ -94,6 +107,12 @@ class GitHub:
         issue = Issue(next(self._numbers), title, body, pull=pull)
         self.repository.issues[issue.number] = issue
         return issue
+
+    def upload(self, name: str, data: bytes, *, run: int = 1, fork: bool = False, expired: bool = False) -> Artifact:
+        """Keep an artifact."""
+        made = Artifact(next(self._numbers), name, data, run, fork, expired)
+        self.artifacts[made.number] = made
+        return made
 
     def fault(self, fault: Fault) -> None:
         self.plan.add(fault)

@@ -1,0 +1,173 @@
+"""``promote``: wheels that earlier pipelines have built from the same inputs are taken, and only the rest is due.
+
+A pull request builds what it changes; once it is merged the same inputs are due, and the forge still has the wheels.
+They are taken from runs of the project itself, never of a fork, and are hostile all the same until each check of
+``gather`` and ``check`` has passed. Whatever goes wrong here, the wheel is built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import (
+    CheckError,
+    ConfigError,
+    CredentialsError,
+    NetworkError,
+    SourceError,
+    WheelyardError,
+)
+from wheelyard.flows import needs
+from wheelyard.flows.check import check_wheel
+from wheelyard.flows.due import DuePlanner
+from wheelyard.flows.gather import gather
+from wheelyard.flows.job import artifact_name
+from wheelyard.flows.target import find_target
+from wheelyard.io import archive, cache, files, log
+from wheelyard.record.store import read_record, wheel_record_path
+from wheelyard.stages.forge import open_artifacts
+from wheelyard.stages.tokens import held
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.core.values import ExpectedWheel
+    from wheelyard.flows.due import Due, Selection
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.forge import Artifact, Artifacts
+
+_PLACE = "promote"  # in the cache: what is under way
+_TRIES = 3  # artifacts of one name
+_MEMBERS = 1000
+_TEXT = 4 << 20  # bytes of a record
+
+
+def promote(project: Project, selection: Selection) -> Selection:
+    """Take into ``dist/`` what is there already; return what is left to build, and of what is not due any more, why.
+
+    Raises:
+        ConfigError: site policy names no forge whose artifacts can be asked for.
+        ProgramError: gh is not installed.
+        DiskError: no space.
+    """
+    policy = project.policy.proposals
+    if policy is None:
+        raise ConfigError(
+            "site policy does not say where pipelines run", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
+        )
+    with open_artifacts(policy, held(policy.variable)) as artifacts:
+        return _Promotion(project, artifacts).run(selection)
+
+
+@dataclass
+class _Promotion:
+    """Takes wheels from one forge."""
+
+    project: Project
+    artifacts: Artifacts
+    down: bool = False
+
+    def run(self, selection: Selection) -> Selection:
+        """Take what there is, packages before those that need them: what they were built with is in their digests."""
+        left: dict[int, Due] = {}
+        told: list[tuple[str, str, str]] = []
+        waiting = dict(enumerate(selection.due))
+        while waiting:
+            names = {due.target.package for due in waiting.values()}
+            ready = [number for number, due in waiting.items() if not names & set(due.target.settings.needs)]
+            for number in ready or list(waiting):  # a cycle is the scheduler's to tell
+                due = waiting.pop(number)
+                building = {each.target.package for each in left.values()}
+                wheels, found = (due.wheels, []) if building & set(due.target.settings.needs) else self._of(due)
+                told += [(due.target.package, due.target.version, text) for text in found]
+                if wheels:
+                    left[number] = replace(due, wheels=wheels)
+        rest = tuple(due for _, due in sorted(left.items()))
+        return replace(selection, due=rest, left_out=(*selection.left_out, *told))
+
+    def _of(self, due: Due) -> tuple[tuple[ExpectedWheel, ...], list[str]]:
+        """Return the wheels that are left to build, and where the others come from."""
+        rest: list[ExpectedWheel] = []
+        told: list[str] = []
+        due = self._exact(due)
+        for wheel in due.wheels:
+            run = self._take(due, wheel) if due.exact and not self.down else None
+            if run is None:
+                rest.append(wheel)
+            else:
+                told.append(f"promoted for {', '.join(map(str, wheel.interpreters))}: run {run} has built it")
+        return tuple(rest), told
+
+    def _exact(self, due: Due) -> Due:
+        """Return it with the digests that hold now that what it needs can be had."""
+        if not due.target.settings.needs or self.down:
+            return due
+        try:
+            target = find_target(self.project, due.target.package, due.target.version, write=False)
+            needs.bring(self.project, target)
+            return DuePlanner(self.project).due(target, due.plan, due.wheels, due.why)
+        except WheelyardError as error:
+            log.warn(f"{due.target.package} is built: {error.head}")
+            return replace(due, exact=False)
+
+    def _take(self, due: Due, wheel: ExpectedWheel) -> int | None:
+        """Take a wheel, and return the run that it is from; None if there is none that may be taken."""
+        pythons = tuple(map(str, wheel.interpreters))
+        name = artifact_name(due.target.package, due.target.version, pythons, due.inputs[wheel])
+        try:
+            found = self.artifacts.find(name)
+        except (NetworkError, CredentialsError) as error:
+            log.warn(f"nothing more is promoted, the rest is built: {error}")
+            self.down = True
+            return None
+        for artifact in found[:_TRIES]:
+            try:
+                self._bring(due, wheel, artifact)
+            except (CheckError, NetworkError, SourceError) as error:
+                log.warn(f"{name} of run {artifact.run} is not taken: {error}")
+            else:
+                return artifact.run
+        return None
+
+    def _bring(self, due: Due, wheel: ExpectedWheel, artifact: Artifact) -> None:
+        """Put an artifact's wheel into ``dist/``.
+
+        Raises:
+            CheckError: it is not the wheel that is due.
+            SourceError: it is no zip that may be unpacked.
+            NetworkError: it does not come.
+        """
+        most = self.project.policy.max_unpacked_mib << 20
+        folder = cache.cache_dir(_PLACE)
+        files.sweep_scratch(folder, "work")
+        with files.scratch(folder, "work") as work:
+            content = work / "content"
+            self.artifacts.fetch(artifact, work / "artifact.zip", limit=most)
+            archive.unpack_zip(work / "artifact.zip", content, limits=archive.Limits(most, _MEMBERS))
+            check_wheel(self.project, due, _wheel(content, due, due.inputs[wheel]))
+            for outcome in content.rglob("outcome-*.json"):  # of that run, and of none of this one's jobs
+                outcome.unlink()
+            refused = gather(self.project, [content]).refused
+            if refused:
+                raise CheckError("it may not be taken", details=refused)
+
+
+def _wheel(content: Path, due: Due, inputs: str) -> Path:
+    """Return the one wheel in an artifact, built from exactly these inputs.
+
+    Raises:
+        CheckError: there is none.
+    """
+    found = [path for path in content.rglob("*.whl") if path.is_file() and not path.is_symlink()]
+    if len(found) != 1:
+        raise CheckError(f"it holds {len(found)} wheels, not one")
+    papers = wheel_record_path(found[0])
+    if papers.is_symlink() or not papers.is_file() or papers.stat().st_size > _TEXT:
+        raise CheckError("its wheel comes without a record")
+    record = read_record(found[0])
+    if (record.package, record.package_version) != (due.target.package, due.target.version):
+        raise CheckError("its record is of another version")
+    if record.inputs != inputs:
+        raise CheckError("its wheel was built from other inputs", details=[f"{record.inputs}, not {inputs}"])
+    return found[0]

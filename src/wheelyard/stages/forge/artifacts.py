@@ -1,0 +1,111 @@
+"""What runs of a forge's pipelines have left behind: found by name, from runs of the project itself only."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
+
+from wheelyard.core.errors import ConfigError, NetworkError
+from wheelyard.io import gh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelyard.recipe.proposals import ProposalPolicy
+
+_PAGE = 100  # of one name; only the newest are of interest
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What one job of an earlier run has left.
+
+    Attributes:
+        number: by which the forge knows it; a later one has a larger one.
+        name: what the job called it.
+        size: bytes, as the forge has it.
+        run: the run that it is from.
+    """
+
+    number: int
+    name: str
+    size: int
+    run: int
+
+
+class Artifacts(Protocol):
+    """Where they are kept."""
+
+    def find(self, name: str) -> tuple[Artifact, ...]:
+        """Return those of this name that are still there and come from the project itself, the newest first.
+
+        Raises:
+            CredentialsError: whoever we are may not see them.
+            NetworkError: the forge does not answer.
+        """
+
+    def fetch(self, artifact: Artifact, target: Path, *, limit: int) -> None:
+        """Write one, a zip, into *target*.
+
+        Raises:
+            NetworkError: it does not come.
+            SourceError: it has more than *limit* bytes.
+            DiskError: no space.
+        """
+
+
+class GitHubArtifacts:
+    """The artifacts of one GitHub repository (https://docs.github.com/en/rest/actions/artifacts).
+
+    Args:
+        client: the server's API.
+        repository: ``owner/name``.
+    """
+
+    def __init__(self, client: gh.Client, repository: str) -> None:
+        self._client = client
+        self._path = f"repos/{repository}/actions/artifacts"
+
+    def find(self, name: str) -> tuple[Artifact, ...]:
+        """Return what is there; a run of a fork's pull request names the fork as where its commit is from."""
+        value = self._client.ask("GET", f"{self._path}?{urlencode({'per_page': _PAGE, 'name': name})}").value
+        try:
+            found = [_artifact(each) for each in value["artifacts"] if each["name"] == name and _is_own(each)]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise NetworkError("the answer is not one of GitHub's") from error
+        return tuple(sorted(found, key=lambda artifact: artifact.number, reverse=True))
+
+    def fetch(self, artifact: Artifact, target: Path, *, limit: int) -> None:
+        """Download one."""
+        self._client.download(f"{self._path}/{artifact.number}/zip", target, limit=limit)
+
+
+def _is_own(given: dict[str, Any]) -> bool:
+    run = given["workflow_run"] or {}
+    return not given["expired"] and bool(run.get("id")) and run["head_repository_id"] == run["repository_id"]
+
+
+def _artifact(given: dict[str, Any]) -> Artifact:
+    return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(given["workflow_run"]["id"]))
+
+
+@contextlib.contextmanager
+def open_artifacts(policy: ProposalPolicy, token: str) -> Iterator[Artifacts]:
+    """Yield the artifacts of the project that site policy names for proposals; nothing is asked yet.
+
+    Raises:
+        ConfigError: the forge is not GitHub.
+        ProgramError: gh is not installed.
+    """
+    if policy.forge != "github":
+        raise ConfigError(
+            "wheels are promoted from GitHub's artifacts only, and site policy names GitLab",
+            fix="there a pipeline on the default branch builds what was merged: wheelyard plan",
+        )
+    with tempfile.TemporaryDirectory(prefix="wheelyard-gh-") as empty:
+        client = gh.Client(policy.server, token, where=policy.project, folder=Path(empty))
+        yield GitHubArtifacts(client, policy.project)

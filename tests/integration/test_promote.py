@@ -1,0 +1,288 @@
+"""``promote`` over GitHub's artifacts, through the real gh: what is taken, and what is built all the same."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.github import Fault, GitHub
+from support.github.app import serve
+from support.project import PYPROJECT, make_project
+from support.remote import Bare
+from support.stock import record_of, verdict_of
+from support.wheels import WheelSpec
+from wheelyard.core.errors import ConfigError
+from wheelyard.flows import due
+from wheelyard.flows.job import artifact_name
+from wheelyard.flows.promote import promote
+from wheelyard.record import lock
+from wheelyard.record.models import LockedVersion
+from wheelyard.record.outcome import outcomes
+from wheelyard.record.store import read_record, releasable, write_record, write_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from wheelyard.flows.due import Selection
+    from wheelyard.recipe.policy import Project
+
+pytestmark = pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed (apt-get install gh)")
+SITE = (
+    PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"\nmax-unpacked-mib = 1')
+    + """
+[tool.wheelyard.proposals]
+forge = "{forge}"
+url = "{url}"
+project = "ann/yard"
+remote = "{remote}"
+variable = "PROMOTE_TOKEN"
+"""
+)
+PAIRS = {"cp312": "cp312-cp312", "cp313": "cp313-cp313"}
+
+
+class Yard:
+    """A project whose demo 1.0 is due for two interpreters, and the GitHub where pipelines have run."""
+
+    def __init__(self, root: Path, github: GitHub, url: str) -> None:
+        self.root, self.github = root, github
+        (root / "site").mkdir()
+        self.site = {"url": url, "remote": github.repository.git.url}
+        self.project = self.make("github")
+        for name in ("demo", "user"):
+            entry = {"version": "1.0", "file": f"{name}-1.0.tar.gz", "size": 1, "sha256": "1" * 64}
+            pinned = LockedVersion.model_validate(entry | {"wheels": list(PAIRS.values()), "reference": "aarch64"})
+            lock.pin(lock.lock_file(self.project.packages, name), pinned)
+
+    def make(self, forge: str) -> Project:
+        recipes = {"demo/recipe.toml": "", "user/recipe.toml": '[build]\nneeds = ["demo"]\n'}
+        return make_project(self.root / "site", recipes, pyproject=SITE.format(forge=forge, **self.site))
+
+    def selection(self, *names: str) -> Selection:
+        return due.by_name(due.DuePlanner(self.project), names or ("demo",))
+
+    def digest(self, python: str, name: str = "demo") -> str:
+        (version,) = self.selection(name).due
+        (found,) = (each for wheel, each in version.inputs.items() if str(wheel.interpreters[0]) == python)
+        return found
+
+    def built(self, python: str = "cp313", *, inputs: str = "", name: str = "demo", **lies: object) -> Path:
+        """Return what a job has left of a wheel."""
+        folder = self.root / f"machine-{name}-{python}"
+        spec = WheelSpec(name=name, python=python, abi=python, **lies)  # type: ignore[arg-type]
+        wheel = spec.write(folder)
+        write_record(folder, record_of(wheel, spec).model_copy(update={"inputs": inputs or self.digest(python, name)}))
+        write_verdict(folder, verdict_of(name, "1.0", [wheel]))
+        return folder
+
+    def upload(self, folder: Path, python: str = "cp313", name: str = "demo", **more: bool) -> None:
+        raw = io.BytesIO()
+        with zipfile.ZipFile(raw, "w") as archive:
+            for path in sorted(folder.iterdir()):
+                archive.write(path, path.name)
+        self.put(raw.getvalue(), python, name, **more)
+
+    def put(self, data: bytes, python: str = "cp313", name: str = "demo", **more: bool) -> None:
+        self.github.upload(artifact_name(name, "1.0", (python,), self.digest(python, name)), data, run=17, **more)
+
+    def left(self, *names: str) -> dict[str, list[str]]:
+        found = promote(self.project, self.selection(*names))
+        return {each.target.package: [wheel.python for wheel in each.wheels] for each in found.due}
+
+    @property
+    def taken(self) -> list[str]:
+        return sorted(path.name for path in self.project.dist.rglob("*.whl"))
+
+
+@pytest.fixture
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+    monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("wheelyard.io.gh._PAUSE", 0.01)
+    github = GitHub("ann/yard", Bare(tmp_path / "git", {"README.md": "yard\n"}))
+    monkeypatch.setenv("PROMOTE_TOKEN", github.add_token("read"))
+    with serve(github) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
+        yield Yard(tmp_path, github, server.url)
+
+
+ALL = {"demo": ["cp312", "cp313"]}
+
+
+def test_what_was_built_from_the_same_inputs_is_taken(yard: Yard) -> None:
+    folder = yard.built()
+    (folder / "outcome-cp313.json").write_text("{}")
+    (folder / "build-cp313.log").write_text("a log\n")
+    yard.upload(folder)
+    found = promote(yard.project, yard.selection())
+    assert [wheel.python for each in found.due for wheel in each.wheels] == ["cp312"]
+    assert found.left_out == (("demo", "1.0", "promoted for cp313: run 17 has built it"),)
+    ((wheel, record),) = releasable(yard.project.dist / "demo/1.0")
+    assert record == read_record(folder / wheel.name)
+    assert list(outcomes(yard.project.dist / "demo/1.0")) == []
+
+
+def test_when_all_is_taken_nothing_is_left_and_the_plan_says_where_from(yard: Yard) -> None:
+    for python in PAIRS:
+        yard.upload(yard.built(python), python)
+    words = [sys.executable, "-m", "wheelyard", "promote", "demo", "--format", "github", "--out", "dist/jobs"]
+    done = subprocess.run(words, cwd=yard.project.root, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "promoted for cp312: run 17 has built it" in done.stdout
+    assert (yard.project.dist / "jobs/outputs").read_text().splitlines() == ["jobs=0", "waves=0"]
+    assert len(json.loads((yard.project.dist / "jobs/jobs.json").read_text())["left-out"]) == 2
+    assert len(yard.taken) == 2
+
+
+@pytest.mark.parametrize("kind", ["fork", "expired"])
+def test_of_a_fork_or_expired_it_is_not_even_downloaded(yard: Yard, kind: str) -> None:
+    yard.upload(yard.built(), fork=kind == "fork", expired=kind == "expired")
+    assert yard.left() == ALL
+    assert not [seen for seen in yard.github.requests if "/zip" in seen.path or "/blob" in seen.path]
+
+
+def _zip(*members: tuple[str, bytes]) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return raw.getvalue()
+
+
+def _link() -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        member = zipfile.ZipInfo("demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl")
+        member.external_attr = 0o120777 << 16
+        archive.writestr(member, "/etc/passwd")
+    return raw.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (_zip(("../../../up.whl", b"x")), "leads out"),
+        (_zip(("/absolute.whl", b"x")), "leads out"),
+        (_zip(("zeros.whl", b"\0" * (2 << 20))), "more than 1 MiB"),
+        (_zip(*((f"{number}", b"") for number in range(1001))), "more than 1000 members"),
+        (_link(), "leads to"),
+        (b"PK no zip", "not an archive"),
+        (_zip(("README", b"")), "0 wheels"),
+        (b"", "not an archive"),
+        (b"x" * (2 << 20), "larger than it may be"),
+    ],
+    ids=["upwards", "absolute", "bomb", "many", "link", "damaged", "no-wheel", "empty", "large"],
+)
+def test_a_lying_zip_is_told_and_the_wheel_built(
+    yard: Yard, capsys: pytest.CaptureFixture[str], data: bytes, said: str
+) -> None:
+    before = {path for path in yard.root.rglob("*") if "cache" not in path.parts}
+    yard.put(data)
+    assert yard.left() == ALL
+    assert said in capsys.readouterr().err
+    assert {path for path in yard.root.rglob("*") if "cache" not in path.parts} == before
+    assert not list((yard.root / "cache/promote").iterdir())
+
+
+def _other_inputs(yard: Yard) -> Path:
+    return yard.built(inputs=yard.digest("cp313")[:16] + "0" * 48)  # the name has the first sixteen only
+
+
+def _no_record(yard: Yard) -> Path:
+    folder = yard.built()
+    next(folder.glob("*.whl.json")).unlink()
+    return folder
+
+
+def _not_its_record(yard: Yard) -> Path:
+    folder = yard.built()
+    wheel = next(folder.glob("*.whl"))
+    write_record(folder, read_record(wheel).model_copy(update={"sha256": "0" * 64}))
+    return folder
+
+
+def _two(yard: Yard) -> Path:
+    folder = yard.built()
+    yard.built("cp312")
+    shutil.copy(next((yard.root / "machine-demo-cp312").glob("*.whl")), folder)
+    return folder
+
+
+def _fails_checks(yard: Yard) -> Path:
+    return yard.built(lies=("demo/__init__.py",), metadata_version="2.0")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_other_inputs, "built from other inputs"),
+        (_no_record, "without a record"),
+        (_not_its_record, "sha256 or size differ"),
+        (_two, "2 wheels"),
+        (_fails_checks, "not what was promised"),
+    ],
+)
+def test_a_wheel_that_is_not_in_order_is_told_and_built(
+    yard: Yard, capsys: pytest.CaptureFixture[str], make: Callable[[Yard], Path], said: str
+) -> None:
+    yard.upload(make(yard))
+    assert yard.left() == ALL
+    assert said in capsys.readouterr().err
+    assert yard.taken == []
+
+
+def test_an_older_one_does_when_the_newest_is_not_in_order(yard: Yard) -> None:
+    yard.upload(yard.built())
+    yard.put(b"")
+    assert yard.left() == {"demo": ["cp312"]}
+
+
+def test_what_needs_it_is_looked_for_once_it_is_there(yard: Yard) -> None:
+    for python in PAIRS:
+        yard.upload(yard.built(python), python)
+    assert yard.left("demo", "user") == {"user": ["cp312", "cp313"]}  # demo is in the index now: digests are known
+    for python in PAIRS:
+        yard.upload(yard.built(python, name="user"), python, "user")
+    shutil.rmtree(yard.project.dist)
+    assert yard.left("demo", "user") == {}
+    assert len(yard.taken) == 4 + 2  # dist, and demo's in the index folder
+
+
+@pytest.mark.parametrize("fault", ["status", "reset"])
+def test_a_server_that_is_down_is_told_once_and_all_is_built(
+    yard: Yard, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    yard.upload(yard.built())
+    yard.github.fault(Fault(fault, status=503))  # type: ignore[arg-type]
+    assert yard.left() == ALL
+    assert capsys.readouterr().err.count("nothing more is promoted") == 1
+
+
+def test_without_a_token_that_may_all_is_built(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROMOTE_TOKEN", "ghp_wrong000000000000000000000000000000")
+    yard.upload(yard.built())
+    assert yard.left() == ALL
+    said = capsys.readouterr().err
+    assert "nothing more is promoted" in said
+    assert "ghp_wrong" not in said
+
+
+def test_a_download_that_breaks_off_is_tried_again(yard: Yard) -> None:
+    yard.upload(yard.built())
+    yard.github.fault(Fault("status", path="/blob/", status=503, times=2))
+    assert yard.left() == {"demo": ["cp312"]}
+
+
+def test_on_gitlab_it_says_so(yard: Yard) -> None:
+    with pytest.raises(ConfigError, match="GitHub's artifacts only"):
+        promote(yard.make("gitlab"), yard.selection())
