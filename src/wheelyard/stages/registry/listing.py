@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urldefrag, urlsplit
 
 from packaging.utils import InvalidName, canonicalize_name
 
@@ -52,7 +52,8 @@ def files(project: str, answer: Response, *, title: str, fix: str) -> list[Regis
                 size=each.size,
                 requires_python=log.clean(each.requires_python or ""),
                 yanked=log.clean(each.yanked_reason or "") if each.is_yanked else None,
-                url=each.url if _is_web(each.url) else "",
+                # GitLab's JSON has the hash behind the address as well, which is the HTML's way (PEP 503).
+                url=urldefrag(each.url).url if _is_web(each.url) else "",
             )
         )
     return found
