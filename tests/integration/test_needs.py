@@ -6,12 +6,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-
 from support.gitlab import Fault
 from support.publishing import FILE, PAGE, yard_in
 from support.stock import specs
+
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
+from wheelyard.core.tags import Interpreter
 from wheelyard.flows import needs
 from wheelyard.flows.target import Target
 from wheelyard.recipe.load import effective, load_recipe
@@ -46,7 +47,7 @@ def target(yard: Yard) -> Target:
 
 def brought(yard: Yard) -> list[str]:
     project = find_project(yard.stock.root)
-    needs.bring(project, target(yard))
+    needs.bring(project, target(yard), tuple(map(Interpreter.parse, ("cp312", "cp313"))))
     return sorted(needs.find(target(yard), project.index))
 
 
@@ -115,3 +116,17 @@ def test_what_is_in_the_index_folder_stays(yard: Yard) -> None:
     first = brought(yard)
     yard.stock.add(*specs(4)[2:], kind="local")
     assert brought(yard) == first
+
+
+def test_what_dist_may_not_give_comes_from_the_registry(yard: Yard, capfd: pytest.CaptureFixture[str]) -> None:
+    for wheel in yard.have(*specs(2)):
+        (wheel.parent / "verdict.json").unlink(missing_ok=True)
+    assert brought(yard) == sorted(spec.file for spec in specs(2))
+    assert "dist/ cannot be taken" in capfd.readouterr().err
+
+
+def test_an_interpreter_that_dist_lacks_comes_from_the_registry(yard: Yard) -> None:
+    yard.have(*specs(2))
+    forget_dist(yard)
+    yard.stock.add(specs(2)[0], kind="local")
+    assert brought(yard) == sorted(spec.file for spec in specs(2))

@@ -144,7 +144,7 @@ class _Run:
         """Reuse what can be, build the rest."""
         target = self.target
         files.sweep_scratch(self.folder, "work")
-        needs.bring(self.project, target)
+        needs.bring(self.project, target, self.plan.interpreters)
         needed = needs.find(target, self.project.index)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
         digest = partial(inputs_digest, target, source=mark, needed=needed, policy=self.project.policy)

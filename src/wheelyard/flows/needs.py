@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError, WheelyardError
-from wheelyard.core.tags import WheelName
+from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.flows.publish import publish_packages
 from wheelyard.flows.registries import open_place
 from wheelyard.io import cache, files, log
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from wheelyard.core.tags import Interpreter
     from wheelyard.flows.registries import Place
     from wheelyard.flows.target import Target
     from wheelyard.recipe.policy import Project
@@ -47,31 +48,47 @@ def find(target: Target, index: Path) -> dict[str, str]:
     return {wheel.name: sha256_file(wheel) for found in wheels.values() for wheel in found}
 
 
-def bring(project: Project, target: Target) -> None:
-    """Put into the index folder what it lacks of what the build needs: from ``dist/``, else from our registries.
+def bring(project: Project, target: Target, pythons: Sequence[Interpreter]) -> None:
+    """Put into the index folder what it lacks of what the build needs: from ``dist/``, and else from our registries.
 
-    What is nowhere is left to :func:`find` to tell; why a registry did not give it is told here.
+    It lacks a package of which it has no wheel for one of *pythons*: where a build of it failed for one of them, the
+    registry may have that wheel. What is nowhere is left to :func:`find` to tell; why a place did not give it is told
+    here.
     """
     for name in target.settings.needs:
-        if any((project.index / "files" / name).glob("*.whl")):
+        if _has(project, name, pythons):
             continue
-        try:
-            if any((project.dist / name).glob("*/*.whl")):
-                publish_packages(project, (name,), str(project.index), dry_run=False)
-                continue
-        except WheelyardError as error:
-            log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {error.head}")
+        if any((project.dist / name).glob("*/*.whl")):
+            _from_dist(project, name)
         for registry in project.policy.registries:
+            if _has(project, name, pythons):
+                break
             try:
-                if _take(project, open_place(project, registry), name):
-                    break
+                _take(project, open_place(project, registry), name)
             except WheelyardError as error:
                 log.warn(f"{name} cannot be had from {registry}: {error.head}")
 
 
-def _take(project: Project, place: Place, name: str) -> bool:
+def _has(project: Project, name: str, pythons: Sequence[Interpreter]) -> bool:
+    pairs = [WheelName.parse(wheel.name).pair for wheel in (project.index / "files" / name).glob("*.whl")]
+    return all(wheel_for(python, pairs) for python in pythons)
+
+
+def _from_dist(project: Project, name: str) -> None:
+    try:
+        done = publish_packages(project, (name,), str(project.index), dry_run=False)
+    except WheelyardError as error:
+        problems = [error.head]
+    else:
+        problems = [*done.held_back, *(error.head for error in done.failed)]
+    for text in problems:
+        log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {text}")
+
+
+def _take(project: Project, place: Place, name: str) -> None:
     """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
-    wanted = _wanted(project, place, name)
+    there = {wheel.name for wheel in (project.index / "files" / name).glob("*.whl")}
+    wanted = [file for file in _wanted(project, place, name) if file.file not in there]
     folder = cache.cache_dir(_PLACE)
     files.sweep_scratch(folder, name)
     with files.scratch(folder, name) as work:
@@ -80,7 +97,6 @@ def _take(project: Project, place: Place, name: str) -> bool:
             release = read_release(work / file.file, sha256=file.sha256 or "")
             FolderRegistry(project.index).put(release)
             log.info(f"taken from {place.name}: {file.file}")
-    return bool(wanted)
 
 
 def _wanted(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:

@@ -105,7 +105,7 @@ class _Promotion:
             return due
         try:
             target = find_target(self.project, due.target.package, due.target.version, write=False)
-            needs.bring(self.project, target)
+            needs.bring(self.project, target, due.plan.interpreters)
             return DuePlanner(self.project).due(target, due.plan, due.wheels, due.why)
         except WheelyardError as error:
             log.warn(f"{due.target.package} is built: {error.head}")

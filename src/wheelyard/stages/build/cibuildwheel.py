@@ -25,6 +25,7 @@ from wheelyard.io import engine, guard, log
 from wheelyard.io.files import disk_errors, write_text
 from wheelyard.io.run import run
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
+from wheelyard.stages.build.line import telling_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,7 +214,8 @@ def _test_command(composed: Composed) -> str:
 
 def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> WheelyardError:
     where = str(request.log_file)
-    details = _telling([plain for line in done.stdout.splitlines() if (plain := _plain(line))])
+    said = _telling([plain for line in done.stdout.splitlines() if (plain := _plain(line))])
+    details = list(dict.fromkeys([*_first_error(request.log_file), *said]))
     if done.returncode == _NON_PLATFORM:
         return CheckError(
             "the source built a pure wheel (none-any) where a platform wheel is due",
@@ -253,6 +255,12 @@ def _telling(lines: list[str]) -> list[str]:
     lines = [line for line in lines if not _STEP_END.search(line)]
     errors = [line for line in lines if re.search(r"\berror\b|Error:|FAILED|fatal:", line, re.IGNORECASE)]
     return list(dict.fromkeys([*errors[-6:], *lines[-4:]]))
+
+
+def _first_error(log_file: Path) -> list[str]:
+    with contextlib.suppress(OSError), log_file.open(encoding="utf-8", errors="replace") as file:
+        return [line] if (line := telling_line(map(_plain, file), _STEP)) else []
+    return []
 
 
 def _compiler_errors(log_file: Path) -> list[str]:

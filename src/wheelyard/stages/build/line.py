@@ -1,0 +1,51 @@
+"""The line of a build's log that matters: the first real error of the step that failed.
+
+Lines that only pass a failure on (a program's exit code, pip's "did not run successfully") count for less than the one
+that they are about, and a line that merely has the word in it for least.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PASSED_ON = re.compile(
+    r"error: (?:Command \[|command '|subprocess-exited|metadata-generation)|did not run successfully|"
+    r"Failed (?:building wheel|to build)|Backend subprocess exited|ninja: build stopped|Error \d+\Z"
+)
+# The first kind that is there wins. GCC, Clang and Cython; linkers; rustc; CMake, Meson; unittest and pytest; pip.
+_KINDS = tuple(
+    map(
+        re.compile,
+        (
+            r"\A\S+:\d+(?::\d+)?: (?:fatal )?error: |\Aerror(?:\[E\d+\])?: (?=\S)",
+            r"undefined reference to|\A\S*ld(?:\.\w+)?: cannot find|CMake Error|: ERROR: ",
+            r"\A(?:FAILED|ERROR) \S+::|\A(?:FAIL|ERROR): \S+ \(",
+            r"\AERROR: ",
+            r"No space left|Killed|MemoryError|Segmentation fault|Illegal instruction",
+            r"\A(?:E +)?[\w.]*(?:Error|Exception|Exit)\b: ",
+            r"\bfatal:|\b[Ee]rror: |\bERROR\b",
+        ),
+    )
+)
+
+
+def telling_line(lines: Iterable[str], step: re.Pattern[str]) -> str:
+    """Return the line that tells most, empty if none does.
+
+    Args:
+        lines: the log, tamed.
+        step: what opens a step: only the last one counts, as earlier ones ended well, whatever they printed.
+    """
+    found: dict[int, str] = {}
+    for line in lines:
+        if step.match(line):
+            found = {}
+        elif not _PASSED_ON.search(line):
+            kind = next((number for number, pattern in enumerate(_KINDS) if pattern.search(line)), None)
+            if kind is not None:
+                found.setdefault(kind, line)
+    return found[min(found)] if found else ""
