@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import itertools
+import platform
 import re
 from pathlib import Path
 
@@ -207,6 +208,9 @@ def checks(session: nox.Session) -> None:
     session.run("zizmor", "--offline", "--quiet", ".github", "ci/actions")
     pipelines = map(str, [ROOT / ".gitlab-ci.yml", *sorted(ROOT.glob("ci/gitlab/*.yml"))])
     schema = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
+    if platform.machine() == "riscv64":
+        session.log("GitLab's schema is not checked here: no wheel of check-jsonschema's parts is for riscv64")
+        return
     session.run("check-jsonschema", *schema, *pipelines, silent=True)
 
 
