@@ -392,7 +392,7 @@ def test_a_branch_that_the_server_does_not_take(place: Place, tmp_path: Path) ->
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'GitLab: You are not allowed to force push code to a protected branch'\nexit 1\n")
     hook.chmod(0o755)
-    with pytest.raises(CredentialsError, match="or not for this") as caught:
+    with pytest.raises(CredentialsError, match="protects the branch") as caught:
         propose(place, tmp_path, proposal(2))
     assert any("protected branch" in line for line in caught.value.details)
     hook.write_text("#!/bin/sh\necho 'the commit message is too dull'\nexit 1\n")

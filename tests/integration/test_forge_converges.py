@@ -117,6 +117,9 @@ class MemoryBranches:
     def __init__(self, git: MemoryGit) -> None:
         self._git = git
 
+    def tip(self, key: str) -> str:
+        return self._git.tip(key)
+
     def is_foreign(self, _key: str) -> bool:
         return bool(self._git.branch and self._git.branch.foreign)
 
@@ -174,7 +177,7 @@ class MemoryPlace:
 
     def _add(self, title: str, body: str, labels: Sequence[str]) -> Request:
         number = len(self._requests) + 1
-        made = Request(number, f"memory/{number}", BRANCH, "open", title, body, frozenset(labels))
+        made = Request(number, f"memory/{number}", BRANCH, "", "open", title, body, frozenset(labels))
         self._requests.append(made)
         return made
 

@@ -6,10 +6,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.gitlab import Fault
 from support.publishing import FILE, PAGE, yard_in
 from support.stock import specs
-
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import Interpreter

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from support.forges import github_place, gitlab_place
 from support.project import make_project
 from support.remote import git
+from wheelyard.core.errors import CredentialsError
 from wheelyard.record.releases import ReleasedFile, dump
 
 if TYPE_CHECKING:
@@ -159,6 +161,74 @@ def test_site_policy_pushes_at_once_and_no_run_loses_the_others_lines(scene: Sce
     assert scene.open() == []
     assert scene.run(folders[1], "--propose")["action"] == "moot"
     assert scene.run(scene.publish("asked", lines(1, 2, 3, 4, 5)), "--push")["action"] == "pushed"
+
+
+def test_pushing_goes_on_from_a_base_branch_that_moved_and_closes_the_request_that_it_makes_moot(scene: Scene) -> None:
+    one = scene.publish("one", lines(1, 2))
+    assert scene.run(one, "--propose")["action"] == "open"
+    other = scene.publish("other", lines(1, 3))
+    scene.place.git.commit("main", {path(): lines(1, 9)})
+    assert scene.run(other, "--push")["action"] == "pushed"
+    assert scene.at("main") == lines(1, 3, 9)
+    assert len(scene.open()) == 1, "line 2 is nowhere else"
+    assert scene.run(one, "--push", "--dry-run")["action"] == "pushed"
+    assert len(scene.open()) == 1
+    assert scene.run(one, "--push")["action"] == "pushed"
+    assert scene.at("main") == lines(1, 2, 3, 9)
+    assert scene.open() == []
+    assert BRANCH not in scene.place.git.branches()
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "GitLab: You are not allowed to push code to protected branches on this project.",
+        "error: GH006: Protected branch update failed for refs/heads/main.",
+        "error: GH013: Repository rule violations found for refs/heads/main.",
+    ],
+)
+def test_a_protected_branch_refuses_and_nothing_is_lost(scene: Scene, says: str) -> None:
+    folder = scene.publish("one", lines(1, 2))
+    tip = scene.place.git.tip("main")
+    hook = scene.place.git.path / "hooks/update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\n[ "$1" != refs/heads/main ] || {{ echo "{says}" >&2; exit 1; }}\n')
+    hook.chmod(0o755)
+    err = scene.run(folder, "--push", code=CredentialsError.exit_code)["err"]
+    assert "protects the branch" in err
+    assert "allow the token" in err
+    assert scene.place.git.tip("main") == tip
+    assert scene.run(folder)["files"] == [path()]
+    assert scene.run(folder, "--propose")["action"] == "open"
+    assert scene.at(BRANCH) == lines(1, 2)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["first", "after one was merged"])
+def test_a_run_that_is_killed_after_its_push_loses_nothing(scene: Scene, before: bool) -> None:
+    if before:
+        scene.run(scene.publish("earlier", lines(1, 7)), "--propose")
+        scene.place.merge(scene.open()[0])
+    known = (1, 7) if before else (1,)
+    dead, tip = scene.publish("dead", lines(*known, 2)), scene.place.git.tip(BRANCH)
+    hook = scene.place.git.path / "hooks/post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nfor _ in $(seq 600); do [ ! -e hooks/post-receive ] || sleep 0.1; done\n")
+    # Its push has arrived, and it does not know yet
+    hook.chmod(0o755)
+    process = scene.start(dead, "--propose")
+    end = time.monotonic() + 60
+    while scene.place.git.tip(BRANCH) == tip:
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=30)
+    hook.unlink()
+    assert scene.open() == []
+    after = scene.publish("after", lines(*known, 3))
+    assert scene.run(after, "--propose")["action"] == "open"
+    assert len(scene.open()) == 1
+    assert scene.at(BRANCH) == lines(*known, 2, 3)
 
 
 def test_two_truths_of_one_file_change_nothing(scene: Scene) -> None:

@@ -138,6 +138,7 @@ class GitLabPlace:
 
     def merge(self, number: int) -> None:
         request = self._of(number)
+        request.sha = self.git.tip(request.source_branch) or request.sha
         if self.git.tip(request.source_branch) and self.git.merge(request.source_branch):
             request.state = "merged"
             if request.remove_source_branch:
@@ -215,6 +216,8 @@ class GitHubPlace:
 
     def merge(self, number: int) -> None:
         pull = self._of(number).pull
+        if pull:
+            pull.sha = self.git.tip(pull.head) or pull.sha
         if pull and self.git.tip(pull.head) and self.git.merge(pull.head):
             self._of(number).state, pull.merged = "closed", True
 

@@ -74,6 +74,8 @@ def tell(project: Project, job: str, python: str, state: str = "built", **failur
         }
     )
     write_outcome(project.dist / package / "1.0", told)
+    for wheel in told.files:
+        (project.dist / package / "1.0" / wheel).write_bytes(b"")
 
 
 @pytest.fixture
@@ -115,6 +117,20 @@ def test_each_package_of_the_plan_has_its_row(project: Project) -> None:
 def test_what_another_job_left_does_not_count(project: Project) -> None:
     """A folder of results may hold those of an earlier plan."""
     tell(project, "a 0.9 cp312", "cp312")
+    assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
+
+
+def test_what_the_same_job_of_an_earlier_plan_left_does_not_count(project: Project) -> None:
+    made = plan(("a", ("cp312",)))
+    tell(project, "a 1.0 cp312", "cp312")
+    assert rows(project, made) == {"a": "built"}
+    later = made.model_copy(update={"jobs": tuple(job.model_copy(update={"key": "8" * 64}) for job in made.jobs)})
+    assert rows(project, later) == {"a": "silent"}
+
+
+def test_an_outcome_whose_wheel_is_not_there_does_not_count(project: Project) -> None:
+    tell(project, "a 1.0 cp312", "cp312")
+    (project.dist / "a" / "1.0" / "a-1.0-cp312.whl").unlink()
     assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
 
 

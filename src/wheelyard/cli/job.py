@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wheelyard.core.errors import ConfigError, GatherError, JobsFailedError, WheelyardError, all_errors
+from wheelyard.core.errors import ConfigError, DiskError, GatherError, JobsFailedError, WheelyardError, all_errors
 from wheelyard.io import files, log
 from wheelyard.recipe.policy import find_project
 
@@ -125,8 +125,11 @@ def report(
         except WheelyardError as caught:
             failure = caught
     if summary:
-        with summary.open("a", encoding="utf-8") as file:
-            file.write(flow.markdown(night))
+        try:
+            with summary.open("a", encoding="utf-8") as file:
+                file.write(flow.markdown(night))
+        except OSError as caught:
+            raise DiskError("the summary cannot be written", where=str(summary), details=[str(caught)]) from caught
     if junit:
         files.write_bytes(junit, flow.junit(night))
     click.echo(render.model(night) if as_json else night_table(night))

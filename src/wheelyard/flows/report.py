@@ -50,9 +50,13 @@ def report(project: Project, plan: JobsReport) -> NightReport:
         jobs[job.package, job.version].append(job)
     rows = []
     for (package, version), entries in jobs.items():
+        folder = project.dist / package / version
+        keys = {job.name: job.key for job in entries}
         told: dict[str, list[WheelOutcome]] = defaultdict(list)
-        for outcome in outcomes(project.dist / package / version):
-            told[outcome.job].append(outcome)
+        for outcome in outcomes(folder):
+            # Jobs of other nights bear the same names; and a wheel that gather refused is not built.
+            if keys.get(outcome.job) == outcome.key and (not outcome.ok or _there(folder, outcome)):
+                told[outcome.job].append(outcome)
         rows.append(_row(package, version, entries, told))
     left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
     return NightReport(asked=plan.asked, rows=tuple(rows), left_out=tuple(left_out))
@@ -135,6 +139,11 @@ def _cells(row: RowEntry) -> list[str]:
     wheels = f"{row.wheels} of {row.expected}"
     told = [row.package, row.version, row.why, row.result, wheels, log.duration(row.seconds), row.line]
     return [inline(text) for text in told]
+
+
+def _there(folder: Path, outcome: WheelOutcome) -> bool:
+    here = {path.name for path in folder.glob("*.whl")}
+    return bool(outcome.files) and here.issuperset(outcome.files)
 
 
 def _row(package: str, version: str, jobs: Sequence[JobEntry], told: dict[str, list[WheelOutcome]]) -> RowEntry:

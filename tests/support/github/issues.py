@@ -154,9 +154,11 @@ def _pull(github: GitHub, site: str, issue: Issue) -> dict[str, object]:
     assert issue.pull
     shown = _issue(github, site, issue)
     del shown["pull_request"]
+    if issue.state == "open":  # as it is closed, it keeps the commit that it had last
+        issue.pull.sha = github.repository.git.tip(issue.pull.head) or issue.pull.sha
     source = {"full_name": issue.pull.source} if issue.pull.source else None
     return shown | {
-        "head": {"ref": issue.pull.head, "repo": source, "sha": github.repository.git.tip(issue.pull.head)},
+        "head": {"ref": issue.pull.head, "repo": source, "sha": issue.pull.sha},
         "base": {"ref": issue.pull.base},
         "merged_at": "2026-11-24T00:00:00Z" if issue.pull.merged else None,
     }

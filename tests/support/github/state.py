@@ -24,12 +24,14 @@ class Pull:
         source: the full name of the repository that the branch is in; empty for a fork that was deleted.
         base: the branch it is to be merged into.
         merged: whether it was.
+        sha: the last commit of its branch while it was open.
     """
 
     head: str
     source: str
     base: str
     merged: bool = False
+    sha: str = ""
 
 
 @dataclass

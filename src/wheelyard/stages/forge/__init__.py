@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.io import gh, git
 from wheelyard.stages.forge.artifacts import Artifact, Artifacts, GitHubArtifacts, open_artifacts
-from wheelyard.stages.forge.branches import PREFIX, Branches, Remote, address, open_branches
+from wheelyard.stages.forge.branches import PREFIX, Branches, open_branches
 from wheelyard.stages.forge.github import GitHubIssues, GitHubRequests
 from wheelyard.stages.forge.gitlab import GitLabIssues, GitLabRequests
 from wheelyard.stages.forge.port import (
@@ -27,6 +27,7 @@ from wheelyard.stages.forge.port import (
     TakenError,
 )
 from wheelyard.stages.forge.propose import Proposer
+from wheelyard.stages.forge.remote import Remote, address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

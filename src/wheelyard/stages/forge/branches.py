@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
-from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, ProgramError, PublishError
+from wheelyard.core.errors import ConfigError, NetworkError, ProgramError
 from wheelyard.io import cache, files, git, guard, log
+from wheelyard.stages.forge.port import Merge
+from wheelyard.stages.forge.remote import problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wheelyard.core.errors import WheelyardError
     from wheelyard.io.run import Completed
-    from wheelyard.stages.forge.port import Merge
+    from wheelyard.stages.forge.remote import Remote
 
 PREFIX = "wheelyard/"
 _NAME, _EMAIL = "wheelyard", "wheelyard@noreply.invalid"
@@ -35,31 +34,9 @@ _NONE = "0" * 40
 _MOVED = re.compile(
     r"stale info|\[rejected\]|cannot lock ref|failed to update ref|reference already exists", re.IGNORECASE
 )
-_REFUSED = re.compile(
-    r"Authentication failed|could not read (Username|Password)|Permission denied|returned error: 40[13]"
-    r"|You are not allowed",
-    re.IGNORECASE,
-)
-_FORBIDDEN = re.compile(r"transport '\S*' not allowed")
-_MISSING = re.compile(r"not found|does not appear to be a git repository|couldn't find remote ref", re.IGNORECASE)
 
 Entries = dict[str, tuple[str, str]]  # mode and object, by path
 Standing = Literal["moot", "same", "other", "foreign", "none"]
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Where branches are pushed.
-
-    Attributes:
-        url: the repository's address: https, ssh or file.
-        base: the branch that they are to be merged into; the repository's default branch if empty.
-        env: further variables for git that let it log in there (:func:`wheelyard.io.git.login`).
-    """
-
-    url: str
-    base: str
-    env: Mapping[str, str]
 
 
 @contextlib.contextmanager
@@ -194,7 +171,7 @@ class Branches:
             if not done.returncode:
                 return "pushed"
             if not _MOVED.search(done.stderr):
-                raise self._problem(done)
+                raise problem(self._remote.url, self._base, done)
         raise self._restless(self._base)
 
     def is_moot(self, wanted: Mapping[str, bytes | None], merge: Merge | None = None) -> bool:
@@ -208,6 +185,22 @@ class Branches:
         self._look()
         tip = self._commit_of(_OURS + key)
         return bool(tip) and not self._is_ours(tip)
+
+    def tip(self, key: str) -> str:
+        """Return the commit of the branch of *key*; empty if there is none."""
+        self._look()
+        return self._commit_of(_OURS + key)
+
+    def has_landed(self, key: str, merge: Merge | None = None) -> bool:
+        """Tell whether there is a branch of *key*, ours, all of which the base branch has by now."""
+        tip = self.tip(key)
+        if not tip or not self._is_ours(tip):
+            return False
+        below = f"{tip}^"
+        changed = self._git("diff-tree", "-r", "-z", "--name-only", below, tip).split("\0")
+        wanted = {path: self._content(tip, path) for path in changed if path}
+        olds = Merge({path: self._content(below, path) for path in wanted}, merge.join) if merge else None
+        return self.is_moot(wanted, olds)
 
     # -------------------------------------------------------------- looking
 
@@ -223,13 +216,13 @@ class Branches:
         specs = [f"+{_HEADS}{self._base}:{_BASE}", f"+{_HEADS}{PREFIX}*:{_OURS}*"]
         done = self._talk(*words, self._remote.url, *specs)
         if done.returncode:
-            raise self._problem(done)
+            raise problem(self._remote.url, self._base, done)
         self._fresh = True
 
     def _default_branch(self) -> str:
         done = self._talk("ls-remote", "--symref", "--", self._remote.url, "HEAD")
         if done.returncode:
-            raise self._problem(done)
+            raise problem(self._remote.url, self._base, done)
         found = re.search(rf"^ref: {_HEADS}(\S+)\tHEAD$", done.stdout, re.MULTILINE)
         if not found:
             raise ConfigError(
@@ -333,7 +326,7 @@ class Branches:
             self._fresh = False
             if _MOVED.search(done.stderr):
                 return False
-            raise self._problem(done)
+            raise problem(self._remote.url, self._base, done)
         if commit:
             self._git("update-ref", _OURS + key, commit)
         else:
@@ -357,31 +350,6 @@ class Branches:
         env = git.network_env(self._remote.url) | dict(self._remote.env)
         return git.git(["-C", str(self._repository), *words], env=env)
 
-    def _problem(self, done: Completed) -> WheelyardError:
-        url, details = self._remote.url, git.said(done)
-        if git.UNREACHABLE.search(done.stderr):
-            return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
-        if _REFUSED.search(done.stderr):
-            return CredentialsError(
-                f"{url} does not let us in, or not for this",
-                details=details,
-                fix="look at variable and remote in [tool.wheelyard.proposals]; the token needs write_repository, "
-                "or contents: write",
-            )
-        if _FORBIDDEN.search(done.stderr):
-            return ConfigError(
-                f"nothing is pushed to {url}: neither https, ssh nor file",
-                details=details,
-                fix="correct remote in [tool.wheelyard.proposals]",
-            )
-        if _MISSING.search(done.stderr):
-            return ConfigError(
-                f"{url} is no repository, or has no branch {self._base!r}",
-                details=details,
-                fix="correct remote, project or base in [tool.wheelyard.proposals]",
-            )
-        return PublishError(f"{url} does not take the branch", details=details)
-
     def _restless(self, key: str) -> NetworkError:
         return NetworkError(
             f"the branch {key} of {self._remote.url} changes whenever it is looked at",
@@ -397,29 +365,3 @@ def _listed(entries: Mapping[str, tuple[str, str] | None]) -> Iterator[tuple[str
     """Yield entries as update-index takes them: deletions first, so that a file may become a folder."""
     for path, entry in sorted(entries.items(), key=lambda item: (item[1] is not None, item[0])):
         yield path, entry or ("0", _NONE)
-
-
-def address(remote: str, root: Path) -> str:
-    """Return the address of a remote: *remote* itself, or where the checkout at *root* pushes to under that name.
-
-    Raises:
-        ConfigError: the checkout has no such remote, or its address holds a login.
-    """
-    url = remote
-    if "://" not in remote and ":" not in remote and not remote.startswith("/"):
-        done = git.git(["-C", root, "remote", "get-url", "--push", "--", remote], env=git.base_env())
-        if done.returncode:
-            raise ConfigError(
-                f"the checkout has no git remote named {remote!r}",
-                where=str(root),
-                details=git.said(done),
-                fix="correct remote in [tool.wheelyard.proposals], or leave it out",
-            )
-        url = done.stdout.strip()
-    parts = urlsplit(url)
-    if parts.password or (parts.scheme in {"http", "https"} and parts.username):
-        raise ConfigError(
-            f"the address of the git remote {remote!r} holds a login",
-            fix="take it out: the token comes from the environment (variable in [tool.wheelyard.proposals])",
-        )
-    return f"file://{url}" if url.startswith("/") else url

@@ -160,6 +160,7 @@ def _request(given: Any) -> Request:
             number=int(given["number"]),
             url=str(given["html_url"]),
             branch=str(given["head"]["ref"]),
+            head=str(given["head"]["sha"]),
             state="merged" if given.get("merged_at") else "open" if given["state"] == "open" else "closed",
             title=str(given["title"]),
             body=str(given["body"] or ""),

@@ -189,6 +189,7 @@ def _request(given: ProjectMergeRequest) -> Request:
         number=int(given.iid),
         url=str(given.web_url),
         branch=str(given.source_branch),
+        head=str(given.sha or ""),
         state=_STATES.get(str(given.state), "open"),
         title=str(given.title),
         body=str(given.description or ""),

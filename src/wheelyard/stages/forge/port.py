@@ -202,6 +202,7 @@ class Request:
         number: by which the forge knows it; a later one has a larger one.
         url: its page.
         branch: where its changes are.
+        head: the last commit of it that the request had.
         state: whether anybody has decided.
         title, body, labels: what it says.
     """
@@ -209,6 +210,7 @@ class Request:
     number: int
     url: str
     branch: str
+    head: str
     state: Literal["open", "closed", "merged"]
     title: str
     body: str

@@ -44,8 +44,8 @@ class Proposer:
         declined = [request for request in found if _is_declined(request, proposal)]
         if not opened and declined and not self._branches.is_moot(proposal.files, proposal.merge):
             return Change("declined", declined[-1].url)
-        # A branch that no request was ever opened for belongs to a run that is about to.
-        live = bool(opened) or not found
+        # A commit that no request was ever opened for belongs to a run that is about to, or that died before it could.
+        live = bool(opened) or self._branches.tip(proposal.key) not in {request.head for request in found}
         written = self._branches.write(proposal.key, proposal.files, proposal.title, proposal.merge, live=live)
         if written == "foreign":
             return Change("foreign", opened[0].url if opened else "")
@@ -60,7 +60,10 @@ class Proposer:
 
     def push(self, proposal: Proposal) -> Literal["moot", "pushed"]:
         """Put it onto the base branch; see the port."""
-        return self._branches.push(proposal.files, proposal.title, proposal.merge)
+        done = self._branches.push(proposal.files, proposal.title, proposal.merge)
+        if not self._dry_run and self._branches.has_landed(proposal.key, proposal.merge):
+            self.withdraw(proposal.key, f"`{self._branches.base}` has all of this by now.")
+        return done
 
     def withdraw(self, key: str, comment: str) -> Change[ProposalAction]:
         """Close the open request of *key* and delete its branch; see the port."""
