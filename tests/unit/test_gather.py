@@ -141,6 +141,22 @@ def _failed(folder: Path) -> None:
     write_verdict(folder, verdict_of("demo", "1.0", [next(folder.glob("*.whl"))], ok=False))
 
 
+def _failed_overall(folder: Path) -> None:
+    verdict = read_verdict(folder)
+    bad = verdict.overall[0].model_copy(update={"ok": False})
+    write_verdict(folder, verdict.model_copy(update={"overall": (bad,)}))
+
+
+def _another_project(folder: Path) -> None:
+    """All of its papers are in order, and say that it is ours."""
+    for path in list(folder.iterdir()):
+        path.unlink()
+    spec = WHEELS[0].but(name="evil")
+    wheel = spec.write(folder)
+    write_record(folder, record_of(wheel, spec).model_copy(update={"package": "demo"}))
+    write_verdict(folder, verdict_of("demo", "1.0", [wheel]))
+
+
 def _verdict_elsewhere(folder: Path) -> None:
     write_verdict(folder, verdict_of("other", "1.0", [next(folder.glob("*.whl"))]))
 
@@ -164,6 +180,9 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "the verdict is missing": (lambda folder: (folder / "verdict.json").unlink(), "comes without verdict.json"),
     "the verdict is bad": (_failed, "has not passed"),
     "the verdict is on something else": (_verdict_elsewhere, "verdict on another"),
+    "the whole has not passed": (_failed_overall, "has not passed"),
+    "the wheel is another project's": (_another_project, "is a wheel of evil"),
+    "the wheel is said to be huge": (lambda folder: _rerecord(folder, size=1 << 40), "more than site policy"),
     "the record says that it failed": (lambda folder: _rerecord(folder, verdict="failed"), "has not passed"),
     "no recipe": (lambda folder: _rerecord(folder, package="other"), "no recipe here"),
     "a path for a package": (lambda folder: _rerecord(folder, package="../../demo"), "no recipe here"),
@@ -219,6 +238,18 @@ def test_of_two_tries_the_later_one_counts(
             write_outcome(folder, each)
         gather(project, [tmp_path / "try0", tmp_path / "try1"])
         assert [each.state for each in outcomes(project.dist / "demo/1.0")] == [stays]
+
+
+@pytest.mark.parametrize("ended", ["9999", "zzz", "2099-01-01T00:00:00+00:00", "2026-13-35T00:00:00+00:00"])
+def test_an_outcome_of_no_time_or_to_come_is_refused(project: Project, tmp_path: Path, ended: str) -> None:
+    """Of two tries the later one counts: none may be later than now."""
+    folder = tmp_path / "brought"
+    folder.mkdir()
+    write_outcome(folder, outcome())
+    path = folder / "outcome-cp312.json"
+    path.write_text(path.read_text().replace("2026-11-24T01:00:00+00:00", ended))
+    assert len(gather(project, [folder]).refused) == 1
+    assert list(outcomes(project.dist / "demo/1.0")) == []
 
 
 def test_an_outcome_that_is_none_is_refused(project: Project, tmp_path: Path) -> None:

@@ -134,6 +134,13 @@ def test_an_outcome_whose_wheel_is_not_there_does_not_count(project: Project) ->
     assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
 
 
+def test_built_without_any_wheel_is_not_believed(project: Project) -> None:
+    tell(project, "a 1.0 cp312", "cp312")
+    path = next(project.dist.rglob("outcome-*.json"))
+    path.write_text(path.read_text().replace('"a-1.0-cp312.whl"', ""))
+    assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
+
+
 def test_a_plan_of_nothing_is_well(project: Project) -> None:
     night = flow.report(project, plan())
     assert flow.problem(night) is None

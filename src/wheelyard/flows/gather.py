@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.settle import settle
 from wheelyard.io import cache, log
-from wheelyard.recipe.load import list_recipes
+from wheelyard.recipe.load import effective, list_recipes, load_recipe
 from wheelyard.record.outcome import outcomes, read_outcome, write_outcome
 from wheelyard.record.store import read_record, read_verdict, wheel_record_path
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _MOST = 100_000  # files
 _TEXT = 4 << 20  # bytes of a record or verdict
+_AHEAD = timedelta(hours=1)  # that another machine's clock may be
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def gather(project: Project, folders: Sequence[Path]) -> Gathering:
     for path in _files(folders, refused):
         try:
             if path.suffix == ".whl":
-                new = _take(project, _checked(path, known))
+                new = _take(project, _checked(project, path, known))
             elif path.name.startswith("outcome-") and path.suffix == ".json":
                 new = _told(project, path, known)
             else:
@@ -101,7 +103,7 @@ def _files(folders: Sequence[Path], refused: list[str]) -> Iterator[Path]:
                     yield path
 
 
-def _checked(wheel: Path, known: frozenset[str]) -> _Brought:
+def _checked(project: Project, wheel: Path, known: frozenset[str]) -> _Brought:
     """Return a wheel with its papers.
 
     Raises:
@@ -111,15 +113,19 @@ def _checked(wheel: Path, known: frozenset[str]) -> _Brought:
         name = WheelName.parse(wheel.name)
     except ValueError as error:
         raise CheckError(f"is not a wheel's name: {error}") from error
-    for papers in (wheel_record_path(wheel), wheel.with_name("verdict.json")):
-        if papers.is_symlink() or not papers.is_file():
-            raise CheckError(f"comes without {papers.name}")
-        if papers.stat().st_size > _TEXT:
-            raise CheckError(f"comes with a {papers.name} of {papers.stat().st_size} bytes")
+    _papers(wheel)
     record, verdict = read_record(wheel), read_verdict(wheel.parent)
     _ours(record.package, record.package_version, known)
     if record.wheel != wheel.name or name.version != Version(record.package_version):
         raise CheckError("comes with the record of another one")
+    recipe = load_recipe(project, record.package)
+    if canonical(name.name) not in {
+        record.package,
+        canonical(effective(recipe, None)[0].source.name or record.package),
+    }:
+        raise CheckError(f"is a wheel of {name.name}, and its record says {record.package}")
+    if record.size > project.policy.max_unpacked_mib << 20:
+        raise CheckError(f"has {record.size} bytes, more than site policy's max-unpacked-mib")
     sha256 = sha256_file(wheel) if wheel.stat().st_size == record.size else ""
     if sha256 != record.sha256:
         raise CheckError("is not what its record says: sha256 or size differ")
@@ -131,6 +137,14 @@ def _checked(wheel: Path, known: frozenset[str]) -> _Brought:
     if record.verdict != "passed" or not all(one.ok for one in mine) or not all(one.ok for one in verdict.overall):
         raise CheckError("has not passed its checks")
     return _Brought(wheel, record, verdict.model_copy(update={"wheels": mine}))
+
+
+def _papers(wheel: Path) -> None:
+    for papers in (wheel_record_path(wheel), wheel.with_name("verdict.json")):
+        if papers.is_symlink() or not papers.is_file():
+            raise CheckError(f"comes without {papers.name}")
+        if papers.stat().st_size > _TEXT:
+            raise CheckError(f"comes with a {papers.name} of {papers.stat().st_size} bytes")
 
 
 def _ours(package: str, version: str, known: frozenset[str]) -> None:
@@ -160,6 +174,12 @@ def _take(project: Project, brought: _Brought) -> bool:
 def _told(project: Project, path: Path, known: frozenset[str]) -> bool:
     outcome = read_outcome(path)
     _ours(outcome.package, outcome.package_version, known)
+    try:
+        ahead = datetime.fromisoformat(outcome.ended) - datetime.now(UTC)
+    except ValueError as error:
+        raise CheckError(f"ended at {outcome.ended}, which is no time") from error
+    if ahead > _AHEAD:
+        raise CheckError(f"ended at {outcome.ended}, which is to come")
     folder = project.dist / outcome.package / outcome.package_version
     for other in outcomes(folder):
         # Of two tries the later one counts.

@@ -96,7 +96,7 @@ class WheelOutcome(Model):
     inputs: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     seconds: float = 0.0
     failure: Failure | None = None
-    ended: str
+    ended: str = Field(pattern=r"^20\d\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\+00:00$")
 
     @property
     def file(self) -> str:
