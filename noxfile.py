@@ -65,7 +65,7 @@ def review(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", tags=["packages"])
 def publish(session: nox.Session) -> None:
-    """Put passing wheels into an index folder: -- --to DIR [PACKAGE ...]."""
+    """Put passing wheels into a registry: -- --to gitlab|DIR [PACKAGE ...], --dry-run."""
     verb(session, "publish")
 
 
@@ -124,7 +124,7 @@ def radar(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", tags=["registry"])
 def registry(session: nox.Session) -> None:
-    """Look after what is published: -- list, verify, try, adopt, prune, yank, mirror or index."""
+    """Look after what is published: -- list, verify, try, adopt, prune, remove, yank, mirror, index."""
     session.run("wheelyard", "registry", *(session.posargs or ["list"]), external=True)
 
 
