@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.gitlab import Fault, GitLab, Project, Server, serve
-from support.gitlab_ci import MERGE_REQUEST, ROOT, Checkout, schedule
+from support.gitlab_ci import MERGE_REQUEST, PUSH, ROOT, Checkout, schedule
 from support.index import IndexServer
 from support.publishing import UPLOAD
 from support.remote import Bare, git
@@ -257,6 +257,23 @@ def test_a_merge_request_builds_what_it_touches_and_publishes_nothing(night: Nig
     assert not marker.exists()
     assert night.published == []
     assert not night.project.merge_requests
+
+
+def test_a_push_to_the_default_branch_publishes_and_proposes_its_records_once(night: Night) -> None:
+    before = git(night.root, "rev-parse", "HEAD")
+    (night.root / "recipes/tiny/recipe.toml").write_text("[build]\ntimeout = '1h'\n" + TESTED, encoding="utf-8")
+    night.commit("tiny takes its time")
+    git(night.root, "push", "--quiet", "origin", "main")
+    for _ in range(2):  # a pipeline that somebody starts again does nothing twice
+        done = night.run(PUSH | {"CI_COMMIT_BEFORE_SHA": before})
+        well(done)
+        (wheel,) = night.published
+        (request,) = night.project.merge_requests.values()
+        assert wheel in git(night.bare.path, "show", f"{request.source_branch}:packages/tiny/releases.toml")
+        assert len([seen for seen in night.gitlab.requests if seen.method == "POST" and seen.body > 1000]) == 1
+        overview = (night.checkout.artifacts("pages") / "public/index.html").read_text(encoding="utf-8")
+        assert "tiny" in overview
+    assert not night.project.issues
 
 
 def test_the_tokens_schedule_looks_at_tokens_and_at_nothing_else(night: Night) -> None:
