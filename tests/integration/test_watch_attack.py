@@ -26,7 +26,7 @@ from wheelyard.flows import radar as radar_flow
 from wheelyard.flows import requirements as doctor
 from wheelyard.flows.preflight import preflight, remembered
 from wheelyard.flows.registries import open_place
-from wheelyard.io import apart, http
+from wheelyard.io import apart, http, log
 from wheelyard.recipe.names import read_names
 from wheelyard.recipe.requirements import read_requirements
 from wheelyard.stages.preflight import look_for_paths, sdist_facts
@@ -112,8 +112,9 @@ def test_what_a_backend_leaves_running_ends_with_it(tmp_path: Path, index: Index
 
 @pytest.fixture
 def not_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine that has no namespaces for us."""
+    """As on a machine that has no namespaces for us, in a process that has met no secret, as earlier tests may have."""
     monkeypatch.setattr(apart, "why_not", lambda: "not here")
+    monkeypatch.setattr(log, "holds_secrets", lambda: False)
 
 
 @pytest.mark.parametrize(
