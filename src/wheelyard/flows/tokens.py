@@ -102,14 +102,16 @@ def record_ends(project: Project, report: TokenReport) -> None:
 
 
 def problem(report: TokenReport) -> WheelyardError | None:
-    """Return the error that the worst finding is, with all findings of its weight; None if all is well."""
+    """Return the error that the worst finding is, with all that is not well, the worst first; None if all is well."""
     if report.state == "ok":
         return None
     kind = _ERRORS[report.state]
-    worst = [each for each in report.findings if each.state != "ok" and _ERRORS[each.state] is kind]
+    bad = sorted(
+        (each for each in report.findings if each.state != "ok"), key=lambda each: _ERRORS[each.state] is not kind
+    )
     return kind(
         f"tokens and renewals: {summary(report)}",
-        details=[f"{each.name}: {each.text}" for each in worst],
+        details=[f"{each.name}: {each.text}" for each in bad],
         fix="see the fixes on standard output, and docs/tokens.md",
     )
 
