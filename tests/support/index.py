@@ -22,12 +22,13 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from support.loopback import Loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
 
 JSON = "application/vnd.pypi.simple.v1+json"
 _RANGE = re.compile(r"\Abytes=(\d+)-(\d*)\Z")
@@ -104,7 +105,7 @@ class Request:
     headers: Mapping[str, str]
 
 
-class IndexServer:
+class IndexServer(Loopback):
     """The server; a context manager. ``url`` is the root of the simple API.
 
     Attributes:
@@ -125,24 +126,9 @@ class IndexServer:
         self._static: dict[str, tuple[bytes, str]] = {}
         self._faults: dict[str, list[tuple[Fault, list[int]]]] = {}
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.index = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def root(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        server = _Server(("127.0.0.1", 0), _Handler)
+        server.index = self
+        super().__init__(server, poll=0.02)
 
     @property
     def url(self) -> str:

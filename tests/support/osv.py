@@ -9,18 +9,16 @@ questions (``osv_service_v1.proto``). Advisories are as https://ossf.github.io/o
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from support.loopback import Loopback
 
 MODIFIED = "2026-01-01T00:00:00Z"
 _MOST = 1000
 
 
-class OSV:
+class OSV(Loopback):
     """Serves while the context lasts.
 
     Attributes:
@@ -65,12 +63,11 @@ class OSV:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return self.root
 
     def add(
         self,
@@ -117,14 +114,3 @@ class OSV:
     def one(self, path: str) -> tuple[int, object]:
         found = self.advisories.get(path.removeprefix("/v1/vulns/"))
         return (200, found) if found else (404, {"code": 5, "message": "Bug not found."})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()

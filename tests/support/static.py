@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from support.loopback import Loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 
-class StaticServer:
+class StaticServer(Loopback):
     """Serves *folder* while the context lasts; ``paths`` lists what was asked for, ``statuses`` the answers."""
 
     def __init__(self, folder: Path) -> None:
@@ -28,20 +28,8 @@ class StaticServer:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        return self.root
