@@ -156,3 +156,12 @@ def test_the_disks_troubles_are_the_users_to_mend(number: int, words: str) -> No
 def test_other_errors_are_left_as_they_are() -> None:
     with pytest.raises(FileNotFoundError), files.disk_errors(Path("/some/file")):
         raise FileNotFoundError
+
+
+def test_what_a_forge_gives_is_added_to_and_a_missing_folder_is_told(tmp_path: Path) -> None:
+    files.append_text(tmp_path / "outputs", "a=1\n")
+    files.append_text(tmp_path / "outputs", "b=2\n")
+    assert (tmp_path / "outputs").read_text() == "a=1\nb=2\n"
+    with pytest.raises(DiskError, match="cannot be written") as caught:
+        files.append_text(tmp_path / "missing/outputs", "a=1\n")
+    assert caught.value.where == str(tmp_path / "missing/outputs")

@@ -9,7 +9,7 @@ from wheelyard.core.errors import RecipeError, UnknownPackageError
 from wheelyard.recipe import load
 from wheelyard.recipe.cascade import Explained
 from wheelyard.recipe.findings import cibuildwheel_options
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.recipe.load import effective, list_recipes, load_recipe, makers, project_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -355,3 +355,16 @@ def test_the_digest_follows_what_decides_the_wheel(tmp_path: Path) -> None:
     assert digest("1", **{"demo__recipe.toml": text + '[test]\ncommand = "true"\n'}) != old
     assert digest("1", **{"demo__a.patch": "two"}) != old
     assert digest("2", **{"demo__a.patch": "two"}) == new
+
+
+def test_wheels_may_have_another_name_than_their_recipe(tmp_path: Path) -> None:
+    recipes = {"a/recipe.toml": "", "b/recipe.toml": '[source]\nname = "Other.One"\n', "_shared/x.toml": ""}
+    project = make_project(tmp_path, recipes | {"c/recipe.toml": '[source]\nname = "a"\n'})
+    assert makers(project) == {"a": ("a", "c"), "other-one": ("b",)}
+    assert [project_name(project, name) for name in ("a", "b", "c", "nobody", "_shared")] == [
+        "a",
+        "other-one",
+        "a",
+        "nobody",
+        "_shared",
+    ]

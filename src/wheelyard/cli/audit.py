@@ -47,11 +47,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
         click.echo(audit_text(report))
         if issues and not failure:
             click.echo(f"\n{tickets_table(report.issues)}")
-    problem = flow.problem(report)
-    if failure and problem:
-        log.error(str(failure))
-    if worst := problem or failure:
-        raise worst
+    render.end(flow.problem(report), failure)
 
 
 def audit_text(report: AuditReport) -> str:

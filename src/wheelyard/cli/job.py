@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wheelyard.core.errors import ConfigError, DiskError, GatherError, JobsFailedError, WheelyardError, all_errors
+from wheelyard.core.errors import ConfigError, GatherError, JobsFailedError, WheelyardError, all_errors
 from wheelyard.io import files, log
 from wheelyard.recipe.policy import find_project
 
@@ -50,8 +50,7 @@ def _hand_on(project: Project, ticket: JobTicket, outcome: WheelOutcome) -> None
 
     paths = [str(path.relative_to(project.root)) for path in artifact_files(project, outcome)]
     lines = [f"artifact={artifact(ticket, outcome)}", "path<<WHEELYARD", *paths, "WHEELYARD", ""]
-    with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as file:
-        file.write("\n".join(lines))
+    files.append_text(Path(os.environ["GITHUB_OUTPUT"]), "\n".join(lines))
 
 
 def _error(ticket: JobTicket, failed: list[WheelOutcome]) -> WheelyardError:
@@ -59,7 +58,10 @@ def _error(ticket: JobTicket, failed: list[WheelOutcome]) -> WheelyardError:
     kinds = {kind.exit_code: kind for kind in all_errors()}
     code = failed[0].failure.code if failed[0].failure else 0
     return kinds.get(code, JobsFailedError)(
-        f"{len(failed)} of {len(ticket.wheels)} wheels did not come out", where=ticket.name, details=told
+        f"{len(failed)} of {len(ticket.wheels)} wheels did not come out",
+        where=ticket.name,
+        details=told,
+        fix=failed[0].failure.fix if failed[0].failure else None,
     )
 
 
@@ -79,7 +81,7 @@ def gather(folders: tuple[Path, ...]) -> None:
         raise GatherError(
             f"{len(found.refused)} of what was brought may not be taken",
             details=found.refused,
-            fix="all the rest is in dist/",
+            fix="look at the run that left it, and run its job again; all the rest is in dist/",
         )
 
 
@@ -125,21 +127,13 @@ def report(
         except WheelyardError as caught:
             failure = caught
     if summary:
-        try:
-            with summary.open("a", encoding="utf-8") as file:
-                file.write(flow.markdown(night))
-        except OSError as caught:
-            raise DiskError("the summary cannot be written", where=str(summary), details=[str(caught)]) from caught
+        files.append_text(summary, flow.markdown(night))
     if junit:
         files.write_bytes(junit, flow.junit(night))
     click.echo(render.model(night) if as_json else night_table(night))
     if issues and not as_json:
         click.echo(f"\n{tickets_table(night.issues)}")
-    worst = flow.problem(night)
-    if worst and failure:
-        log.error(str(failure))
-    if error := worst or failure:
-        raise error
+    render.end(flow.problem(night), failure)
 
 
 def night_table(night: NightReport) -> str:
@@ -156,6 +150,6 @@ def night_table(night: NightReport) -> str:
             log.duration(row.seconds),
             row.line or "-",
         )
-        for row in sorted(night.rows, key=lambda row: (row.result == "built", row.package, row.version))
+        for row in night.ordered
     ]
     return log.table(("package", "version", "due why", "result", "wheels", "time", "what matters"), rows)

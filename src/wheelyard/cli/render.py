@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from wheelyard.core.errors import WheelyardError
     from wheelyard.flows.build import BuildReport
     from wheelyard.flows.doctor import Report
     from wheelyard.flows.images import Listing
@@ -31,6 +32,14 @@ def as_json(value: dict[str, Any]) -> str:
 def model(value: BaseModel) -> str:
     """Return a report as JSON."""
     return as_json(value.model_dump(mode="json", by_alias=True))
+
+
+def end(problem: WheelyardError | None, failure: WheelyardError | None) -> None:
+    """End a verb whose report is a *problem*, and which then met a *failure*, with the first; both are told."""
+    if problem and failure:
+        log.error(str(failure))
+    if worst := problem or failure:
+        raise worst
 
 
 def build_summary(report: BuildReport) -> str:

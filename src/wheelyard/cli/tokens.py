@@ -88,11 +88,7 @@ def _check(project: Project, *, issue: bool, record: bool, dry_run: bool, as_jso
         click.echo(findings_table(report))
         if report.issue:
             click.echo(f"\n{_issue(report.issue)}")
-    problem = flow.problem(report)
-    if failure and problem:
-        log.error(str(failure))
-    if worst := problem or failure:
-        raise worst
+    render.end(flow.problem(report), failure)
 
 
 def _issue(issue: IssueRecord) -> str:

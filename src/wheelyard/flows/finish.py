@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.target import Target
     from wheelyard.recipe.policy import Project
     from wheelyard.record.models import Verdict
+    from wheelyard.stages.check import RunIn
 
 INDEX_INSIDE = "/wheelyard-index"
 # What a user's own settings for pip, uv and the network are called; their values stay where they are.
@@ -208,10 +209,7 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
         verdict = check_wheels(wheels, job.expected, bench.project.policy, settings)
     if not verdict.ok:
         return verdict  # a wheel that is not sound is not installed
-    mounts, trust = engine.ca_mounts()
-    # By name only: an index address may hold a password, which has no place in an argument list.
-    passed = [word for name in PASSED if name in os.environ for word in ("--env", name)]
-    run_in = partial(engine.run_in, bench.image.reference, env=trust, network=True, create_args=(*mounts, *passed))
+    run_in = installing_in(bench.image.reference)
     index = bench.project.index if bench.project.index.is_dir() else None
     for wheel in wheels:
         name = WheelName.parse(wheel.name)
@@ -230,6 +228,14 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
                     )
                 verdict = with_findings(verdict, {wheel.name: findings})
     return verdict
+
+
+def installing_in(image: str) -> RunIn:
+    """Return what runs a program in a container of *image* that may install: from the user's indexes, by his proxy."""
+    mounts, trust = engine.ca_mounts()
+    # By name only: an index address may hold a password, which has no place in an argument list.
+    passed = [word for name in PASSED if name in os.environ for word in ("--env", name)]
+    return partial(engine.run_in, image, env=trust, network=True, create_args=(*mounts, *passed))
 
 
 # ------------------------------------------------------------------ record

@@ -19,7 +19,7 @@ from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.settle import settle
 from wheelyard.io import cache, log
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.recipe.load import list_recipes, project_name
 from wheelyard.record.outcome import outcomes, read_outcome, write_outcome
 from wheelyard.record.store import read_record, read_verdict, wheel_record_path
 
@@ -118,11 +118,7 @@ def _checked(project: Project, wheel: Path, known: frozenset[str]) -> _Brought:
     _ours(record.package, record.package_version, known)
     if record.wheel != wheel.name or name.version != Version(record.package_version):
         raise CheckError("comes with the record of another one")
-    recipe = load_recipe(project, record.package)
-    if canonical(name.name) not in {
-        record.package,
-        canonical(effective(recipe, None)[0].source.name or record.package),
-    }:
+    if canonical(name.name) not in {record.package, project_name(project, record.package)}:
         raise CheckError(f"is a wheel of {name.name}, and its record says {record.package}")
     if record.size > project.policy.max_unpacked_mib << 20:
         raise CheckError(f"has {record.size} bytes, more than site policy's max-unpacked-mib")

@@ -14,6 +14,7 @@ from wheelyard.flows.propose import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
 from wheelyard.record.jobs import JobsReport
+from wheelyard.record.lines import told
 from wheelyard.record.outcome import NightReport, RowEntry, line_of, outcomes
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def read_plan(path: Path) -> JobsReport:
     except OSError as error:
         raise ConfigError("there is no plan", where=str(path), fix="wheelyard plan … --out dist/jobs") from error
     except ValidationError as error:
-        details = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)][:20]
-        raise ConfigError("this is no plan", where=str(path), details=details) from error
+        details = [said for _, said in told(error)][:20]
+        raise ConfigError(
+            "this is no plan", where=str(path), details=details, fix="wheelyard plan … --out dist/jobs writes one"
+        ) from error
 
 
 def report(project: Project, plan: JobsReport) -> NightReport:
@@ -52,12 +55,13 @@ def report(project: Project, plan: JobsReport) -> NightReport:
     for (package, version), entries in jobs.items():
         folder = project.dist / package / version
         keys = {job.name: job.key for job in entries}
-        told: dict[str, list[WheelOutcome]] = defaultdict(list)
+        here = {path.name for path in folder.glob("*.whl")}
+        heard: dict[str, list[WheelOutcome]] = defaultdict(list)
         for outcome in outcomes(folder):
             # Jobs of other nights bear the same names; and a wheel that gather refused is not built.
-            if keys.get(outcome.job) == outcome.key and (not outcome.ok or _there(folder, outcome)):
-                told[outcome.job].append(outcome)
-        rows.append(_row(package, version, entries, told))
+            if keys.get(outcome.job) == outcome.key and (not outcome.ok or _there(here, outcome)):
+                heard[outcome.job].append(outcome)
+        rows.append(_row(package, version, entries, heard))
     left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
     return NightReport(asked=plan.asked, rows=tuple(rows), left_out=tuple(left_out))
 
@@ -110,7 +114,7 @@ def markdown(night: NightReport) -> str:
     lines = [f"## {built} of {len(night.rows)} packages built" if night.rows else "## Nothing was due", ""]
     if night.rows:
         lines += ["| package | version | due why | result | wheels | time | what matters |", "|" + "---|" * 7]
-        lines += [f"| {' | '.join(_cells(row))} |" for row in _ordered(night.rows)]
+        lines += [f"| {' | '.join(_cells(row))} |" for row in night.ordered]
     if night.left_out:
         lines += ["", "Left out:", "", *(f"- {inline(each)}" for each in night.left_out)]
     if night.issues:
@@ -131,23 +135,18 @@ def junit(night: NightReport) -> bytes:
     return text
 
 
-def _ordered(rows: Sequence[RowEntry]) -> list[RowEntry]:
-    return sorted(rows, key=lambda row: (row.result == "built", row.package, row.version))
-
-
 def _cells(row: RowEntry) -> list[str]:
     wheels = f"{row.wheels} of {row.expected}"
-    told = [row.package, row.version, row.why, row.result, wheels, log.duration(row.seconds), row.line]
-    return [inline(text) for text in told]
+    cells = [row.package, row.version, row.why, row.result, wheels, log.duration(row.seconds), row.line]
+    return [inline(text) for text in cells]
 
 
-def _there(folder: Path, outcome: WheelOutcome) -> bool:
-    here = {path.name for path in folder.glob("*.whl")}
+def _there(here: set[str], outcome: WheelOutcome) -> bool:
     return bool(outcome.files) and here.issuperset(outcome.files)
 
 
-def _row(package: str, version: str, jobs: Sequence[JobEntry], told: dict[str, list[WheelOutcome]]) -> RowEntry:
-    found = [outcome for job in jobs for outcome in told.get(job.name, ())]
+def _row(package: str, version: str, jobs: Sequence[JobEntry], heard: dict[str, list[WheelOutcome]]) -> RowEntry:
+    found = [outcome for job in jobs for outcome in heard.get(job.name, ())]
     spoken = {(outcome.job, python) for outcome in found for python in outcome.interpreters}
     silent = [python for job in jobs for python in job.interpreters if (job.name, python) not in spoken]
     bad = [outcome for outcome in found if not outcome.ok]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionError, WheelyardError
 from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, listings, projects_of, recorded
-from wheelyard.recipe.load import list_recipes, project_name
+from wheelyard.recipe.load import makers
 from wheelyard.record import releases
 from wheelyard.record.lock import lock_file, read_lock
 from wheelyard.stages.registry import Journal
@@ -21,7 +22,7 @@ from wheelyard.stages.registry.pages import version_of
 from wheelyard.stages.registry.prune import Pruning, plan_pruning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
@@ -75,12 +76,14 @@ def prune(project: Project, place: Place, packages: Sequence[str], *, keep: int 
 def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int, delete: bool) -> Pruned:
     plan: list[Pruning] = []
     refused: list[WheelyardError] = []
+    made_by = functools.cache(functools.partial(makers, project))  # once, however many packages are there
     for package, found in listings(place, projects_of(place, packages)):
         try:
             if isinstance(found, WheelyardError):
                 raise found
             known = enrich(found, recorded(project, place, package))
-            plan += plan_pruning(package, known, keep=keep, referenced=_referenced(project, place, package))
+            referenced = _referenced(project, package, made_by()) if place.keep_referenced else ()
+            plan += plan_pruning(package, known, keep=keep, referenced=set(referenced))
         except WheelyardError as error:
             refused.append(about(package, error))
     doomed: dict[str, list[Pruning]] = defaultdict(list)
@@ -122,12 +125,9 @@ def _left(place: Place, package: str, names: Sequence[str]) -> set[str]:
         return set(names)
 
 
-def _referenced(project: Project, place: Place, package: str) -> set[Version]:
-    if not place.keep_referenced:
-        return set()
-    # A recipe may have another name than its wheels.
-    owners = [each for each in list_recipes(project) if each == package or project_name(project, each) == package]
-    locks = [read_lock(lock_file(project.packages, each)) for each in {package, *owners}]
+def _referenced(project: Project, package: str, made_by: Mapping[str, Sequence[str]]) -> set[Version]:
+    """Return the versions that a lock pins; a recipe may have another name than its wheels."""
+    locks = [read_lock(lock_file(project.packages, each)) for each in {package, *made_by.get(package, ())}]
     return {Version(entry.version) for lock in locks for entry in lock.versions}
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from packaging.version import Version
 
-from wheelyard.core.tags import WheelName
+from wheelyard.core.tags import Interpreter, WheelName, wheel_for
 from wheelyard.flows.history import history
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
 from wheelyard.recipe.registries import GitLabPolicy
@@ -17,10 +17,10 @@ from wheelyard.record.lock import lock_file, newest, read_lock
 from wheelyard.record.releases import read_releases, releases_file
 from wheelyard.record.site import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
 from wheelyard.record.sources import read_sources, sources_file
+from wheelyard.stages.registry.gitlab import index_url
 from wheelyard.stages.site import pages, write_site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from wheelyard.recipe.load import Recipe
@@ -104,7 +104,9 @@ def _version(
                 where=file.where,
                 sha256=file.sha256,
                 size=file.size,
-                interpreters=tuple(word for word in project.policy.interpreters if _serves(file.tags, word)),
+                interpreters=tuple(
+                    word for word in project.policy.interpreters if wheel_for(Interpreter.parse(word), _pairs(file))
+                ),
                 yanked=file.yanked,
             )
             for file in files
@@ -112,16 +114,8 @@ def _version(
     )
 
 
-def _serves(tags: Iterable[str], interpreter: str) -> bool:
-    """Tell whether one of a wheel's tags is for *interpreter*; the stable ABI is for later ones, too (PEP 425)."""
-    for each in tags:
-        python, abi = each.split("-")[:2]
-        if abi in {interpreter, "none"}:
-            return True
-        since = python.removeprefix("cp3")
-        if abi == "abi3" and since.isdigit() and interpreter[3:].isdigit() and int(since) <= int(interpreter[3:]):
-            return True
-    return False
+def _pairs(file: ReleasedFile) -> list[str]:
+    return ["-".join(tag.split("-")[:2]) for tag in file.tags]
 
 
 def _index(project: Project) -> str:
@@ -129,7 +123,7 @@ def _index(project: Project) -> str:
     found = [each for each in project.policy.registries.values() if isinstance(each, GitLabPolicy)]
     if len(found) != 1:
         return ""
-    return f"{found[0].url}/api/v4/projects/{quote(found[0].project, safe='')}/packages/pypi/simple"
+    return index_url(found[0].url, found[0].project)
 
 
 def _record(project: Project, name: str) -> str:

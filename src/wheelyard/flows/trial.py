@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import RecipeError, TrialError, UnknownPackageError, WheelyardError
 from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows.finish import PASSED
+from wheelyard.flows.finish import installing_in
 from wheelyard.flows.registry import listings, projects_of, recorded
 from wheelyard.io import engine, files, log
 from wheelyard.recipe.load import effective, load_recipe
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
-    from wheelyard.stages.check import RunIn
     from wheelyard.stages.registry import RegistryFile
 
 _TARGET = "riscv64"
@@ -91,7 +88,9 @@ def try_registry(
         files.remove(log_file)
         for wanted in _rounds(project, releases, interpreter):
             with log.step(f"Installing {len(wanted)} packages from {place.registry.title} ({interpreter})"):
-                tried = try_out(wanted, interpreter, _run_in(made.reference), index=_index(place), log_file=log_file)
+                tried = try_out(
+                    wanted, interpreter, installing_in(made.reference), index=_index(place), log_file=log_file
+                )
             trials += (
                 Trial(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
                 for name, version, state, text in tried
@@ -153,10 +152,3 @@ def _wanted(project: Project, release: Release) -> Wanted:
 
 def _index(place: Place) -> str | Path:
     return place.registry.root if isinstance(place.registry, FolderRegistry) else place.index
-
-
-def _run_in(image: str) -> RunIn:
-    mounts, trust = engine.ca_mounts()
-    # By name only: an index address may hold a password, which has no place in an argument list.
-    passed = [word for name in PASSED if name in os.environ for word in ("--env", name)]
-    return partial(engine.run_in, image, env=trust, network=True, create_args=(*mounts, *passed))

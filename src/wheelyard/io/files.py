@@ -92,6 +92,19 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def append_text(path: Path, text: str) -> None:
+    """Add to a file that is not ours alone, as a forge gives one for a job's outputs or its summary.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise DiskError("cannot be written", where=str(path), details=[str(error)]) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside *folder* survive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -56,8 +56,11 @@ def list_recipes(project: Project) -> tuple[str, ...]:
     """Return the names of the folders that hold a recipe, sorted; nothing is read."""
     if not project.recipes.is_dir():
         return ()
-    folders = (folder for folder in project.recipes.iterdir() if folder.name[0] not in "._" and not folder.is_symlink())
-    return tuple(sorted(folder.name for folder in folders if (folder / RECIPE).is_file()))
+    return tuple(sorted(folder.name for folder in project.recipes.iterdir() if _holds_recipe(folder)))
+
+
+def _holds_recipe(folder: Path) -> bool:
+    return folder.name[0] not in "._" and not folder.is_symlink() and (folder / RECIPE).is_file()
 
 
 def project_name(project: Project, package: str) -> str:
@@ -66,9 +69,21 @@ def project_name(project: Project, package: str) -> str:
     Raises:
         RecipeError: its recipe is not valid.
     """
-    if package not in list_recipes(project):
+    if not _holds_recipe(project.recipes / package):
         return package
     return effective(load_recipe(project, package), None)[0].source.name or package
+
+
+def makers(project: Project) -> dict[str, tuple[str, ...]]:
+    """Return which packages make the wheels of each name: their folder's, unless ``[source] name`` is another.
+
+    Raises:
+        RecipeError: a recipe is not valid.
+    """
+    found: dict[str, list[str]] = {}
+    for package in list_recipes(project):
+        found.setdefault(project_name(project, package), []).append(package)
+    return {name: tuple(packages) for name, packages in found.items()}
 
 
 def load_recipe(project: Project, package: str) -> Recipe:

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from wheelyard.core.errors import CheckError, ConfigError
 from wheelyard.io import files, log
+from wheelyard.record.lines import told
 from wheelyard.record.models import Model, Sha256
 from wheelyard.record.tickets import TicketRecord  # noqa: TC001 - pydantic reads it
 
@@ -152,6 +153,11 @@ class NightReport(Model):
     left_out: tuple[str, ...] = ()
     issues: tuple[TicketRecord, ...] = ()
 
+    @property
+    def ordered(self) -> tuple[RowEntry, ...]:
+        """The rows as people want them: what is not built comes first."""
+        return tuple(sorted(self.rows, key=lambda row: (row.result == "built", row.package, row.version)))
+
 
 def parse_ticket(text: str) -> JobTicket:
     """Read ``$WHEELYARD_JOB``.
@@ -162,10 +168,9 @@ def parse_ticket(text: str) -> JobTicket:
     try:
         return JobTicket.model_validate_json(text)
     except ValidationError as error:
-        details = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
         raise ConfigError(
             f"${VARIABLE} is not a job of a plan",
-            details=map(log.clean, details),
+            details=[log.clean(said) for _, said in told(error)],
             fix="it is a row of a matrix that `wheelyard plan --format github` writes",
         ) from error
 

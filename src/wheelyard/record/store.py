@@ -18,6 +18,7 @@ from wheelyard.record.availability import RadarReport, RequirementsReport
 from wheelyard.record.durations import Durations
 from wheelyard.record.jobs import JobsReport, SimulationReport
 from wheelyard.record.ledger import Ledger
+from wheelyard.record.lines import told
 from wheelyard.record.models import Model, Verdict, WheelRecord
 from wheelyard.record.outcome import NightReport, WheelOutcome
 from wheelyard.record.preflight import Preflight
@@ -135,7 +136,7 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        details = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+        details = [said for _, said in told(error)]
         raise CheckError(f"is not a valid {schema} file", where=str(path), details=details, fix=fix) from error
 
 

@@ -48,6 +48,15 @@ _CHUNK = 1 << 18
 _LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
 
 
+def index_url(url: str, project: str) -> str:
+    """Return the address that installers take for the package registry of *project* on the server *url*."""
+    return f"{_base(url, project)}/simple"
+
+
+def _base(url: str, project: str) -> str:
+    return f"{url}/api/v4/projects/{quote(project, safe='')}/packages/pypi"
+
+
 class GitLabRegistry:
     """The package registry of one project.
 
@@ -74,7 +83,7 @@ class GitLabRegistry:
     ) -> None:
         self.url = url
         self.project = project
-        base = f"{url}/api/v4/projects/{quote(project, safe='')}/packages/pypi"
+        base = _base(url, project)
         self._credential = credential
         self._variables = variables
         self._ca_bundle = ca_bundle
@@ -94,7 +103,7 @@ class GitLabRegistry:
     @property
     def index_url(self) -> str:
         """The address that installers take."""
-        return f"{self._server.base}/simple"
+        return index_url(self.url, self.project)
 
     def server(self, kind: str) -> Server:
         """Return the same server and login for the project's packages of another kind, such as ``generic``."""
