@@ -173,6 +173,9 @@ NAMES = st.builds(
             "demo-{}-cp312-cp312-manylinux_2_39_riscv64.whl",
             "demo-{}-py3-none-any.whl",
             "demo-{}-1-cp313-cp313-manylinux2014_aarch64.whl",
+            "demo-{}-cp313-cp313-musllinux_1_2_riscv64.whl",
+            "demo-{}-cp39-abi3-macosx_11_0_arm64.whl",
+            "demo-{}-cp314-cp314-win_amd64.whl",
             "demo-{}.exe",
             "demo.tar.gz",
             "demo-{}",
@@ -196,6 +199,21 @@ def test_the_newest_are_the_same_as_of_the_whole_page(names: list[str], count: i
     final = sorted((Version(text) for text in VERSIONS if not Version(text).is_prerelease), reverse=True)
     oldest = min(final[count - 1], back_to or final[count - 1])
     assert some.releases == tuple(each for each in whole.releases if each.version >= oldest)
+
+
+def test_of_a_release_for_linux_the_wheels_for_other_systems_are_not_even_read() -> None:
+    names = [
+        f"demo-{number}.0-cp313-cp313-{tag}.whl" for number in (1, 2) for tag in ("win_amd64", "macosx_11_0_arm64")
+    ]
+    names += ["demo-2.0-cp313-cp313-manylinux_2_28_x86_64.whl", "demo-2.0.tar.gz", "demo-0.1.tar.gz"]
+    told = {
+        "meta": {"api-version": "1.1"},
+        "name": "demo",
+        "versions": ["0.1", "1.0", "2.0"],
+        "files": [{"filename": name, "url": f"https://x/{name}", "hashes": {}} for name in names],
+    }
+    page = simple.project_page("demo", json.dumps(told).encode(), simple.JSON, "https://x/", fix="", newest=2)
+    assert {package.filename for package in page.packages} == {*names[:2], *names[4:6]}
 
 
 # -------------------------------------------------------------------- the cache

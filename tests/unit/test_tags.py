@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from wheelyard.core.tags import Interpreter, WheelName, manylinux
 
@@ -39,6 +40,22 @@ def test_a_wheels_name_taken_apart() -> None:
     assert (wheel.name, str(wheel.version), wheel.build) == ("pynacl", "1.6.2", "1")
     assert (wheel.pythons, wheel.abis) == (("cp38",), ("abi3",))
     assert wheel.platforms == ("manylinux_2_26_riscv64", "manylinux_2_28_riscv64")
+
+
+_PARTS = st.sampled_from(["x", "Foo.Bar", "1.0", "1!2.0+cpu", "3", "cp313", "py2.py3", "none", "any", "", "a b", "é"])
+
+
+@given(st.lists(_PARTS, max_size=7).map("-".join), st.sampled_from([".whl", ".WHL", "", ".whl\n"]))
+def test_a_name_is_taken_apart_as_packaging_does_it(stem: str, end: str) -> None:
+    try:
+        wanted = parse_wheel_filename(stem + end)
+    except InvalidWheelFilename:
+        with pytest.raises(ValueError):
+            WheelName.parse(stem + end)
+    else:
+        wheel = WheelName.parse(stem + end)
+        assert (wheel.name, wheel.version, wheel.tags) == (wanted[0], wanted[1], wanted[3])
+        assert wheel.build == "".join(map(str, wanted[2]))
 
 
 @pytest.mark.parametrize(

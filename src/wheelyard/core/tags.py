@@ -113,26 +113,29 @@ class WheelName:
         """
         if "/" in file or "\\" in file or "\0" in file:
             raise ValueError(f"{file!r} is not a plain file name")
+        # An index lists thousands of wheels, of few releases and with few tags: each half is read once.
+        written, number, tail = (*file.split("-", 2), "", "")[:3]
         try:
-            name, version, build, tags = parse_wheel_filename(file)
+            name, version = _release(written, number)
+            build, tags = _tail(tail)
         except InvalidWheelFilename as error:
-            raise ValueError(str(error)) from error
-        return cls(file, name, version, "".join(map(str, build)), tags)
+            raise ValueError(f"{file!r} is not a wheel's file name (PEP 427): {error}") from error
+        return cls(file, name, version, build, tags)
 
-    @functools.cached_property
+    @property
     def pythons(self) -> tuple[str, ...]:
         """The Python tags, sorted."""
-        return tuple(sorted({tag.interpreter for tag in self.tags}))
+        return _parts(self.tags)[0]
 
-    @functools.cached_property
+    @property
     def abis(self) -> tuple[str, ...]:
         """The ABI tags, sorted."""
-        return tuple(sorted({tag.abi for tag in self.tags}))
+        return _parts(self.tags)[1]
 
-    @functools.cached_property
+    @property
     def platforms(self) -> tuple[str, ...]:
         """The platform tags, sorted."""
-        return tuple(sorted({tag.platform for tag in self.tags}))
+        return _parts(self.tags)[2]
 
     @property
     def pair(self) -> str:
@@ -143,6 +146,25 @@ class WheelName:
         """Return the glibc that its manylinux tags for *arch* need at least, None if it has none."""
         floors = [parsed[0] for tag in self.platforms if (parsed := manylinux(tag)) and parsed[1] == arch]
         return min(floors, default=None)
+
+
+@functools.lru_cache(4096)
+def _release(name: str, version: str) -> tuple[str, Version]:
+    return parse_wheel_filename(f"{name}-{version}-py3-none-any.whl")[:2]
+
+
+@functools.lru_cache(4096)
+def _tail(text: str) -> tuple[str, frozenset[Tag]]:
+    """Take what follows a wheel's version apart: a build number, if any, and tags."""
+    _, _, build, tags = parse_wheel_filename(f"name-0-{text}")
+    return "".join(map(str, build)), tags
+
+
+@functools.lru_cache(4096)
+def _parts(tags: frozenset[Tag]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    triples = [(tag.interpreter, tag.abi, tag.platform) for tag in tags]
+    pythons, abis, platforms = (tuple(sorted(set(part))) for part in zip(*triples, strict=True))
+    return pythons, abis, platforms
 
 
 @functools.lru_cache(4096)

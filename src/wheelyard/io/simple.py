@@ -18,6 +18,7 @@ JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{JSON}, {HTML};q=0.1, text/html;q=0.01"
 KINDS = frozenset({JSON, HTML, "text/html"})
+_MANYLINUX = "manylinux"
 
 
 def kind_of(content_type: str) -> str:
@@ -43,7 +44,8 @@ def project_page(
         kind: its media type; see :func:`kind_of`.
         url: where it is, for the addresses in it.
         fix: what to do if it is no such page.
-        newest: leave out what is older than that many final versions, if the page lists its versions (PEP 700).
+        newest: leave out what is older than that many final versions, if the page lists its versions (PEP 700); and
+            of those that have manylinux wheels (PEP 600), wheels for other systems.
         back_to: do not leave out this version, and what is newer.
 
     Raises:
@@ -110,23 +112,27 @@ def _newest(page: Any, count: int, back_to: Version | None) -> Any:
     if len(final) <= count:
         return page
     oldest = min(final[count - 1], back_to or final[count - 1])
-    names = [(file, _version(file)) for file in page["files"]]
-    # Few versions have many files.
-    dropped = {text for text in {text for _, text in names} if (found := _parsed(text)) and found < oldest}
-    return page | {"files": [file for file, text in names if text not in dropped]}
+    try:
+        # Few versions have many files: one step for a file, all others for a version.
+        names = [file["filename"] for file in page["files"]]
+        texts = [name.split("-", 2)[1] if name.endswith(".whl") else name.rpartition("-")[2] for name in names]
+    except (TypeError, KeyError, AttributeError, IndexError):
+        return page  # not as PEP 691 has it; what reads all of it says so
+    dropped = {text for text in set(texts) if (found := _version(text)) and found < oldest}
+    kept = [each for each in zip(page["files"], names, texts, strict=True) if each[2] not in dropped]
+    served = {text for _, name, text in kept if _MANYLINUX in name}
+    return page | {"files": [file for file, name, text in kept if text not in served or _is_for_linux(name)]}
 
 
-def _version(file: Any) -> str:
-    """Return the version in a file's name, empty where it is not plain; such a file is looked at more closely."""
-    name = file.get("filename", "") if isinstance(file, dict) else ""
-    if not isinstance(name, str):
-        return ""
-    if name.endswith(".whl"):
-        return name.split("-", 2)[1] if name.count("-") > 1 else ""
+def _is_for_linux(file: str) -> bool:
+    return not file.endswith(".whl") or _MANYLINUX in file or file.endswith("-any.whl")
+
+
+def _version(text: str) -> Version | None:
+    """Return the version where *text* is one, with a source archive's ending or without."""
     for end in (".tar.gz", ".zip"):
-        if name.endswith(end):
-            return name.removesuffix(end).rpartition("-")[2]
-    return ""
+        text = text.removesuffix(end)
+    return _parsed(text)
 
 
 @functools.lru_cache(4096)

@@ -73,9 +73,10 @@ def join(facts: Iterable[Fact]) -> tuple[Fact, ...]:
     """Return each fact once, sorted: of doubles the earlier day counts, and being there more than being gone."""
     known: dict[tuple[str, str, str], Fact] = {}
     for fact in facts:
-        other = known.get(fact.key, fact)
-        gone = max(fact.gone, other.gone) if fact.gone and other.gone else None
-        known[fact.key] = fact.model_copy(update={"first": min(fact.first, other.first), "gone": gone})
+        other = known.setdefault(fact.key, fact)
+        if other is not fact:
+            gone = max(fact.gone, other.gone) if fact.gone and other.gone else None
+            known[fact.key] = fact.model_copy(update={"first": min(fact.first, other.first), "gone": gone})
     return tuple(sorted(known.values(), key=lambda fact: (Version(fact.version), fact.where, fact.wheel)))
 
 
@@ -108,13 +109,18 @@ def read_ledger(path: Path) -> tuple[Fact, ...]:
     Raises:
         PlanError: it is no ledger of a layout we know; every problem is named with its line.
     """
+    text = _text(path)
+    return () if text is None else parse(text, path)
+
+
+def _text(path: Path) -> str | None:
+    """Return what is written there, None where there is no ledger."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return ()
+        return None
     except (UnicodeDecodeError, OSError) as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
-    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> tuple[Fact, ...]:
@@ -145,21 +151,21 @@ def update(path: Path, seen: Sequence[Fact], *, looked: Callable[[str, str], boo
         PlanError: what is there is no ledger.
         DiskError: it cannot be written.
     """
-    facts = observe(read_ledger(path), seen, looked=looked, today=today)
-    if _is_written(path, facts):  # as most of the time: nobody need wait for anybody
+
+    def joined(known: str | None) -> tuple[tuple[Fact, ...], str | None]:
+        facts = observe(() if known is None else parse(known, path), seen, looked=looked, today=today)
+        return facts, dump(facts) if facts or known is not None else None
+
+    before = _text(path)
+    facts, text = joined(before)
+    if text == before:  # as most of the time: nobody need wait for anybody
         return facts
     with cache.writing(path):
-        facts = observe(read_ledger(path), seen, looked=looked, today=today)
-        if not _is_written(path, facts):
-            files.write_text(path, dump(facts))
-        return facts
-
-
-def _is_written(path: Path, facts: tuple[Fact, ...]) -> bool:
-    try:
-        return path.read_bytes() == dump(facts).encode()
-    except FileNotFoundError:
-        return not facts
+        if (now := _text(path)) != before:
+            facts, text = joined(now)
+        if text is not None and text != now:
+            files.write_text(path, text)
+    return facts
 
 
 def dump(facts: Iterable[Fact]) -> str:

@@ -7,6 +7,7 @@ page's validators, so that a server which gives such (RFC 9110, 8.8) is asked wh
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,7 @@ class Upstream:
     def __init__(self, index: str, folder: Path | None = None, *, newest: int | None = None) -> None:
         self.index = index
         self._newest = newest
+        self._turn = threading.Lock()  # threads that compute at the same time only hinder each other
         base = folder or cache.cache_dir("upstream", sha256_bytes(index.encode())[:16])
         self._folder = base / (f"newest-{newest}" if newest else "all")
 
@@ -136,9 +138,10 @@ class Upstream:
         page = fetch(name, self.index, known, validators)
         if facts is not None and not page.changed:
             return facts
-        facts = condense(name, page.parse(name, self._newest, back_to))
-        if self._newest and facts.newest is None:  # all of the newest are yanked
-            facts = condense(name, page.parse(name))
+        with self._turn:
+            facts = condense(name, page.parse(name, self._newest, back_to))
+            if self._newest and facts.newest is None:  # all of the newest are yanked
+                facts = condense(name, page.parse(name))
         if page.validators:
             _keep(file, page, facts, back_to)
         return facts
