@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.site import TESTED
-from support.tiny import add_tiny
+from support.tiny import add_tiny, sources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.site import Site
@@ -89,6 +93,56 @@ def test_a_build_that_takes_too_long(site: Site) -> None:
     assert code == 42, output
     assert "did not end within 15 s" in output
     assert "Building wheel" in output
+    assert site.nothing_left()
+
+
+@contextlib.contextmanager
+def answers_but_the_first() -> Iterator[tuple[int, list[socket.socket]]]:
+    """Yield the port of a server that leaves whoever asks first without an answer, and who has asked."""
+    asked: list[socket.socket] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
+                asked.append(server.accept()[0])
+                if len(asked) > 1:
+                    asked[-1].sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield server.getsockname()[1], asked
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_build_that_stands_still_is_tried_once_more(site: Site) -> None:
+    # As when QEMU deadlocks: programs that wait for what never comes, and use no processor time.
+    with answers_but_the_first() as (port, asked):
+        backend = sources()["backend.py"]
+        mark = 'print("the backend is at work", flush=True)'
+        ask = f'__import__("socket").create_connection(("127.0.0.1", {port})).recv(1)'
+        assert mark in backend
+        add_tiny(site.index, files={"backend.py": backend.replace(mark, f"{mark}; {ask}")})
+        site.idle = 10
+        site.recipe(TESTED)
+        code, output = site.build()
+        assert code == 0, output
+        said = "no program has used any processor time for 10 s; the build was at: Building wheel (cp313)"
+        assert output.count(f"{said}; the build is tried once more") == 1
+        assert len(asked) == 2
+    assert len(site.wheels) == 1
+    assert site.nothing_left()
+
+
+def test_a_build_that_always_stands_still_ends(site: Site) -> None:
+    add_tiny(site.index, mode="slow")
+    site.idle = 10
+    site.recipe(TESTED)
+    code, output = site.build()
+    assert code == 45, output
+    assert output.count("no program has used any processor time for 10 s") == 2
+    assert "idle-seconds" in output
     assert site.nothing_left()
 
 

@@ -114,6 +114,21 @@ def test_bytes_come_as_they_are_and_whoever_has_enough_ends_the_program() -> Non
     assert time.monotonic() - started < 30
 
 
+def test_whoever_watches_a_program_may_end_it() -> None:
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 20:
+            raise DiskError("enough")
+
+    started = time.monotonic()
+    with pytest.raises(DiskError, match="enough"):
+        run([*PYTHON, "import time; time.sleep(60)"], watch=look)
+    assert time.monotonic() - started < 30
+    assert run([*PYTHON, "pass"], watch=lambda: None).returncode == 0
+
+
 def test_of_a_long_output_the_end_is_kept(tmp_path: Path) -> None:
     done = run(["seq", "100000"], log_file=tmp_path / "log")
     assert done.stdout.splitlines() == [str(number) for number in range(99_801, 100_001)]

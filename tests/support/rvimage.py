@@ -38,13 +38,18 @@ def waits() -> bytes:
     return program(*(_li(register, 0) for register in range(10, 15)), _li(17, _PPOLL), _ECALL)
 
 
+def spins() -> bytes:
+    """Return a program that is busy for ever."""
+    return program(0x6F)  # jal zero, 0
+
+
 def make_image(folder: Path, reference: str) -> str:
-    """Load an image with ``/ok``, ``/fail`` (status 7) and ``/wait``, and return its digest."""
+    """Load an image with ``/ok``, ``/fail`` (status 7), ``/wait`` and ``/spin``, and return its digest."""
     layout = Layout(folder / "wheelyard-tiny")
     layer = layout.new_layer()
     for name in ("dev", "etc", "proc", "sys", "tmp"):
         layer.folder(name)
-    for name, data in {"ok": exits(0), "fail": exits(7), "wait": waits()}.items():
+    for name, data in {"ok": exits(0), "fail": exits(7), "wait": waits(), "spin": spins()}.items():
         layer.file(name, data, mode=0o755)
     # Images of the same content share one id, and `podman ps --filter ancestor` would mix them up.
     layer.file("name", reference.encode())

@@ -21,6 +21,7 @@ interpreters = {pythons}
 policy = "manylinux_2_39_riscv64"
 image = "local"
 min-free-gib = {space}
+idle-seconds = {idle}
 """
 TESTED = '[test]\ncommand = "python {project}/test_tiny.py"\n'
 
@@ -33,13 +34,16 @@ class Site:
         self.index = index
         self.env = dict(os.environ) | {"WHEELYARD_INDEX": index.url}
         self.space = 1
+        self.idle = 300
         self.pythons: tuple[str, ...] = ("cp313",)
         self.recipe(TESTED)
 
     def recipe(self, text: str) -> None:
         (self.root / "recipes/tiny").mkdir(parents=True, exist_ok=True)
         (self.root / "recipes/tiny/recipe.toml").write_text(text)
-        (self.root / "pyproject.toml").write_text(PYPROJECT.format(space=self.space, pythons=list(self.pythons)))
+        (self.root / "pyproject.toml").write_text(
+            PYPROJECT.format(space=self.space, idle=self.idle, pythons=list(self.pythons))
+        )
 
     def start(self, *words: str, package: str = "tiny") -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -186,6 +186,12 @@ class GatherError(WheelyardError):
     exit_code = 44
 
 
+class StalledError(BuildError):
+    """A build has used no processor time for minutes: under emulation, a deadlock of QEMU's."""
+
+    exit_code = 45
+
+
 class CheckError(WheelyardError):
     """A wheel is not what was promised."""
 

@@ -172,6 +172,7 @@ def _build(bench: Bench, job: Job, held: Path) -> tuple[BuildOutcome, dict[str, 
                 bench.test,
                 work,
                 log_file,
+                idle=None if engine.native() else bench.project.policy.idle_seconds,
             )
         )
     durations = {timing.title: timing.seconds for timing in timings}

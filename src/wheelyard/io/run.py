@@ -62,6 +62,7 @@ def run(
     log_file: Path | None = None,
     on_line: Callable[[str], None] | None = None,
     on_bytes: Callable[[bytes], None] | None = None,
+    watch: Callable[[], None] | None = None,
     fix: str | None = None,
 ) -> Completed:
     """Run a program to its end.
@@ -80,6 +81,7 @@ def run(
         log_file: append its output, both streams, to this file.
         on_line: called with each line of its output, both streams.
         on_bytes: called with its output as it comes; if it raises, the program is ended. None of it is kept then.
+        watch: called many times a second while it runs; if it raises, the program is ended.
         fix: what to tell the user if it fails.
 
     Raises:
@@ -100,7 +102,7 @@ def run(
         stack.enter_context(guard.on_death(groups=[process.pid]))
         with _pump(process, stdin, lines.feed if lines else on_bytes or out.extend, err.extend) as pump:
             try:
-                pump.finish(timeout)
+                pump.finish(timeout, watch)
             except BaseException as error:
                 pump.end(_INTERRUPT if isinstance(error, KeyboardInterrupt) else _TERMINATE)
                 if isinstance(error, TimeoutError):
@@ -249,13 +251,19 @@ class _Pump:
     def close(self) -> None:
         self._selector.close()
 
-    def finish(self, timeout: float | None) -> None:
+    def finish(self, timeout: float | None, watch: Callable[[], None] | None) -> None:
         """Serve the program until it has ended; then end what it left behind.
 
         Raises:
             TimeoutError: it did not end in time.
         """
-        if not self._until(self._ended, timeout):
+
+        def ended() -> bool:
+            if watch:
+                watch()
+            return self._ended()
+
+        if not self._until(ended, timeout):
             raise TimeoutError
         # Whoever still holds the pipes, a daemon perhaps, must not hold us. The leader is not reaped yet, so its
         # group's number cannot be somebody else's.

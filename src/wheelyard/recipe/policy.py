@@ -39,6 +39,12 @@ class Policy(Model):
     max_unpacked_mib: int = Field(4096, gt=0, description="The largest unpacked source, in MiB.")
     max_members: int = Field(200_000, gt=0, description="The most members an archive may have.")
     min_free_gib: int = Field(6, ge=0, description="Free disk space below which no build starts, in GiB.")
+    idle_seconds: int = Field(
+        300,
+        ge=10,
+        description="Under emulation, seconds without any processor time after which a build is ended and tried once "
+        "more: QEMU can deadlock.",
+    )
     registries: dict[str, RegistryPolicy] = Field(
         default_factory=dict, description="Where wheels are published to, by name; see below."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
 import uuid
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ from wheelyard.core.errors import (
     CheckError,
     DiskError,
     EngineError,
+    StalledError,
     StepTimeoutError,
     TestsFailedError,
     WheelyardError,
 )
 from wheelyard.io import engine, guard, log
 from wheelyard.io.files import disk_errors, write_text
+from wheelyard.io.idle import Watch
 from wheelyard.io.run import run
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
 from wheelyard.stages.build.line import telling_line
@@ -68,6 +71,7 @@ class BuildRequest:
         test: whether upstream's tests run.
         work: a folder for this job alone.
         log_file: where the full log goes.
+        idle: seconds without any processor time after which it is tried once more; None to wait on.
     """
 
     job: Job
@@ -78,6 +82,7 @@ class BuildRequest:
     test: bool
     work: Path
     log_file: Path
+    idle: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ def build(request: BuildRequest) -> BuildOutcome:
     Raises:
         BuildError: it failed; a subclass tells failed tests and timeouts apart.
         CheckError: the source yields a pure wheel where a platform wheel is due.
+        StalledError: it stood still under emulation, twice.
         EngineError: the container engine is too old or does not work.
     """
     label = f"wheelyard.job={uuid.uuid4().hex}"
@@ -117,10 +123,31 @@ def build(request: BuildRequest) -> BuildOutcome:
     config = request.work / "cibuildwheel.toml"
     write_text(config, tomli_w.dumps(composed.table))
     out = request.work / "wheels"
-    out.mkdir(exist_ok=True)
-    follow = _Follower()
     argv = command(request, config, out)
-    with disk_errors(request.work), _swept(container.engine, label):
+    try:
+        summary = _attempt(request, argv, out, label)
+    except StalledError as error:
+        log.warn(f"{error.what}; the build is tried once more")
+        summary = _attempt(request, argv, out, label)
+    wheels = tuple(sorted(out.glob("*.whl")))
+    if not wheels:
+        raise BuildError("cibuildwheel ended well but left no wheel", where=str(request.log_file))
+    # The container fills this folder: a link could name any file of this machine.
+    if strange := [wheel.name for wheel in wheels if wheel.is_symlink() or not wheel.is_file()]:
+        raise BuildError(
+            f"the build left what is no file: {log.clean(', '.join(strange))}", where=str(request.log_file)
+        )
+    tested = _test_command(composed) if request.test else ""
+    return BuildOutcome(wheels, summary if tested else "", tested, composed.dropped)
+
+
+def _attempt(request: BuildRequest, argv: list[str], out: Path, label: str) -> str:
+    """Run cibuildwheel once, into an empty folder; return the tests' last line."""
+    follow = _Follower()
+    watch = Watch(label, request.idle) if request.idle else None
+    with disk_errors(request.work), _swept(request.container.engine, label):
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
         ok = False
         try:
             done = run(
@@ -131,6 +158,7 @@ def build(request: BuildRequest) -> BuildOutcome:
                 check=False,
                 log_file=request.log_file,
                 on_line=follow.line,
+                watch=watch,
             )
             ok = done.returncode == 0
         except StepTimeoutError as error:
@@ -140,20 +168,17 @@ def build(request: BuildRequest) -> BuildOutcome:
                 where=str(request.log_file),
                 fix="look at the end of the log; if it was only slow, raise [build] timeout in the recipe",
             ) from error
+        except StalledError as error:
+            raise StalledError(
+                f"{error.what}; the build was at: {follow.where}",
+                where=str(request.log_file),
+                fix="look at the end of the log for what it waits for, or raise idle-seconds in site policy",
+            ) from error
         finally:
             follow.end(ok=ok)
         if done.returncode != 0:
             raise _explain(done, follow, request)
-    wheels = tuple(sorted(out.glob("*.whl")))
-    if not wheels:
-        raise BuildError("cibuildwheel ended well but left no wheel", where=str(request.log_file))
-    # The container fills this folder: a link could name any file of this machine.
-    if strange := [wheel.name for wheel in wheels if wheel.is_symlink() or not wheel.is_file()]:
-        raise BuildError(
-            f"the build left what is no file: {log.clean(', '.join(strange))}", where=str(request.log_file)
-        )
-    tested = _test_command(composed) if request.test else ""
-    return BuildOutcome(wheels, follow.summary if tested else "", tested, composed.dropped)
+    return follow.summary
 
 
 def command(request: BuildRequest, config: Path, out: Path) -> list[str]:

@@ -1,0 +1,82 @@
+"""Whether the programs of a container still do anything.
+
+QEMU can deadlock when a program of many threads forks: its children then wait for each other for ever, and use no
+processor time at all. A build that only waits for a slow server uses little, but some.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+from wheelyard.core.errors import StalledError, WheelyardError
+from wheelyard.io import log
+from wheelyard.io.engine import engine_run
+
+_PROC = Path("/proc")
+_LOOKS = 20  # in the time that is allowed
+_PARENT, _TIMES = 1, slice(11, 15)  # fields of proc_pid_stat(5) after the name: ppid; utime, stime, cutime, cstime
+
+
+class Watch:
+    """Watches the container that bears a label; called again and again, it raises when nothing was done for long.
+
+    Args:
+        label: of one container, ``key=value``; it need not be there yet.
+        limit: seconds without any processor time.
+    """
+
+    def __init__(self, label: str, limit: float) -> None:
+        self._label = label
+        self._limit = limit
+        self._first = 0
+        self._last: dict[int, int] = {}
+        self._since = self._looked = time.monotonic()
+
+    def __call__(self) -> None:
+        """Look, if it is time to.
+
+        Raises:
+            StalledError: no program in the container has used any processor time for so long.
+        """
+        now = time.monotonic()
+        if now < self._looked + self._limit / _LOOKS:
+            return
+        self._looked = now
+        self._first = self._first if _is_there(self._first) else _first_process(self._label)
+        used = processor_time(self._first) if self._first else {}
+        if not used or used != self._last:
+            self._last, self._since = used, now
+        elif now - self._since >= self._limit:
+            raise StalledError(f"no program has used any processor time for {log.duration(self._limit)}")
+
+
+def processor_time(first: int) -> dict[int, int]:
+    """Return what the process *first* and all below it have used, by process, in clock ticks; none if it is gone."""
+    parents, used = {}, {}
+    for folder in _PROC.iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError, ValueError, IndexError):  # it may end at any moment
+                fields = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+                process = int(folder.name)
+                parents[process] = int(fields[_PARENT])
+                used[process] = sum(map(int, fields[_TIMES]))
+    found = {first} & used.keys()
+    while more := {process for process, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {process: used[process] for process in found}
+
+
+def _is_there(process: int) -> bool:
+    return process > 0 and (_PROC / str(process)).exists()
+
+
+def _first_process(label: str) -> int:
+    """Return the number of the first process of the container that runs with *label*, 0 if none does."""
+    with contextlib.suppress(WheelyardError, ValueError):
+        listed = engine_run(["ps", "--quiet", "--filter", f"label={label}"], check=False, timeout=30).stdout.split()
+        if listed:
+            told = engine_run(["inspect", "--format", "{{.State.Pid}}", listed[0]], check=False, timeout=30)
+            return int(told.stdout)
+    return 0
