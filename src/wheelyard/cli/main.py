@@ -6,6 +6,7 @@ traceback. Results go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
@@ -341,6 +342,8 @@ def main() -> None:
         # Python, or a hook of the user's environment that shows variables, would tell what we keep to ourselves.
         log.bug(traceback.format_exc())
         sys.exit(1)
+    finally:
+        gc.freeze()  # Python would look through all that is left, several times, before it throws it away
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

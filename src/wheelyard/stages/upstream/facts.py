@@ -6,6 +6,7 @@ page's validators, so that a server which gives such (RFC 9110, 8.8) is asked wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from wheelyard.stages.upstream.index import Page, fetch
 from wheelyard.stages.upstream.releases import TARGET, pairs_for, reference_pairs, releases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pypi_simple import ProjectPage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.upstream.releases import Release
 
 _LAYOUT = 2
+_AT_FIRST = 6  # pages
 _STATUSES = ("active", "archived", "quarantined", "deprecated")
 
 
@@ -116,7 +118,10 @@ class Upstream:
     def __init__(self, index: str, folder: Path | None = None, *, newest: int | None = None) -> None:
         self.index = index
         self._newest = newest
-        self._turn = threading.Lock()  # threads that compute at the same time only hinder each other
+        # Threads that compute at the same time only hinder each other, and so do those that bring more than can be
+        # computed: few pages are waited for at first, and more as long as it is the server that we wait for.
+        self._turn = threading.Lock()
+        self._room = threading.Semaphore(_AT_FIRST)
         base = folder or cache.cache_dir("upstream", sha256_bytes(index.encode())[:16])
         self._folder = base / (f"newest-{newest}" if newest else "all")
 
@@ -135,16 +140,29 @@ class Upstream:
         name = canonical(project)
         file = self._folder / sha256_bytes(name.encode())[:2] / f"{name}.json"  # no folder of 15,000 files
         validators, facts = _cached(file, back_to)
-        page = fetch(name, self.index, known, validators)
+        with contextlib.nullcontext() if validators else self._room:  # most of what we have has not changed
+            page = fetch(name, self.index, known, validators)
         if facts is not None and not page.changed:
             return facts
-        with self._turn:
+        with self._computing():
             facts = condense(name, page.parse(name, self._newest, back_to))
             if self._newest and facts.newest is None:  # all of the newest are yanked
                 facts = condense(name, page.parse(name))
         if page.validators:
             _keep(file, page, facts, back_to)
         return facts
+
+    @contextlib.contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Take pages apart in turn; whoever finds nobody at it lets one more page be waited for."""
+        if self._turn.acquire(blocking=False):
+            self._room.release()
+        else:
+            self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
 
 def condense(project: str, page: ProjectPage) -> ProjectFacts:
