@@ -209,6 +209,20 @@ def test_a_server_that_is_gone(watch: Watch) -> None:
     assert "127.0.0.1 cannot be reached" in ended.out
 
 
+def test_the_table_has_few_words_and_all_else_is_beside_it(watch: Watch) -> None:
+    watch.settle("http://127.0.0.1:9")
+    ended = watch.run()
+    table = ended.out.partition("\nTo fix:")[0]
+    assert "Connection refused" not in ended.out
+    assert max(map(len, table.splitlines())) < 160
+    assert "whether it lives: 127.0.0.1 cannot be reached; HTTPConnectionPool" in ended.err
+    assert ended.err.count("Connection refused") == 2  # of each token; its list is not asked for without the other
+    findings = json.loads(watch.run("--json").out)["findings"]
+    told = [each["detail"] for each in findings if each["state"] == "unreachable"]
+    assert ["Connection refused" in detail for detail in told] == [True, False, True]
+    assert not any("Connection refused" in each["text"] for each in findings)
+
+
 def test_a_server_that_is_gone_is_told_soon(watch: Watch) -> None:
     watch.settle("http://127.0.0.1:9")
     started = time.monotonic()

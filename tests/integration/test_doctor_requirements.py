@@ -342,6 +342,21 @@ def test_in_any_folder_for_the_python_that_runs_it(index: IndexServer, tmp_path:
     assert done.stdout.endswith("\n\npip install --prefer-binary -r requirements.txt\n")
 
 
+def test_files_are_named_as_for_pip(index: IndexServer, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        offer(index, name, "1.0", PURE)
+    (tmp_path / "one.txt").write_text("one\n")
+    (tmp_path / "two").write_text("two\n")  # as nobody calls a project's file, and a file all the same
+    done = wheelyard(tmp_path, index, "-r", "one.txt", "three", "--requirement", "two", "--of", "none")
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()[2:5]} == {"one", "two", "three"}
+    assert done.stdout.endswith("\n\npip install --prefer-binary -r one.txt -r two three\n")
+    lost = wheelyard(tmp_path, index, "-r", "three", "-r", "one.txt", "--of", "none")
+    assert lost.returncode == 5
+    assert "there is no file three" in lost.stderr
+    assert lost.stdout == ""
+
+
 def test_json_is_as_its_schema_says(index: IndexServer, tmp_path: Path) -> None:
     offer(index, "native", "1.0", NATIVE)
     words = ("native", "gone", "--python", "cp313", "--python", "cp312", "--glibc", "2.36", "--of", "none", "--json")

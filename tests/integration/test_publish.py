@@ -93,6 +93,43 @@ def test_local_versions_and_spellings_of_a_name(yard: Yard) -> None:
     assert "2 there before" in yard.publish().stdout
 
 
+@pytest.mark.parametrize("salt", [b"", b"other bytes"])
+def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard, tmp_path: Path, salt: bytes) -> None:
+    """Older tools keep a name's case and dots; to an installer these are one wheel (PEP 427, PEP 503)."""
+    spec = WheelSpec(name="zope-demo")
+    (ours,) = yard.stock.add(spec)
+    theirs = spec.write(tmp_path, salt=salt).rename(tmp_path / ours.name.replace("zope_demo", "Zope.Demo"))
+    yard.upload(theirs, name="zope-demo")
+    done = yard.publish()
+    assert done.returncode == 61, done.stdout
+    assert f"is the same wheel, spelt another way, as {theirs.name}" in done.stderr
+    yard.exactly([theirs])
+
+
+def test_two_spellings_of_one_wheel_do_not_go_together(yard: Yard) -> None:
+    spec = WheelSpec(name="zope-demo")
+    (ours,) = yard.stock.add(spec)
+    twin = ours.with_name(ours.name.replace("zope_demo", "Zope.Demo"))
+    twin.write_bytes(ours.read_bytes())
+    write_record(twin.parent, record_of(twin, spec))
+    write_verdict(twin.parent, verdict_of("zope-demo", "1.0", [ours, twin]))
+    done = yard.publish()
+    assert done.returncode == 61, done.stdout
+    assert "spelt another way" in done.stderr
+    yard.exactly([])
+
+
+def test_what_is_there_under_two_spellings_can_be_published_again(yard: Yard, tmp_path: Path) -> None:
+    (ours,) = yard.stock.add(WheelSpec(name="zope-demo"))
+    assert yard.publish().returncode == 0
+    theirs = ours.rename(tmp_path / ours.name.replace("zope_demo", "Zope.Demo"))
+    yard.upload(theirs, name="zope-demo")
+    yard.stock.add(WheelSpec(name="zope-demo"))
+    done = yard.publish()
+    assert done.returncode == 0, done.stderr
+    assert "1 there before" in done.stdout
+
+
 def test_only_named_packages_go(yard: Yard) -> None:
     wheels = yard.stock.add(WheelSpec(name="one"))
     yard.stock.add(WheelSpec(name="two"))
@@ -105,11 +142,57 @@ def test_wheels_of_a_local_image_stay_unless_policy_lets_them(yard: Yard) -> Non
     refused = yard.publish()
     assert refused.returncode == 60
     assert "local image" in refused.stderr
+    assert "local-images = true in [tool.wheelyard.registries.gitlab]" in refused.stderr
     yard.exactly([])
     yard.stock.more = "local-images = true"
     yard.stock.policy()
     assert yard.publish().returncode == 0
     yard.exactly(wheels)
+
+
+def test_a_run_that_holds_everything_back_says_so(yard: Yard) -> None:
+    yard.stock.add(WheelSpec(), kind="local")
+    done = yard.publish()
+    assert done.returncode == 60
+    assert "nothing was published" in done.stdout
+    assert "nothing was published" in done.stderr
+    assert "Publishing" not in done.stderr
+    assert "all others are there" not in done.stderr
+    dry = yard.publish("--dry-run")
+    assert dry.returncode == 60
+    assert "no wheel may go" in dry.stderr
+    assert "published" not in dry.stdout + dry.stderr
+
+
+def test_each_reason_has_its_own_fix(yard: Yard, tmp_path: Path) -> None:
+    yard.stock.add(WheelSpec(name="local"), kind="local")
+    wheels = yard.stock.add(WheelSpec(name="good"))
+    (bad,) = yard.stock.add(WheelSpec(name="bad"))
+    bad.write_bytes(bad.read_bytes() + b"x")
+    done = yard.publish()
+    assert done.returncode == 60
+    assert "reason(s) to hold wheels back; all others are there" in done.stderr
+    told = {line.partition(":")[0].strip(" -"): line for line in done.stderr.splitlines() if "dist/" in line}
+    assert "local-images = true" in told["dist/local/1.0"]
+    assert "local-images" not in told["dist/bad/1.0"]
+    assert "--force" in told["dist/bad/1.0"]
+    yard.exactly(wheels)
+    text = (yard.stock.root / "pyproject.toml").read_text()
+    strict = text.replace("[tool.wheelyard]\n", "[tool.wheelyard]\nlocal-images-to-folders = false\n")
+    (yard.stock.root / "pyproject.toml").write_text(strict)
+    into = yard.stock.run("publish", "local", "--to", str(tmp_path / "index"))
+    assert into.returncode == 60
+    assert "local-images-to-folders = true in [tool.wheelyard]" in into.stderr
+
+
+def test_what_failed_does_not_hide_what_was_held_back(yard: Yard) -> None:
+    yard.gitlab.protect(yard.project, "demo", "maintainer")
+    yard.stock.add(WheelSpec())
+    yard.stock.add(WheelSpec(name="local"), kind="local")
+    done = yard.publish()
+    assert done.returncode == 60
+    assert "Package protected" in done.stderr
+    assert "held back: dist/local/1.0: was built in the local image" in done.stderr
 
 
 @pytest.mark.parametrize("pep691", [False, True])
@@ -153,6 +236,19 @@ def test_a_wheel_changed_after_its_verdict_stays_and_others_go(yard: Yard) -> No
     done = yard.publish()
     assert done.returncode == 60
     assert "was changed after its verdict" in done.stderr
+    yard.exactly(wheels)
+
+
+def test_a_version_whose_verdict_is_not_passed_stays_and_others_go(yard: Yard) -> None:
+    bad = yard.stock.add(*specs(2, name="bad"))
+    wheels = yard.stock.add(WheelSpec(name="good"))
+    write_verdict(bad[0].parent, verdict_of("bad", "1.0", bad, ok=False))
+    done = yard.publish()
+    assert done.returncode == 60
+    assert "record: seen" in done.stderr
+    yard.exactly(wheels)
+    (bad[0].parent / "verdict.json").unlink()
+    assert "no verdict to go by" in yard.publish().stderr
     yard.exactly(wheels)
 
 

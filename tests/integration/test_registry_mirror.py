@@ -130,6 +130,39 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     assert cached(yard) == []
 
 
+def test_all_of_it_is_one_step_however_many_batches_it_takes(yard: Yard, tmp_path: Path) -> None:
+    yard.have(*(WheelSpec(version=f"1.{number}") for number in range(4)), WheelSpec(name="other"))
+    backup = tmp_path / "backup"
+    title = f"Copying gitlab to {backup}/"
+    done = mirror(yard, "gitlab", f"{backup}/")
+    said = [re.sub(r" \([0-9.]+ s\)", "", line) for line in done.stderr.splitlines()]
+    assert said == [f"{title} ...", f"ok: {title}"]
+    assert "5 copied" in done.stdout
+
+
+def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard, tmp_path: Path) -> None:
+    (ours, late) = yard.have(WheelSpec(), WheelSpec(version="2.0"))
+    for wheel in (ours, late):
+        yard.upload(wheel.rename(tmp_path / wheel.name.replace("demo", "Demo")), name="demo")
+    backup = FolderRegistry(tmp_path / "backup")
+    kept = tmp_path / ours.name.replace("demo", "Demo")
+    backup.put(read_release(kept, sha256=sha256_file(kept)))
+    done = yard.registry("mirror", "gitlab", f"{tmp_path / 'backup'}/")
+    said = refused(done, 61, "2 not copied", f"{ours.name}: is the same wheel, spelt another way, as {kept.name}")
+    assert "1 copied, 1 there before" in done.stdout
+    assert len(backup.files("demo")) == 2
+    assert said.count("spelt another way") == 2
+
+
+def test_a_copy_that_lacks_something_is_not_called_ok(yard: Yard, tmp_path: Path) -> None:
+    yard.have(WheelSpec(), WheelSpec(version="2.0"))
+    yard.gitlab.fault(Fault("status", status=404, path=r"/pypi/files/.*demo-2.0"))
+    done = yard.registry("mirror", "gitlab", f"{tmp_path / 'backup'}/")
+    assert done.returncode == 73, done.stderr
+    assert "failed: Copying" in done.stderr
+    assert "ok: " not in done.stderr
+
+
 def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(6), WheelSpec(name="solo"), tmp_path=tmp_path)

@@ -193,6 +193,17 @@ def test_verify_stops_when_the_server_dies(tmp_path: Path, where: str) -> None:
     assert "demo-00" not in {each["package"] for each in problems}
 
 
+def test_adopt_stops_when_the_server_dies(tmp_path: Path) -> None:
+    packages = [f"demo-{number:02}" for number in range(40)]
+    first, last = (f"/{WheelSpec(name=name).file}" for name in ("demo-00", "demo-03"))
+    with mortal(packages, first, last) as url:
+        done = Stock(tmp_path / "project", url).run("registry", "adopt")
+    said = refused(done, 60, "not recorded")
+    unseen = said.count("was not looked at: 127.0.0.1 does not answer")
+    assert unseen > 20
+    assert said.count("127.0.0.1 does not answer") - unseen < 10  # a file, and the pages that were under way
+
+
 def test_pages_that_fail_do_not_make_a_server_silent(yard: Yard) -> None:
     """One that answers, whatever it says, is there."""
     yard.have(*(WheelSpec(name=f"demo-{letter}") for letter in "abcdef"))

@@ -373,6 +373,19 @@ def test_prune_deletes_and_the_records_follow(yard: Yard, tmp_path: Path) -> Non
     assert versions(yard) >= {"1.1", "1.3"}
 
 
+@pytest.mark.parametrize("referenced", [True, False])
+def test_prune_keeps_what_is_pinned_unless_policy_says_otherwise(yard: Yard, referenced: bool) -> None:
+    yard.have(*specs(3, pythons=("cp313",)))
+    pinned = LockedVersion(version="1.0", file="demo-1.0.tar.gz", sha256="a" * 64)
+    write_lock(yard.stock.root / "packages/demo/lock.toml", Lock(versions=(pinned,)))
+    yard.stock.more = f"keep = 1\nkeep-referenced = {str(referenced).lower()}"
+    yard.stock.policy()
+    done = yard.registry("prune")
+    assert done.returncode == 0, done.stderr
+    assert ("keep    demo     1.0" in done.stdout) == referenced
+    assert f"would be deleted: {1 if referenced else 2} versions" in done.stdout
+
+
 def test_prune_asks_for_no_more_than_it_needs(yard: Yard) -> None:
     yard.have(*specs(40, pythons=("cp313",)))
     yard.maintain()
@@ -415,7 +428,7 @@ def test_who_may_not_delete_hears_so_and_loses_no_record(yard: Yard, who: str) -
             del yard.stock.env["WHEELYARD_GITLAB_TOKEN"]
     before = yard.records(), yard.records("other")
     done = yard.registry("prune", "--keep", "1", "--delete")
-    said = refused(done, 62, "1 not deleted", "access token")
+    said = refused(done, 62, "1 not deleted; the rest was not tried", "access token")
     assert said.count("a deploy token is nobody here") <= 1
     assert "deleted: 0 versions, 0 files" in done.stdout
     assert (yard.records(), yard.records("other")) == before

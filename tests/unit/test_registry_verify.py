@@ -76,6 +76,17 @@ def test_a_file_that_is_there_twice() -> None:
     assert (problem.kind, problem.text) == (Kind.DOUBLE, "is listed 2 times")
 
 
+def test_a_wheel_that_is_there_under_two_spellings() -> None:
+    other = name().replace("demo", "Demo")  # sorts before the recorded one, which stays all the same
+    problems = found([there(), there(B, file=other)], [known()])
+    assert kinds(problems) == [(Kind.UNRECORDED, other), (Kind.DOUBLE, other)]
+    assert problems[1].text == f"is the same wheel, spelt another way, as {name()}"
+    assert problems[1].fix == f"wheelyard registry remove demo {other} --of gitlab"
+    assert kinds(found([there(), there(B, "2.0"), there(C, file="demo-1.0.tar.gz")], [known(), known(B, "2.0")])) == [
+        (Kind.ORPHAN, "demo-1.0.tar.gz")
+    ]
+
+
 def test_of_a_double_with_other_bytes_each_is_compared() -> None:
     for files in ([there(A), there(B)], [there(B), there(A)]):
         problems = found(files, [known(A)])

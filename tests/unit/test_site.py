@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import fastjsonschema
 import pytest
@@ -21,7 +24,12 @@ from wheelyard.record.lock import lock_file, write_lock
 from wheelyard.record.models import Lock, LockedVersion
 from wheelyard.record.releases import ReleasedFile, dump, releases_file
 from wheelyard.record.site import Site, SitePackage, SitePatch, SiteVersion
+from wheelyard.record.sources import SourceFile, sources_file
+from wheelyard.record.sources import dump as dump_sources
 from wheelyard.stages.site import pages
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
 
 VOID = {"meta", "link", "br"}
 RECIPE = """\
@@ -46,6 +54,17 @@ variable = "T"
 """
 
 
+SOURCE = SourceFile(
+    name="openblas",
+    version="0.3.26+ds-1",
+    where="gitlab",
+    file="openblas_0.3.26+ds.orig.tar.xz",
+    sha256="e" * 64,
+    size=1000,
+    url="https://gitlab.com/api/v4/projects/group%2Fyard/packages/generic/source-openblas/0.3.26+ds-1/openblas.tar.xz",
+)
+
+
 class Checker(HTMLParser):
     """Refuses what is not closed, and notes elements and links."""
 
@@ -54,6 +73,7 @@ class Checker(HTMLParser):
         self.open: list[str] = []
         self.names: set[str] = set()
         self.links: list[str] = []
+        self.ids: list[str] = []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -61,6 +81,7 @@ class Checker(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.add(tag)
         assert not [name for name, _ in attrs if name.startswith("on")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
         self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
         if tag not in VOID:
             self.open.append(tag)
@@ -81,10 +102,11 @@ def root(tmp_path: Path) -> Path:
     project = make_project(tmp_path, files, pyproject=PYPROJECT + POLICY)
     write_lock(lock_file(project.packages, "demo"), Lock(versions=(LockedVersion(version="1.1"),)))
     write_lock(lock_file(project.packages, "old"), Lock(retired="2.0"))
+    built = {"source": f"sha256:{'b' * 64}", "image": f"sha256:{'c' * 64}"}
     releases = [
         wheel("1.0", "cp312-cp312", licence="<script>alert(2)</script>", yanked="bad & wrong"),
-        wheel("1.1", "cp38-abi3", patched=True),
-        wheel("1.1", "cp314-cp314t", patched=True),
+        wheel("1.1", "cp38-abi3", patched=True, **built),
+        wheel("1.1", "cp314-cp314t", patched=True, **built),
     ]
     releases_file(project.packages, "demo").write_text(dump(releases))
     facts = [
@@ -117,6 +139,76 @@ def test_what_pages_say(root: Path, tmp_path: Path) -> None:
     assert '<time datetime="2026-08-02">' in overview
 
 
+@pytest.mark.parametrize("name", ["index.html", "package/demo/index.html", "package/old/index.html", "style.css"])
+def test_whole_pages(root: Path, tmp_path: Path, name: str, snapshot: SnapshotAssertion) -> None:
+    other = wheel("1.9", "cp313-cp313", file="old-1.9-cp313-cp313-manylinux_2_39_riscv64.whl")
+    releases_file(root / "packages", "old").write_text(dump([other]))
+    sources_file(root / "packages", "old").write_text(dump_sources([SOURCE]))
+    assert made(root, tmp_path / "site")[name] == snapshot
+
+
+def builds(page: str) -> dict[str, list[str]]:
+    """Return the record of a build that each file refers to: the cells of its row."""
+    rows = dict(re.findall(r'<tr id="([^"]+)">(.*?)</tr>', page))
+    found = {}
+    for file, target in re.findall(r'<code>([^<]+\.whl)</code>.*?href="#([^"]+)"', page):
+        found[file] = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", rows[unquote(target)])]
+    return found
+
+
+def test_each_file_refers_to_the_record_of_its_build(root: Path, tmp_path: Path) -> None:
+    first, other = (f"sha256:{word * 64}" for word in "de")
+    releases_file(root / "packages", "demo").write_text(
+        dump(
+            [
+                wheel("1.0", "cp312-cp312"),
+                wheel("1.1+cpu", "cp312-cp312", source=first, image=other),
+                wheel("1.1+cpu", "cp313-cp313", source=first, image=other),
+                wheel("1.1+cpu", "cp314-cp314", source=first, image=first, patched=True),
+            ]
+        )
+    )
+    tail = "manylinux_2_39_riscv64.whl"
+    assert builds(made(root, tmp_path / "site")["package/demo/index.html"]) == {
+        f"demo-1.0-cp312-cp312-{tail}": ["1.0", "not known", "not known", "none"],
+        f"demo-1.1+cpu-cp312-cp312-{tail}": ["1.1+cpu", first, other, "none"],
+        f"demo-1.1+cpu-cp313-cp313-{tail}": ["1.1+cpu", first, other, "none"],
+        f"demo-1.1+cpu-cp314-cp314-{tail}": ["1.1+cpu", first, first, "a.patch"],
+    }
+
+
+def test_patches_that_the_recipe_has_no_more_are_not_passed_over(root: Path, tmp_path: Path) -> None:
+    releases_file(root / "packages", "demo").write_text(dump([wheel("0.9", "cp312-cp312", patched=True)]))
+    (cells,) = builds(made(root, tmp_path / "site")["package/demo/index.html"]).values()
+    assert cells[-1] == "not known which"
+
+
+@pytest.mark.parametrize(
+    ("listed", "newest"),
+    [
+        ([("1.0", None), ("2.0rc1", None)], "1.0"),
+        ([("1.0", None), ("2.0", "broken")], "1.0"),
+        ([("1.0", "broken"), ("2.0", "broken")], "2.0"),
+        ([("2.0rc1", None)], "2.0rc1"),
+    ],
+)
+def test_the_newest_version_is_what_installers_choose(
+    root: Path, tmp_path: Path, listed: list[tuple[str, str | None]], newest: str
+) -> None:
+    wheels = [wheel(version, "cp312-cp312", yanked=reason) for version, reason in listed]
+    releases_file(root / "packages", "demo").write_text(dump(wheels))
+    overview = made(root, tmp_path / "site")["index.html"]
+    assert f"demo</a></th><td>{newest}</td>" in overview
+
+
+def test_where_a_file_is_published_is_told(root: Path, tmp_path: Path) -> None:
+    wheels = [wheel("1.0", "cp312-cp312"), wheel("1.0", "cp312-cp312", where="backup", yanked="")]
+    releases_file(root / "packages", "demo").write_text(dump(wheels))
+    page = made(root, tmp_path / "site")["package/demo/index.html"]
+    assert "<td>gitlab</td><td>no</td>" in page
+    assert "<td>backup</td><td>yanked</td>" in page
+
+
 def test_pages_are_well_formed_and_links_lead_somewhere(root: Path, tmp_path: Path) -> None:
     found = made(root, tmp_path / "site")
     for name, text in found.items():
@@ -124,8 +216,11 @@ def test_pages_are_well_formed_and_links_lead_somewhere(root: Path, tmp_path: Pa
             continue
         checker = Checker(text)
         assert "script" not in checker.names
+        assert len(set(checker.ids)) == len(checker.ids)
         for target in checker.links:
-            if "://" not in target:
+            if target.startswith("#"):
+                assert unquote(target[1:]) in checker.ids, target
+            elif "://" not in target:
                 assert os.path.normpath(Path(name).parent / target) in found, target
 
 

@@ -201,7 +201,7 @@ def test_a_dead_token_is_not_blamed_for_its_scopes() -> None:
 
 # ------------------------------------------------------------------ the report
 
-GAP = Gap("unknown", "cannot tell its expiry", "look there")
+GAP = Gap("unknown", "cannot tell its expiry", "look there", "a long story")
 
 
 @given(
@@ -220,7 +220,8 @@ def test_what_is_not_known_hides_nothing_that_is(
     without = list(judge_token(DEPLOY, Facts(alive, writes, listing), NOW, WARN))
     with_gap = list(judge_token(DEPLOY, Facts(alive, writes, listing, (GAP,)), NOW, WARN))
     assert with_gap[:-1] == without
-    assert (with_gap[-1].state, with_gap[-1].text, with_gap[-1].fix) == ("unknown", GAP.text, GAP.fix)
+    last = with_gap[-1]
+    assert (last.state, last.text, last.fix, last.detail) == ("unknown", GAP.text, GAP.fix, GAP.detail)
 
 
 def policy(*tokens: TokenPolicy, renewals: tuple[RenewalPolicy, ...] = ()) -> Policy:
@@ -275,6 +276,12 @@ def report() -> TokenReport:
     made = judge(policy(GROUP, DEPLOY, READER, renewals=(RENEWAL,)), facts, NOW)
     issue = IssueRecord(action="open", done=True, url="https://gitlab.example/i/1", title="Tokens and renewals: …")
     return made.model_copy(update={"issue": issue})
+
+
+def test_all_that_was_said_is_in_the_log(report: TokenReport) -> None:
+    error = problem(report)
+    assert error is not None
+    assert "reader: cannot tell its expiry; a long story" in error.details
 
 
 def test_the_table(report: TokenReport, snapshot: SnapshotAssertion) -> None:

@@ -30,7 +30,7 @@ from wheelyard.cli.site import site
 from wheelyard.cli.sources import sources
 from wheelyard.cli.tokens import check_tokens
 from wheelyard.cli.watch import check_upstream, ledger
-from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
+from wheelyard.core.errors import InterruptedRunError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
 from wheelyard.recipe.policy import find_project
@@ -201,9 +201,9 @@ def check(package: str, version: str | None, *, as_json: bool) -> None:
 def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: bool) -> None:
     """Put the passing wheels of PACKAGES (all by default) into a registry."""
     from wheelyard.cli import render
-    from wheelyard.flows.publish import publish_packages
+    from wheelyard.flows import publish as flow
 
-    report = publish_packages(
+    report = flow.publish_packages(
         find_project(),
         packages,
         target,
@@ -211,20 +211,8 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: b
         show=lambda uploads: None if as_json else click.echo(render.uploads(uploads)),
         tell=lambda done: click.echo(render.model(done.report()) if as_json else render.publication(done)),
     )
-    if report.failed:
-        first = report.failed[0]
-        raise type(first)(
-            f"{len(report.failed)} of {len(report.uploads)} wheels are not there",
-            where=report.place.registry.title,
-            details=dict.fromkeys(line for error in report.failed for line in str(error).splitlines()),
-            fix="run the same command again: what is there is not sent twice",
-        )
-    if report.held_back:
-        raise PublishError(
-            f"{len(report.held_back)} reason(s) to hold wheels back; all others are there",
-            details=report.held_back,
-            fix="build them again: nox -s build-<pkg>",
-        )
+    if failure := flow.problem(report):
+        raise failure
 
 
 cli.add_command(sources)
@@ -245,6 +233,14 @@ cli.add_command(report)
 
 @cli.command(short_help="Tell what this machine can do, or what requirements get on riscv64.")
 @click.argument("requirements", metavar="[REQUIREMENTS...]", nargs=-1)
+@click.option(
+    "-r",
+    "--requirement",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="A file of requirements, as pip takes it; repeatable.",
+)
 @python_option
 @click.option(
     "--of",
@@ -257,6 +253,7 @@ cli.add_command(report)
 @json_option
 def doctor(
     requirements: tuple[str, ...],
+    files: tuple[str, ...],
     pythons: tuple[Interpreter, ...],
     target: str | None,
     glibc: tuple[int, int] | None,
@@ -273,8 +270,8 @@ def doctor(
     from wheelyard.cli import render
     from wheelyard.flows.doctor import examine
 
-    if requirements:
-        doctor_requirements(requirements, pythons, target, glibc, follow=not no_deps, as_json=as_json)
+    if files or requirements:
+        doctor_requirements(files, requirements, pythons, target, glibc, follow=not no_deps, as_json=as_json)
         return
     if pythons or target or glibc or no_deps:
         raise click.UsageError("--python, --of, --glibc and --no-deps go with REQUIREMENTS")

@@ -128,7 +128,7 @@ def prune(packages: tuple[str, ...], target: str | None, keep: int | None, *, de
     project = find_project()
     result = retire.prune(project, open_own(project, target), packages, keep=keep, delete=delete)
     click.echo(render_registry.pruned(result))
-    _refuse("not deleted", result.refused)
+    _refuse("not deleted", result.refused, complete=result.complete)
 
 
 @registry.command(short_help="Delete what should not be there, file by file.")

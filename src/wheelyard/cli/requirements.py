@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wheelyard.core.errors import ConfigError
+from wheelyard.core.errors import ConfigError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
 from wheelyard.recipe.policy import default_project, seek_project
+from wheelyard.recipe.requirements import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ class GlibcType(click.ParamType[tuple[int, int]]):
 
 
 def doctor_requirements(
+    listed: Sequence[str],
     words: Sequence[str],
     pythons: Sequence[Interpreter],
     target: str | None,
@@ -50,17 +52,22 @@ def doctor_requirements(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Tell what *words* get on riscv64; see :func:`wheelyard.flows.requirements.check_requirements`."""
+    """Tell what the files *listed* and *words* get on riscv64.
+
+    See :func:`wheelyard.flows.requirements.check_requirements`.
+    """
     from wheelyard.cli import render
     from wheelyard.flows import requirements as flow
 
+    if missing := [log.clean(name)[:200] for name in listed if not is_file(name)]:
+        raise ListError(f"there is no file {', '.join(missing)}", fix="name files of requirements behind -r")
     project = seek_project()
     if project is None:
         project = default_project(Path.cwd(), tuple(map(str, pythons)) or (str(_running()),))
     chosen = tuple(pythons) or tuple(map(Interpreter.parse, project.policy.interpreters))
     report = flow.check_requirements(
         project,
-        words,
+        [*listed, *words],
         pythons=sorted(set(chosen)),
         place=own_place(project, target),
         glibc=glibc or _own_glibc(),
@@ -73,10 +80,10 @@ def doctor_requirements(
 
 def own_place(project: Project, target: str | None) -> Place | None:
     """Return our registry, None if there is none in site policy, or none is wanted."""
-    from wheelyard.flows.registries import open_own
-
     if target == NOWHERE or (target is None and not project.policy.registries):
         return None
+    from wheelyard.flows.registries import open_own  # a runner without a registry need not pay for it
+
     return open_own(project, target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -22,11 +23,12 @@ from wheelyard.core.errors import (
 from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, entry_of, listings, projects_of, recorded
 from wheelyard.flows.retire import mark
-from wheelyard.io import cache, files, threads
+from wheelyard.io import cache, files, log, threads
 from wheelyard.record.releases import read_releases, record, releases_file
 from wheelyard.stages.registry import Journal, Release, plan_uploads, publish, read_release
 from wheelyard.stages.registry.front import enrich, listable
-from wheelyard.stages.registry.pages import version_of
+from wheelyard.stages.registry.pages import identity, version_of
+from wheelyard.stages.registry.port import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
     from wheelyard.stages.registry import Outcome, RegistryFile
+    from wheelyard.stages.registry.port import Progress
 
 _HOPELESS = (CredentialsError, DiskError)  # the next wheel would meet it too
 _PATIENCE = 3  # batches in a row that may fail for want of an answer
@@ -88,6 +91,7 @@ class _Tally:
     Attributes:
         silent: batches in a row that failed for want of an answer.
         hopeless: whether the next batch would meet the same.
+        tell: is told how many bytes more were sent.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -96,6 +100,7 @@ class _Tally:
     there: int = 0
     silent: int = 0
     hopeless: bool = False
+    tell: Progress = nobody
 
     def add(self, copied: Sequence[str], refused: Sequence[WheelyardError]) -> None:
         self.copied += copied
@@ -132,7 +137,10 @@ def mirror(project: Project, source: Place, target: Place, packages: Sequence[st
     else:
         target.registry.check_access()
         store = cache.cache_dir("mirror") / sha256_bytes(target.registry.title.encode())[:16]
-        with cache.lock(store.with_suffix(".lock"), what=f"copying to {target.registry.title}"):
+        with (
+            cache.lock(store.with_suffix(".lock"), what=f"copying to {target.registry.title}"),
+            _announced(source, target, tally),
+        ):
             for package, found in listings(source, projects):
                 work = _work(project, source, target, package, found)
                 _copy_all(project, source, target, package, work=work, folder=store / package, tally=tally)
@@ -149,6 +157,19 @@ def mirror(project: Project, source: Place, target: Place, packages: Sequence[st
         dry_run=dry_run,
         recorded=target.record,
     )
+
+
+@contextlib.contextmanager
+def _announced(source: Place, target: Place, tally: _Tally) -> Iterator[None]:
+    """Make the whole one step with one count, however many batches it takes."""
+    steps, over = log.Steps(), False
+    steps.open(f"Copying {source.name} to {target.name}")
+    try:
+        with log.progress("sent", None) as tally.tell:
+            yield
+        over = True
+    finally:
+        steps.close(ok=over and not tally.refused)
 
 
 def _unanswered(error: WheelyardError) -> bool:
@@ -174,15 +195,15 @@ def _work(
     refused: list[WheelyardError] = []
     yanks: dict[str, list[str]] = defaultdict(list)
     shown, reasons = listable(named, recorded(project, source, package))
+    spelt = {identity(name): name for name in known}
     refused += (PublishError(reason, fix="delete it there, and publish it again") for reason in reasons)
     for file in shown:
         copy = known.get(file.file)
         if not file.file.endswith(".whl"):
             refused.append(PublishError("is not a wheel", where=file.file, fix="leave it there, or build it"))
             continue
-        if copy is not None and copy.sha256 != file.sha256:
-            details = [f"there: sha256 {copy.sha256 or 'unknown'}", f"source: sha256 {file.sha256}"]
-            refused.append(ConflictError("other bytes are there", where=file.file, details=details, fix=_CONFLICT))
+        if conflict := _conflict(file, copy, spelt.setdefault(identity(file.file), file.file)):
+            refused.append(conflict)
             continue
         if copy is None or begun.get(file.file) == file.sha256:
             missing.append(file)
@@ -191,6 +212,22 @@ def _work(
         if file.yanked is not None and (copy is None or copy.yanked is None):
             yanks[file.yanked].append(file.file)
     return _Work(tuple(missing), tuple(copies), tuple(refused), yanks)
+
+
+def _conflict(file: RegistryFile, copy: RegistryFile | None, other: str) -> ConflictError | None:
+    """Return why *file* would replace or double what is there.
+
+    Args:
+        file: what is to be copied.
+        copy: the file of that name.
+        other: a name of that wheel, which may be spelt in several ways.
+    """
+    if copy is not None and copy.sha256 != file.sha256:
+        details = [f"there: sha256 {copy.sha256 or 'unknown'}", f"source: sha256 {file.sha256}"]
+        return ConflictError("other bytes are there", where=file.file, details=details, fix=_CONFLICT)
+    if copy is None and other != file.file:
+        return ConflictError(f"is the same wheel, spelt another way, as {other}", where=file.file, fix=_CONFLICT)
+    return None
 
 
 def _copy_all(
@@ -208,7 +245,7 @@ def _copy_all(
     tally.add((), work.refused)
     there = set(work.there)
     for batch in _batches(work.missing, target.parallel):
-        done, refused = _copy(project, source, target, package, batch=batch, folder=folder)
+        done, refused = _copy(project, source, target, package, batch=batch, folder=folder, tell=tally.tell)
         copied = [outcome.upload.release.name.file for outcome in done if outcome.new]
         tally.there += len(done) - len(copied)  # somebody else was quicker
         there.update(outcome.upload.release.name.file for outcome in done)
@@ -236,7 +273,14 @@ def _batches(missing: Sequence[RegistryFile], versions: int) -> Iterator[list[Re
 
 
 def _copy(
-    project: Project, source: Place, target: Place, package: str, *, batch: Sequence[RegistryFile], folder: Path
+    project: Project,
+    source: Place,
+    target: Place,
+    package: str,
+    *,
+    batch: Sequence[RegistryFile],
+    folder: Path,
+    tell: Progress,
 ) -> tuple[list[Outcome], list[WheelyardError]]:
     """Copy files of one package through *folder*, which keeps what has arrived; return what is there now."""
     fetched = threads.each(functools.partial(_fetched, source, package, folder), batch, parallel=source.parallel)
@@ -247,7 +291,7 @@ def _copy(
     try:
         with Journal.of(project.dist / JOURNALS, target.registry.title) as journal:
             uploads = plan_uploads(target.registry, releases, begun=journal.begun, parallel=target.parallel)
-            outcomes = publish(target.registry, uploads, journal, parallel=target.parallel)
+            outcomes = publish(target.registry, uploads, journal, parallel=target.parallel, tell=tell)
             done = [outcome for outcome in outcomes if outcome.error is None]
             if target.record:
                 _record(project, source, target, package, [outcome.upload.release for outcome in done])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.flows.registries import open_place
-from wheelyard.flows.registry import entry_of
+from wheelyard.flows.registry import entry_of, together
 from wheelyard.flows.sources import lacking
 from wheelyard.recipe.load import project_name
 from wheelyard.record import durations
@@ -41,7 +41,7 @@ class Publication:
         place: the registry.
         uploads: each wheel with what is done about it.
         outcomes: what came of each; of a dry run nothing.
-        held_back: why some wheels may not go.
+        held: why some wheels may not go.
         recorded: the records that changed.
         dry_run: whether nothing was written.
     """
@@ -49,9 +49,14 @@ class Publication:
     place: Place
     uploads: tuple[Upload, ...]
     outcomes: tuple[Outcome, ...]
-    held_back: tuple[str, ...]
+    held: tuple[PublishError, ...]
     recorded: tuple[Path, ...]
     dry_run: bool
+
+    @property
+    def held_back(self) -> tuple[str, ...]:
+        """The same in a line each."""
+        return tuple(error.head for error in self.held)
 
     @property
     def failed(self) -> tuple[WheelyardError, ...]:
@@ -112,7 +117,7 @@ def publish_packages(
         NetworkError: the registry does not answer.
     """
     place = open_place(project, target)
-    sources, held_back = _collect(project, packages, place)
+    sources, held = _collect(project, packages, place)
     releases = [release for release, _ in sources]
     folder = project.dist / JOURNALS
     title = place.registry.title
@@ -123,41 +128,72 @@ def publish_packages(
         outcomes = [] if dry_run else publish(place.registry, uploads, journal, parallel=place.parallel)
         there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
         recorded = _record(project, place, there, dict(sources)) if place.record else ()
-        report = Publication(place, uploads, tuple(outcomes), held_back, recorded, dry_run=dry_run)
+        report = Publication(place, uploads, tuple(outcomes), held, recorded, dry_run=dry_run)
         tell(report)
         if not dry_run:
             journal.finish(release.name.file for release in there)
     return report
 
 
+def problem(done: Publication) -> WheelyardError | None:
+    """Return the error that a publication is for a shell, None if all that was asked for is there, or may go."""
+    if failed := done.failed:
+        told = [line for error in failed for line in str(error).splitlines()]
+        return type(failed[0])(
+            f"{len(failed)} of {len(done.uploads)} wheels are not there",
+            where=done.place.registry.title,
+            details=dict.fromkeys([*told, *(f"held back: {text}" for text in done.held_back)]),
+            fix="run the same command again: what is there is not sent twice",
+        )
+    if done.held:
+        others = "all others may go" if done.dry_run else "all others are there"
+        none = "no wheel may go" if done.dry_run else "nothing was published"
+        return together(
+            f"{len(done.held)} reason(s) to hold wheels back; {others if done.uploads else none}", done.held
+        )
+    return None
+
+
 def _collect(
     project: Project, packages: Sequence[str], place: Place
-) -> tuple[list[tuple[Release, WheelRecord]], tuple[str, ...]]:
+) -> tuple[list[tuple[Release, WheelRecord]], tuple[PublishError, ...]]:
     """Return the wheels that may go to *place*, each with its record, and why others may not."""
     found: list[tuple[Release, WheelRecord]] = []
-    held_back: list[str] = []
+    held: list[PublishError] = []
     for folder in _folders(project, packages):
-        name = folder.relative_to(project.root)
+        name = str(folder.relative_to(project.root))
         try:
             wheels = [
                 (read_release(wheel, sha256=known.sha256, hashed=True), known) for wheel, known in releasable(folder)
             ]
             _ensure_own(project, folder, wheels)
+            _ensure_image(project, place, [known for _, known in wheels])
         except WheelyardError as error:
-            held_back += [f"{name}: {text}" for text in (error.details or (error.what,))]
-            continue
-        local = sorted({known.image.reference for _, known in wheels if known.image.kind == "local"})
-        if local and not place.local_images:
-            held_back.append(
-                f"{name}: was built in the local image {', '.join(local)}; {place.name} takes those of the official "
-                "image only (local-images in site policy)"
-            )
+            held += [PublishError(text, where=name, fix=error.fix) for text in (error.details or (error.what,))]
             continue
         if owed := lacking(project, place, [(release.path, known) for release, known in wheels]):
-            held_back += [f"{name}: {text}" for text in owed]
+            held += [PublishError(text, where=name) for text in owed]
             continue
         found += wheels
-    return found, tuple(held_back)
+    return found, tuple(held)
+
+
+def _ensure_image(project: Project, place: Place, wheels: Sequence[WheelRecord]) -> None:
+    """Make sure that *place* takes wheels of the images that these were built in.
+
+    Raises:
+        PublishError: it does not.
+    """
+    local = sorted({known.image.reference for known in wheels if known.image.kind == "local"})
+    if not local or place.local_images:
+        return
+    named = place.name in project.policy.registries
+    key = "local-images" if named else "local-images-to-folders"
+    table = f"[tool.wheelyard.registries.{place.name}]" if named else "[tool.wheelyard]"
+    raise PublishError(
+        f"was built in the local image {', '.join(local)}; {place.name} takes those of the official image only",
+        fix=f"build it in the official image (--image official), or set {key} = true in {table}",
+    )
 
 
 def _ensure_own(project: Project, folder: Path, wheels: Sequence[tuple[Release, WheelRecord]]) -> None:

@@ -337,7 +337,8 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
     files.sweep_scratch(cache.cache_dir("work"), "adopt")
     adopted: list[str] = []
     refused: list[WheelyardError] = []
-    for package, found in listings(place, projects_of(place, packages)):
+    silence = Silence()
+    for package, found in listings(place, projects_of(place, packages), silence):
         try:
             if isinstance(found, WheelyardError):
                 raise found
@@ -348,7 +349,7 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
         news = [file for file in found if file.file not in known and file.file.endswith(".whl")]
         wanted, reasons = listable(news, ())
         refused += (RegistryContentError(reason, fix=_AGAIN) for reason in reasons)
-        read = threads.each(functools.partial(_read, place, package), wanted, parallel=place.parallel)
+        read = threads.each(functools.partial(_read, place, package, silence), wanted, parallel=place.parallel)
         entries = [entry for entry in read if isinstance(entry, ReleasedFile)]
         refused += (error for error in read if isinstance(error, WheelyardError))
         record(releases_file(project.packages, package), entries)
@@ -356,11 +357,11 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
     return Adoption(tuple(adopted), tuple(refused))
 
 
-def _read(place: Place, package: str, file: RegistryFile) -> ReleasedFile | WheelyardError:
+def _read(place: Place, package: str, silence: Silence, file: RegistryFile) -> ReleasedFile | WheelyardError:
     """Return the record of a wheel, read from its bytes, or why there can be none."""
     try:
         with files.scratch(cache.cache_dir("work"), "adopt") as scratch:
-            place.registry.fetch(package, file, scratch / file.file)
+            silence.ask(functools.partial(place.registry.fetch, package, file, scratch / file.file))
             release = read_release(scratch / file.file, sha256=file.sha256 or "")
         if release.project != package:
             raise RegistryContentError(f"is not a wheel of {package}", fix=_AGAIN)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionError, WheelyardError
 from wheelyard.flows.publish import JOURNALS
@@ -37,6 +37,7 @@ class Pruned:
         keep: how many versions of a package are kept; 0 for all.
         deleted: what of the plan was deleted.
         refused: why something was not.
+        complete: whether everything was tried.
         dry_run: whether nothing was to be deleted.
         recorded: whether our records have followed.
     """
@@ -45,6 +46,7 @@ class Pruned:
     keep: int
     deleted: tuple[Pruning, ...]
     refused: tuple[WheelyardError, ...]
+    complete: bool
     dry_run: bool
     recorded: bool
 
@@ -91,7 +93,9 @@ def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int
         if not item.reason:
             doomed[item.project].append(item)
     deleted: list[Pruning] = []
+    untried = len(doomed)
     for package, items in doomed.items():
+        untried -= 1
         try:
             _delete(project, place, package, [file for item in items for file in item.files])
             deleted += items
@@ -100,7 +104,15 @@ def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int
             break
         except WheelyardError as error:
             refused.append(about(package, error))
-    return Pruned(tuple(plan), keep, tuple(deleted), tuple(refused), dry_run=not delete, recorded=place.record)
+    return Pruned(
+        tuple(plan),
+        keep,
+        tuple(deleted),
+        tuple(refused),
+        complete=not untried,
+        dry_run=not delete,
+        recorded=place.record,
+    )
 
 
 def _delete(project: Project, place: Place, package: str, names: Sequence[str]) -> None:
@@ -159,8 +171,8 @@ def yank(project: Project, place: Place, package: str, version: str, reason: str
     (name,) = projects_of(place, [package])
     try:
         wanted = Version(version)
-    except InvalidVersion as error:
-        raise UnknownVersionError(f"{version!r} is not a version (PEP 440)", where=name) from error
+    except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
+        raise UnknownVersionError(f"{version[:100]!r} is not a version (PEP 440)", where=name) from error
     there = place.registry.files(name)
     names = tuple(dict.fromkeys(file.file for file in there if version_of(file.file) == wanted))
     if not names:

@@ -46,8 +46,12 @@ def make_site(project: Project, folder: Path) -> tuple[Site, int]:
 
 def gather(project: Project) -> Site:
     """Return what the pages show; raises what :func:`make_site` does, but for the disk."""
+    recipes = set(list_recipes(project))
     recorded = {path.parent.name for path in project.packages.glob("*/releases.toml")}
-    packages = tuple(_package(project, name) for name in sorted({*list_recipes(project), *recorded}))
+    packages = tuple(
+        _package(project, name, load_recipe(project, name) if name in recipes else None)
+        for name in sorted(recipes | recorded)
+    )
     return Site(
         updated=max((each.updated for each in packages if each.updated), default=None),
         interpreters=project.policy.interpreters,
@@ -56,8 +60,7 @@ def gather(project: Project) -> Site:
     )
 
 
-def _package(project: Project, name: str) -> SitePackage:
-    recipe = load_recipe(project, name) if name in list_recipes(project) else None
+def _package(project: Project, name: str, recipe: Recipe | None) -> SitePackage:
     settings = effective(recipe, None)[0] if recipe else None
     lock, facts = read_lock(lock_file(project.packages, name)), read_ledger(ledger_file(project.packages, name))
     through = {Version(each.version): each for each in history(name, facts).versions}
@@ -107,6 +110,9 @@ def _version(
                 interpreters=tuple(
                     word for word in project.policy.interpreters if wheel_for(Interpreter.parse(word), _pairs(file))
                 ),
+                patched=file.patched,
+                source=file.source,
+                image=file.image,
                 yanked=file.yanked,
             )
             for file in files

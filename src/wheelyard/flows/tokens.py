@@ -111,7 +111,7 @@ def problem(report: TokenReport) -> WheelyardError | None:
     )
     return kind(
         f"tokens and renewals: {summary(report)}",
-        details=[f"{each.name}: {each.text}" for each in bad],
+        details=[f"{each.name}: " + "; ".join(filter(None, (each.text, each.detail))) for each in bad],
         fix="see the fixes on standard output, and docs/tokens.md",
     )
 

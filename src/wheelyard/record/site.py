@@ -19,6 +19,9 @@ class SiteFile(Model):
         sha256: its hash.
         size: bytes.
         interpreters: those of the site's that can install it.
+        patched: whether its source was patched here.
+        source: what it was built from: ``sha256:…`` of the sdist or tree; empty where that is not known.
+        image: the digest of the image that it was built in; empty where that is not known.
         yanked: why it is yanked, null if it is not.
     """
 
@@ -27,6 +30,9 @@ class SiteFile(Model):
     sha256: Sha256
     size: int
     interpreters: tuple[str, ...]
+    patched: bool
+    source: str
+    image: str
     yanked: str | None = None
 
 

@@ -25,7 +25,8 @@ class TokenFinding(Model):
             passed; ``over-scoped`` and ``under-scoped``: more or less than site policy says, of scopes or role;
             ``missing``: not in the environment; ``unknown``: the server does not tell; ``unreachable``: it does not
             answer.
-        text: what was found.
+        text: what was found, in a few words.
+        detail: what was said on the way, such as the error of a connection; empty if nothing was.
         fix: what to do, empty where there is nothing to do.
         expires: the day on which it ends, at midnight UTC; null if that is unknown, or never.
         days: how many days are left until then; negative afterwards.
@@ -35,6 +36,7 @@ class TokenFinding(Model):
     kind: Kind
     state: State
     text: str
+    detail: str = ""
     fix: str = ""
     expires: date | None = None
     days: int | None = None

@@ -64,6 +64,15 @@ def version_of(file: str) -> Version | None:
     return None
 
 
+def identity(file: str) -> tuple[object, ...]:
+    """Return what a file is to an installer: two names of wheels that differ in case or separators only are one."""
+    try:
+        name = WheelName.parse(file)
+    except ValueError:
+        return (file,)
+    return name.name, name.version, name.build, name.tags
+
+
 def file_url(project: str, file: str) -> str:
     """Return a file's address, relative to its project's page; ``+`` of local versions is escaped."""
     return f"../../files/{quote(project)}/{quote(file)}"

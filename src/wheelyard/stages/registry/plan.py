@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log, threads
+from wheelyard.stages.registry.pages import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,16 +63,22 @@ def plan_uploads(
     projects = list(dict.fromkeys(release.project for release in coming))
     pages = threads.each(registry.files, projects, parallel=parallel)
     there: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    spelt: dict[tuple[object, ...], set[str]] = defaultdict(set)
     for project, page in zip(projects, pages, strict=True):
         for listed in page:
             there[project, listed.file].add(listed.sha256)
+            spelt[identity(listed.file)].add(listed.file)
     for release in coming:
         file = release.name.file
         mine = (begun or {}).get(file) == release.sha256
         known = there.get((release.project, file), set())
         action, reason = _decide(release, known, chosen.get(file), mine=mine)
+        spellings = spelt[identity(file)]
+        if action is Action.UPLOAD and not known and spellings:
+            action, reason = Action.REFUSE, f"is the same wheel, spelt another way, as {', '.join(sorted(spellings))}"
         if action is Action.UPLOAD:
             chosen[file] = release
+            spellings.add(file)
         found.append(Upload(release, action, reason, sent=action is Action.UPLOAD and bool(known)))
     return tuple(found)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from wheelyard.stages.registry.journal import Journal
     from wheelyard.stages.registry.plan import Upload
-    from wheelyard.stages.registry.port import Registry
+    from wheelyard.stages.registry.port import Progress, Registry
     from wheelyard.stages.registry.release import Release
 
 # What ends a whole run: the next wheel would meet it too.
@@ -50,7 +50,14 @@ class Outcome:
     new: bool = False
 
 
-def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, parallel: int = 1) -> list[Outcome]:
+def publish(
+    registry: Registry,
+    uploads: Sequence[Upload],
+    journal: Journal,
+    *,
+    parallel: int = 1,
+    tell: Progress | None = None,
+) -> list[Outcome]:
     """Do what was planned, and return what came of it, in the same order.
 
     What is skipped is put all the same: that heals an index page which a killed run did not come to write. One
@@ -61,6 +68,7 @@ def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, 
         uploads: the plan.
         journal: notes what is under way.
         parallel: versions sent at once, and files or index pages read at once.
+        tell: is told how many bytes more were sent, if this is a part of something that its caller announces.
 
     Raises:
         ConflictError: something was refused; then nothing at all is written.
@@ -74,6 +82,8 @@ def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, 
             details=[f"{upload.release.name.file}: {upload.reason}" for upload in refused],
             fix="a file is never replaced: publish a new version, or give the wheel a build number",
         )
+    if not uploads:
+        return []  # nothing is said to be done where nothing may go
     coming = [upload for upload in uploads if upload.action is Action.UPLOAD]
     if coming:
         registry.check_access()
@@ -81,18 +91,24 @@ def publish(registry: Registry, uploads: Sequence[Upload], journal: Journal, *, 
             ((upload.release.name.file, upload.release.sha256) for upload in coming),
             anew=(upload.release.name.file for upload in coming if not upload.sent),
         )
-    size = sum(upload.release.size for upload in coming)
+    if tell is not None:
+        return _done(registry, uploads, _Sender(registry, journal, tell), parallel)
     steps, ok = log.Steps(), False
     steps.open(f"Publishing to {registry.title}")
     try:
-        with log.progress("sent", size) as tell:
-            outcomes = _run(uploads, _Sender(registry, journal, tell), parallel)
-        missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None], parallel)
-        outcomes = [_unless(one, missing.get(one.upload.release.name.file)) for one in outcomes]
+        with log.progress("sent", sum(upload.release.size for upload in coming)) as told:
+            outcomes = _done(registry, uploads, _Sender(registry, journal, told), parallel)
         ok = all(one.error is None for one in outcomes)
     finally:
         steps.close(ok=ok)
     return outcomes
+
+
+def _done(registry: Registry, uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outcome]:
+    """Send everything, look whether the index lists it, and return what came of it."""
+    outcomes = _run(uploads, sender, parallel)
+    missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None], parallel)
+    return [_unless(one, missing.get(one.upload.release.name.file)) for one in outcomes]
 
 
 def _unless(outcome: Outcome, error: WheelyardError | None) -> Outcome:
@@ -102,7 +118,7 @@ def _unless(outcome: Outcome, error: WheelyardError | None) -> Outcome:
 class _Sender:
     """Sends wheels, and reads them back; shared by threads."""
 
-    def __init__(self, registry: Registry, journal: Journal, tell: Callable[[int], None]) -> None:
+    def __init__(self, registry: Registry, journal: Journal, tell: Progress) -> None:
         self.stop = threading.Event()
         self._registry = registry
         self._journal = journal

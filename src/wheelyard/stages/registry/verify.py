@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from wheelyard.core.tags import WheelName
+from wheelyard.stages.registry.pages import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,6 +75,7 @@ def compare(
     recorded = {record.file: record for record in records}
     for name, copies in there.items():
         yield from _of_file(project, copies, recorded.get(name), where)
+    yield from _spelt_twice(project, sorted(there, key=lambda name: (name not in recorded, name)), where)
     for name in sorted(recorded.keys() - there.keys()):
         yield Problem(
             Kind.MISSING,
@@ -82,6 +84,15 @@ def compare(
             "is recorded as published, and is not there",
             "publish it again, or take its line out of releases.toml",
         )
+
+
+def _spelt_twice(project: str, names: Sequence[str], where: str | None) -> Iterator[Problem]:
+    """Yield the names of wheels that are there under another spelling, too; the first of *names* is the right one."""
+    first: dict[tuple[object, ...], str] = {}
+    for name in names:
+        if (other := first.setdefault(identity(name), name)) != name:
+            text = f"is the same wheel, spelt another way, as {other}"
+            yield Problem(Kind.DOUBLE, project, name, text, _remove(project, name, where))
 
 
 def _of_file(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from packaging.version import Version
 
 from wheelyard.stages.site.html import Html, link, tag, text
 
@@ -16,15 +19,22 @@ if TYPE_CHECKING:
 FOLDER = "package"  # not "packages": where records are has that name
 STYLE = """\
 :root { color-scheme: light dark; }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
-h1, h2 { line-height: 1.2; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
+h1, h2 { line-height: 1.2; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8885; }
+caption { text-align: start; padding-bottom: .3rem; }
+th, td { text-align: start; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8885;
+  white-space: nowrap; }
+th[scope=row] { position: sticky; inset-inline-start: 0; background: Canvas; }
+.text { min-width: min(14rem, 40vw); white-space: normal; overflow-wrap: anywhere; }
+tr:target > * { background: Mark; color: MarkText; }
 code, pre { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
-pre { padding: .6rem; border: 1px solid #8885; overflow-x: auto; }
+pre { padding: .6rem; border: 1px solid #8885; white-space: pre-wrap; }
 """
 _MB = 1_000_000
+_LONG = 24  # characters from which on a cell's text is broken into lines
+_MARKUP = re.compile(r"<[^>]*>")
 _STATUS = re.compile(r"\A(?P<word>[^\[]+) \[(?P<url>https://[^\[\]\s]+)\]\Z")
 
 
@@ -48,7 +58,7 @@ def _overview(site: Site) -> str:
     body += [tag("h2", "Packages"), _overview_table(site, active)]
     if retired:
         body += [tag("h2", "Retired"), tag("p", "Upstream ships riscv64 wheels itself; what is here stays.")]
-        rows = [(_to(each), f"since {each.retired}", _newest(each)) for each in retired]
+        rows = [(_to(each), f"since {each.retired}", _said(_newest(each))) for each in retired]
         body.append(_table("Retired packages", ("package", "upstream ships", "newest here"), rows))
     body.append(tag("p", tag("a", "packages.json", href="packages.json"), " has all of this for machines."))
     return _page("riscv64 wheels for Python", body, root="")
@@ -57,21 +67,36 @@ def _overview(site: Site) -> str:
 def _overview_table(site: Site, packages: Iterable[SitePackage]) -> Html:
     rows = []
     for each in packages:
-        newest = each.versions[0].files if each.versions else ()
-        rows.append((_to(each), _newest(each), *(_mark(newest, word) for word in site.interpreters)))
+        newest = _newest(each)
+        files = newest.files if newest else ()
+        rows.append((_to(each), _said(newest), *(_mark(files, word) for word in site.interpreters)))
     return _table("Newest version of each package", ("package", "newest", *site.interpreters), rows)
 
 
 def _package(site: Site, package: SitePackage) -> str:
+    title = f"{package.package} for riscv64"
     body = [tag("nav", tag("a", "All packages", href="../../index.html")), tag("h1", package.package)]
     if package.retired:
         body.append(tag("p", f"Retired: from {package.retired} on, upstream ships riscv64 wheels itself."))
     if package.note:
         body.append(tag("p", package.note))
     if not package.versions:
-        return _page(package.package, [*body, tag("p", "Nothing is published yet.")], root="../../")
-    newest = package.versions[0]
-    body += [_install(site, package.package), tag("h2", "Versions")]
+        return _page(title, [*body, tag("p", "Nothing is published yet.")], root="../../")
+    body += [_install(site, package.package), tag("h2", "Versions"), _versions(site, package)]
+    body += [*_patches(package.versions), *_files(package.versions)]
+    if package.sources:
+        stored = [
+            (link(each.url, each.file), f"{each.name} {each.version}", tag("code", each.sha256))
+            for each in package.sources
+        ]
+        body.append(tag("h2", "Sources of copyleft libraries in these wheels"))
+        body.append(_table("Source packages", ("file", "source package", "sha256"), stored))
+    if package.record:
+        body.append(tag("p", link(package.record, "Record of what was published and from what it was built"), "."))
+    return _page(title, body, root="../../")
+
+
+def _versions(site: Site, package: SitePackage) -> Html:
     rows = [
         (
             each.version,
@@ -84,33 +109,45 @@ def _package(site: Site, package: SitePackage) -> str:
         for each in package.versions
     ]
     columns = ("version", *site.interpreters, "licence", "patched", "first here", "first upstream")
-    body.append(_table("Versions and interpreters", columns, rows))
-    body += _patches(newest, package.versions)
-    body.append(tag("h2", "Files"))
-    files = [
-        (tag("code", file.file), _size(file.size), tag("code", file.sha256), _yanked(file))
-        for each in package.versions
-        for file in each.files
+    return _table("Versions and interpreters", columns, rows)
+
+
+def _files(versions: Iterable[SiteVersion]) -> list[Html]:
+    """Return the wheels, and the builds that they are from, to which each refers: what records say of them."""
+    builds: dict[tuple[str, ...], str] = {}
+    files: list[tuple[str, ...]] = []
+    for each in versions:
+        count = 0
+        for file in each.files:
+            known = [tag("code", word) if word else text("not known") for word in (file.source, file.image)]
+            patches = ", ".join(patch.file for patch in each.patches) or "not known which"
+            build = (each.version, *known, patches if file.patched else "none")
+            if build not in builds:
+                count += 1
+                builds[build] = f"build-{each.version}" + (f"-{count}" if count > 1 else "")
+            label = f"Build record of {file.file}"
+            record = tag("a", "build record", href=f"#{quote(builds[build])}", aria_label=label)
+            code = tag("code", file.file), _size(file.size), tag("code", file.sha256)
+            files.append((*code, record, file.where, _yanked(file)))
+    columns = ("version", "source", "image", "patches of the recipe")
+    return [
+        tag("h2", "Files"),
+        _table("Published wheels", ("file", "size", "sha256", "built from", "in", "yanked"), files),
+        tag("h2", "Builds"),
+        _table("What wheels were built from", columns, builds, builds.values()),
     ]
-    body.append(_table("Published wheels", ("file", "size", "sha256", "state"), files))
-    if package.sources:
-        body.append(tag("h2", "Sources of copyleft libraries in these wheels"))
-        stored = [(link(each.url, each.file), f"{each.name} {each.version}", each.sha256) for each in package.sources]
-        body.append(_table("Source packages", ("file", "source package", "sha256"), stored))
-    if package.record:
-        body.append(tag("p", link(package.record, "Record of what was published and from what it was built"), "."))
-    return _page(package.package, body, root="../../")
 
 
-def _patches(newest: SiteVersion, versions: Iterable[SiteVersion]) -> list[Html]:
+def _patches(versions: Iterable[SiteVersion]) -> list[Html]:
     known: dict[SitePatch, list[str]] = {}
     for each in versions:
         for patch in each.patches:
             known.setdefault(patch, []).append(each.version)
     if not known:
-        return [tag("h2", "Patches"), tag("p", "None is known.")] if newest.patched else []
+        return []
     rows = [(tag("code", each.file), each.why, _status(each.status), ", ".join(which)) for each, which in known.items()]
-    return [tag("h2", "Patches"), _table("Patches", ("file", "why", "status upstream", "versions"), rows)]
+    columns = ("file", "why", "status upstream", "versions")
+    return [tag("h2", "Patches"), _table("Patches, and where they stand upstream", columns, rows)]
 
 
 def _status(status: str) -> Html:
@@ -122,15 +159,23 @@ def _install(site: Site, name: str) -> Html:
     if not site.index:
         return Html("")
     line = f"pip install {name} --prefer-binary --extra-index-url {site.index}"
-    return tag("pre", tag("code", line), tabindex="0", aria_label="How to install")
+    return tag("pre", tag("code", line))
 
 
 def _to(package: SitePackage) -> Html:
     return tag("a", package.package, href=f"{FOLDER}/{quote(package.package)}/index.html")
 
 
-def _newest(package: SitePackage) -> str:
-    return package.versions[0].version if package.versions else "none yet"
+def _newest(package: SitePackage) -> SiteVersion | None:
+    """Return the newest version that installers choose by themselves, if there is one."""
+    for each in package.versions:
+        if not Version(each.version).is_prerelease and any(file.yanked is None for file in each.files):
+            return each
+    return package.versions[0] if package.versions else None
+
+
+def _said(version: SiteVersion | None) -> str:
+    return version.version if version else "none yet"
 
 
 def _mark(files: Iterable[SiteFile], interpreter: str) -> str:
@@ -142,19 +187,34 @@ def _mark(files: Iterable[SiteFile], interpreter: str) -> str:
 
 
 def _yanked(file: SiteFile) -> str:
-    return "there" if file.yanked is None else f"yanked: {file.yanked}" if file.yanked else "yanked"
+    return "no" if file.yanked is None else f"yanked: {file.yanked}" if file.yanked else "yanked"
 
 
 def _size(size: int) -> str:
     return f"{size / _MB:.1f} MB" if size >= _MB else f"{size / 1000:.1f} kB"
 
 
-def _table(caption: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Html:
+def _table(caption: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]], ids: Iterable[str] = ()) -> Html:
+    """Return a table that scrolls by itself where it is too wide; *ids* names its rows."""
     head = tag("thead", tag("tr", *(tag("th", column, scope="col") for column in columns)))
-    lines = (tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows)
-    body = tag("tbody", *(Html(f"\n{line}") for line in lines))
+    names = chain(ids, repeat(""))
+    body = tag("tbody", *(Html(f"\n{_row(row, next(names))}") for row in rows))
     table = tag("table", tag("caption", caption), head, body)
     return tag("div", table, class_="wide", role="region", aria_label=caption, tabindex="0")
+
+
+def _row(cells: tuple[str, ...], name: str) -> Html:
+    first, *rest = cells
+    return tag("tr", _cell("th", first, scope="row"), *(_cell("td", cell) for cell in rest), **_named("id", name))
+
+
+def _named(key: str, value: str) -> dict[str, str]:
+    return {key: value} if value else {}
+
+
+def _cell(name: str, content: str, **attributes: str) -> Html:
+    long = len(_MARKUP.sub("", text(content))) > _LONG
+    return tag(name, content, **attributes, **_named("class_", "text" if long else ""))
 
 
 def _page(title: str, body: Iterable[str], *, root: str) -> str:

@@ -34,11 +34,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that could not be found out, and what would help."""
+    """Something that could not be found out, what would help, and all that was said of it."""
 
     state: Literal["missing", "unknown", "unreachable"]
     text: str
     fix: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def judge_token(token: TokenPolicy, facts: Facts, now: datetime, warn_days: int)
     if not life or life.state != "dead":
         yield from _powers(token, facts)
     for gap in facts.gaps:
-        yield _finding(token, gap.state, gap.text, gap.fix)
+        yield _finding(token, gap.state, gap.text, gap.fix, detail=gap.detail)
 
 
 def judge_renewal(renewal: RenewalPolicy, now: datetime, warn_days: int) -> TokenFinding:
@@ -143,12 +143,15 @@ def _finding(
     text: str,
     fix: str = "",
     *,
+    detail: str = "",
     listing: Listing | None = None,
     now: datetime | None = None,
 ) -> TokenFinding:
     expires = listing.expires.date() if listing and listing.expires and not listing.revoked else None
     days = (expires - now.date()).days if expires and now else None
-    return TokenFinding(name=token.name, kind=token.kind, state=state, text=text, fix=fix, expires=expires, days=days)
+    return TokenFinding(
+        name=token.name, kind=token.kind, state=state, text=text, detail=detail, fix=fix, expires=expires, days=days
+    )
 
 
 def _renewal(token: TokenPolicy) -> str:

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
@@ -259,7 +259,13 @@ def _not_set(token: TokenPolicy) -> Gap:
 def _gap(what: str, error: Exception) -> Gap:
     if not isinstance(error, WheelyardError):
         return Gap("unreachable", f"cannot tell {what}: the answer is not one of GitLab's", "try again later")
-    state: Literal["unreachable", "unknown"] = "unreachable" if isinstance(error, NetworkError) else "unknown"
-    said = "; ".join([error.what, *error.details])
+    unreachable = isinstance(error, NetworkError)
     where = f" ({error.where})" if error.where else ""
-    return Gap(state, log.redact(f"cannot tell {what}: {said}{where}"), error.fix or "see docs/tokens.md")
+    # What GitLab answers is part of what was found; how a connection failed is a long story.
+    words = [error.what] if unreachable else [error.what, *error.details]
+    return Gap(
+        "unreachable" if unreachable else "unknown",
+        log.redact(f"cannot tell {what}: {'; '.join(words)}{where}"),
+        error.fix or "see docs/tokens.md",
+        log.redact("; ".join(error.details)) if unreachable else "",
+    )

@@ -1,0 +1,58 @@
+"""When a server counts as silent: what is still to be asked of it then is not asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
+from wheelyard.flows.silence import Silence
+from wheelyard.io.api import UnansweredError, UnreachedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def failing(error: WheelyardError, cause: Exception | None = None) -> Callable[[], str]:
+    def question() -> str:
+        raise error from cause
+
+    return question
+
+
+SILENT = failing(NetworkError("answers 502, 8 times in a row"), UnansweredError("answers 502"))
+GONE = failing(NetworkError("cannot be connected to"), UnreachedError("refused"))
+REFUSED = failing(CredentialsError("may not"))
+
+
+def outcome(silence: Silence, question: Callable[[], str]) -> str:
+    try:
+        return silence.ask(question)
+    except WheelyardError as error:
+        return error.what
+
+
+@pytest.mark.parametrize(
+    ("questions", "asked"),
+    [
+        ([GONE, str], False),
+        ([SILENT, SILENT, str], True),
+        ([SILENT, SILENT, SILENT, str], False),
+        ([SILENT, SILENT, REFUSED, SILENT, SILENT, str], True),  # who refuses is there
+        ([SILENT, SILENT, str, SILENT, SILENT, str], True),
+        ([REFUSED] * 5 + [str], True),
+    ],
+)
+def test_who_is_asked_once_more(questions: list[Callable[[], str]], asked: bool) -> None:
+    silence = Silence()
+    *before, last = questions
+    for question in before:
+        outcome(silence, question)
+    assert (outcome(silence, last) == "") == asked
+
+
+def test_what_was_not_asked_says_why() -> None:
+    silence = Silence()
+    assert outcome(silence, GONE) == "cannot be connected to"
+    assert outcome(silence, str) == "was not looked at: cannot be connected to"
