@@ -50,10 +50,10 @@ def quiet(yard: Yard, **more: str) -> dict[str, str]:
     return {key: value for key, value in yard.stock.environment.items() if key not in CI} | more
 
 
-def on_a_terminal(yard: Yard) -> tuple[int, str, str]:
+def on_a_terminal(yard: Yard, columns: int = COLUMNS) -> tuple[int, str, str]:
     """Publish with standard error on a terminal; return the exit code, standard output, and what the terminal got."""
     main, side = pty.openpty()
-    termios.tcsetwinsize(side, (ROWS, COLUMNS))
+    termios.tcsetwinsize(side, (ROWS, columns))
     with subprocess.Popen(
         [sys.executable, "-m", "wheelyard", "publish", "--to", "gitlab"],
         cwd=yard.stock.root,
@@ -113,6 +113,21 @@ def test_a_terminal_gets_a_bar_that_fills_and_goes(yard: Yard) -> None:
     (line,) = screen(seen)
     assert re.fullmatch(rf"ok: Publishing to 127\.0\.0\.1:\d+/\S+ {TIME}", line)
     assert "\x1b" not in out
+
+
+def test_a_long_title_leaves_room_for_the_bar(yard: Yard) -> None:
+    """Eighty columns are what terminals begin with, and the registry's name is longer than half of that."""
+    wheels = bulky(yard)
+    for what in (UPLOAD, FILE):
+        yard.gitlab.fault(Fault("stall", seconds=0.3, **what))
+    code, _, seen = on_a_terminal(yard, 80)
+    assert code == 0, seen
+    yard.exactly(wheels)
+    drawn = [line for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", seen)) if AMOUNT.search(line)]
+    assert len(drawn) > 2
+    assert all(line.count("━") + line.count("╸") + line.count("╺") == 20 for line in drawn), drawn
+    (line,) = screen(seen)
+    assert line.startswith(f"ok: Publishing to {yard.server.url.partition('://')[2]}/{PROJECT} (")
 
 
 AGAIN: dict[str, dict[str, Any]] = {

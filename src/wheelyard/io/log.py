@@ -70,6 +70,9 @@ _LOGIN = re.compile(r"://([^\s/:@?#]*):?([^\s/@?#]*)@")
 # What GitHub's runner takes for a command: "::" behind leading space only, "##[" anywhere (actions/runner,
 # ActionCommand.cs).
 _COMMAND = re.compile(r"\A\s*:(?=:)|#(?=#\[)")
+_BAR = 20  # columns of a bar
+_BESIDE = _BAR + 36  # columns beside a title: spinner, bar, "1234.5 MB of 1234.5 MB", time, and what is between them
+_NARROWEST = 10  # columns of a title, however narrow a terminal is
 _SHORTEST_SECRET = 6  # shorter values would blank out ordinary words
 
 
@@ -273,16 +276,20 @@ def _close_fold(fold: str, *, depth: int) -> None:
 def _live() -> Iterator[Progress]:
     from rich.console import Console  # only a terminal pays for it
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     with _lock:
         if _state.live is None:
+            console = Console(stderr=True)
+            # A long title is cut rather than the bar beside it: it is said whole when the step ends.
+            title = Column(no_wrap=True, overflow="ellipsis", max_width=max(_NARROWEST, console.width - _BESIDE))
             _state.live = Progress(
                 SpinnerColumn(),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=20),
+                TextColumn("{task.description}", markup=False, table_column=title),
+                BarColumn(bar_width=_BAR),
                 TextColumn("{task.fields[note]}", markup=False),
                 TimeElapsedColumn(),
-                console=Console(stderr=True),
+                console=console,
                 transient=True,
             )
             _state.live.start()
