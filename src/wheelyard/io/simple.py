@@ -60,7 +60,7 @@ def project_page(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
             if kind == JSON:
-                told = from_json(body)  # in two thirds of the time that json takes
+                told = from_json(body, cache_strings="keys")  # in two thirds of the time that json takes
                 told = _without_nulls(_newest(told, newest, back_to) if newest else told)
                 return ProjectPage.from_json_data(told, None if _absolute(told) else url)
             return ProjectPage.from_html(project, body, url)
