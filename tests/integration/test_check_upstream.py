@@ -160,6 +160,7 @@ def test_every_state(scene: Scene, registry: str) -> None:
     found = scene.check(of=registry, code=18)
     assert {name: each["state"] for name, each in found.items()} == {state: state for state in STATES}
     assert found["new"]["new"] == found["regressed"]["new"] == ["2.0"]
+    assert "ships-since" in found["regressed"]["notes"][0]
     assert found["partial"]["missing"] == ["cp314", "cp314t"]
     assert [(each["version"], each["wholly"]) for each in found["ships"]["ships"]] == [("2.0", True)]
     assert [each["version"] for each in found["current"]["waiting"]] == ["3.0"]
@@ -251,6 +252,16 @@ def test_one_packages_failure_does_not_stop_the_others(scene: Scene) -> None:
     assert set(scene.states(*BAD_PAGES).values()) == {"current"}
 
 
+def test_as_many_are_asked_at_once_as_site_policy_allows(scene: Scene) -> None:
+    names = [f"p{number}" for number in range(9)]
+    scene.well(*names)
+    scene.timeline.advance(AGE)
+    scene.timeline.now(*(breaks(name, Fault(delay=0.5)) for name in names))
+    scene.settle("\n[tool.wheelyard.watch]\nparallel = 3\n")
+    assert set(scene.states().values()) == {"current"}
+    assert scene.index.most == 3
+
+
 def test_what_passes_by_itself_is_tried_again(scene: Scene) -> None:
     scene.well("demo")
     scene.timeline.advance(AGE)
@@ -339,6 +350,7 @@ def test_a_registry_that_cannot_be_reached_is_every_packages_error(scene: Scene)
     found = scene.check(of="gitlab", code=18)
     assert {each["state"] for each in found.values()} == {"error"}
     assert all(each["text"].startswith("our registry: ") for each in found.values())
+    assert all(each["notes"][-1].startswith("fix: ") for each in found.values())
     assert scene.states() == {"one": "current", "two": "current"}
 
 
@@ -489,4 +501,4 @@ def test_the_history_of_wheels_that_vanish_and_come_back(scene: Scene, monkeypat
     ]
     done = scene.yard.stock.run("ledger")
     assert done.returncode == 0
-    assert "demo: upstream's first riscv64 wheels are of 1.0" in done.stdout
+    assert "demo: upstream's first riscv64 wheels are of 1.0; the first came on 2026-01-03" in done.stdout

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.gitlab.serve import self_signed
-from support.remote import Bare, git
+from support.remote import Bare, git, http_backend
 from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, WheelyardError
 from wheelyard.io.git import login
 from wheelyard.stages.forge import PREFIX, Branches, Proposal, Remote, address, open_branches
@@ -303,23 +303,8 @@ class Backend(http.server.BaseHTTPRequestHandler):
             return self._say(302, {"Location": self.redirect + self.path}, b"")
         if given != "Basic " + _basic(self.password):
             return self._say(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"")
-        env = {
-            "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.root),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "REQUEST_METHOD": self.command,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "REMOTE_USER": "bot",
-        }
-        done = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True, check=True)
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        return self._say(int(headers.pop("Status", "200").split()[0]), headers, content)
+        given_headers = {name.lower(): value for name, value in self.headers.items()}
+        return self._say(*http_backend(self.root, self.command, path, query, given_headers, body))
 
     do_GET = do_POST = _serve  # noqa: N815 - http.server's names
 

@@ -339,11 +339,35 @@ def test_nothing_to_build(tmp_path: Path, index: IndexServer) -> None:
     assert of(result, "sdist")[0].state == "ok"
 
 
+def test_auto_is_the_official_image_wherever_it_runs(tmp_path: Path, index: IndexServer) -> None:
+    """What a proposal says is not to depend on whether a registry has answered on this machine."""
+    pythons = ("cp312", "cp313", "cp314t")
+    add_tiny(index, pythons=("cp312", "cp313", "cp314"))
+    index.add("tiny", IndexFile("tiny-1.0-cp314-cp314t-manylinux_2_17_aarch64.whl", b""))
+    policy = PYPROJECT.replace('["cp313"]', json.dumps(pythons)).replace('"local"', '"auto"')
+    folder = tmp_path / "site"
+    folder.mkdir()
+    result = preflight(make_project(folder, {"tiny/recipe.toml": RECIPE}, pyproject=policy), "tiny")
+    assert [each.split("-")[3] for each in result.wheels] == list(pythons)
+    assert result.ok, result.failures
+
+
 def test_wheels_of_another_name_than_the_recipes(tmp_path: Path, index: IndexServer) -> None:
     index.add("other", IndexFile("other-1.0.tar.gz", sdist(files={"PKG-INFO": "Name: other\nVersion: 1.0\n"})))
     recipe = f'[source]\nname = "other"\n{RECIPE}'
     result = preflight(site(tmp_path / "site", recipe), "tiny")
     assert [(each.state, each.text) for each in of(result, "publish")] == [("ok", "1 stub(s) would be published")]
+
+
+def test_wheels_that_would_not_be_published(tmp_path: Path, index: IndexServer) -> None:
+    """Whose wheels they are is asked of a recipe as a whole, not of one version."""
+    index.add("other", IndexFile("other-1.0.tar.gz", sdist(files={"PKG-INFO": "Name: other\nVersion: 1.0\n"})))
+    recipe = f'{RECIPE}\n[[version]]\nmatch = ">=1"\nsource.name = "other"\n'
+    result = preflight(site(tmp_path / "site", recipe), "tiny", "1.0")
+    failure = next(each for each in result.failures if each.step == "publish")
+    assert failure.text == "wheels of these names would not be published"
+    assert failure.where == line_of(recipe, "source.name")
+    assert any("is not a wheel of tiny" in line for line in failure.details)
 
 
 # ------------------------------------------------------------------------- git
@@ -498,11 +522,11 @@ def test_two_versions_facts_differ(tmp_path: Path, index: IndexServer) -> None:
     project = site(tmp_path / "site")
     old, new = (facts_of(project, "tiny", version) for version in ("1.0", "2.0"))
     assert diff_facts(old, new) == (
-        "Requires-Python: none → >=3.12",
-        "licence: none → MIT",
-        "build requirements, new: cython>=3.1",
-        "extension modules, new: _more",
-        "compiled sources, new: more.c",
+        "Requires-Python: none → `>=3.12`",
+        "licence: none → `MIT`",
+        "build requirements, new: `cython>=3.1`",
+        "extension modules, new: `_more`",
+        "compiled sources, new: `more.c`",
     )
     assert diff_facts(new, new) == ()
 

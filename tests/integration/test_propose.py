@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ from support.index import Fault, IndexFile, IndexServer
 from support.project import make_project
 from support.tiny import add_tiny, sdist, sources
 from support.wheels import WheelSpec
+from wheelyard.io import apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,14 +52,16 @@ class Scene:
         self.cache = root / "cache"
         self.settle(RECIPE)
 
-    def settle(self, recipe: str, *, limit: int = 10, **files: str) -> None:
+    def settle(self, recipe: str, *, limit: int = 10, site: str = POLICY, **files: str) -> None:
         given = {**self.place.policy.model_dump(mode="json", by_alias=True, exclude_defaults=True), "limit": limit}
         table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
-        policy = f"{POLICY}\n[tool.wheelyard.proposals]\n{table}\n"
+        policy = f"{site}\n[tool.wheelyard.proposals]\n{table}\n"
         named = {f"tiny/{name.replace('_', '.')}": text for name, text in files.items()}
         make_project(self.root, {"tiny/recipe.toml": recipe, **named}, pyproject=policy)
 
-    def run(self, *words: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, token: str | None = None, before: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT", "PIP_", "UV_"))}
         env = {
             **kept,
@@ -67,7 +71,7 @@ class Scene:
             "NO_PROXY": "127.0.0.1",
             self.place.policy.variable: self.place.token if token is None else token,
         }
-        command = [sys.executable, "-m", "wheelyard", "check-upstream", "--of", "none", *words]
+        command = [*before, sys.executable, "-m", "wheelyard", "check-upstream", "--of", "none", *words]
         return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=120)
 
     def propose(self, *words: str, code: int = 17) -> dict[str, dict[str, Any]]:
@@ -118,17 +122,21 @@ def test_a_new_version_is_one_request_that_keeps_up(scene: Scene) -> None:
     assert scene.propose("--dry-run")["tiny"]["action"] == "open"
     assert scene.place.writes() == writes
     assert scene.requests() == []
+    assert "fix: wheelyard check-upstream --propose" in scene.run("--propose", "--dry-run").stderr
     assert not (scene.root / "packages/tiny/ledger.toml").read_text().count("1.1")
 
-    told = scene.propose()["tiny"]
-    assert (told["action"], told["title"]) == ("open", "Update tiny to 1.1")
+    done = scene.run("--propose")
+    assert done.returncode == 17
+    assert "fix: look at what is proposed, and merge it" in done.stderr
+    row = next(line for line in done.stdout.splitlines() if "Update tiny" in line)
+    assert row.split()[:6] == ["tiny", "open", "Update", "tiny", "to", "1.1"]
     [request] = scene.requests()
-    assert told["url"]
+    assert row.endswith(f"/{request.number}")
     assert scene.place.git.changed("wheelyard/update/tiny") == {LOCK}
     assert versions(scene.lock()) == ["1.1", "1.0"]
     for words in (
         "1.0 → 1.1",
-        "build requirements, new: wanted",
+        "build requirements, new: `wanted`",
         "more.pyx",
         "tiny-1.1-cp313-cp313-manylinux_*_riscv64",
     ):
@@ -164,6 +172,19 @@ def test_what_upstream_takes_back_is_moot(scene: Scene) -> None:
     assert scene.propose(code=0) == {}
 
 
+def test_what_has_no_recipe_any_more_is_moot(scene: Scene) -> None:
+    add_tiny(scene.index, "1.1")
+    scene.propose()
+    scene.propose("tiny")  # whoever asks for some says nothing of others
+    (scene.root / "recipes/tiny/recipe.toml").unlink()
+    (scene.root / "recipes/tiny").rmdir()
+    assert scene.propose("--dry-run", code=0)["tiny"]["action"] == "close"
+    assert len(scene.requests()) == 1
+    assert scene.propose(code=0)["tiny"]["action"] == "close"
+    assert any("its recipe is gone" in comment for comment in scene.requests("closed")[0].comments)
+    assert scene.propose(code=0) == {}
+
+
 def test_retirement_and_regression_are_proposed_too(scene: Scene) -> None:
     scene.index.add("tiny", IndexFile(f"tiny-1.0-{RISCV}.whl", b""))
     assert scene.propose()["tiny"]["title"].startswith("Retire tiny")
@@ -183,6 +204,61 @@ def test_retirement_and_regression_are_proposed_too(scene: Scene) -> None:
     # The wheel comes late: it is as it was.
     scene.index.add("tiny", IndexFile(f"tiny-1.1-{RISCV}.whl", b""))
     assert scene.propose(code=0)["tiny"]["action"] == "close"
+
+
+def test_a_retirement_is_moot_where_upstream_does_not_serve_all_any_more(scene: Scene) -> None:
+    two = POLICY.replace('["cp313"]', '["cp312", "cp313"]').replace('"local"', '"official"')
+    scene.settle(RECIPE, site=two)
+    older = RISCV.replace("313", "312")
+    scene.index.add("tiny", *(IndexFile(f"tiny-1.0-{tag}.whl", b"") for tag in (RISCV, older)))
+    scene.index.add("tiny", IndexFile(f"tiny-1.0-{older.replace('riscv64', 'aarch64')}.whl", b""))
+    assert scene.propose()["tiny"]["action"] == "open"
+    [request] = scene.requests()
+    assert "- 1.0: cp312, cp313" in request.body
+    scene.index.set_files("tiny", [file for file in scene.index.files("tiny") if older not in file.name])
+    assert scene.propose()["tiny"]["action"] == "close"
+    [closed] = scene.requests("closed")
+    assert "upstream ships 1.0 for cp313, not for all" in closed.comments[0]
+    assert scene.propose() == {}
+
+
+def test_a_wheel_that_vanishes_from_what_is_pinned_has_it_built_once_more(scene: Scene) -> None:
+    scene.index.add("tiny", IndexFile(f"tiny-1.0-{RISCV}.whl", b""))
+    scene.propose()
+    scene.place.merge(scene.requests()[0].number)
+    scene.pin()
+    scene.index.set_files("tiny", [file for file in scene.index.files("tiny") if "riscv64" not in file.name])
+    assert scene.propose()["tiny"]["title"] == "Build tiny again: 1.0 lacks riscv64 wheels"
+    assert scene.requests()[0].body.startswith("**1.0, once more**\n")
+    assert "retired" not in scene.lock()
+    scene.place.merge(scene.requests()[0].number)
+    scene.pin()
+    assert scene.propose(code=0) == {}
+
+
+def test_what_upstream_says_names_nobody_and_closes_nothing(scene: Scene) -> None:
+    """Forges take mentions and ``closes #1`` from any text of a request, but not from code."""
+    info = "Metadata-Version: 2.4\nName: tiny\nVersion: 1.1\nLicense: MIT `for` @all, closes #1 <b>![](x)\n"
+    add_tiny(scene.index, "1.1", files={"PKG-INFO": info, "@all closes #1.c": ""})
+    scene.propose()
+    [request] = scene.requests()
+    assert "MIT 'for' @all" in request.body
+    said = re.sub(r"`[^`]*`|<!-- wheelyard: \S+ \S+ -->", "", request.body)
+    assert "`" not in said
+    assert not re.search(r"[@#<!]", said), said
+
+
+@pytest.mark.skipif(bool(apart.why_not()), reason="this machine has no user namespaces for us")
+def test_an_sdist_that_was_not_tried_beside_the_token_is_told(scene: Scene) -> None:
+    """As on most runners; the request's own pipeline has no secret at hand, and tries it."""
+    add_tiny(scene.index, "1.1")
+    none = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    done = scene.run("--propose", before=("unshare", "--user", "--map-root-user", "sh", "-c", none, "sh"))
+    assert done.returncode == 17, done.stderr
+    said = "Its sdist was not made here, beside a token: the preflight in this request's own pipeline makes it."
+    assert said in scene.requests()[0].body.splitlines()
+    assert scene.propose()["tiny"]["action"] == "update"
+    assert said not in scene.requests()[0].body
 
 
 def test_what_fails_the_preflight_is_not_proposed_and_said(scene: Scene) -> None:
@@ -238,8 +314,10 @@ def test_a_forge_that_breaks_in_the_middle_is_finished_by_the_next_run(scene: Sc
 
 
 def test_it_must_be_said_where_proposals_go_and_by_whom(scene: Scene) -> None:
+    asked = len(scene.index.requests)
     done = scene.run("--propose", token="")
     assert done.returncode == 62
+    assert len(scene.index.requests) == asked, "told at once"
     assert f"{scene.place.policy.variable} is not set" in done.stderr
     (scene.root / "pyproject.toml").write_text(POLICY)
     done = scene.run("--propose")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,7 @@ from wheelyard.flows.registries import Place, open_place
 from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
 from wheelyard.record.lock import lock_file, pin, read_lock, write_lock
 from wheelyard.record.models import LockedVersion
+from wheelyard.stages.image import registry
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
@@ -158,6 +160,20 @@ def test_a_line_that_the_recipe_keeps_to_is_looked_for_behind_many_newer_version
     found = days.on(5)
     assert (found.state, found.new) == ("new", ("1.1",))
     assert found.notes == ("3.29 is out: the recipe takes <2 only",)
+
+
+@pytest.mark.parametrize("answered", [None, False, True])
+def test_auto_is_the_official_image_wherever_it_runs(days: Days, tmp_path: Path, *, answered: bool | None) -> None:
+    """Else a machine that cannot reach its registry would have upstream serve all whom a local image serves."""
+    days.project = make_project(tmp_path, pyproject=SITE.replace('image = "official"', 'image = "auto"'))
+    if answered is not None:
+        memory = tmp_path / f"cache/registries/{registry('manylinux_2_39_riscv64')}.json"
+        memory.parent.mkdir(parents=True)
+        memory.write_text(f'{{"asked": 0, "answers": {json.dumps(answered)}}}')
+    days.pin("1.0")
+    days.at(0, release("demo", "1.0", *ALL, RISCV[1]))
+    found = days.on(9)
+    assert (found.state, found.text) == ("ships", "upstream ships 1.0 for cp313, not for all")
 
 
 def test_what_is_ripe_is_looked_for_behind_a_flood(days: Days) -> None:

@@ -106,6 +106,7 @@ class GitLabPlace:
     """On GitLab."""
 
     name = "gitlab"
+    ca: Path | None = None
     create = list_ = "/merge_requests$"
 
     def __init__(self, gitlab: GitLab, project: Project, git: Bare, token: str) -> None:
@@ -113,8 +114,9 @@ class GitLabPlace:
         gitlab.repositories[project.id] = git
 
     def settle(self, url: str) -> None:
-        given = {"forge": "gitlab", "url": url, "project": self.project.path, "remote": self.git.url, "variable": "T"}
-        self.policy = ProposalPolicy.model_validate(given)
+        given = {"forge": "gitlab", "url": url, "project": self.project.path, "variable": "T"}
+        remote = {} if url.startswith("https:") else {"remote": self.git.url}  # the project's own
+        self.policy = ProposalPolicy.model_validate(given | remote)
 
     def shown(self) -> list[Shown]:
         return [
@@ -246,15 +248,16 @@ class GitHubPlace:
 
 
 @contextlib.contextmanager
-def gitlab_place(root: Path) -> Iterator[GitLabPlace]:
-    """Serve a GitLab whose group token is the tool's."""
+def gitlab_place(root: Path, *, tls: bool = False) -> Iterator[GitLabPlace]:
+    """Serve a GitLab whose group token is the tool's; over TLS its repository is there, too, for who may push."""
     gitlab = GitLab(root / "gitlab")
     project = gitlab.add_project("riseproject/python/wheel_builder")
     group = gitlab.group("riseproject/python")
     assert group
     place = GitLabPlace(gitlab, project, Bare(root / "gitlab.git", START), gitlab.add_group_token(group))
-    with serve(gitlab) as server:
+    with serve(gitlab, tls=tls) as server:
         place.settle(server.url)
+        place.ca = server.ca
         yield place
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    Answered = tuple[int, dict[str, str], bytes]  # status, headers, body
+
 # Nobody's configuration, and the same commit whenever it is made.
 _ENV = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -30,6 +32,36 @@ def git(folder: Path, *words: str, stdin: bytes | None = None, **env: str) -> st
         ["git", *words], cwd=folder, input=stdin, env=kept | _ENV | env, capture_output=True, check=True
     )
     return done.stdout.decode().removesuffix("\n")
+
+
+def http_backend(  # noqa: PLR0917 - what makes a request
+    root: Path, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+) -> Answered:
+    """Have git's own server program answer a request of somebody who has logged in (git-http-backend(1)).
+
+    Args:
+        root: where repositories are.
+        method, path, query: what is asked.
+        headers: by lower-case name.
+        body: as it was sent.
+    """
+    env = {
+        "PATH": os.environ["PATH"],
+        "GIT_PROJECT_ROOT": str(root),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "CONTENT_TYPE": headers.get("content-type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_CONTENT_ENCODING": headers.get("content-encoding", ""),
+        "GIT_PROTOCOL": headers.get("git-protocol", ""),
+        "REMOTE_USER": "bot",
+    }
+    done = subprocess.run(["git", "http-backend"], input=body, env=env, capture_output=True, check=True)
+    head, _, content = done.stdout.partition(b"\r\n\r\n")
+    told = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+    return int(told.pop("Status", "200").split()[0]), told, content
 
 
 class Bare:

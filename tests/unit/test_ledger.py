@@ -221,13 +221,13 @@ def test_the_history_of_a_package() -> None:
             fact("1.9.0", "cp314-cp314", where="gitlab", first=9),  # the same version, written differently
         ],
     )
-    assert found.ships_since == "1.9"
+    assert (found.ships_since, found.began) == ("1.9", day(13))
     newest, older = found.versions
     assert (newest.version, newest.released, newest.ours, newest.upstream) == ("1.10", day(10), None, day(30))
-    assert (newest.ours_after, newest.upstream_gone) == (None, None)
+    assert (newest.ours_after, newest.upstream_after, newest.upstream_gone) == (None, 20, None)
     assert Version(older.version) == Version("1.9")
     assert (older.released, older.ours, older.ours_after) == (day(0), day(9), 9)
-    assert (older.upstream, older.upstream_gone) == (day(13), day(16))
+    assert (older.upstream, older.upstream_after, older.upstream_gone) == (day(13), 13, day(16))
 
 
 def test_a_wheel_that_is_still_there_keeps_upstream_from_being_gone() -> None:

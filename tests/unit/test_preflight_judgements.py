@@ -138,6 +138,7 @@ def test_differences_are_lines() -> None:
         build_requires=("meson-python",),
         modules=("a", "b"),
         sources=("a.c", *(f"n{number}.c" for number in range(10))),
+        requires=("`x` @team closes #1",),
         patches=(
             PatchFact(file="p", state="upstream"),
             PatchFact(file="q", state="fails"),
@@ -146,16 +147,27 @@ def test_differences_are_lines() -> None:
         ),
     )
     assert diff_facts(old, new) == (
-        "licence: MIT → Apache-2.0",
-        "build requirements, new: meson-python",
-        "build requirements, gone: setuptools",
-        "extension modules, new: b",
-        "compiled sources, new: n0.c, n1.c, n2.c, n3.c, n4.c, n5.c, n6.c, n7.c and 2 more",
-        "compiled sources, gone: b.c",
-        "p: upstream has it, narrow its versions",
-        "q: does not apply any more",
-        "s: does not apply",
+        "licence: `MIT` → `Apache-2.0`",
+        "build requirements, new: `meson-python`",
+        "build requirements, gone: `setuptools`",
+        "requirements, new: `'x' @team closes #1`",
+        "extension modules, new: `b`",
+        "compiled sources, new: `n0.c`, `n1.c`, `n2.c`, `n3.c`, `n4.c`, `n5.c`, `n6.c`, `n7.c` and 2 more",
+        "compiled sources, gone: `b.c`",
+        "`p`: upstream has it, narrow its versions",
+        "`q`: does not apply any more",
+        "`s`: does not apply",
     )
+
+
+def test_many_files_are_counted_by_folder() -> None:
+    vendored = tuple(f"include/cargo/crate-{number}/src/lib.rs" for number in range(30))
+    new = SdistFacts(sources=(*vendored, "src/a.rs"), build_requires=tuple(f"r{number}" for number in range(9)))
+    told = diff_facts(SdistFacts(), new)
+    assert told[0].endswith("`r7` and 1 more")
+    assert told[1:] == ("compiled sources, new: 30 in `include/cargo`, 1 in `src`",)
+    few = SdistFacts(sources=vendored[:8])
+    assert diff_facts(SdistFacts(), few)[0].count("lib.rs") == 8
 
 
 # ----------------------------------------------------------------------- paths

@@ -150,9 +150,22 @@ def test_a_wheel_for_a_newer_c_library_than_the_sites_is_none() -> None:
     newer = tuple(Shipped(pair, (2, 41)) for pair in PAIRS)
     found = judge(known(facts(V1, rel("2.0", ships=newer)), "1.0"), TERMS)
     assert (found.state, found.ships) == ("new", ())
-    assert found.notes == ("upstream's riscv64 wheels of 2.0 need glibc 2.41: too new to count",)
+    said = "need glibc 2.41, newer than site policy's 2.39: they do not count"
+    assert found.notes == (f"upstream's riscv64 wheels of 2.0 for cp312, cp313, cp314t {said}",)
     retired = judge(known(facts(rel("2.0", ships=newer)), retired=Version("2.0")), TERMS)
     assert retired.state == "regressed"
+    # Whatever release is told of, and for whom: nobody should look for these wheels in vain, nor for others.
+    partly = (WHOLE[0], Shipped(PAIRS[1], (2, 40)), Shipped("cp38-cp38", (2, 41)))
+    found = judge(known(facts(replace(V1, ships=partly), rel("2.0", ships=newer[2:]), rel("3.0", 1)), "1.0"), TERMS)
+    assert [(each.version, each.interpreters) for each in found.ships] == [("1.0", ("cp312",))]
+    assert found.notes == (
+        f"upstream's riscv64 wheels of 2.0 for cp314t {said}",
+        f"upstream's riscv64 wheels of 1.0 for cp313 {said.replace('2.41', '2.40')}",
+    )
+    # One for the stable ABI that everybody can install does for those whose own is too new.
+    both = (Shipped("cp39-abi3", (2, 39)), Shipped("cp313-cp313", (2, 41)))
+    found = judge(known(facts(replace(V1, ships=both)), "1.0", planned={Version("1.0"): SITE[:2]}), TERMS)
+    assert (found.state, found.notes) == ("ships", ())
 
 
 def test_a_flood_of_young_releases_hides_nothing() -> None:

@@ -101,12 +101,12 @@ def test_what_could_not_be_checked_counts_more_than_news() -> None:
 def test_a_history(snapshot: SnapshotAssertion) -> None:
     day = date(2026, 6, 1)
     versions = (
-        VersionHistory(version="2.0", released=day, upstream=day, upstream_gone=day),
+        VersionHistory(version="2.0", released=day, upstream=day, upstream_after=0, upstream_gone=day),
         VersionHistory(version="1.0", released=date(2026, 5, 1), ours=day, ours_after=31),
         VersionHistory(version="0.9", ours=day),
         VersionHistory(version="0.8", released=day, ours=day, ours_after=0),
     )
-    found = History(package="demo", ships_since="2.0", versions=versions)
+    found = History(package="demo", ships_since="2.0", began=day, versions=versions)
     schema("history", Histories(packages=(found,)).model_dump(mode="json", by_alias=True))
     assert history_text(found) == snapshot
     assert history_text(History(package="demo", versions=())) == snapshot

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from wheelyard.record.standings import History, WatchReport
 
 _NOTHING = "there is no recipe in recipes/"
+_PROPOSE = "wheelyard check-upstream --propose"
+_MERGE = "look at what is proposed, and merge it"
 
 
 @click.command("check-upstream", short_help="Tell which packages have news upstream.")
@@ -44,18 +46,19 @@ def check_upstream(
         raise click.UsageError("--limit goes with --propose")
     project = find_project()
     place = own_place(project, target)
-    report = watch.check_upstream(project, packages, place=place, write=not dry_run)
     if not propose:
+        report = watch.check_upstream(project, packages, place=place, write=not dry_run)
         click.echo(render.model(report) if as_json else standings_table(report))
-        failure = watch.problem(report, proposes=project.policy.proposals is not None)
+        failure = watch.problem(report, fix=_PROPOSE if project.policy.proposals else "")
     else:
         from wheelyard.flows import propose as flow
 
-        with flow.forge_of(project, dry_run=dry_run) as (forge, policy):
+        with flow.forge_of(project, dry_run=dry_run) as (forge, policy):  # first: it may have no token for us
+            report = watch.check_upstream(project, packages, place=place, write=not dry_run)
             most = policy.limit if limit is None else limit
             report = flow.propose(project, report, forge, limit=most, labels=policy.labels)
         click.echo(render.model(report) if as_json else f"{standings_table(report)}\n\n{proposals_table(report)}")
-        failure = flow.problem(report) or watch.problem(report, proposes=True)
+        failure = flow.problem(report) or watch.problem(report, fix=_PROPOSE if dry_run else _MERGE)
     if failure:
         raise failure
 
@@ -116,14 +119,15 @@ def history_text(history: History) -> str:
             each.ours or "-",
             "-" if each.ours_after is None else each.ours_after,
             each.upstream or "-",
+            "-" if each.upstream_after is None else each.upstream_after,
             each.upstream_gone or "",
         )
         for each in history.versions
     ]
     head = history.package
     if history.ships_since:
-        head += f": upstream's first riscv64 wheels are of {history.ships_since}"
+        head += f": upstream's first riscv64 wheels are of {history.ships_since}; the first came on {history.began}"
     if not rows:
         return f"{head}: nothing is known yet; wheelyard check-upstream {history.package}"
-    columns = ("version", "released", "ours", "days later", "upstream's", "gone")
+    columns = ("version", "released", "ours", "days later", "upstream's", "days later", "gone")
     return f"{head}\n{log.table(columns, rows)}"

@@ -141,7 +141,7 @@ def result_of(
 def _plan(project: Project, target: Target, told: Told) -> Plan | None:
     where = target.place("interpreters.only", "interpreters.skip", "expect.tags")
     with told.step("wheels", "Planning", where):
-        plan = Planner(project).plan(target)
+        plan = Planner.of_site(project).plan(target)
         left_out = [f"no wheel for {each.interpreter}: {each.reason}" for each in plan.omissions]
         text = f"{len(plan.expected)} wheel(s) are expected"
         told.add("wheels", "ok", text, details=[*(wheel.pattern for wheel in plan.expected), *left_out, *plan.notes])

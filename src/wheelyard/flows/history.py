@@ -39,6 +39,7 @@ def history(package: str, facts: Iterable[Fact]) -> History:
     return History(
         package=package,
         ships_since=min((each.version for each in shipped), key=Version, default=""),
+        began=min((each.upstream for each in shipped if each.upstream), default=None),
         versions=tuple(versions),
     )
 
@@ -47,12 +48,14 @@ def _version(version: str, facts: Sequence[Fact]) -> VersionHistory:
     released = min((fact.first for fact in facts if (fact.where, fact.wheel) == (UPSTREAM, "")), default=None)
     ours = min((fact.first for fact in facts if fact.where != UPSTREAM and fact.wheel), default=None)
     wheels = [fact for fact in facts if fact.where == UPSTREAM and fact.wheel]
+    upstream = min((fact.first for fact in wheels), default=None)
     gone = [fact.gone for fact in wheels if fact.gone]
     return VersionHistory(
         version=version,
         released=released,
         ours=ours,
         ours_after=(ours - released).days if ours and released else None,
-        upstream=min((fact.first for fact in wheels), default=None),
+        upstream=upstream,
+        upstream_after=(upstream - released).days if upstream and released else None,
         upstream_gone=max(gone) if gone and len(gone) == len(wheels) else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from wheelyard.core.values import ImageChoice
 from wheelyard.stages.image import resolve
@@ -34,6 +34,14 @@ class Planner:
     pythons: tuple[Interpreter, ...] = ()
     _images: dict[tuple[str, ...], Image] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    @classmethod
+    def of_site(cls, project: Project) -> Self:
+        """Return one whose plans are the same on every machine: those of the wheels that the site publishes.
+
+        ``auto`` is the official image then, whether or not its registry can be reached from here.
+        """
+        return cls(project, "official" if ImageChoice.parse(project.policy.image).kind == "auto" else None)
 
     @functools.cached_property
     def choice(self) -> ImageChoice:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from wheelyard.record.standings import Standing, WatchReport
     from wheelyard.stages.forge import Forge, Open, Proposals
 
-# Nothing is proposed then, and what is open for an earlier state is closed; what could not be checked is left alone.
-_MOOT = ("current", "partial", "renamed", "gone", "quarantined")
+_KIND = "update/"  # what keys begin with; what follows is the package
+_SERVED = frozenset({"pure", "ships"})  # by upstream itself
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,23 @@ def propose(
     room = limit - len(already)
     records = []
     for standing in report.packages:
-        key = f"update/{standing.package}"
+        opened = already.pop(f"{_KIND}{standing.package}", None)
         with log.package(standing.package):
             try:
-                record = _one(project, standing, forge, already.get(key), room=room, labels=labels)
+                record = _one(project, standing, forge, opened, room=room, labels=labels)
             except WheelyardError as error:
-                record = ProposalRecord(package=standing.package, key=key, action="error", title="", text=error.head)
+                record = _failed(standing.package, error)
         if record is not None:
             records.append(record)
             room -= record.action == "open"
+    known = set(list_recipes(project))
+    for opened in already.values():
+        package = opened.key.removeprefix(_KIND)
+        if opened.key.startswith(_KIND) and package not in known:
+            try:
+                records.append(_close(package, forge, opened, "its recipe is gone"))
+            except WheelyardError as error:
+                records.append(_failed(package, error))
     return report.model_copy(update={"proposals": tuple(records)})
 
 
@@ -114,20 +122,17 @@ def problem(report: WatchReport) -> WheelyardError | None:
 def _one(
     project: Project, standing: Standing, forge: Proposals, already: Open | None, *, room: int, labels: Sequence[str]
 ) -> ProposalRecord | None:
-    key = f"update/{standing.package}"
+    key = f"{_KIND}{standing.package}"
     if standing.state == "blocked" and standing.new:  # by a preflight, not by the recipe: an earlier version may go on
         return ProposalRecord(package=standing.package, key=key, action="blocked", title="", text=standing.text)
-    if standing.state in {*_MOOT, "blocked"}:
-        if already is None:
-            return None
-        change = forge.withdraw(key, f"Moot: {standing.text}.")
-        return ProposalRecord(
-            package=standing.package, key=key, action=change.action, title=already.title, url=change.url
-        )
+    if standing.state == "error" or (standing.state in _SERVED and standing.waiting):
+        return None  # it could not be checked; or what is still cooling down may change everything
     path = lock_file(project.packages, standing.package)
     wanted = _wanted(project, standing, read_lock(path))
-    if isinstance(wanted, ProposalRecord) or wanted is None:
+    if isinstance(wanted, ProposalRecord):
         return wanted
+    if wanted is None:
+        return _moot(standing, forge, already)
     if already is None and room <= 0:
         return ProposalRecord(
             package=standing.package, key=key, action="held", title=wanted.title, text="enough are open: merge some"
@@ -138,18 +143,32 @@ def _one(
     return ProposalRecord(package=standing.package, key=key, action=change.action, title=wanted.title, url=change.url)
 
 
+def _moot(standing: Standing, forge: Proposals, already: Open | None) -> ProposalRecord | None:
+    """Close what is open, which was for an earlier state."""
+    if already is None:
+        return None
+    known = f"pinned: {standing.have or 'nothing'}; upstream's newest: {standing.newest or 'none'}"
+    return _close(standing.package, forge, already, f"{_inert(standing.text)} ({known})")
+
+
+def _close(package: str, forge: Proposals, opened: Open, why: str) -> ProposalRecord:
+    change = forge.withdraw(opened.key, f"Moot: {why}.")
+    return ProposalRecord(package=package, key=opened.key, action=change.action, title=opened.title, url=change.url)
+
+
+def _failed(package: str, error: WheelyardError) -> ProposalRecord:
+    return ProposalRecord(package=package, key=f"{_KIND}{package}", action="error", title="", text=error.head)
+
+
 def _wanted(project: Project, standing: Standing, lock: Lock) -> _Wanted | ProposalRecord | None:
     """Return what the lock should be; a record that says why not where it cannot be; None where nothing is to do."""
-    package = standing.package
     if standing.state in {"new", "regressed"}:
         return _new_version(project, standing, lock)
-    if standing.waiting:  # the newest one is still cooling down: it may change everything
-        return None
     wholly = standing.state == "pure" or any(each.wholly and each.version == standing.newest for each in standing.ships)
-    if standing.state in {"pure", "ships"} and wholly and not lock.retired:
+    if standing.state in _SERVED and wholly and not lock.retired:
         retired = lock.model_copy(update={"retired": standing.newest})
-        lines = (f"{standing.text[0].upper()}{standing.text[1:]}.", "", _RETIRED)
-        return _Wanted(retired, f"Retire {package}: {standing.newest} needs no wheel of ours", lines)
+        lines = (_sentence(standing.text), *_known(standing), "", _RETIRED)
+        return _Wanted(retired, f"Retire {standing.package}: {standing.newest} needs no wheel of ours", lines)
     return None
 
 
@@ -157,6 +176,8 @@ _RETIRED = (
     "Merged, nothing newer of it is built here; what is published stays. Should a later release lack riscv64 wheels "
     "again, that is proposed in the same way."
 )
+
+_NOT_TRIED = "Its sdist was not made here, beside a token: the preflight in this request's own pipeline makes it."
 
 
 def _new_version(project: Project, standing: Standing, lock: Lock) -> _Wanted | ProposalRecord:
@@ -171,7 +192,7 @@ def _new_version(project: Project, standing: Standing, lock: Lock) -> _Wanted | 
         raise NetworkError(f"{version} could not be looked at whole: a server does not answer")
     if not found.ok:
         failing = "; ".join(each.head for each in found.failures)
-        return ProposalRecord(package=package, key=f"update/{package}", action="blocked", title=title, text=failing)
+        return ProposalRecord(package=package, key=f"{_KIND}{package}", action="blocked", title=title, text=failing)
     others = [each for each in lock.versions if Version(each.version) != Version(version)]
     changed = lock.model_copy(update={"versions": (*others, entry), "retired": ""})
     return _Wanted(changed, title, _body(project, standing, entry, found))
@@ -179,17 +200,33 @@ def _new_version(project: Project, standing: Standing, lock: Lock) -> _Wanted | 
 
 def _body(project: Project, standing: Standing, entry: LockedVersion, found: Preflight) -> tuple[str, ...]:
     """Say what changes: the version, what differs between the two sources, the wheels to expect."""
-    have = standing.have
-    lines = [f"**{have or 'nothing so far'} → {entry.version}**", "", f"{standing.text[0].upper()}{standing.text[1:]}."]
+    step = f"{standing.have or 'nothing so far'} → {entry.version}"
+    head = f"{entry.version}, once more" if standing.have == entry.version else step
+    lines = [f"**{head}**", "", _sentence(standing.text)]
     lines += ["", "Source:", *(f"- {each}" for each in _differences(project, standing, found))]
     lines += ["", "Wheels to expect:", *(f"- `{each}`" for each in found.wheels)]
+    if any((each.step, each.state) == ("sdist", "skipped") and each.fix for each in found.findings):
+        lines += ["", _NOT_TRIED]
+    return (*lines, *_known(standing))
+
+
+def _known(standing: Standing) -> Iterator[str]:
+    """Say what else is known: upstream's own wheels, and what a reader should know."""
     if standing.ships:
-        lines += ["", "Upstream's own riscv64 wheels:"]
-        lines += [
-            f"- {each.version}: {', '.join(each.interpreters) or 'none that we plan for'}" for each in standing.ships
-        ]
-    lines += [f"- note: {log.clean(note)}" for note in standing.notes]
-    return tuple(lines)
+        yield from ("", "Upstream's own riscv64 wheels:")
+    yield from (f"- {each.version}: {', '.join(each.interpreters)}" for each in standing.ships)
+    if standing.notes:
+        yield from ("", "Notes:")
+    yield from (f"- {_inert(note)}" for note in standing.notes)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _inert(text: str) -> str:
+    """Return what others have said such that in Markdown it names nobody, links nowhere and closes nothing."""
+    return "`" + log.clean(text).replace("`", "'") + "`"
 
 
 def _differences(project: Project, standing: Standing, found: Preflight) -> Sequence[str]:
@@ -200,7 +237,7 @@ def _differences(project: Project, standing: Standing, found: Preflight) -> Sequ
     try:
         before = facts_of(project, standing.package, standing.have)
     except WheelyardError as error:
-        return [f"{standing.have} cannot be looked at any more: {log.clean(error.what)}"]
+        return [f"{standing.have} cannot be looked at any more: {_inert(error.what)}"]
     changed = (*diff_facts(before, found.facts), *_left_behind(project, standing.package, standing.have, found))
     return changed or ["no change of build requirements, extension modules, licence or Python"]
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.errors import (
     ConfigError,
@@ -49,6 +49,7 @@ _MORE = 1  # versions of a project that are looked at beyond those that are told
 _ALL = Version("0.dev0")
 _BROKEN = frozenset({"error"})
 _WELL = frozenset({"current"})
+_STAYS = "the recipe's [upstream] ships-since says that it is retired: take that out once it is to be built again"
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,12 @@ def check_upstream(
     )
 
 
-def problem(report: WatchReport, *, proposes: bool = False) -> WheelyardError | None:
+def problem(report: WatchReport, *, fix: str = "") -> WheelyardError | None:
     """Return the error that a report is for a shell, None if there is nothing to do.
 
     Args:
         report: how packages stand.
-        proposes: whether site policy says where proposals go.
+        fix: what to do about news first.
     """
     broken = [f"{each.package}: {each.text}" for each in report.packages if each.state in _BROKEN]
     if broken:
@@ -125,8 +126,7 @@ def problem(report: WatchReport, *, proposes: bool = False) -> WheelyardError | 
         return UpstreamNewsError(
             f"{len(news)} of {len(report.packages)} packages want something done",
             details=news,
-            fix=("wheelyard check-upstream --propose; " if proposes else "")
-            + "docs/upstream.md says what each state asks for",
+            fix=(f"{fix}; " if fix else "") + "docs/upstream.md says what each state asks for",
         )
     return None
 
@@ -144,7 +144,7 @@ class _Watch:
         # Older ones are no news, and to take thousands of files apart takes time.
         self._upstream = Upstream(index_url(), newest=watch.versions + _MORE)
         self._preflights = any(cache.cache_dir("preflight", "found").iterdir())
-        self._planner = Planner(project)
+        self._planner = Planner.of_site(project)
         self._room = threading.BoundedSemaphore(place.parallel if place else 1)  # what our registry takes at once
 
     def standing(self, package: str) -> Standing:
@@ -152,7 +152,8 @@ class _Watch:
         try:
             return self._standing(load_recipe(self._project, package))
         except WheelyardError as error:
-            return Standing(package=package, state="error", text=error.head, notes=error.details)
+            notes = (*error.details, *([f"fix: {error.fix}"] if error.fix else []))
+            return Standing(package=package, state="error", text=error.head, notes=notes)
 
     def _standing(self, recipe: Recipe) -> Standing:
         settings, _ = effective(recipe, None)
@@ -188,7 +189,10 @@ class _Watch:
             known = replace(
                 known, planned=planned, obstacles=self._obstacles(recipe.package, ripe, pinned, known.taken)
             )
-        return judge(known, self._terms)
+        found = judge(known, self._terms)
+        if found.state == "regressed" and not lock.retired:
+            return found.model_copy(update={"notes": (*found.notes, _STAYS)})
+        return found
 
     def _facts(self, name: str, pinned: tuple[Version, ...], taken: str) -> ProjectFacts:
         """Return what the index says: of the newest versions, and all the way to where a version to take may be."""
@@ -322,7 +326,7 @@ def _by_version(published: Iterable[_Published]) -> Mapping[Version, tuple[str, 
 def _version(text: str) -> Version:
     try:
         return Version(text)
-    except InvalidVersion as error:
+    except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
         raise PlanError(
-            f"{text!r} is not a version (PEP 440)", fix="see [upstream] ships-since in its recipe"
+            f"{text[:100]!r} is not a version (PEP 440)", fix="see [upstream] ships-since in its recipe"
         ) from error

@@ -117,6 +117,7 @@ class VersionHistory(Model):
         ours: the first day on which a wheel of it was in a registry of ours.
         ours_after: days from its release until then.
         upstream: the first day on which upstream had a riscv64 wheel of it.
+        upstream_after: days from its release until then.
         upstream_gone: the day on which the last of these was missed, None if there is one.
     """
 
@@ -125,6 +126,7 @@ class VersionHistory(Model):
     ours: date | None = None
     ours_after: int | None = None
     upstream: date | None = None
+    upstream_after: int | None = None
     upstream_gone: date | None = None
 
 
@@ -134,11 +136,13 @@ class History(Model):
     Attributes:
         package: its canonical name.
         ships_since: the oldest version of which upstream had a riscv64 wheel, empty if there is none.
+        began: the first day on which upstream had a riscv64 wheel of any version.
         versions: each version, the newest first.
     """
 
     package: str
     ships_since: str = ""
+    began: date | None = None
     versions: tuple[VersionHistory, ...]
 
 

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from support.gitlab import api, auth, generic, issues, merge_requests, pypi, tokens, upload
+from support.gitlab import api, auth, generic, issues, merge_requests, pypi, repositories, tokens, upload
 from support.gitlab.state import Seen
 from support.gitlab.wire import CHUNK, Answer, GoneError, HaltError, Request, message, ranged, retry_later
 
@@ -38,7 +38,10 @@ ROUTES: list[Route] = [
     *((method, _GROUP + path, handler) for method, path, handler in tokens.GROUP_ROUTES),
     *tokens.ROUTES,
 ]
-_COMPILED = [(method, re.compile("/api/v4" + path), handler) for method, path, handler in ROUTES]
+_COMPILED = [
+    *((method, re.compile("/api/v4" + path), handler) for method, path, handler in ROUTES),
+    *((method, re.compile(path), handler) for method, path, handler in repositories.ROUTES),
+]
 
 
 class App:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.gitlab import api, auth
 from support.gitlab.issues import _labels, _note
-from support.gitlab.model import MergeRequest
+from support.gitlab.model import ROLES, MergeRequest, Pipeline
 from support.gitlab.paging import paged
 from support.gitlab.tokens import authenticated
 from support.gitlab.wire import Answer, HaltError, as_json, message, site
@@ -31,6 +31,19 @@ def settle(gitlab: GitLab, project: Project) -> None:
     for request in project.merge_requests.values():
         if repository and request.state == "opened" and request.source_project_id == project.id:
             request.sha = repository.tip(request.source_branch) or request.sha
+
+
+def start(gitlab: GitLab, project: Project, request: MergeRequest, user: User) -> None:
+    """Start the pipeline of a merge request as *user*, by whom it was opened or pushed to.
+
+    As app/services/merge_requests/create_pipeline_service.rb: developers may, and of one commit there is one. A
+    repository without a CI configuration has none at all.
+    """
+    known = any(each.sha == request.sha for each in request.pipelines)
+    may = gitlab.role(user, project) >= ROLES["developer"]
+    if known or not may or ".gitlab-ci.yml" not in gitlab.repositories[project.id].files(request.sha):
+        return
+    request.pipelines.append(Pipeline(gitlab.next_id(), request.sha, user))
 
 
 async def list_requests(gitlab: GitLab, request: Request, key: str) -> Answer:
@@ -87,6 +100,8 @@ async def create_request(gitlab: GitLab, request: Request, key: str) -> Answer:
     made.labels = _labels(params.get("labels"))
     made.remove_source_branch = params.get("remove_source_branch") in {True, "true", "1"}
     made.description = _commands(made, _text(params.get("description")))
+    if made.sha:
+        start(gitlab, project, made, user)  # app/services/merge_requests/after_create_service.rb
     return as_json(entity(gitlab, request, project, made), 201)
 
 
@@ -124,6 +139,25 @@ async def update_request(gitlab: GitLab, request: Request, key: str, iid: str) -
             return as_json({"error": "state_event does not have a valid value"}, 400)
     changed.updated_at = gitlab.now()
     return as_json(entity(gitlab, request, project, changed))
+
+
+async def list_pipelines(gitlab: GitLab, request: Request, key: str, iid: str) -> Answer:
+    caller = auth.identify(gitlab, request, auth.API)
+    project = api.find_project(gitlab, caller, key)
+    shown = _find(project, iid)
+    return paged(gitlab, request, list(reversed(shown.pipelines)), lambda each: _pipeline(project, shown, each))
+
+
+def _pipeline(project: Project, request: MergeRequest, shown: Pipeline) -> dict[str, object]:
+    """As lib/api/entities/ci/pipeline_basic.rb."""
+    return {
+        "id": shown.id,
+        "project_id": project.id,
+        "sha": shown.sha,
+        "ref": f"refs/merge-requests/{request.iid}/head",
+        "status": "created",
+        "source": "merge_request_event",
+    }
 
 
 async def list_notes(gitlab: GitLab, request: Request, key: str, iid: str) -> Answer:
@@ -193,6 +227,7 @@ PROJECT_ROUTES: list[Route] = [
     ("POST", "/merge_requests", create_request),
     ("GET", r"/merge_requests/(\d+)", show_request),
     ("PUT", r"/merge_requests/(\d+)", update_request),
+    ("GET", r"/merge_requests/(\d+)/pipelines", list_pipelines),
     ("GET", r"/merge_requests/(\d+)/notes", list_notes),
     ("POST", r"/merge_requests/(\d+)/notes", create_note),
 ]

@@ -93,6 +93,15 @@ class Issue:
     notes: list[tuple[int, User, str, datetime]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Pipeline:
+    """A merge request's pipeline: of which commit, and as whom it runs."""
+
+    id: int
+    sha: str
+    user: User
+
+
 @dataclass
 class MergeRequest:
     """A merge request of a project.
@@ -101,6 +110,7 @@ class MergeRequest:
         source_project_id: another project's where it comes from a fork.
         remove_source_branch: whether the branch goes when it is merged.
         sha: the commit of its branch, as far as GitLab has seen it.
+        pipelines: those that were started, the oldest first.
     """
 
     id: int
@@ -118,6 +128,7 @@ class MergeRequest:
     remove_source_branch: bool = False
     sha: str = ""
     notes: list[tuple[int, User, str, datetime]] = field(default_factory=list)
+    pipelines: list[Pipeline] = field(default_factory=list)
 
     @property
     def branches(self) -> tuple[int, str, str]:

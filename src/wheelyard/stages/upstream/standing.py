@@ -94,15 +94,16 @@ def judge(known: Known, terms: Terms) -> Standing:
         return _as(base, "quarantined", f"the index has quarantined it{_because(upstream.reason)}")
     if upstream.name != known.project:
         return _as(base, "renamed", f"the index answers with {upstream.name!r}: is that its name now?")
-    notes = tuple(_notes(known, upstream, terms))
-    upstream = _installable(upstream, terms.glibc)
+    whole, upstream = upstream, _installable(upstream, terms.glibc)
     ripe, waiting = ripeness(upstream, known, terms)
+    told = _told(known, upstream, ripe)
+    notes = (*_notes(known, upstream), *_too_new(known, whole, told, terms.glibc))
     base = base.model_copy(
         update={
             "newest": str(upstream.newest.version) if upstream.newest else "",
             "waiting": waiting[: terms.limit],
             "missing": _missing(known, upstream),
-            "ships": _ships(upstream, known, ripe[0].version if ripe else None),
+            "ships": _ships(upstream, known, told),
             "notes": notes,
         }
     )
@@ -142,7 +143,7 @@ def _installable(facts: ProjectFacts, glibc: tuple[int, int]) -> ProjectFacts:
     return replace(facts, releases=tuple(releases))
 
 
-def _notes(known: Known, facts: ProjectFacts, terms: Terms) -> Iterator[str]:
+def _notes(known: Known, facts: ProjectFacts) -> Iterator[str]:
     if facts.status != "active":
         yield f"the index calls it {facts.status}{_because(facts.reason)}"
     have = max(known.pinned, default=None)
@@ -158,9 +159,23 @@ def _notes(known: Known, facts: ProjectFacts, terms: Terms) -> Iterator[str]:
         yield f"{newest.version} is out: the recipe takes {known.taken} only"
     if known.own_tags and _is_pure(newest):
         yield f"{newest.version} is pure Python upstream: built all the same, since the recipe has [expect] tags"
-    floor = max((each.glibc for each in newest.ships), default=(0, 0))
-    if floor > terms.glibc:
-        yield f"upstream's riscv64 wheels of {newest.version} need glibc {floor[0]}.{floor[1]}: too new to count"
+
+
+def _too_new(known: Known, facts: ProjectFacts, told: Iterable[Version], glibc: tuple[int, int]) -> Iterator[str]:
+    """Tell of upstream's riscv64 wheels that do not count: without them it would look as if there were none."""
+    for release in facts.releases:
+        newer = {each.pair: each.glibc for each in release.ships if each.glibc > glibc}
+        if not newer or release.version not in told:
+            continue
+        counted = [each.pair for each in release.ships if each.pair not in newer]
+        planned = known.planned.get(release.version, ())
+        lacking = {str(one): pair for one in planned if not wheel_for(one, counted) and (pair := wheel_for(one, newer))}
+        if lacking:
+            major, minor = max(newer[pair] for pair in lacking.values())
+            yield (
+                f"upstream's riscv64 wheels of {release.version} for {', '.join(lacking)} need glibc {major}.{minor}, "
+                f"newer than site policy's {glibc[0]}.{glibc[1]}: they do not count"
+            )
 
 
 def candidates(facts: ProjectFacts, pinned: Iterable[Version]) -> tuple[ReleaseFacts, ...]:
@@ -234,9 +249,14 @@ def _taken(known: Known, version: Version) -> bool:
     return SpecifierSet(known.taken).contains(version)
 
 
-def _ships(facts: ProjectFacts, known: Known, ripe: Version | None) -> tuple[Ships, ...]:
-    """Return what upstream ships of its newest release, of the newest that has cooled down, and of what is pinned."""
-    told = {ripe, facts.newest.version if facts.newest else None, max(known.pinned, default=None)}
+def _told(known: Known, facts: ProjectFacts, ripe: tuple[ReleaseFacts, ...]) -> frozenset[Version]:
+    """Return the versions whose wheels are told: the newest, the newest that has cooled down, and what is pinned."""
+    newest = [facts.newest] if facts.newest else []
+    return frozenset([*(each.version for each in (*newest, *ripe[:1])), *sorted(known.pinned)[-1:]])
+
+
+def _ships(facts: ProjectFacts, known: Known, told: frozenset[Version]) -> tuple[Ships, ...]:
+    """Return what upstream ships of these versions."""
     found = []
     for release in facts.releases:
         planned = known.planned.get(release.version, ())
