@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 JSON = "application/vnd.pypi.simple.v1+json"
+_PIECE = 1 << 16  # bytes of a body that are sent at once
 _RANGE = re.compile(r"\Abytes=(\d+)-(\d*)\Z")
 
 
@@ -113,11 +114,18 @@ class IndexServer(Loopback):
         json: whether it speaks PEP 691; HTML only when False.
         validators: which validators its pages have: ``ETag``, ``Last-Modified``, both, or none.
         answers: path and status of each answer so far.
+        most: how many requests, at most, were waiting at the same time.
+        rate: bytes a second that all answers together may take; None for no limit.
     """
+
+    rate: float | None = None
 
     def __init__(self, *, json: bool = True, validators: tuple[str, ...] = ()) -> None:
         self.requests: list[Request] = []
         self.answers: list[tuple[str, int]] = []
+        self.most = 0
+        self._waiting = 0
+        self._busy_until = 0.0
         self.json = json
         self.validators = validators
         self._told: dict[str, dict[str, object]] = {}
@@ -201,6 +209,23 @@ class IndexServer(Loopback):
                     used[0] += 1
                     return fault
         return Fault()
+
+    def wait(self, seconds: float) -> None:
+        """Let a request wait."""
+        with self._lock:
+            self._waiting += 1
+            self.most = max(self.most, self._waiting)
+        time.sleep(seconds)
+        with self._lock:
+            self._waiting -= 1
+
+    def carry(self, size: int) -> None:
+        """Take as long as *size* bytes take on a line that all connections share."""
+        if self.rate:
+            with self._lock:
+                self._busy_until = max(self._busy_until, time.monotonic()) + size / self.rate
+                left = self._busy_until - time.monotonic()
+            time.sleep(max(left, 0))
 
     def resource(self, path: str, accept: str) -> tuple[bytes, str] | None:
         """Return body and content type of *path*, None if there is no such thing."""
@@ -305,7 +330,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0])
         index.requests.append(Request(self.command, path, dict(self.headers)))
         fault = index.take_fault(path)
-        time.sleep(fault.delay)
+        index.wait(fault.delay)
         if fault.drop:
             self.close_connection = True
             return
@@ -358,8 +383,10 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.cut_after is not None:
             body = body[: fault.cut_after]
             self.close_connection = True
-        step = 1024 if fault.chunk_delay else max(len(body), 1)
+        step = 1024 if fault.chunk_delay else _PIECE if self.server.index.rate else max(len(body), 1)
         for start in range(0, len(body), step):
-            self.wfile.write(body[start : start + step])
+            piece = body[start : start + step]
+            self.server.index.carry(len(piece))
+            self.wfile.write(piece)
             self.wfile.flush()
             time.sleep(fault.chunk_delay)
