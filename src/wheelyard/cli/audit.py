@@ -27,7 +27,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     """
     from wheelyard.cli import render
     from wheelyard.flows import audit as flow
-    from wheelyard.flows.tickets import tickets_table
+    from wheelyard.flows import tickets
 
     if dry_run and not issues:
         raise click.UsageError("--dry-run goes with --issues")
@@ -39,14 +39,15 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     if issues:
         try:
             report = flow.keep_issues(project, report, dry_run=dry_run)
+            failure = tickets.problem(report.issues)
         except WheelyardError as error:
             failure = error
     if as_json:
         click.echo(render.model(report))
     else:
         click.echo(audit_text(report))
-        if issues and not failure:
-            click.echo(f"\n{tickets_table(report.issues)}")
+        if report.issues or (issues and not failure):
+            click.echo(f"\n{tickets.tickets_table(report.issues)}")
     render.end(flow.problem(report), failure)
 
 

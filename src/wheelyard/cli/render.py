@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def as_json(value: dict[str, Any]) -> str:
-    """Return *value* as JSON."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Return *value* as JSON, in which no text is a command to GitHub's runner; see :func:`wheelyard.io.log.tame`."""
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("##[", "#\\u0023[")
 
 
 def model(value: BaseModel) -> str:
@@ -35,11 +35,16 @@ def model(value: BaseModel) -> str:
 
 
 def end(problem: WheelyardError | None, failure: WheelyardError | None) -> None:
-    """End a verb whose report is a *problem*, and which then met a *failure*, with the first; both are told."""
+    """End a verb whose report is a *problem*, and which then met a *failure*, with the worse of them; both are told.
+
+    News that could not be told where people look for it is worse than news.
+    """
     if problem and failure:
-        log.error(str(failure))
-    if worst := problem or failure:
+        worst, other = (failure, problem) if problem.news else (problem, failure)
+        log.error(str(other))
         raise worst
+    if one := problem or failure:
+        raise one
 
 
 def build_summary(report: BuildReport) -> str:
@@ -110,7 +115,7 @@ def plans(result: Plans) -> str:
         lines += ["", "notes:", *notes]
     for problem in result.problems[1:]:
         lines += ["", f"error: {problem}"]
-    return "\n".join(lines).lstrip("\n")
+    return log.tame("\n".join(lines).lstrip("\n"))
 
 
 def _names(names: list[str]) -> str:

@@ -24,6 +24,7 @@ class WheelyardError(Exception):
     """
 
     exit_code: ClassVar[int] = 3
+    news: ClassVar[bool] = False  # nothing went wrong here; pipelines pass over it once an issue or request tells of it
 
     def __init__(
         self, what: str, *, fix: str | None = None, where: str | None = None, details: Iterable[str] = ()
@@ -105,6 +106,7 @@ class UpstreamNewsError(WheelyardError):
     """Upstream has changed: there is something to do."""
 
     exit_code = 17
+    news = True
 
 
 class UpstreamUnknownError(WheelyardError):
@@ -178,6 +180,7 @@ class JobsFailedError(WheelyardError):
     """Some jobs of a plan did not build what they were to build."""
 
     exit_code = 43
+    news = True
 
 
 class GatherError(WheelyardError):
@@ -226,6 +229,7 @@ class TokenDueError(WheelyardError):
     """A token or renewal is due soon."""
 
     exit_code = 64
+    news = True
 
 
 class TokenDeadError(WheelyardError):
@@ -244,6 +248,7 @@ class VulnerableError(WheelyardError):
     """Something that is published has a known vulnerability."""
 
     exit_code = 67
+    news = True
 
 
 class TrialError(WheelyardError):

@@ -75,14 +75,14 @@ def audit(project: Project, packages: Sequence[str] = ()) -> AuditReport:
 
 
 def problem(report: AuditReport) -> WheelyardError | None:
-    """Return the error of vulnerabilities that count, or of issues that could not be written; None if all is well."""
+    """Return the error of vulnerabilities that count, None if there is none."""
     if counting := report.counting:
         return VulnerableError(
             f"{len({(each.package, each.version) for each in counting})} published version(s) are vulnerable",
             details=[f"{each.package} {each.version}: {each.id}" for each in counting],
             fix="publish a fixed version and yank these; see docs/audit.md",
         )
-    return tickets.problem(report.issues)
+    return None
 
 
 def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> AuditReport:
