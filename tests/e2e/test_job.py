@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,13 @@ def run(site: Site, *words: str, job: str = "", output: Path | None = None) -> t
     return process.returncode, said
 
 
+def handed_on(output: Path) -> tuple[str, set[str]]:
+    """Return the name of the artifact and what is in it, as GitHub reads them: the last ones count."""
+    found = re.findall(r"artifact=(.+)\npath<<(\w+)\n((?:.+\n)*?)\2\n", output.read_text(encoding="utf-8"))
+    name, _, files = found[-1]
+    return name, set(files.split())
+
+
 def planned(site: Site) -> None:
     code, said = run(site, "plan", "tiny", "--image", "local", "--format", "github", "--out", "dist/jobs")
     assert code == 0, said
@@ -54,8 +62,9 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     add_tiny(site.index)
     planned(site)
     row = json.loads((site.root / "dist/jobs/wave-1-rest-1.json").read_text())["include"][0]
-    folder, output = site.root / "dist/tiny/1.0", site.root / "output"
-    with command(site, "job", "--wheel", "0", job=json.dumps(row)) as process:
+    folder, output, kept = site.root / "dist/tiny/1.0", site.root / "output", site.root / "kept"
+    words = ("job", "--wheel", "0", "--keep", str(kept))
+    with command(site, *words, job=json.dumps(row), output=output) as process:
         assert process.stdout
         for line in process.stdout:
             if "the backend is at work" in line or "Building wheel" in line:
@@ -63,19 +72,25 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
                 break
         process.stdout.read()
     assert list(outcomes(folder)) == []
+    assert not kept.exists()
+    name, files = handed_on(output)  # while it is under way: what there may be when it dies
+    assert name == f"wheel-tiny-1.0-cp313-{row['key'][:16]}"
+    assert {file for file in files if (site.root / file).exists()} == {"dist/tiny/1.0/build-cp313.log"}
     code, said = run(site, "report")
     assert (code, "died without a word" in said) == (43, True), said
 
-    code, said = run(site, "job", "--wheel", "0", job=json.dumps(row), output=output)
+    code, said = run(site, *words, job=json.dumps(row), output=output)
     assert code == 0, said
     (outcome,) = outcomes(folder)
     wheel = site.wheels[0]
     assert (outcome.state, outcome.files, outcome.inputs) == ("built", (wheel.name,), read_record(wheel).inputs)
-    told = output.read_text().splitlines()
-    assert told[0] == f"artifact=wheel-tiny-1.0-cp313-{outcome.inputs[:16]}"
-    kept = {name.rpartition("/")[2] for name in told[2:-1]}
-    assert {wheel.name, f"{wheel.name}.json", "verdict.json", outcome.file, "build-cp313.log"} <= kept
-    assert all((site.root / name).is_file() for name in told[2:-1])
+    name, files = handed_on(output)
+    assert name == f"wheel-tiny-1.0-cp313-{outcome.inputs[:16]}"
+    whole = {wheel.name, f"{wheel.name}.json", "verdict.json", outcome.file, "build-cp313.log"}
+    assert {file.rpartition("/")[2] for file in files} == whole
+    assert all((site.root / file).is_file() for file in files)
+    assert {file.name for file in kept.iterdir()} == whole
+    assert (kept / wheel.name).read_bytes() == wheel.read_bytes()
     assert run(site, "report")[0] == 0
 
     code, said = run(site, "job", job=json.dumps(row))
@@ -92,7 +107,9 @@ def test_a_wheel_that_fails_leaves_word_of_what_mattered(site: Site) -> None:
     assert outcome.state == "failed"
     assert outcome.failure is not None
     assert "nothing to build here" in outcome.failure.line
-    assert (site.root / "output").read_text().startswith(f"artifact=wheel-tiny-1.0-cp313-{KEY[:16]}\n")
+    name, files = handed_on(site.root / "output")
+    assert name == f"wheel-tiny-1.0-cp313-{KEY[:16]}"
+    assert f"dist/tiny/1.0/{outcome.file}" in files
 
 
 def test_a_job_whose_needed_wheel_is_nowhere_is_stopped(site: Site) -> None:

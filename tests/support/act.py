@@ -35,7 +35,7 @@ class Checkout:
     """
 
     def __init__(self, root: Path, scratch: Path, secrets: Mapping[str, str]) -> None:
-        self.root, self.store, self.secrets = root, scratch / "artifacts", secrets
+        self.root, self.store, self.secrets = root, scratch / "artifacts", dict(secrets)
         self._scratch = scratch
         scratch.mkdir()
         self.store.mkdir()
@@ -54,7 +54,9 @@ class Checkout:
         kept = {
             key: value for key, value in os.environ.items() if not key.startswith(("GITHUB_", "ACT_", "WHEELYARD_"))
         }
-        env = kept | {"XDG_CACHE_HOME": str(self._scratch / "cache"), "HOME": str(self._scratch)}
+        # The stand-ins for actions take the Python of this run: a version manager's takes its time.
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        env = kept | {"XDG_CACHE_HOME": str(self._scratch / "cache"), "HOME": str(self._scratch), "PATH": path}
         done = subprocess.run(
             command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=timeout
         )

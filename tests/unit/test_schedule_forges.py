@@ -163,19 +163,23 @@ def test_a_job_takes_what_others_brought_and_ends_as_its_build_does(tmp_path: Pa
     child = children(packed(task("a", 60, 60), task("b", 60, 60, 60, needs=["a"], known=False)))[0]
     (tmp_path / "ci").mkdir()
     stand_in = tmp_path / "ci/bootstrap"
-    stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *job) exit 40;; esac\n')
+    stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *job*) exit 40;; esac\n')
     stand_in.chmod(0o755)
-    (tmp_path / "dist/b/1.0").mkdir(parents=True)
-    (tmp_path / "dist/b/1.0/left").touch()
-    env = {"WHEELYARD_BROUGHT": "brought/b", "WHEELYARD_RESULTS": "dist/b/1.0", "PATH": os.environ["PATH"]}
+    env = {"WHEELYARD_BROUGHT": "brought/b", "PATH": os.environ["PATH"]}
     if brought:
         (tmp_path / "brought/a").mkdir(parents=True)
     script = "\n".join(child[".build"]["script"])
     done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=False)
     assert done.returncode == 40
-    assert (tmp_path / "brought/b/left").exists()
     gathered = ["wheelyard gather brought/a"] if brought else []
-    assert (tmp_path / "calls").read_text().splitlines() == [*gathered, "wheelyard job"]
+    assert (tmp_path / "calls").read_text().splitlines() == [*gathered, "wheelyard job --keep brought/b"]
+
+
+def test_a_script_ends_while_there_is_time_to_bring_what_it_has_made() -> None:
+    for job in jobs(children(pack(NIGHT, SITE))[0]).values():
+        script = int(job["variables"]["RUNNER_SCRIPT_TIMEOUT"].removesuffix("m"))
+        assert 0 < script <= int(job["timeout"].removesuffix(" minutes")) - 10
+        assert job["variables"]["WHEELYARD_BROUGHT"] + "/" in job["artifacts"]["paths"]
 
 
 def test_what_a_job_is_told_is_what_the_command_reads() -> None:
@@ -229,7 +233,7 @@ def test_a_hostile_name_stays_a_value(name: str) -> None:
     layout = packed(task(name, 60), task("user", 60, needs=[name]))
     (child,) = children(layout)
     assert set(jobs(child)) == {f"{name} 1.0 cp312", "user 1.0 cp312"}
-    assert jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_RESULTS"] == f"dist/{name}/1.0"
+    assert f"dist/{name}/1.0/held/" in jobs(child)[f"{name} 1.0 cp312"]["artifacts"]["paths"]
     assert json.loads(jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_JOB"])["package"] == name
     words = [child[key] for key in set(child) - set(jobs(child))]
     assert name not in json.dumps([value.get("script") for value in words if isinstance(value, dict)])

@@ -13,6 +13,8 @@ from wheelyard.io import files, log
 from wheelyard.recipe.policy import find_project
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wheelyard.flows.gather import Gathering
     from wheelyard.recipe.policy import Project
     from wheelyard.record.outcome import JobTicket, NightReport, WheelOutcome
@@ -20,37 +22,49 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Build the wheels of one job of a plan.")
 @click.option("--wheel", "number", metavar="N", type=click.IntRange(0), help="Only its wheel number N, from 0 on.")
-def job(number: int | None) -> None:
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Copy what came of each wheel there, as soon as it is done.",
+)
+def job(number: int | None, keep: Path | None) -> None:
     """Build the wheels of the job in $WHEELYARD_JOB: a row of what `plan --format github` writes.
 
     Each wheel is built by itself; what came of it is written beside it, as outcome-<pythons>.json. Wheels that it needs
     come from dist/, where `gather` has put what other jobs built, or from our registries. The exit code is that of the
     first wheel that does not come out.
     """
-    from wheelyard.flows.job import run_job
+    from wheelyard.flows import job as flow
     from wheelyard.record.outcome import VARIABLE, parse_ticket
 
     text = os.environ.get(VARIABLE, "")
     if not text:
         raise ConfigError(f"${VARIABLE} is not set", fix="a pipeline sets it; by hand: nox -s build-<pkg>")
     project, ticket = find_project(), parse_ticket(text)
-    found = run_job(project, ticket, number)
+    wheels = flow.wheels_of(ticket, number)
+    alone = wheels[0] if len(wheels) == 1 else None
+    if alone:  # first, for a job that dies
+        name = flow.artifact_name(ticket.package, ticket.version, alone, ticket.key)
+        _hand_on(project, name, flow.files_to_come(project, ticket, alone))
+    found = flow.run_job(project, ticket, number, keep=keep)
     for outcome in found:
         click.echo(f"{' '.join(outcome.interpreters)}: {outcome.state} {' '.join(outcome.files)}".rstrip())
-    if os.environ.get("GITHUB_OUTPUT") and len(found) == 1:
-        _hand_on(project, ticket, found[0])
+    if alone:
+        _hand_on(project, flow.artifact(ticket, found[0]), flow.artifact_files(project, found[0]))
     failed = [outcome for outcome in found if outcome.failure]
     if failed:
         raise _error(ticket, failed)
 
 
-def _hand_on(project: Project, ticket: JobTicket, outcome: WheelOutcome) -> None:
-    """Tell GitHub under which name to keep which files: a job's outputs (docs.github.com, "Workflow commands")."""
-    from wheelyard.flows.job import artifact, artifact_files
+def _hand_on(project: Project, name: str, paths: Sequence[Path]) -> None:
+    """Tell GitHub under which name to keep which files: a job's outputs, of which the last ones count.
 
-    paths = [str(path.relative_to(project.root)) for path in artifact_files(project, outcome)]
-    lines = [f"artifact={artifact(ticket, outcome)}", "path<<WHEELYARD", *paths, "WHEELYARD", ""]
-    files.append_text(Path(os.environ["GITHUB_OUTPUT"]), "\n".join(lines))
+    docs.github.com, "Workflow commands".
+    """
+    if output := os.environ.get("GITHUB_OUTPUT"):
+        told = [str(path.relative_to(project.root)) for path in paths]
+        files.append_text(Path(output), "\n".join([f"artifact={name}", "path<<WHEELYARD", *told, "WHEELYARD", ""]))
 
 
 def _error(ticket: JobTicket, failed: list[WheelOutcome]) -> WheelyardError:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import ConfigError, NeededWheelError, WheelyardError
+from wheelyard.core.errors import ConfigError, InterruptedRunError, NeededWheelError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows.build import BuildOptions, build_package
-from wheelyard.io import log
-from wheelyard.record.outcome import Failure, WheelOutcome, line_of, write_outcome
+from wheelyard.io import files, log
+from wheelyard.record.outcome import Failure, WheelOutcome, line_of, outcome_name, write_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from wheelyard.flows.build import BuildReport
     from wheelyard.recipe.policy import Project
     from wheelyard.record.outcome import JobTicket
 
 _DIGITS = 16  # of a digest, in an artifact's name
+_BUG = 1  # what a bug ends with, see core/errors.py
 
 
-def run_job(project: Project, ticket: JobTicket, number: int | None = None) -> tuple[WheelOutcome, ...]:
+def run_job(
+    project: Project, ticket: JobTicket, number: int | None = None, *, keep: Path | None = None
+) -> tuple[WheelOutcome, ...]:
     """Build a job's wheels one by one, so that one that fails takes no other with it; return what came of each.
 
     What is there already, from a run before this one or from another machine, is not built again.
@@ -32,15 +37,30 @@ def run_job(project: Project, ticket: JobTicket, number: int | None = None) -> t
         project: the project.
         ticket: the job.
         number: which of its wheels, from 0 on; all when None.
+        keep: a folder into which what came of each is copied as soon as it is done.
 
     Raises:
         ConfigError: it has no such wheel.
         DiskError: an outcome cannot be written.
     """
+    wheels = wheels_of(ticket, number)
+    # What an earlier try left of them, perhaps in a cache, must not pass for this one's.
+    for folder in (project.dist / ticket.package / ticket.version, *([keep] if keep else [])):
+        for pythons in wheels:
+            files.remove(folder / outcome_name(pythons))
+    return tuple(_one(project, ticket, pythons, keep) for pythons in wheels)
+
+
+def wheels_of(ticket: JobTicket, number: int | None = None) -> tuple[tuple[str, ...], ...]:
+    """Return a job's wheels, each as the interpreters that share it; only one of them where *number* names it.
+
+    Raises:
+        ConfigError: it has no such wheel.
+    """
     if number is not None and not 0 <= number < len(ticket.wheels):
         raise ConfigError(f"{ticket.name} has {len(ticket.wheels)} wheels, and no number {number}", fix="count from 0")
     words = ticket.wheels if number is None else (ticket.wheels[number],)
-    return tuple(_one(project, ticket, tuple(word.split(","))) for word in words)
+    return tuple(tuple(word.split(",")) for word in words)
 
 
 def artifact(ticket: JobTicket, outcome: WheelOutcome) -> str:
@@ -60,45 +80,63 @@ def artifact_files(project: Project, outcome: WheelOutcome) -> tuple[Path, ...]:
     """Return what a forge is to keep of a wheel: itself, its record, the verdict, the outcome, and the log."""
     folder = project.dist / outcome.package / outcome.package_version
     names = [name for file in outcome.files for name in (file, f"{file}.json")]
-    logs = [f"build-{'-'.join(outcome.interpreters)}.log", "sdist.log"]
-    found = [folder / name for name in (*names, "verdict.json", outcome.file, *logs)]
+    found = [folder / name for name in (*names, "verdict.json", *_papers(outcome.interpreters))]
     return tuple(path for path in found if path.is_file())
 
 
-def _one(project: Project, ticket: JobTicket, pythons: Sequence[str]) -> WheelOutcome:
+def files_to_come(project: Project, ticket: JobTicket, pythons: Sequence[str]) -> tuple[Path, ...]:
+    """Return what a forge is to keep of a wheel whose job dies: as much of it as there is by then."""
+    folder = project.dist / ticket.package / ticket.version
+    return tuple(folder / name for name in _papers(pythons))
+
+
+def _papers(pythons: Sequence[str]) -> tuple[str, ...]:
+    return outcome_name(pythons), f"build-{'-'.join(pythons)}.log", "sdist.log"
+
+
+def _one(project: Project, ticket: JobTicket, pythons: Sequence[str], keep: Path | None) -> WheelOutcome:
     started = time.monotonic()
-    report: BuildReport | None = None
-    error: WheelyardError | None = None
+
+    def leave(report: BuildReport | None, failure: Failure | None = None) -> WheelOutcome:
+        outcome = _outcome(ticket, pythons, report, failure, time.monotonic() - started)
+        write_outcome(project.dist / ticket.package / ticket.version, outcome)
+        if keep:
+            for path in artifact_files(project, outcome):
+                files.copy_whole(path, keep / path.name)
+        return outcome
+
     options = BuildOptions(ticket.version, tuple(map(Interpreter.parse, pythons)), ticket.image or None)
     try:
         report = build_package(project, ticket.package, options)
-    except WheelyardError as caught:
-        log.error(str(caught))
-        error = caught
+    except WheelyardError as error:
+        log.error(str(error))
+        return leave(None, _failure(error))
+    except BaseException as error:
+        # A bug, a full disk, a signal: it goes its way, and word of it stays, where that can be.
+        with contextlib.suppress(Exception):
+            leave(None, _unforeseen(error))
+        raise
+    return leave(report)
+
+
+def _outcome(
+    ticket: JobTicket, pythons: Sequence[str], report: BuildReport | None, failure: Failure | None, seconds: float
+) -> WheelOutcome:
     records = (*report.built, *report.reused) if report else ()
-    outcome = WheelOutcome(
+    state = "stopped" if failure and failure.code == NeededWheelError.exit_code else "failed"
+    return WheelOutcome(
         job=ticket.name,
         key=ticket.key,
         package=ticket.package,
         package_version=ticket.version,
         interpreters=tuple(pythons),
-        state=_state(report, error),
+        state=state if report is None else "built" if report.built else "reused",
         files=tuple(sorted(record.wheel for record in records)),
         inputs=records[0].inputs if records else "",
-        seconds=round(time.monotonic() - started, 1),
-        failure=_failure(error) if error else None,
+        seconds=round(seconds, 1),
+        failure=failure,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    write_outcome(project.dist / ticket.package / ticket.version, outcome)
-    return outcome
-
-
-def _state(report: BuildReport | None, error: WheelyardError | None) -> str:
-    if isinstance(error, NeededWheelError):
-        return "stopped"
-    if report is None:
-        return "failed"
-    return "built" if report.built else "reused"
 
 
 def _failure(error: WheelyardError) -> Failure:
@@ -109,4 +147,16 @@ def _failure(error: WheelyardError) -> Failure:
         where=line_of(error.where or ""),
         line=lines[0] if lines else "",
         fix=line_of(error.fix or ""),
+    )
+
+
+def _unforeseen(error: BaseException) -> Failure:
+    if isinstance(error, KeyboardInterrupt):
+        return Failure(code=InterruptedRunError.exit_code, what="it was interrupted", fix="run the job again")
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return Failure(
+        code=_BUG,
+        what=line_of(f"{type(error).__name__}: {error}"),
+        where=f"{Path(last.filename).name}:{last.lineno}",
+        fix="the job's log has the traceback",
     )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, ValidationError
 
 from wheelyard.core.errors import CheckError, ConfigError
-from wheelyard.io import files, log
+from wheelyard.io import cache, files, log
 from wheelyard.record.lines import told
 from wheelyard.record.models import Model, Sha256
 from wheelyard.record.tickets import TicketRecord  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 VARIABLE = "WHEELYARD_JOB"
@@ -102,12 +102,17 @@ class WheelOutcome(Model):
     @property
     def file(self) -> str:
         """The name under which it is kept."""
-        return f"outcome-{'-'.join(self.interpreters)}.json"
+        return outcome_name(self.interpreters)
 
     @property
     def ok(self) -> bool:
         """Whether there is a wheel."""
         return self.state in {"built", "reused"}
+
+    @property
+    def rank(self) -> tuple[str, str]:
+        """What is larger of a later one."""
+        return self.ended, self.state
 
 
 class RowEntry(Model):
@@ -175,13 +180,35 @@ def parse_ticket(text: str) -> JobTicket:
         ) from error
 
 
-def write_outcome(folder: Path, outcome: WheelOutcome) -> None:
-    """Write *outcome* into the folder of its version.
+def outcome_name(pythons: Iterable[str]) -> str:
+    """Return the name under which the outcome of the wheel for these interpreters is kept."""
+    return f"outcome-{'-'.join(pythons)}.json"
+
+
+def write_outcome(folder: Path, outcome: WheelOutcome, *, newest: bool = False) -> bool:
+    """Write *outcome* into the folder of its version; return whether it was.
+
+    Args:
+        folder: the version's.
+        outcome: what came of a wheel.
+        newest: leave one alone that is there and no older: of two tries the later one counts.
 
     Raises:
         DiskError: it cannot be written.
     """
-    files.write_json(folder / outcome.file, outcome.model_dump(mode="json", by_alias=True))
+    path = folder / outcome.file
+    with cache.lock(folder / ".outcomes.lock", what=f"writing {outcome.file} of {outcome.package}"):
+        if newest and (there := _there(path)) and there.rank >= outcome.rank:
+            return False
+        files.write_json(path, outcome.model_dump(mode="json", by_alias=True))
+    return True
+
+
+def _there(path: Path) -> WheelOutcome | None:
+    try:
+        return read_outcome(path)
+    except CheckError:
+        return None
 
 
 def read_outcome(path: Path) -> WheelOutcome:
