@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.static import StaticServer
+from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
+from wheelyard.io import cache
+from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
+    from support.site import Site
     from support.yard import Yard
 
 FEW = ("markupsafe", "ujson")
@@ -73,3 +78,23 @@ def test_a_file_that_another_index_has_is_not_ours(
     state, text = trials(done)["markupsafe"]
     assert (done.returncode, state) == (68, "other"), text
     assert sha256_file(other)[:16] in text
+
+
+def test_of_two_trials_at_once_the_second_waits(site: Site) -> None:
+    """What is said goes into one log for each interpreter, from which each run takes its own reports."""
+    wheel = WheelSpec(python="py3", abi="none", platform="any", elf=None, purelib="true").write(site.root)
+    FolderRegistry(site.root / "index").put(read_release(wheel, sha256=sha256_file(wheel)))
+    words = ["registry", "try", "--of", "./index", "--image", "local", "--python", "cp313"]
+    with cache.lock(site.root / "dist/try/.lock", what="the first"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wheelyard", *words],
+            cwd=site.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout
+        assert any("waiting for another run: trying what is published" in line for line in process.stdout)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert re.search(r"demo +1\.0 +cp313 +ok ", said), said

@@ -151,6 +151,13 @@ def test_what_only_other_packages_fix_is_not_told(osv: OSV) -> None:
         [],
         {"results": [{"vulns": [{"id": "../../v1/other"}]}]},
         {"results": [{"vulns": [{}]}]},
+        {"results": [None]},
+        {"results": ["x"]},
+        {"results": [[]]},
+        {"results": [{"vulns": 5}]},
+        {"results": [{"vulns": {"id": "A-1"}}]},
+        {"results": [{"vulns": ["A-1"]}]},
+        {"results": [{"vulns": [{"id": f"A-{number}"} for number in range(5001)]}]},
         {"results": [{"vulns": [{"id": "A-1"}], "next_page_token": "again"}]},
     ],
 )
@@ -158,6 +165,38 @@ def test_what_is_no_answer_of_osv_passes_for_none(osv: OSV, answer: object) -> N
     osv.answer = answer or ["x"]
     with pytest.raises(NetworkError, match="does not answer as OSV does"):
         client.vulnerabilities(osv.url, [("demo", "1.0")])
+
+
+OF_DEMO = {"ecosystem": "PyPI", "name": "demo"}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"summary": {"a": [1]}},
+        {"summary": "\ud800 \x1b[31m\n::error::x \u202e" + "x" * 100_000},
+        {"aliases": "CVE-2026-1"},
+        {"aliases": [1, None, {"id": "X"}, "../../x", "X" * 5000]},
+        {"affected": {"package": 1}},
+        {"affected": [1, {"package": "demo"}, {"package": {"ecosystem": "PyPI", "name": 5}}]},
+        {
+            "affected": [
+                {"package": {"ecosystem": "PyPI", "name": "demo"}, "ranges": [{"events": [{"fixed": "9" * 5000}]}]}
+            ]
+        },
+        {"affected": [{"package": OF_DEMO, "ranges": [{"events": [{"fixed": 9}, 8]}]}]},
+        {"affected": [{"package": OF_DEMO, "ranges": {"events": []}}]},
+        {"withdrawn": []},
+    ],
+)
+def test_an_advisory_of_other_types_is_told_all_the_same(osv: OSV, lie: dict[str, Any]) -> None:
+    osv.add("A-1", "demo", ("1.0",))
+    osv.advisories["A-1"] |= lie
+    (found,) = client.vulnerabilities(osv.url, [("demo", "1.0")])["demo", "1.0"]
+    assert (found.id, found.fixed, found.url) == ("A-1", (), "https://osv.dev/vulnerability/A-1")
+    assert found.summary.isprintable()
+    assert len(found.summary) <= 200
+    assert found.aliases == ()
 
 
 def test_a_server_that_is_broken_for_a_moment_is_asked_again(osv: OSV, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,11 +303,26 @@ def test_one_issue_for_each_package_kept_and_closed(scene: Scene, place: Place) 
     assert len(issues(place)) == 2
 
 
+def test_an_issue_is_cut_to_what_the_forge_takes_and_kept_all_the_same(scene: Scene, place: Place) -> None:
+    settle(scene, place)
+    for number in range(300):
+        scene.osv.add(f"CVE-2026-{number}", "demo", ("1.0",), summary="x" * 199)
+    assert [each["action"] for each in scene.report("--issues", code=67)["issues"]] == ["open"]
+    assert [each["action"] for each in scene.report("--issues", code=67)["issues"]] == ["keep"]
+    ((_, title, body),) = issues(place)
+    assert "300 known" in title
+    assert ("cut: the rest is too long" in body) == (not isinstance(place, GitLabPlace))
+    scene.osv.affected.clear()
+    assert scene.run("--issues").returncode == 0
+    assert [state for state, *_ in issues(place)] == ["closed"]
+
+
 def test_without_a_place_for_issues_what_is_known_is_told_all_the_same(scene: Scene) -> None:
     scene.osv.add("CVE-2026-1", "demo", ("1.0",))
     done = scene.run("--issues")
-    assert done.returncode == 67
+    assert done.returncode == 4  # a pipeline passes over 67, which an issue tells of
     assert "CVE-2026-1" in done.stdout
+    assert "1 published version(s) are vulnerable" in done.stderr
     assert "[tool.wheelyard.proposals]" in done.stderr
 
 

@@ -98,6 +98,36 @@ def test_an_hour_is_not_waited_for(github: GitHub, client: gh.Client) -> None:
         client.ask("GET", ISSUES)
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "-1", "1e9", "\u00b2", ""])
+def test_a_moment_that_is_none_is_not_waited_for(number: str) -> None:
+    for headers in ({"retry-after": number}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": number}):
+        assert gh._asked_wait(gh.Answer(403, headers, None)) is None
+
+
+def test_a_moment_is_one_of_the_servers_clock() -> None:
+    """Ours may be hours behind."""
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "4102444805", "date": "Fri, 01 Jan 2100 00:00:00 GMT"}
+    assert gh._asked_wait(gh.Answer(403, headers, None)) == 6
+    without = gh._asked_wait(gh.Answer(403, headers | {"date": "no day"}, None))
+    assert without is not None
+    assert without > 3600
+
+
+def test_a_list_without_end_is_given_up(github: GitHub, client: gh.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelyard.io.gh._MOST_PAGES", 2)
+    for number in range(200):
+        github.add(f"more {number}", "")
+    assert len(list(client.pages(ISSUES, state="open"))) == 200
+    github.add("one more", "")
+    with pytest.raises(NetworkError, match="more than 2 pages"):
+        list(client.pages(ISSUES, state="open"))
+
+
+def test_an_answer_that_nests_without_end_says_nothing() -> None:
+    answer = gh._parse("HTTP/2.0 200 OK\n\n" + "[" * 100_000)
+    assert answer == gh.Answer(200, {}, None)
+
+
 def test_what_may_have_been_done_is_not_asked_again(github: GitHub, client: gh.Client) -> None:
     for fault in (Fault("status_after", method="POST", status=502), Fault("reset_after", method="POST")):
         github.heal()

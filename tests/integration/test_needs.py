@@ -10,10 +10,13 @@ import pytest
 from support.gitlab import Fault
 from support.publishing import FILE, PAGE, yard_in
 from support.stock import specs
+from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows import needs
+from wheelyard.flows.registries import open_place
+from wheelyard.flows.registry import installable
 from wheelyard.flows.target import Target
 from wheelyard.recipe.load import effective, load_recipe
 from wheelyard.recipe.policy import find_project
@@ -129,4 +132,33 @@ def test_an_interpreter_that_dist_lacks_comes_from_the_registry(yard: Yard) -> N
     yard.have(*specs(2))
     forget_dist(yard)
     yard.stock.add(specs(2)[0], kind="local")
+    assert brought(yard) == sorted(spec.file for spec in specs(2))
+
+
+def test_of_what_its_page_lists_only_its_own_wheels_for_riscv64_are_taken(yard: Yard, tmp_path: Path) -> None:
+    yard.have(*specs(2))
+    forget_dist(yard)
+    others = [
+        WheelSpec(name="evil", version="9.0"),
+        WheelSpec(version="9.0", platform="musllinux_1_2_riscv64"),
+        WheelSpec(version="9.0", platform="manylinux_2_39_x86_64"),
+        WheelSpec(version="9.0", platform="linux_riscv64"),
+    ]
+    for number, spec in enumerate(others):
+        yard.upload(spec.write(tmp_path / "others"), name="demo", version=f"9.{number}")
+    project = find_project(yard.stock.root)
+    place = open_place(project, "gitlab")
+    found = installable(project, place, "demo", place.registry.files("demo"))
+    assert len(place.registry.files("demo")) == len(others) + 2
+    assert {str(version): len(wheels) for version, wheels in found.items()} == {"1.0": 2}
+    assert brought(yard) == sorted(spec.file for spec in specs(2))
+    assert [path.name for path in (project.index / "files").iterdir()] == ["demo"]
+
+
+def test_what_is_no_wheel_in_the_index_folder_counts_for_nothing(yard: Yard) -> None:
+    yard.have(*specs(2))
+    forget_dist(yard)
+    folder = find_project(yard.stock.root).index / "files/demo"
+    folder.mkdir(parents=True)
+    (folder / "demo.whl").write_bytes(b"no wheel")
     assert brought(yard) == sorted(spec.file for spec in specs(2))

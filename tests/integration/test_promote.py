@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -18,14 +19,18 @@ from support.project import PYPROJECT, make_project
 from support.remote import Bare
 from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
-from wheelyard.core.errors import ConfigError
+from wheelyard.core.digests import sha256_file
+from wheelyard.core.errors import ConfigError, NetworkError
 from wheelyard.flows import due
 from wheelyard.flows.job import artifact_name
 from wheelyard.flows.promote import promote
+from wheelyard.io.gh import Answer
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
 from wheelyard.record.outcome import outcomes
 from wheelyard.record.store import read_record, releasable, write_record, write_verdict
+from wheelyard.stages.forge.artifacts import GitHubArtifacts
+from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,6 +197,15 @@ def test_a_lying_zip_is_told_and_the_wheel_built(
     assert not list((yard.root / "cache/promote").iterdir())
 
 
+def test_what_else_lies_beside_a_wheel_does_no_harm(yard: Yard) -> None:
+    folder = yard.built()
+    members = {path.name: path.read_bytes() for path in folder.iterdir()}
+    members |= {"outcome-cp313.json/outcome-cp312.json/x": b"", "x/outcome-cp314.json": b"{", "verdict/y.whl/z": b""}
+    yard.put(_zip(*members.items()))
+    assert yard.left() == {"demo": ["cp312"]}
+    assert list(outcomes(yard.project.dist / "demo/1.0")) == []
+
+
 def _other_inputs(yard: Yard) -> Path:
     return yard.built(inputs=yard.digest("cp313")[:16] + "0" * 48)  # the name has the first sixteen only
 
@@ -216,6 +230,19 @@ def _two(yard: Yard) -> Path:
     return folder
 
 
+def _for_another_interpreter(yard: Yard) -> Path:
+    """All of its papers are in order, but for whom it is."""
+    return yard.built("cp312", inputs=yard.digest("cp313"))
+
+
+def _bomb(yard: Yard) -> Path:
+    return yard.built(files={"demo/zeros": b"\0" * (4 << 20)})
+
+
+def _no_version(yard: Yard) -> Path:
+    return yard.built(metadata_version="9" * 5000, requires_python=f">={'9' * 5000}")
+
+
 def _fails_checks(yard: Yard) -> Path:
     return yard.built(lies=("demo/__init__.py",), metadata_version="2.0")
 
@@ -228,6 +255,9 @@ def _fails_checks(yard: Yard) -> Path:
         (_not_its_record, "sha256 or size differ"),
         (_two, "2 wheels"),
         (_fails_checks, "not what was promised"),
+        (_for_another_interpreter, "unexpected: demo-1.0-cp312"),
+        (_bomb, "unpacks to 4 MiB, 1 are allowed"),
+        (_no_version, "which is none (PEP 440)"),
     ],
 )
 def test_a_wheel_that_is_not_in_order_is_told_and_built(
@@ -256,14 +286,70 @@ def test_what_needs_it_is_looked_for_once_it_is_there(yard: Yard) -> None:
     assert len(yard.taken) == 4 + 2  # dist, and demo's in the index folder
 
 
-@pytest.mark.parametrize("fault", ["status", "reset"])
+@pytest.mark.parametrize(("fault", "status"), [("status", 503), ("status", 410), ("status", 422), ("reset", 0)])
 def test_a_server_that_is_down_is_told_once_and_all_is_built(
-    yard: Yard, capsys: pytest.CaptureFixture[str], fault: str
+    yard: Yard, capsys: pytest.CaptureFixture[str], fault: str, status: int
 ) -> None:
     yard.upload(yard.built())
-    yard.github.fault(Fault(fault, status=503))  # type: ignore[arg-type]
+    yard.github.fault(Fault(fault, status=status))  # type: ignore[arg-type]
     assert yard.left() == ALL
     assert capsys.readouterr().err.count("nothing more is promoted") == 1
+
+
+@pytest.mark.parametrize("limit", ["_TIMEOUT", "_LONGEST_DOWNLOAD"])
+def test_a_server_that_is_too_slow_is_told_and_all_is_built(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], limit: str
+) -> None:
+    monkeypatch.setattr(f"wheelyard.io.gh.{limit}", 0.001)
+    for python in PAIRS:
+        yard.upload(yard.built(python), python)
+        yard.upload(yard.built(python), python)
+    assert yard.left() == ALL
+    assert capsys.readouterr().err.count("did not end within") == 1
+
+
+def test_wheels_that_a_build_cannot_take_do_not_count(yard: Yard) -> None:
+    """A pull request's job had of what it needs only the wheel for its own interpreter."""
+    index = FolderRegistry(yard.project.index)
+
+    def there(python: str) -> None:
+        wheel = next(yard.built(python, inputs="1" * 64).glob("*.whl"))
+        index.put(read_release(wheel, sha256=sha256_file(wheel)))
+
+    there("cp313")
+    yard.upload(yard.built("cp313", name="user"), "cp313", "user")
+    there("cp312")
+    assert yard.left("user") == {"user": ["cp312"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"workflow_run": {"id": 17, "repository_id": None, "head_repository_id": None}},
+        {"workflow_run": None},
+        {"workflow_run": []},
+        {"workflow_run": {"id": 17, "repository_id": 1, "head_repository_id": 2}},
+        {"id": float("inf")},
+        {"id": "x"},
+        {"expired": "yes"},
+    ],
+)
+def test_an_artifact_that_does_not_say_where_it_is_from_is_not_taken(change: dict[str, object]) -> None:
+    run = {"id": 17, "repository_id": 1, "head_repository_id": 1}
+    told = {"id": 1, "name": "w", "size_in_bytes": 1, "expired": False, "workflow_run": run}
+
+    class Told:
+        def ask(self, *_: str) -> Answer:
+            return Answer(200, {}, {"artifacts": [self.value]})
+
+        value: object = told
+
+    client = Told()
+    artifacts = GitHubArtifacts(client, "ann/yard")  # type: ignore[arg-type]
+    assert [each.number for each in artifacts.find("w")] == [1]
+    client.value = told | change
+    with contextlib.suppress(NetworkError):
+        assert artifacts.find("w") == ()
 
 
 def test_without_a_token_that_may_all_is_built(

@@ -155,6 +155,25 @@ def linked(change: Change) -> None:
     (change.root / "recipes/three/recipe.toml").symlink_to("/etc/passwd")
 
 
+LOCK = """\
+schema = "wheelyard/lock"
+layout = 1
+[[version]]
+version = "{}"
+file = "one-1.0.tar.gz"
+sha256 = "1111111111111111111111111111111111111111111111111111111111111111"
+"""
+VERSIONS = """\
+[upstream]
+versions = "<{0}"
+[[version]]
+match = "!={0}"
+[[patch]]
+file = "a.patch"
+why = "because"
+versions = "<{0}"
+status = "Issue [https://x]"
+"""
 CASES: dict[str, tuple[Callable[[Change], None], list[tuple[str, str, str]]]] = {
     "a patch without a status": (patch(""), [("recipe", "recipes/one/recipe.toml:1", "needs 'status'")]),
     "a patch with a status that says nothing": (
@@ -188,6 +207,42 @@ CASES: dict[str, tuple[Callable[[Change], None], list[tuple[str, str, str]]]] = 
         [("record", "packages/twoo/lock.toml", "did you mean 'two'?")],
     ),
     "a release that was replaced": (replaced, [("record", "packages/one/releases.toml", "another sha256")]),
+    "a recipe that nests without end": (
+        lambda change: change.write("recipes/one/recipe.toml", f"a = {'[' * 100_000}"),
+        [("recipe", "recipes/one/recipe.toml:1", "nested too deeply")],
+    ),
+    "a recipe whose key has no end": (
+        lambda change: change.write("recipes/one/recipe.toml", f"\nx = {{{'a.' * 100_000}a = 1}}"),
+        [("recipe", "recipes/one/recipe.toml:2", "more than 100 parts")],
+    ),
+    "a recipe with a number of thousands of digits": (
+        lambda change: change.write("recipes/one/recipe.toml", f"a = {'1' * 5000}"),
+        [("recipe", "recipes/one/recipe.toml:1", "Exceeds the limit")],
+    ),
+    "site policy that is a number": (
+        lambda change: change.write("pyproject.toml", "tool = 3"),
+        [("policy", "pyproject.toml", "no wheelyard project")],
+    ),
+    "a lock of a version in two lines": (
+        lambda change: change.write("packages/one/lock.toml", LOCK.format(r"1.0\n")),
+        [("record", "packages/one/lock.toml:4", "is not a version")],
+    ),
+    "a lock of a version of thousands of digits": (
+        lambda change: change.write("packages/one/lock.toml", LOCK.format("9" * 5000)),
+        [("record", "packages/one/lock.toml:4", "is not a version")],
+    ),
+    "a lock of a version in another spelling": (
+        lambda change: change.write("packages/one/lock.toml", LOCK.format("v1.0")),
+        [("record", "packages/one/lock.toml:4", "is not a version")],
+    ),
+    "versions of thousands of digits": (
+        lambda change: change.write("recipes/one/recipe.toml", VERSIONS.format("9" * 5000)),
+        [("recipe", f"recipes/one/recipe.toml:{line}", "must be a version specifier") for line in (2, 4, 8)],
+    ),
+    "releases that nest without end": (
+        lambda change: change.write("packages/one/releases.toml", f"a = {'[' * 100_000}"),
+        [("record", "packages/one/releases.toml", "nested too deeply")],
+    ),
     "a recipe that is a link": (linked, [("recipe", "recipes/three/recipe.toml:1", "not valid TOML")]),
 }
 

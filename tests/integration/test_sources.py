@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sys
+import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +123,37 @@ def test_an_upload_that_breaks_off_is_gone_on_with(yard: Yard) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_two_runs_at_once_send_each_file_once(yard: Yard) -> None:
+    have(yard, GRAFT)
+    yard.gitlab.fault(Fault("stall", method="PUT", path=r"\.dsc$", seconds=5, times=1, after=True))
+    running = [yard.stock.start("sources", "--to", "gitlab") for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert sum("waiting for another run: fetching the source of libhum" in each for each in said) == 1, said
+    assert sum(seen.method == "PUT" for seen in yard.gitlab.requests) == len(FILES)
+    assert len(read_sources(sources_file(yard.stock.root / "packages", "demo"))) == len(FILES)
+
+
+def test_a_run_that_is_killed_is_gone_on_with(yard: Yard) -> None:
+    have(yard, GRAFT)
+    yard.gitlab.fault(Fault("stall", method="PUT", path=r"\.orig\.tar\.gz$", seconds=60, after=True))
+    with yard.stock.start("sources", "--to", "gitlab") as process:
+        for _ in range(600):
+            if any(seen.method == "PUT" and seen.path.endswith(".dsc") for seen in yard.gitlab.requests):
+                break
+            time.sleep(0.1)
+        time.sleep(0.5)  # it is at the next one, most likely; wherever it is, it must do no harm
+        process.kill()
+    assert not sources_file(yard.stock.root / "packages", "demo").exists()
+    yard.gitlab.plan.clear()
+    done = sources(yard)
+    assert done.returncode == 0, done.stderr
+    stored = read_sources(sources_file(yard.stock.root / "packages", "demo"))
+    assert {one.file: one.sha256 for one in stored} == {name: sha256_bytes(data) for name, data in FILES.items()}
+    sent = [seen.path for seen in yard.gitlab.requests if seen.method == "PUT" and seen.path.endswith(".dsc")]
+    assert len(sent) == 1
+
+
 def test_what_the_server_damages_is_told_and_not_recorded(yard: Yard) -> None:
     have(yard, GRAFT)
     yard.gitlab.fault(Fault("corrupt", method="PUT", path=r"\.orig\.tar\.gz$"))
@@ -155,7 +188,28 @@ def test_a_library_of_unknown_origin_waits_for_somebody_to_look(yard: Yard) -> N
 
 def test_an_older_record_with_grafts_is_not_enough(yard: Yard) -> None:
     yard.stock.add(SPEC)
-    refused(yard.publish(), 60, "its record does not say where its libraries are from")
+    refused(yard.publish(), 60, f"its record does not say where {GRAFT.file} is from")
+
+
+def test_a_record_that_leaves_a_library_out_is_not_enough(yard: Yard) -> None:
+    have(yard)
+    refused(yard.publish(), 60, f"its record does not say where {GRAFT.file} is from")
+    have(yard, GRAFT.model_copy(update={"file": "demo.libs/libother-01234567.so.1"}))
+    refused(yard.publish(), 60, f"its record does not say where {GRAFT.file} is from")
+
+
+def test_a_wheel_that_cannot_be_read_keeps_no_other_back(yard: Yard) -> None:
+    """Its papers are in order; a job that lies can write them so."""
+    other = SPEC.but(name="other", files={})
+    (damaged, whole) = yard.stock.add(SPEC, other)
+    with zipfile.ZipFile(damaged) as archive:
+        member = archive.getinfo(GRAFT.file)
+    start = member.header_offset + 30 + len(GRAFT.file)  # behind the local header (APPNOTE.TXT 4.3.7)
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[:start] + b"\xff" * member.compress_size + data[start + member.compress_size :])
+    yard.stock.rerecord(damaged, SPEC)
+    refused(yard.publish(), 60, "cannot be read as a wheel")
+    yard.exactly([whole])
 
 
 def test_the_page_runs_as_it_is_written(yard: Yard) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import io
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,16 @@ def test_elf_facts_of_others() -> None:
     assert read_elf(io.BytesIO(Elf(machine=X86_64, flags=0).data())).machine == "EM_X86_64"
     soft = read_elf(io.BytesIO(Elf(flags=1, arch=None, exec_stack=False).data()))
     assert (soft.double_float, soft.arch, soft.executable_stack, soft.run_paths) == (False, "", False, ())
+
+
+def test_an_elf_without_its_strings_is_broken() -> None:
+    """Its dynamic section says that they are in a section that holds none; pyelftools asserts that it does."""
+    data = Elf(runpath="/x").data()
+    elf = ELFFile(io.BytesIO(data))
+    number = next(index for index, each in enumerate(elf.iter_sections()) if each.name == ".dynamic")
+    link = elf["e_shoff"] + number * elf["e_shentsize"] + 40
+    facts = read_elf(io.BytesIO(data[:link] + bytes(4) + data[link + 4 :]))
+    assert facts.broken.startswith("AssertionError")
 
 
 @given(st.integers(0, len(Elf().data()) - 1), st.binary(max_size=8))

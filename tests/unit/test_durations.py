@@ -164,3 +164,23 @@ def test_an_interpreter_that_is_not_known_takes_as_long_as_others_do() -> None:
     found = pace([entry("1.0", "cp313", 60), entry("1.0", "cp312", 80), entry("1.0", "", 5)], "1.0")
     assert found is not None
     assert (found.seconds(CP314T), found.shared) == (70, 5)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"built_at": "yesterday"},
+        {"built_at": ""},
+        {"built_at": "2026-13-45T00:00:00Z"},
+        {"machine": "a machine"},
+        {"package_version": "9" * 5000},
+        {"durations": {"Building (cp313)": -1.0}},
+        {"durations": {"Building (cp313)": 1e300}},
+        {"durations": {f"Building {number} (cp313)": 86_400.0 for number in range(31)}},
+    ],
+)
+def test_a_record_that_says_what_cannot_be_says_nothing(lie: dict[str, object]) -> None:
+    """It may be another machine's; its wheel is published all the same, and that is recorded."""
+    known = {"durations": {"Building (cp313)": 60.0}}
+    assert len(of_record(wheel_record(**known))) == 1
+    assert of_record(wheel_record(**known).model_copy(update=lie)) == ()

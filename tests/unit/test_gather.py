@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +15,9 @@ import pytest
 from support.project import make_project
 from support.stock import Stock, record_of, specs, verdict_of
 from wheelyard.core.digests import sha256_file
+from wheelyard.core.errors import DiskError
 from wheelyard.flows.gather import gather
+from wheelyard.io import files
 from wheelyard.record.outcome import Failure, WheelOutcome, outcomes, write_outcome
 from wheelyard.record.store import read_record, read_verdict, releasable, write_record, write_verdict
 
@@ -100,6 +105,16 @@ def _rerecord(folder: Path, **changes: object) -> None:
     write_record(folder, read_record(wheel).model_copy(update=changes))
 
 
+GRAFT = '"grafts": [{"file": "a.libs/b.so", "name": "b.so", "source": "%s", "kind": "debian"}]'
+
+
+def _rewrite(folder: Path, old: str, new: str) -> None:
+    record = next(folder.glob("*.whl.json"))
+    text = record.read_text()
+    assert old in text
+    record.write_text(text.replace(old, new))
+
+
 def _lie_in_the_wheel(folder: Path) -> None:
     wheel = next(folder.glob("*.whl"))
     wheel.write_bytes(wheel.read_bytes() + b"more")
@@ -184,6 +199,24 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "the wheel is another project's": (_another_project, "is a wheel of evil"),
     "the wheel is said to be huge": (lambda folder: _rerecord(folder, size=1 << 40), "more than site policy"),
     "the record says that it failed": (lambda folder: _rerecord(folder, verdict="failed"), "has not passed"),
+    "the record nests without end": (
+        lambda folder: next(folder.glob("*.whl.json")).write_text("[" * 100_000),
+        "is not JSON",
+    ),
+    "the record holds half a character": (lambda folder: _rewrite(folder, '"sdist"', '"\\ud800"'), "is not JSON"),
+    "the record holds what is no number": (lambda folder: _rewrite(folder, "1.5", "NaN"), "is not a valid"),
+    "a version of thousands of digits": (
+        lambda folder: _rerecord(folder, package_version="9" * 5000),
+        "a version that is written",
+    ),
+    "a library from an option": (lambda folder: _rewrite(folder, '"grafts": null', GRAFT % "-ox=y"), "is not a valid"),
+    "a library from a path": (lambda folder: _rewrite(folder, '"grafts": null', GRAFT % "../../x"), "is not a valid"),
+    "a library of two lines": (lambda folder: _rewrite(folder, '"grafts": null', GRAFT % "x\\ny"), "is not a valid"),
+    "a suite that is an option": (lambda folder: _rewrite(folder, '"suite": ""', '"suite": "--x"'), "is not a valid"),
+    "an image that is an option": (
+        lambda folder: _rewrite(folder, '"reference": "official"', '"reference": "--x"'),
+        "is not a valid",
+    ),
     "no recipe": (lambda folder: _rerecord(folder, package="other"), "no recipe here"),
     "a path for a package": (lambda folder: _rerecord(folder, package="../../demo"), "no recipe here"),
     "a path for a version": (
@@ -238,6 +271,43 @@ def test_of_two_tries_the_later_one_counts(
             write_outcome(folder, each)
         gather(project, [tmp_path / "try0", tmp_path / "try1"])
         assert [each.state for each in outcomes(project.dist / "demo/1.0")] == [stays]
+
+
+def test_of_two_that_gather_at_once_the_later_outcome_stays(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that brings the older outcome has looked, and is about to write, when the other one comes."""
+    folders = []
+    for number, ended in enumerate(("2026-11-24T01:00:00+00:00", "2026-11-24T02:00:00+00:00")):
+        folders.append(tmp_path / f"try{number}")
+        folders[-1].mkdir()
+        write_outcome(folders[-1], outcome(state="failed" if number else "built", ended=ended))
+    looked, pool, write = threading.Event(), ThreadPoolExecutor(1), files.write_json
+    later: list[Future[object]] = []
+
+    def slowly(path: Path, value: object) -> None:
+        if not looked.is_set():
+            looked.set()
+            later.append(pool.submit(gather, project, folders[1:]))
+            wait(later, timeout=1)
+        write(path, value)
+
+    monkeypatch.setattr(files, "write_json", slowly)
+    gather(project, folders[:1])
+    wait(later)
+    assert [each.state for each in outcomes(project.dist / "demo/1.0")] == ["failed"]
+
+
+def test_a_full_disk_ends_it_as_what_it_is(
+    project: Project, brought: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        with files.disk_errors(project.dist):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "copy_whole", full)
+    with pytest.raises(DiskError, match="no space"):
+        gather(project, brought)
 
 
 @pytest.mark.parametrize("ended", ["9999", "zzz", "2099-01-01T00:00:00+00:00", "2026-13-35T00:00:00+00:00"])

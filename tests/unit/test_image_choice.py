@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from wheelyard.core.errors import ConfigError
-from wheelyard.stages.image import ImageChoice, local_extras, official, suites
+from wheelyard.recipe.models import Build
+from wheelyard.stages.image import ImageChoice, local_extras, official, resolve, suites
 
 POLICY = "manylinux_2_39_riscv64"
 
@@ -53,3 +55,14 @@ def test_the_official_image_is_cibuildwheels_own_pin_by_digest() -> None:
     assert image.public
     assert {"cp313", "cp314t"} <= {str(each) for each in image.interpreters}
     assert (image.kind, image.glibc) == ("official", "2.39")
+
+
+@pytest.mark.parametrize("word", ["$CI_JOB_TOKEN", "${X}", "%X%", "$(id)", "trixie\n", "../x", "${{ secrets.X }}"])
+def test_what_a_forge_would_expand_is_no_suite_and_no_extra(word: str) -> None:
+    """What is chosen is told to jobs, in a variable, and recipes name extras."""
+    for choice in (ImageChoice("local", word), ImageChoice("local").with_extras((word,))):
+        with pytest.raises(ConfigError):
+            resolve(choice, POLICY, offline=True)
+    assert str(resolve(ImageChoice("official").with_extras((word,)), POLICY).choice) == "official"
+    with pytest.raises(ValidationError):
+        Build.model_validate({"runner": word})

@@ -114,6 +114,22 @@ def test_quoted_text_gives_no_command_to_github(capsys: pytest.CaptureFixture[st
     assert not [line for line in said if "##[" in line or not line.isprintable()]
 
 
+@pytest.mark.parametrize("face", [log.Face.GITHUB, log.Face.GITLAB, log.Face.PLAIN])
+def test_what_a_step_quotes_commands_nobody(capsys: pytest.CaptureFixture[str], face: log.Face) -> None:
+    log.setup(face)
+    try:
+        with log.step("fetching x\n::set-output name=a::b\r\x1b[0Ksection_end:1:wy_1\r\x1b[0K"), log.step("y\n::z::"):
+            pass
+    finally:
+        log.setup(log.Face.PLAIN)
+    said = capsys.readouterr().err
+    commands = [line.partition(" ")[0] for line in said.splitlines() if line.lstrip().startswith("::")]
+    assert commands == (["::group::fetching", "::endgroup::"] if face is log.Face.GITHUB else [])
+    ours = re.compile(r"\x1b\[0Ksection_(start|end):\d{10}:wy_\d+\r\x1b\[0K")
+    assert len(ours.findall(said)) == (4 if face is log.Face.GITLAB else 0)
+    assert all(line.isprintable() for line in ours.sub("", said).split("\n"))
+
+
 def test_gitlab_gets_sections_that_close_what_they_open() -> None:
     """GitLab's job log sections: section_start:<time>:<name>\\r, section_end:<time>:<name>\\r."""
     text = spoken(GITLAB_CI="true")[1]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelyard.core.errors import RegistryContentError
-from wheelyard.record.merge import merge
+from wheelyard.core.errors import PlanError, RegistryContentError
+from wheelyard.record.merge import NAMES, merge
 from wheelyard.record.releases import ReleasedFile, dump
 
 PATH = "packages/demo/releases.toml"
@@ -57,3 +57,31 @@ def test_two_truths_need_a_person() -> None:
 def test_a_side_that_is_no_record_is_told() -> None:
     with pytest.raises(RegistryContentError):
         merge(PATH, None, text(frozenset({1})), b"<<<<<<< ours")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xff",
+        b"\0",
+        b"[",
+        b"a = " + b"[" * 100_000,
+        b'schema = "x"',
+        b'schema = "wheelyard/%s"\nlayout = 1\nfiles = 3\nfacts = 3\nbuilds = 3\n',
+        b'schema = "wheelyard/%s"\nlayout = 1\nmore = "\xff"\n',
+        dump([entry(1)]).encode().replace(b'where = "here"', b'where = "here", licence = "\xfe"'),
+    ],
+)
+def test_what_is_no_record_is_refused_on_either_side(name: str, bad: bytes) -> None:
+    path, kind = f"packages/demo/{name}", name.removesuffix(".toml").encode()
+    good = b'schema = "wheelyard/%s"\nlayout = 1\n' % kind
+    bad = bad.replace(b"%s", kind)
+    for sides in (
+        (good, bad, good + b"# more\n"),
+        (bad, good, good + b"# more\n"),
+        (None, good, bad),
+        (None, bad, good),
+    ):
+        with pytest.raises((RegistryContentError, PlanError)):
+            merge(path, *sides)

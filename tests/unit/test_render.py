@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from wheelyard.cli import render
+from wheelyard.cli.review import review_text
 from wheelyard.core.errors import RecipeError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
@@ -16,6 +20,7 @@ from wheelyard.flows.images import Listing
 from wheelyard.flows.plan import Plans
 from wheelyard.flows.publish import Publication
 from wheelyard.flows.registries import open_place
+from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
 from wheelyard.io.log import Timing
 from wheelyard.recipe.policy import Policy, Project
@@ -28,7 +33,11 @@ from wheelyard.record.models import (
     WheelRecord,
     WheelVerdict,
 )
+from wheelyard.record.reviews import ReviewFinding, ReviewReport
 from wheelyard.stages.plan import Omission, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 POLICY = Policy.model_validate({"interpreters": ["cp313"], "policy": "manylinux_2_39_riscv64"})
 CP313 = Interpreter.parse("cp313")
@@ -216,3 +225,29 @@ def test_the_image_that_builds_use_bears_a_star() -> None:
     assert missing[2].startswith("*")
     assert "localhost/image:1" in missing[2]
     assert missing[2].endswith("not here yet")
+
+
+COMMAND = "##[set-output name=jobs]all"
+
+
+@pytest.fixture
+def github() -> Iterator[None]:
+    log.setup(log.Face.GITHUB)
+    yield
+    log.setup(log.Face.PLAIN)
+
+
+def test_json_says_the_same_and_commands_nobody() -> None:
+    text = render.as_json({"said": f"#{COMMAND}"})
+    assert json.loads(text) == {"said": f"#{COMMAND}"}
+    assert "##[" not in text
+
+
+@pytest.mark.usefixtures("github")
+def test_what_results_quote_commands_nobody() -> None:
+    finding = ReviewFinding(kind="record", where=f"packages/{COMMAND}/lock.toml", text=COMMAND, fix=f"x\n::{COMMAND}")
+    review = review_text(ReviewReport(asked="a..b", commits=1, recipes=1, findings=(finding,)))
+    plans = render.plans(Plans((), (RecipeError("one"), RecipeError(COMMAND, details=[f"\n::{COMMAND}"]))))
+    for text in (review, plans):
+        assert "set-output" in text
+        assert not [line for line in text.splitlines() if "##[" in line or line.lstrip().startswith("::")]

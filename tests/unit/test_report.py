@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.project import make_project
 from wheelyard.flows import report as flow
 from wheelyard.record.jobs import JobsReport
-from wheelyard.record.outcome import Failure, JobTicket, WheelOutcome, line_of, parse_ticket, write_outcome
+from wheelyard.record.outcome import Failure, JobTicket, WheelOutcome, line_of, outcomes, parse_ticket, write_outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,14 @@ def plan(*jobs: tuple[str, tuple[str, ...]]) -> JobsReport:
             "interpreters": pythons,
             "image": IMAGE,
             "key": KEY,
-            "expected": [{"pattern": f"{package}-1.0-{python}-*.whl", "inputs": None} for python in pythons],
+            "expected": [
+                {
+                    "pattern": f"{package}-1.0-{python}-{python}-manylinux_*_riscv64.whl",
+                    "interpreters": (python,),
+                    "inputs": None,
+                }
+                for python in pythons
+            ],
             "seconds": 10,
         }
         for package, pythons in jobs
@@ -57,6 +64,10 @@ def plan(*jobs: tuple[str, tuple[str, ...]]) -> JobsReport:
     return JobsReport.model_validate({"asked": "due", "estimate": estimate, "jobs": entries, "left-out": left_out})
 
 
+def wheel(package: str, python: str) -> str:
+    return f"{package}-1.0-{python}-{python}-manylinux_2_39_riscv64.whl"
+
+
 def tell(project: Project, job: str, python: str, state: str = "built", **failure: object) -> None:
     package = job.partition(" ")[0]
     told = WheelOutcome.model_validate(
@@ -67,15 +78,15 @@ def tell(project: Project, job: str, python: str, state: str = "built", **failur
             "package_version": "1.0",
             "interpreters": (python,),
             "state": state,
-            "files": (f"{package}-1.0-{python}.whl",) if state in {"built", "reused"} else (),
+            "files": (wheel(package, python),) if state in {"built", "reused"} else (),
             "seconds": 61,
             "failure": Failure.model_validate({"code": 40, "what": "it broke", **failure}) if failure else None,
             "ended": "2026-11-24T01:00:00+00:00",
         }
     )
     write_outcome(project.dist / package / "1.0", told)
-    for wheel in told.files:
-        (project.dist / package / "1.0" / wheel).write_bytes(b"")
+    for file in told.files:
+        (project.dist / package / "1.0" / file).write_bytes(b"")
 
 
 @pytest.fixture
@@ -130,15 +141,35 @@ def test_what_the_same_job_of_an_earlier_plan_left_does_not_count(project: Proje
 
 def test_an_outcome_whose_wheel_is_not_there_does_not_count(project: Project) -> None:
     tell(project, "a 1.0 cp312", "cp312")
-    (project.dist / "a" / "1.0" / "a-1.0-cp312.whl").unlink()
+    (project.dist / "a" / "1.0" / wheel("a", "cp312")).unlink()
     assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
 
 
 def test_built_without_any_wheel_is_not_believed(project: Project) -> None:
     tell(project, "a 1.0 cp312", "cp312")
     path = next(project.dist.rglob("outcome-*.json"))
-    path.write_text(path.read_text().replace('"a-1.0-cp312.whl"', ""))
+    path.write_text(path.read_text().replace(f'"{wheel("a", "cp312")}"', ""))
     assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
+
+
+@pytest.mark.parametrize("pythons", [("cp314",), ("cp312", "cp313"), ("cp313", "cp312"), ("cp312,cp313",), ()])
+def test_more_than_a_job_was_to_build_does_not_count(project: Project, pythons: tuple[str, ...]) -> None:
+    made = plan(("a", ("cp312", "cp313")))
+    for python in ("cp312", "cp313"):
+        tell(project, "a 1.0 cp312 cp313", python)
+    one = next(outcomes(project.dist / "a/1.0"))
+    write_outcome(project.dist / "a/1.0", one.model_copy(update={"interpreters": pythons}))
+    (row,) = flow.report(project, made).rows
+    assert (row.wheels, row.expected, row.result) == (2, 2, "built")
+
+
+def test_one_wheel_does_not_pass_for_another(project: Project) -> None:
+    made = plan(("a", ("cp312", "cp313")))
+    tell(project, "a 1.0 cp312 cp313", "cp312")
+    one = next(outcomes(project.dist / "a/1.0"))
+    write_outcome(project.dist / "a/1.0", one.model_copy(update={"interpreters": ("cp313",)}))
+    (row,) = flow.report(project, made).rows
+    assert (row.wheels, row.result, row.failed) == (1, "silent", ("cp313",))
 
 
 def test_a_plan_of_nothing_is_well(project: Project) -> None:

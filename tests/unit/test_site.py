@@ -27,6 +27,7 @@ from wheelyard.record.site import Site, SitePackage, SitePatch, SiteVersion
 from wheelyard.record.sources import SourceFile, sources_file
 from wheelyard.record.sources import dump as dump_sources
 from wheelyard.stages.site import pages
+from wheelyard.stages.site.html import tag
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -243,6 +244,22 @@ def test_the_same_records_write_nothing_again_and_stale_pages_go(root: Path, tmp
     assert make_site(project, folder)[1] == 2
     assert not (folder / "package/gone").exists()
     assert [path.name for path in (folder / "package/kept").iterdir()] == ["a-person's.txt"]
+
+
+def test_a_linked_folder_of_somebodys_is_left_alone(root: Path, tmp_path: Path) -> None:
+    project, folder = make_project(root, pyproject=PYPROJECT + POLICY), tmp_path / "site"
+    make_site(project, folder)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/index.html").touch()
+    (folder / "package/theirs").symlink_to(tmp_path / "theirs")
+    assert make_site(project, folder)[1] == 0
+    assert (tmp_path / "theirs/index.html").exists()
+
+
+@pytest.mark.parametrize("character", [*"\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ud800\0\x1b\x85"])
+def test_no_character_turns_a_page_around(character: str) -> None:
+    assert tag("b", f"a{character}b") == "<b>a\ufffdb</b>"
+    assert tag("b", "שלום \U0001f469\u200d\U0001f52c") == "<b>שלום \U0001f469\u200d\U0001f52c</b>"
 
 
 def test_the_projects_own_folder_loses_no_record(root: Path) -> None:

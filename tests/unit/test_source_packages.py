@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.licences import Licence, of_debian, of_expression
 from wheelyard.record.models import WheelRecord
 from wheelyard.stages.check.grafts import Grafted, grafted
+from wheelyard.stages.image import debian, source_packages
 from wheelyard.stages.image.debian import Deb
 from wheelyard.stages.image.origin import Origin, of_debs, read_rpms
 from wheelyard.stages.registry.sources import version_word
@@ -162,6 +164,39 @@ def test_a_file_is_traced_to_its_debian_package(tmp_path: Path) -> None:
     }
 
 
+def test_a_package_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, copyright_ = b"\x7fELF one", (FORMAT + "\nFiles: *\nLicense: Expat\n").encode()
+    files: dict[str, bytes | str] = {"usr/lib/libhum.so.1": library, "usr/share/doc/libhum1/copyright": copyright_}
+    deb, path = make_deb(tmp_path, "hum", "libhum1", "Package: libhum1\n", files)
+    unpacked, payload = [], debian.payload
+
+    def counted(deb: Deb, path: Path) -> bytes:
+        unpacked.append(deb)
+        return payload(deb, path)
+
+    monkeypatch.setattr(debian, "payload", counted)
+    asked = ("libhum.so.1", hashlib.sha256(library).hexdigest()[:8])
+    found = of_debs((deb,), {deb: path}, [asked])
+    assert found[asked].licence == Licence("Expat", copyleft=False)
+    assert unpacked == [deb]
+
+
+def test_copyright_folders_that_lead_in_a_circle_have_none(tmp_path: Path) -> None:
+    library = b"\x7fELF one"
+    made = dict(
+        make_deb(
+            tmp_path,
+            "hum",
+            name,
+            f"Package: {name}\n",
+            {f"usr/share/doc/{name}": other, **({"usr/lib/libhum.so.1": library} if name == "libhum1" else {})},
+        )
+        for name, other in (("libhum1", "hum-a"), ("hum-a", "hum-b"), ("hum-b", "libhum1"))
+    )
+    asked = ("libhum.so.1", hashlib.sha256(library).hexdigest()[:8])
+    assert of_debs(tuple(made), made, [asked])[asked].licence == Licence("", copyleft=True)
+
+
 def test_what_an_official_image_answers_is_read() -> None:
     """Made up: no official image was asked. The fields are those of rpm's --qf in stages/image/origin.py."""
     sha256 = "71f3569b" + "0" * 56
@@ -177,6 +212,40 @@ def test_what_an_official_image_answers_is_read() -> None:
     origin = found[asked[0]]
     assert (origin.package, origin.source, origin.source_version) == ("libgfortran", "gcc", "14.2.1-7.el10")
     assert origin.licence.copyleft
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "source"),
+    [
+        ("-oDir=x", "1-1", "hum-1-1.src.rpm"),
+        ("libhum", "../1-1", "hum-1-1.src.rpm"),
+        ("libhum", "1-1", "--hum-1-1.src.rpm"),
+        ("libhum", "1-1", "../../hum-1-1.src.rpm"),
+        ("libhum", "1-1", "hum-1-1/../x.src.rpm"),
+        ("libhum", "1 1", "hum-1-1.src.rpm"),
+    ],
+)
+def test_what_can_be_no_package_is_not_known(package: str, version: str, source: str) -> None:
+    """What an image answers becomes words of programs, and names of folders."""
+    text = f"libhum.so.1\t{'1' * 64}\t{package}\t{version}\t{source}\tMIT\n"
+    assert read_rpms(text, [("libhum.so.1", "1" * 8)]) == {}
+
+
+@pytest.mark.parametrize(("signed", "code"), [(True, 0), (False, 1)])
+def test_a_source_rpm_that_nobody_signed_is_refused(tmp_path: Path, signed: bool, code: int) -> None:
+    """Words only: dnf and rpmkeys are not the real ones, which are in an official image.
+
+    rpm 4.18 says "digests OK" of a package without any signature, and ends well, unless its level is ``all``.
+    """
+    for name, text in (
+        ("dnf", 'case "$*" in *download*) echo x >"$OUT";; esac'),
+        ("rpmkeys", f'case "$*" in *"--define _pkgverify_level all --checksig "*) exit {0 if signed else 1};; esac'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "OUT": str(tmp_path / "hum-1-1.src.rpm")}
+    words = ["sh", "-euc", source_packages._GET_SRPM, "sh", str(tmp_path), "libhum-1-1", "hum-1-1.src.rpm"]
+    assert subprocess.run(words, env=env, check=False, timeout=60).returncode == code
 
 
 @given(st.text(alphabet="ab\t\n.-srpm0", max_size=200))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.specifiers import InvalidSpecifier
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from wheelyard.core.tags import Interpreter, WheelName, manylinux
@@ -91,3 +92,31 @@ def test_what_is_no_wheels_name(file: str) -> None:
 )
 def test_glibc_floor_and_architecture(platform: str, expected: tuple[tuple[int, int], str] | None) -> None:
     assert manylinux(platform) == expected
+
+
+@pytest.mark.parametrize(
+    ("platform", "runs"),
+    [
+        ("manylinux_2_39_riscv64", True),
+        ("manylinux2014_x86_64.manylinux_2_39_riscv64", True),
+        ("any", True),
+        ("musllinux_1_2_riscv64", False),
+        ("linux_riscv64", False),
+        ("manylinux_2_39_x86_64", False),
+        (f"manylinux_2_{'9' * 200}_riscv64", False),
+    ],
+)
+def test_what_runs_on_riscv64(platform: str, runs: bool) -> None:
+    assert WheelName.parse(f"demo-1.0-cp313-cp313-{platform}.whl").runs_on("riscv64") is runs
+
+
+def test_a_name_of_a_hundred_million_tags_is_none() -> None:
+    parts = (".".join(f"{letter}{number}" for number in range(500)) for letter in "pal")
+    with pytest.raises(ValueError, match="longer than a file's name may be"):
+        WheelName.parse(f"demo-1-{'-'.join(parts)}.whl")
+
+
+@pytest.mark.parametrize("specifier", [f">={'9' * 5000}", f">3,<={'9' * 5000}", "no", ">=3;"])
+def test_a_requires_python_that_nobody_can_compare_is_none(specifier: str) -> None:
+    with pytest.raises(InvalidSpecifier):
+        Interpreter.parse("cp313").allowed_by(specifier)

@@ -65,7 +65,7 @@ def review_text(report: ReviewReport) -> str:
         rows = [(each.kind, each.where, each.text) for each in report.findings]
         lines += ["", log.table(("what", "where", "found"), rows)]
         fixes = dict.fromkeys((each.where, each.fix) for each in report.findings if each.fix)
-        lines += ["", "To fix:", *(f"  {log.clean(where)}: {log.clean(fix)}" for where, fix in fixes)]
+        lines += ["", "To fix:", *(log.tame(log.clean(f"  {where}: {fix}")) for where, fix in fixes)]
     if report.triggers:
         lines += ["", f"asked to build: {', '.join(report.triggers)}"]
     return "\n".join(lines)

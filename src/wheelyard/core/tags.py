@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 _INTERPRETER = re.compile(r"\Acp3(\d{1,2})(t?)\Z")
-_POLICY = re.compile(r"\Amanylinux_(\d+)_(\d+)_([a-z0-9_]+)\Z")
+_POLICY = re.compile(r"\Amanylinux_([0-9]{1,4})_([0-9]{1,4})_([a-z0-9_]+)\Z")
+_LONGEST_FILE = 255  # characters; what Linux file systems take
 _LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
@@ -113,6 +114,8 @@ class WheelName:
         """
         if "/" in file or "\\" in file or "\0" in file:
             raise ValueError(f"{file!r} is not a plain file name")
+        if len(file) > _LONGEST_FILE:  # the tags of a name are the product of its three parts
+            raise ValueError(f"{file[:60]!r}… is longer than a file's name may be")
         # An index lists thousands of wheels, of few releases and with few tags: each half is read once.
         written, number, tail = (*file.split("-", 2), "", "")[:3]
         try:
@@ -147,6 +150,10 @@ class WheelName:
         floors = [parsed[0] for tag in self.platforms if (parsed := manylinux(tag)) and parsed[1] == arch]
         return min(floors, default=None)
 
+    def runs_on(self, arch: str) -> bool:
+        """Tell whether it is for a glibc system of *arch*, or for any system."""
+        return "any" in self.platforms or self.floor(arch) is not None
+
 
 @functools.lru_cache(4096)
 def _release(name: str, version: str) -> tuple[str, Version]:
@@ -169,7 +176,12 @@ def _parts(tags: frozenset[Tag]) -> tuple[tuple[str, ...], tuple[str, ...], tupl
 
 @functools.lru_cache(4096)
 def _contains(specifier: str, version: str) -> bool:
-    return SpecifierSet(specifier).contains(version)
+    try:
+        return SpecifierSet(specifier).contains(version)
+    except InvalidSpecifier:
+        raise
+    except ValueError as error:  # what int() says of thousands of digits
+        raise InvalidSpecifier("it names a version of thousands of digits") from error
 
 
 @functools.lru_cache(4096)

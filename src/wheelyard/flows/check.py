@@ -13,19 +13,21 @@ from wheelyard.stages.check import check_wheels
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wheelyard.core.values import ExpectedWheel
     from wheelyard.flows.due import Due
     from wheelyard.recipe.policy import Project
     from wheelyard.record.models import Verdict
 
 
-def check_wheel(project: Project, due: Due, wheel: Path) -> None:
+def check_wheel(project: Project, due: Due, expected: ExpectedWheel, wheel: Path) -> None:
     """Look at one wheel of a version that is due.
 
     Raises:
-        CheckError: it is not what was promised.
+        CheckError: it is not the one that was promised.
     """
-    verdict = check_wheels([wheel], due.plan.expected, project.policy, due.target.settings.check)
-    failed = [f"{each.rule}: {each.text}" for one in verdict.wheels for each in one.findings if not each.ok]
+    verdict = check_wheels([wheel], [expected], project.policy, due.target.settings.check)
+    found = [*verdict.overall, *(each for one in verdict.wheels for each in one.findings)]
+    failed = [f"{each.rule}: {each.text}" for each in found if not each.ok]
     if failed:
         raise CheckError("a wheel is not what was promised", where=wheel.name, details=failed)
 

@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.digests import sha256_file
-from wheelyard.core.errors import CheckError, WheelyardError
+from wheelyard.core.errors import CheckError, DiskError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.settle import settle
 from wheelyard.io import cache, log
 from wheelyard.recipe.load import list_recipes, project_name
-from wheelyard.record.outcome import outcomes, read_outcome, write_outcome
+from wheelyard.record.outcome import read_outcome, write_outcome
 from wheelyard.record.store import read_record, read_verdict, wheel_record_path
 
 if TYPE_CHECKING:
@@ -78,8 +78,10 @@ def gather(project: Project, folders: Sequence[Path]) -> Gathering:
                 new = _told(project, path, known)
             else:
                 continue
-        except WheelyardError as error:
-            refused.append(log.clean(f"{path}: {error.what}"))
+        except DiskError:
+            raise
+        except (WheelyardError, OSError) as error:
+            refused.append(log.clean(f"{path}: {error.what if isinstance(error, WheelyardError) else error}"))
         else:
             (taken if new else there).append(path.name)
     return Gathering(tuple(taken), tuple(there), tuple(refused))
@@ -146,7 +148,7 @@ def _papers(wheel: Path) -> None:
 def _ours(package: str, version: str, known: frozenset[str]) -> None:
     try:
         plain = str(Version(version)) == version
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         plain = False
     if package not in known or canonical(package) != package:
         raise CheckError(f"is of {package[:100]!r}, which has no recipe here")
@@ -176,11 +178,4 @@ def _told(project: Project, path: Path, known: frozenset[str]) -> bool:
         raise CheckError(f"ended at {outcome.ended}, which is no time") from error
     if ahead > _AHEAD:
         raise CheckError(f"ended at {outcome.ended}, which is to come")
-    folder = project.dist / outcome.package / outcome.package_version
-    for other in outcomes(folder):
-        # Of two tries the later one counts.
-        if other.file == outcome.file and (other.ended, other.state) >= (outcome.ended, outcome.state):
-            return False
-    folder.mkdir(parents=True, exist_ok=True)
-    write_outcome(folder, outcome)
-    return True
+    return write_outcome(project.dist / outcome.package / outcome.package_version, outcome, newest=True)

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from wheelyard.core.digests import sha256_value
+from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.recipe.load import digest
 
 if TYPE_CHECKING:
@@ -51,10 +52,22 @@ def inputs_digest(
             "recipe": recipe_digest(target),
             "wheel": [wheel.python, wheel.abi, str(wheel.interpreters[0])],
             "image": image.definition or image.digest,
-            "needed": needed,
+            "needed": _taken(wheel, needed),
             "policy": [policy.policy, policy.architecture_floor],
             "tools": tools(),
             # Also where only upstream has tests: an untested wheel must not pass for a tested one.
             "tested": test,
         }
     )
+
+
+def _taken(wheel: ExpectedWheel, needed: dict[str, str]) -> dict[str, str]:
+    """Return which of the *needed* wheels its build or tests may take: those for one of its interpreters.
+
+    Of several versions nobody can tell beforehand which one it is: the build's requirements decide. All of them count.
+    """
+    return {
+        file: sha256
+        for file, sha256 in needed.items()
+        if any(wheel_for(python, [WheelName.parse(file).pair]) for python in wheel.interpreters)
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -11,9 +12,9 @@ from wheelyard.core.errors import NeededWheelError, WheelyardError
 from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.flows.publish import publish_packages
 from wheelyard.flows.registries import open_place
+from wheelyard.flows.registry import installable
 from wheelyard.io import cache, files, log
 from wheelyard.record.lock import lock_file, read_lock
-from wheelyard.record.releases import read_releases, releases_file
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from wheelyard.recipe.policy import Project
     from wheelyard.stages.registry import RegistryFile
 
-_TARGET = "riscv64"
 _PLACE = "needs"  # in the cache: what is under way
 
 
@@ -36,7 +36,7 @@ def find(target: Target, index: Path) -> dict[str, str]:
     Raises:
         NeededWheelError: a needed package has no wheel there; every missing one is told.
     """
-    wheels = {name: sorted((index / "files" / name).glob("*.whl")) for name in target.settings.needs}
+    wheels = {name: sorted(_wheels(index, name)) for name in target.settings.needs}
     missing = [name for name, found in wheels.items() if not found]
     if missing:
         commands = " && ".join(f"nox -s build-{name} && wheelyard publish --to {index} {name}" for name in missing)
@@ -70,8 +70,17 @@ def bring(project: Project, target: Target, pythons: Sequence[Interpreter]) -> N
 
 
 def _has(project: Project, name: str, pythons: Sequence[Interpreter]) -> bool:
-    pairs = [WheelName.parse(wheel.name).pair for wheel in (project.index / "files" / name).glob("*.whl")]
+    pairs = [wheel.pair for wheel in _wheels(project.index, name).values()]
     return all(wheel_for(python, pairs) for python in pythons)
+
+
+def _wheels(index: Path, name: str) -> dict[Path, WheelName]:
+    """Return the wheels of a package in the index folder; whatever else lies there is no installer's."""
+    found = {}
+    for path in (index / "files" / name).glob("*.whl"):
+        with contextlib.suppress(ValueError):
+            found[path] = WheelName.parse(path.name)
+    return found
 
 
 def _from_dist(project: Project, name: str) -> None:
@@ -87,7 +96,7 @@ def _from_dist(project: Project, name: str) -> None:
 
 def _take(project: Project, place: Place, name: str) -> None:
     """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
-    there = {wheel.name for wheel in (project.index / "files" / name).glob("*.whl")}
+    there = {wheel.name for wheel in _wheels(project.index, name)}
     wanted = [file for file in _wanted(project, place, name) if file.file not in there]
     folder = cache.cache_dir(_PLACE)
     files.sweep_scratch(folder, name)
@@ -100,17 +109,7 @@ def _take(project: Project, place: Place, name: str) -> None:
 
 
 def _wanted(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:
-    released = read_releases(releases_file(project.packages, name))
-    yanked = {entry.file for entry in released if entry.where == place.name and entry.yanked is not None}
-    by_version: dict[Version, list[RegistryFile]] = {}
-    for file in place.registry.files(name):
-        try:
-            wheel = WheelName.parse(file.file)
-        except ValueError:
-            continue  # an sdist
-        fits = wheel.floor(_TARGET) is not None or "any" in wheel.platforms
-        if fits and file.sha256 and file.yanked is None and file.file not in yanked:
-            by_version.setdefault(wheel.version, []).append(file)
+    found = installable(project, place, name, [file for file in place.registry.files(name) if file.sha256])
     pinned = [Version(entry.version) for entry in read_lock(lock_file(project.packages, name)).versions]
-    there = [version for version in pinned if version in by_version] or sorted(by_version, reverse=True)
-    return by_version[there[0]] if there else ()
+    there = [version for version in pinned if version in found] or sorted(found, reverse=True)
+    return [file for _, file in found[there[0]]] if there else ()

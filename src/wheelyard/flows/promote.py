@@ -10,14 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import (
-    CheckError,
-    ConfigError,
-    CredentialsError,
-    NetworkError,
-    SourceError,
-    WheelyardError,
-)
+from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
 from wheelyard.flows import needs
 from wheelyard.flows.check import check_wheel
 from wheelyard.flows.due import DuePlanner
@@ -117,15 +110,22 @@ class _Promotion:
         name = artifact_name(due.target.package, due.target.version, pythons, due.inputs[wheel])
         try:
             found = self.artifacts.find(name)
-        except (NetworkError, CredentialsError) as error:
+        except DiskError:
+            raise
+        except WheelyardError as error:
             log.warn(f"nothing more is promoted, the rest is built: {error}")
             self.down = True
             return None
         for artifact in found[:_TRIES]:
             try:
                 self._bring(due, wheel, artifact)
-            except (CheckError, NetworkError, SourceError) as error:
+            except DiskError:
+                raise
+            except WheelyardError as error:
                 log.warn(f"{name} of run {artifact.run} is not taken: {error}")
+                if isinstance(error, StepTimeoutError):  # the next one would take as long
+                    self.down = True
+                    break
             else:
                 return artifact.run
         return None
@@ -145,9 +145,9 @@ class _Promotion:
             content = work / "content"
             self.artifacts.fetch(artifact, work / "artifact.zip", limit=most)
             archive.unpack_zip(work / "artifact.zip", content, limits=archive.Limits(most, _MEMBERS))
-            check_wheel(self.project, due, _wheel(content, due, due.inputs[wheel]))
-            for outcome in content.rglob("outcome-*.json"):  # of that run, and of none of this one's jobs
-                outcome.unlink()
+            check_wheel(self.project, due, wheel, _wheel(content, due, due.inputs[wheel]))
+            for outcome in [*content.rglob("outcome-*.json")]:  # of that run, and of none of this one's jobs
+                files.remove(outcome)
             refused = gather(self.project, [content]).refused
             if refused:
                 raise CheckError("it may not be taken", details=refused)

@@ -18,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from wheelyard.core import toml
 from wheelyard.core.errors import (
     NetworkError,
     SourceError,
@@ -286,8 +287,8 @@ def _build_requires(pyproject: bytes | None) -> list[str]:
     table: Any = {}
     if pyproject is not None:
         try:
-            table = tomllib.loads(pyproject.decode()).get("build-system", {})
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+            table = toml.loads(pyproject.decode()).get("build-system", {})
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
             table = {}
     requires = table.get("requires", ["setuptools"]) if isinstance(table, dict) else ["setuptools"]
     return [text for text in requires if isinstance(text, str)] if isinstance(requires, list) else ["setuptools"]

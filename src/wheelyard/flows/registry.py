@@ -23,6 +23,7 @@ from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.silence import Silence
 from wheelyard.io import cache, files, log, threads
+from wheelyard.io.engine import TARGET_ARCH
 from wheelyard.recipe.load import list_recipes, project_name
 from wheelyard.record.releases import ReleasedFile, read_releases, record, releases_file
 from wheelyard.record.reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
@@ -136,6 +137,28 @@ def recorded(project: Project, place: Place, package: str) -> tuple[ReleasedFile
     return tuple(
         entry for entry in read_releases(releases_file(project.packages, package)) if entry.where == place.name
     )
+
+
+def installable(
+    project: Project, place: Place, package: str, found: Sequence[RegistryFile]
+) -> dict[Version, list[tuple[WheelName, RegistryFile]]]:
+    """Return the wheels of a package that riscv64 can install and nobody has yanked, there or in our records.
+
+    Of what the registry's page lists beside them nothing counts: `registry verify` tells of it.
+
+    Raises:
+        RegistryContentError: the record cannot be used.
+    """
+    yanked = {entry.file for entry in recorded(project, place, package) if entry.yanked is not None}
+    by_version: dict[Version, list[tuple[WheelName, RegistryFile]]] = {}
+    for file in found:
+        try:
+            name = WheelName.parse(file.file)
+        except ValueError:
+            continue
+        if name.name == package and name.runs_on(TARGET_ARCH) and file.yanked is None and file.file not in yanked:
+            by_version.setdefault(name.version, []).append((name, file))
+    return by_version
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET  # only written
 from pydantic import ValidationError
 
 from wheelyard.core.errors import ConfigError, JobsFailedError
+from wheelyard.core.tags import WheelName
 from wheelyard.flows import tickets as issues
 from wheelyard.flows.propose import forge_of
 from wheelyard.flows.tickets import Ticket, inline
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.recipe.policy import Project
-    from wheelyard.record.jobs import JobEntry
+    from wheelyard.record.jobs import ExpectedFile, JobEntry
     from wheelyard.record.outcome import WheelOutcome
 
 KIND = "failure"
@@ -54,12 +55,13 @@ def report(project: Project, plan: JobsReport) -> NightReport:
     rows = []
     for (package, version), entries in jobs.items():
         folder = project.dist / package / version
-        keys = {job.name: job.key for job in entries}
+        wanted = {(job.name, job.key, each.interpreters): each for job in entries for each in job.expected}
         here = {path.name for path in folder.glob("*.whl")}
         heard: dict[str, list[WheelOutcome]] = defaultdict(list)
         for outcome in outcomes(folder):
             # Jobs of other nights bear the same names; and a wheel that gather refused is not built.
-            if keys.get(outcome.job) == outcome.key and (not outcome.ok or _there(here, outcome)):
+            expected = wanted.get((outcome.job, outcome.key, outcome.interpreters))
+            if expected and (not outcome.ok or _there(here, outcome, expected)):
                 heard[outcome.job].append(outcome)
         rows.append(_row(package, version, entries, heard))
     left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
@@ -141,8 +143,17 @@ def _cells(row: RowEntry) -> list[str]:
     return [inline(text) for text in cells]
 
 
-def _there(here: set[str], outcome: WheelOutcome) -> bool:
-    return bool(outcome.files) and here.issuperset(outcome.files)
+def _there(here: set[str], outcome: WheelOutcome, expected: ExpectedFile) -> bool:
+    """Tell whether what it says was built is the wheel that the job was to yield, and there."""
+    return len(outcome.files) == 1 and outcome.files[0] in here and _is_wheel(outcome.files[0], expected.pattern)
+
+
+def _is_wheel(file: str, pattern: str) -> bool:
+    try:
+        found, wanted = WheelName.parse(file), WheelName.parse(pattern.replace("*", "0_0"))
+    except ValueError:
+        return False
+    return (found.name, found.version, found.pair) == (wanted.name, wanted.version, wanted.pair)
 
 
 def _row(package: str, version: str, jobs: Sequence[JobEntry], heard: dict[str, list[WheelOutcome]]) -> RowEntry:

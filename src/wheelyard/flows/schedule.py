@@ -120,7 +120,11 @@ class Schedule:
             ),
             key=ticket.key,
             expected=tuple(
-                ExpectedFile(pattern=piece.wheel.pattern, inputs=piece.inputs if piece.exact else None)
+                ExpectedFile(
+                    pattern=piece.wheel.pattern,
+                    interpreters=tuple(map(str, piece.wheel.interpreters)),
+                    inputs=piece.inputs if piece.exact else None,
+                )
                 for piece in job.pieces
             ),
             seconds=round(self.layout.seconds[number], 1),

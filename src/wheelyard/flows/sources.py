@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
-import zipfile
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import PublishError, RegistryContentError, WheelyardError
+from wheelyard.core.errors import CheckError, PublishError, RegistryContentError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.flows.registries import open_place
 from wheelyard.io import cache, files, log
 from wheelyard.record.sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
 from wheelyard.record.store import releasable
+from wheelyard.stages.check.grafts import grafted
 from wheelyard.stages.image.source_packages import Wanted, fetch
 from wheelyard.stages.registry.sources import source_store
 
@@ -84,8 +84,7 @@ def lacking(project: Project, place: Place, wheels: Iterable[tuple[Path, WheelRe
     known = _stored(project, place)
     told = []
     for wheel, record in wheels:
-        if record.grafts is None and _has_grafts(wheel):
-            told.append(f"{wheel.name}: its record does not say where its libraries are from: build it again")
+        told += _unnamed(wheel, record)
         for graft in _copyleft(project, record):
             if not graft.source:
                 told.append(
@@ -100,9 +99,14 @@ def lacking(project: Project, place: Place, wheels: Iterable[tuple[Path, WheelRe
     return list(dict.fromkeys(told))
 
 
-def _has_grafts(wheel: Path) -> bool:
-    with zipfile.ZipFile(wheel) as archive:
-        return any(name.partition("/")[0].endswith(".libs") for name in archive.namelist())
+def _unnamed(wheel: Path, record: WheelRecord) -> list[str]:
+    """Return what is wrong with what a record says of the libraries in its wheel: those that it does not name."""
+    named = {graft.file for graft in record.grafts or ()}
+    try:
+        lost = [one.file for one in grafted(wheel) if one.copied and one.file not in named]
+    except CheckError as error:
+        return [f"{wheel.name}: {error.what}"]
+    return [f"{wheel.name}: its record does not say where {file} is from: build it again" for file in lost]
 
 
 def _copyleft(project: Project, record: WheelRecord) -> list[GraftRecord]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import RecipeError, TrialError, UnknownPackageError, WheelyardError
-from wheelyard.core.tags import WheelName, wheel_for
+from wheelyard.core.tags import wheel_for
 from wheelyard.core.values import ImageChoice
 from wheelyard.flows.finish import installing_in
-from wheelyard.flows.registry import listings, projects_of, recorded
-from wheelyard.io import engine, files, log
+from wheelyard.flows.registry import installable, listings, projects_of
+from wheelyard.io import cache, engine, files, log
 from wheelyard.recipe.load import effective, load_recipe
 from wheelyard.record.trials import Trial, TrialReport
 from wheelyard.stages import image as images
@@ -19,17 +19,16 @@ from wheelyard.stages.check.trial import Wanted, try_out
 from wheelyard.stages.registry import FolderRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from packaging.version import Version
 
-    from wheelyard.core.tags import Interpreter
+    from wheelyard.core.tags import Interpreter, WheelName
     from wheelyard.flows.registries import Place
     from wheelyard.recipe.policy import Project
+    from wheelyard.stages.check import RunIn
     from wheelyard.stages.registry import RegistryFile
-
-_TARGET = "riscv64"
 
 
 @dataclass(frozen=True)
@@ -81,23 +80,26 @@ def try_registry(
     made = images.ensure(images.resolve(choice, project.policy.policy))
     folder = project.dist / "try"
     trials = list(unreadable)
-    for interpreter in made.interpreters:
-        if pythons and interpreter not in pythons:
-            continue
-        log_file = folder / f"{interpreter}.log"
-        files.remove(log_file)
-        for wanted in _rounds(project, releases, interpreter):
-            with log.step(f"Installing {len(wanted)} packages from {place.registry.title} ({interpreter})"):
-                tried = try_out(
-                    wanted, interpreter, installing_in(made.reference), index=_index(place), log_file=log_file
-                )
-            trials += (
-                Trial(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
-                for name, version, state, text in tried
-            )
+    with cache.lock(folder / ".lock", what="trying what is published"):  # the logs are one run's
+        for interpreter in made.interpreters:
+            if not pythons or interpreter in pythons:
+                rounds = _rounds(project, releases, interpreter)
+                trials += _tried(place, rounds, interpreter, installing_in(made.reference), folder)
     done = {(each.package, each.version) for each in trials}
     left = tuple(f"{each.package} {each.version}" for each in releases if (each.package, str(each.version)) not in done)
     return TrialReport(registry=place.name, image=made.reference, trials=tuple(trials), left_out=left)
+
+
+def _tried(
+    place: Place, rounds: Iterable[Sequence[Wanted]], interpreter: Interpreter, run_in: RunIn, folder: Path
+) -> Iterator[Trial]:
+    log_file = folder / f"{interpreter}.log"
+    files.remove(log_file)
+    for wanted in rounds:
+        with log.step(f"Installing {len(wanted)} packages from {place.registry.title} ({interpreter})"):
+            tried = try_out(wanted, interpreter, run_in, index=_index(place), log_file=log_file)
+        for name, version, state, text in tried:
+            yield Trial(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
 
 
 def problem(report: TrialReport) -> WheelyardError | None:
@@ -115,17 +117,7 @@ def problem(report: TrialReport) -> WheelyardError | None:
 
 def _releases(project: Project, place: Place, package: str, found: Sequence[RegistryFile]) -> list[Release]:
     """Return the versions with wheels for riscv64 that are not yanked: final ones first, the newest before others."""
-    yanked = {entry.file for entry in recorded(project, place, package) if entry.yanked is not None}
-    by_version: dict[Version, list[tuple[WheelName, RegistryFile]]] = {}
-    for file in found:
-        if file.yanked is not None or file.file in yanked or not file.file.endswith(".whl"):
-            continue
-        try:
-            name = WheelName.parse(file.file)
-        except ValueError:
-            continue  # `registry verify` tells of it
-        if any(platform == "any" or platform.endswith(f"_{_TARGET}") for platform in name.platforms):
-            by_version.setdefault(name.version, []).append((name, file))
+    by_version = installable(project, place, package, found)
     order = sorted(by_version, key=lambda version: (not version.is_prerelease, version), reverse=True)
     return [Release(package, version, tuple(by_version[version])) for version in order]
 

@@ -5,12 +5,14 @@ It is asked for one answer at a time, with its headers, and nobody's configurati
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -38,8 +40,10 @@ _ATTEMPTS = 4
 _PAUSE = 0.5  # seconds before the second attempt, doubled before each further one
 _LONGEST_WAIT = 120.0  # seconds that GitHub may ask us to wait
 _PAGE = 100  # the most that GitHub lists at once
+_MOST_PAGES = 1000
 _LOST, _OK, _BROKEN = 0, range(200, 300), 500
 _LIMITED = (403, 429)
+_SECONDS = re.compile(r"[0-9]{1,12}")
 _STATUS = re.compile(r"HTTP/\S+ (\d{3})")
 _NEXT = re.compile(r'<[^<>]*>; *rel="next"')
 _REFUSED = {
@@ -143,17 +147,16 @@ class Client:
 
         Raises:
             CredentialsError: as :meth:`ask`.
-            NetworkError: as :meth:`ask`, or the answer is no list.
+            NetworkError: as :meth:`ask`, or the answer is no list, or one without end.
         """
-        page = 1
-        while True:
+        for page in range(1, _MOST_PAGES + 1):
             answer = self.ask("GET", f"{path}?{urlencode({**query, 'per_page': _PAGE, 'page': page})}")
             if not isinstance(answer.value, list):
                 raise NetworkError(f"{self._host} does not answer with a list", where=self._where)
             yield from answer.value
             if not _NEXT.search(answer.headers.get("link", "")):
                 return
-            page += 1
+        raise NetworkError(f"{self._host} lists more than {_MOST_PAGES} pages of {path}", where=self._where)
 
     def download(self, path: str, target: Path, *, limit: int) -> None:
         """Write the file that *path* leads to into *target*; redirects are gh's business, as is who gets the token.
@@ -241,7 +244,7 @@ def _parse(text: str) -> Answer | None:
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
     try:
         value = json.loads(body) if body.strip() else None
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None  # a page for people, of a proxy in front perhaps
     return Answer(int(match[1]), headers, value)
 
@@ -252,11 +255,14 @@ def _asked_wait(answer: Answer) -> float | None:
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
     """
     after = answer.headers.get("retry-after", "")
-    if after.isdigit():
+    if _SECONDS.fullmatch(after):
         return float(after)
     reset = answer.headers.get("x-ratelimit-reset", "")
-    if answer.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        return max(0.0, int(reset) - time.time()) + 1
+    if answer.headers.get("x-ratelimit-remaining") == "0" and _SECONDS.fullmatch(reset):
+        now = time.time()
+        with contextlib.suppress(ValueError, TypeError, OverflowError):  # the server's clock, if it tells
+            now = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        return max(0.0, int(reset) - now) + 1
     if any("rate limit" in reason.lower() for reason in _reasons(answer)):
         return 60.0
     return None

@@ -155,7 +155,7 @@ def error(message: str) -> None:
 
 def bug(trace: str) -> None:
     """Show the traceback of a bug, without what is secret."""
-    _emit(redact(_tame(trace)))
+    _emit(redact(tame(trace)))
 
 
 def _line(message: str, *, mark: str = "") -> None:
@@ -163,11 +163,11 @@ def _line(message: str, *, mark: str = "") -> None:
 
 
 def _say(message: str, *, mark: str = "", name: str, depth: int) -> None:
-    text = f"{mark}{f'[{name}] ' if name else ''}{_tame(message)}"
+    text = f"{mark}{f'[{name}] ' if name else ''}{tame(message)}"
     _emit(redact(text if mark.startswith("::") else "  " * depth + text))
 
 
-def _tame(message: str) -> str:
+def tame(message: str) -> str:
     """Return *message* with no line that steers who reads it, whatever it quotes."""
     lines = [clean(line) for line in message.splitlines()]
     return "\n".join(_COMMAND.sub(r"\g<0> ", line) if _state.face is Face.GITHUB else line for line in lines)
@@ -214,6 +214,7 @@ class Steps:
     def open(self, title: str) -> None:
         """End the step at hand, if there is one, and begin the next."""
         self.close()
+        title = clean(title)  # it may quote what others wrote, and is part of a CI's commands
         self._title = redact(title)  # times end up in records
         self._started = time.monotonic()
         self._fold = f"wy_{next(_folds)}"
@@ -341,7 +342,7 @@ def progress(title: str, total: int | None, *, unit: str = "B") -> Iterator[Call
 
     if _state.face is Face.TERMINAL:
         with _live() as live:
-            task = live.add_task(redact(title), total=total, note="")
+            task = live.add_task(redact(clean(title)), total=total, note="")
 
             def advance(more: int) -> None:
                 nonlocal done
@@ -380,7 +381,7 @@ def duration(seconds: float) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return an aligned table for people; columns are as wide as their widest cell, the last is not padded."""
-    cells = [list(columns), *([_tame(clean(str(cell))) for cell in row] for row in rows)]
+    cells = [list(columns), *([tame(clean(str(cell))) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
     lines = []
     for row in cells:

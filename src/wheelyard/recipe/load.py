@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from wheelyard.core import toml
 from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import RecipeError, UnknownPackageError
 from wheelyard.core.names import canonical, did_you_mean
@@ -200,7 +201,7 @@ def _read(path: Path, shown: str, found: list[Finding]) -> Layer:
     text = ""
     try:
         text = path.read_text(encoding="utf-8")
-        return Layer(tomllib.loads(text), TomlText(shown, text))
+        return Layer(toml.loads(text), TomlText(shown, text))
     except UnicodeDecodeError as error:
         found.append(Finding(f"{shown}:1", f"is not UTF-8 text (byte {error.start})"))
     except tomllib.TOMLDecodeError as error:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -53,8 +53,8 @@ def _inside(value: str) -> str:
 
 def _specifier(value: str) -> str:
     try:
-        SpecifierSet(value)
-    except InvalidSpecifier as error:
+        _ = [each.contains("1") for each in SpecifierSet(value)]  # numbers are read when they are compared
+    except ValueError as error:  # InvalidSpecifier, and what int() says of thousands of digits
         raise ValueError("must be a version specifier such as '>=2.0,<3' (PEP 440)") from error
     return value
 

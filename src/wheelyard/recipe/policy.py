@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from wheelyard.core import toml
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
 from wheelyard.recipe.audit import AuditPolicy
@@ -129,9 +130,10 @@ def seek_project(start: Path | None = None) -> Project | None:
         file = folder / "pyproject.toml"
         if file.is_file():
             try:
-                table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("wheelyard")
+                tool = toml.loads(file.read_text(encoding="utf-8")).get("tool")
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                 raise ConfigError(f"is not valid TOML: {error}", where=str(file)) from error
+            table = tool.get("wheelyard") if isinstance(tool, dict) else None
             if table is not None:
                 return Project(folder, _read(table, file))
     return None

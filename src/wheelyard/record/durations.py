@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import Field, ValidationError, field_validator
 
+from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.tags import Interpreter
@@ -61,7 +62,7 @@ class Duration(Model):
     def _is_version(cls, value: str) -> str:
         try:
             return str(Version(value))
-        except InvalidVersion as error:
+        except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
             raise ValueError("is not a version (PEP 440)") from error
 
     @property
@@ -103,7 +104,10 @@ def durations_file(packages: Path, package: str) -> Path:
 
 
 def of_record(record: WheelRecord) -> tuple[Duration, ...]:
-    """Return what a wheel's record says of its job: a line for each interpreter, and one for what they share."""
+    """Return what a wheel's record says of its job: a line for each interpreter, and one for what they share.
+
+    Nothing where it says what cannot be: it may come from another machine, and no wheel waits for it.
+    """
     took: dict[str, float] = {}
     for title, seconds in record.durations.items():
         match = _STEP.search(title)
@@ -111,17 +115,20 @@ def of_record(record: WheelRecord) -> tuple[Duration, ...]:
             took[match[1] if match else ""] = took.get(match[1] if match else "", 0) + seconds
     if not any(took):
         return ()  # what a job does once says nothing about wheels
-    day = date.fromisoformat(record.built_at[:10])
-    return tuple(
-        Duration(
-            version=record.package_version,
-            machine=record.machine or _UNKNOWN,
-            interpreter=interpreter,
-            seconds=round(seconds, 1),
-            day=day,
+    try:
+        day = date.fromisoformat(record.built_at[:10])
+        return tuple(
+            Duration(
+                version=record.package_version,
+                machine=record.machine or _UNKNOWN,
+                interpreter=interpreter,
+                seconds=round(seconds, 1),
+                day=day,
+            )
+            for interpreter, seconds in took.items()
         )
-        for interpreter, seconds in took.items()
-    )
+    except ValueError:
+        return ()
 
 
 def join(known: Iterable[Duration]) -> tuple[Duration, ...]:
@@ -157,7 +164,7 @@ def parse(text: str, path: Path) -> tuple[Duration, ...]:
         PlanError: it is not such a file; every problem is named with its line.
     """
     try:
-        return join(Durations.model_validate(tomllib.loads(text)).builds)
+        return join(Durations.model_validate(toml.loads(text)).builds)
     except tomllib.TOMLDecodeError as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
     except ValidationError as error:

@@ -14,10 +14,12 @@ class ExpectedFile(Model):
 
     Attributes:
         pattern: its file name, with a star for the glibc floor.
+        interpreters: those that install it; the first one builds it.
         inputs: the digest of its inputs, as its record will have it; None while a wheel that it needs is not built.
     """
 
     pattern: str
+    interpreters: tuple[str, ...]
     inputs: Sha256 | None
 
 

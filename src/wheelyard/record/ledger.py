@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 from pydantic import Field, ValidationError
 
+from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.io import cache, files
@@ -134,7 +135,7 @@ def parse(text: str, path: Path) -> tuple[Fact, ...]:
 
 def _table(text: str, path: Path) -> dict[str, object]:
     try:
-        table = tomllib.loads(text)
+        table = toml.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
     problems = list(_problems(table))

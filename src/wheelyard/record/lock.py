@@ -6,10 +6,11 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from pydantic import ValidationError
 
+from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.io import cache, files
@@ -45,7 +46,7 @@ def read_lock(path: Path) -> Lock:
     except (UnicodeDecodeError, OSError) as error:
         raise _unusable(path, [f"{path}: {error}"]) from error
     try:
-        table = tomllib.loads(text)
+        table = toml.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _unusable(path, [f"{path}: is not valid TOML: {error}"]) from error
     problems = list(_problems(table))
@@ -141,7 +142,7 @@ def _problems(table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 def _is_version(text: str) -> bool:
     try:
         Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         return False
     return True
 
@@ -151,13 +152,15 @@ def _entry_problems(entry: LockedVersion, seen: set[Version]) -> Iterator[tuple[
         version = Version(entry.version)
         if version in seen:
             yield "version", f"{entry.version} is pinned twice"
+        if str(version) != entry.version:  # it becomes the name of folders, jobs and artifacts
+            yield "version", f"{entry.version!r} is not a version in its normal form, {version}"
         seen.add(version)
-    except InvalidVersion:
-        yield "version", f"{entry.version!r} is not a version (PEP 440)"
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        yield "version", f"{entry.version[:100]!r} is not a version (PEP 440)"
     try:
-        SpecifierSet(entry.requires_python)
-    except InvalidSpecifier:
-        yield "requires-python", f"{entry.requires_python!r} is not a version specifier (PEP 440)"
+        _ = [each.contains("3") for each in SpecifierSet(entry.requires_python)]  # read when they are compared
+    except ValueError:  # InvalidSpecifier, and what int() says of thousands of digits
+        yield "requires-python", f"{entry.requires_python[:100]!r} is not a version specifier (PEP 440)"
     if entry.file is not None and not (_PLAIN.match(entry.file) and entry.sha256):
         yield "file", f"{entry.file!r} must be a plain file name, and have a sha256"
     for key, pairs in (("wheels", entry.wheels), ("ships", entry.ships)):

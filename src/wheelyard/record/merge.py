@@ -68,22 +68,29 @@ def merge(path: str, old: bytes | None, ours: bytes | None, theirs: bytes | None
     where = Path(path)
     match PurePosixPath(path).name:
         case "releases.toml":
-            found = [() if side is None else releases.parse(_text(side), where) for side in (old, ours, theirs)]
+            found = [() if side is None else releases.parse(_text(side, path), where) for side in (old, ours, theirs)]
             return releases.dump(three_way(*found, both=_refuse(path))).encode()
         case "ledger.toml":
-            facts = [() if side is None else ledger.parse(_text(side), where) for side in (old, ours, theirs)]
+            facts = [() if side is None else ledger.parse(_text(side, path), where) for side in (old, ours, theirs)]
             return ledger.dump(three_way(*facts, both=lambda one, two: [one, two])).encode()
         case "sources.toml":
-            stored = [() if side is None else sources.parse(_text(side), where) for side in (old, ours, theirs)]
+            stored = [() if side is None else sources.parse(_text(side, path), where) for side in (old, ours, theirs)]
             return sources.dump(three_way(*stored, both=lambda _, two: [two])).encode()
         case "durations.toml":
-            builds = [() if side is None else durations.parse(_text(side), where) for side in (old, ours, theirs)]
+            builds = [() if side is None else durations.parse(_text(side, path), where) for side in (old, ours, theirs)]
             return durations.dump(three_way(*builds, both=lambda one, two: [one, two])).encode()
     raise ValueError(f"{path} is no record")
 
 
-def _text(side: bytes) -> str:
-    return side.decode("utf-8", errors="surrogateescape")
+def _text(side: bytes, path: str) -> str:
+    try:
+        return side.decode()
+    except UnicodeDecodeError as error:
+        raise RegistryContentError(
+            f"is not UTF-8 text (byte {error.start}), here or on the base branch",
+            where=path,
+            fix="put back what the last commit had that can be read: git log -p",
+        ) from error
 
 
 def _refuse(path: str) -> Callable[[ReleasedFile, ReleasedFile], Iterable[ReleasedFile]]:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+# Records come from other machines, too: what becomes a program's word, a folder's name or an address has this form.
+Word = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9.+~:^_-]*)?$", max_length=200)]
 
 
 class Model(BaseModel):
@@ -20,6 +22,7 @@ class Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        allow_inf_nan=False,
         alias_generator=lambda name: name.replace("_", "-"),
         validate_by_name=True,
         validate_by_alias=True,
@@ -117,9 +120,9 @@ class ImageRecord(Model):
     """The image a wheel was built in; ``kind`` local means: honest, but not the PyPA toolchain."""
 
     kind: Literal["official", "local"]
-    reference: str
-    digest: str
-    suite: str = ""
+    reference: str = Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9.:/@_+-]*)?$", max_length=300)
+    digest: Word
+    suite: Word = ""
     gcc: str = ""
     glibc: str = ""
 
@@ -140,7 +143,7 @@ class SourceRecord(Model):
 
     kind: Literal["sdist", "git", "path"]
     name: str
-    sha256: str
+    sha256: Sha256
     commit: str = ""
 
 
@@ -169,10 +172,10 @@ class GraftRecord(Model):
 
     file: str
     name: str
-    package: str = ""
-    package_version: str = ""
-    source: str = ""
-    source_version: str = ""
+    package: Word = ""
+    package_version: Word = ""
+    source: Word = ""
+    source_version: Word = ""
     kind: Literal["", "debian", "rpm"] = ""
     licence: str = ""
     copyleft: bool = True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.utils import canonicalize_name
 from pydantic import Field, ValidationError
 
+from wheelyard.core import toml
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.tags import WheelName
@@ -101,7 +102,7 @@ def parse(text: str, path: Path) -> tuple[ReleasedFile, ...]:
         RegistryContentError: it is not such a record; all that is wrong is told with its line.
     """
     try:
-        table = tomllib.loads(text)
+        table = toml.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _unusable(path, [f"{path}: is not valid TOML: {error}"]) from error
     found, problems = _understood(table, path.parent.name)

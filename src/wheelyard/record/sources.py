@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from wheelyard.core import toml
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.io import cache, files
 from wheelyard.record import lines
@@ -99,7 +100,7 @@ def parse(text: str, path: Path) -> tuple[SourceFile, ...]:
         RegistryContentError: it is not such a record.
     """
     try:
-        return _ordered(Sources.model_validate(tomllib.loads(text)).files)
+        return _ordered(Sources.model_validate(toml.loads(text)).files)
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise _unusable(path, error) from error
 

@@ -5,10 +5,10 @@ A folder of results, ``dist/<pkg>/<version>/``, holds wheels, ``<wheel>.json`` b
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
@@ -119,7 +119,8 @@ def _write(path: Path, model: Model) -> None:
 def _read(path: Path, kind: type[_Kind]) -> _Kind:
     fix = "build the version again: `nox -s build-<pkg> -- --force`"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
+        value = from_json(text)
     except FileNotFoundError as error:
         raise CheckError("is not there", where=str(path), fix=fix) from error
     except ValueError as error:
@@ -134,7 +135,7 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
             fix="use the wheelyard that wrote it, or build the version again with --force",
         )
     try:
-        return kind.model_validate(value)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         details = [said for _, said in told(error)]
         raise CheckError(f"is not a valid {schema} file", where=str(path), details=details, fix=fix) from error

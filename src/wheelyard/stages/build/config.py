@@ -21,6 +21,7 @@ from importlib import resources
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from wheelyard.core import toml
 from wheelyard.core.errors import SourceError
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ def upstream_table(package_dir: Path) -> Table:
     if not file.is_file():
         return {}
     try:
-        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        tool = toml.loads(file.read_text(encoding="utf-8")).get("tool")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(
             f"upstream's pyproject.toml cannot be read: {error}", fix="mend it with a patch in the recipe"
         ) from error

@@ -42,6 +42,7 @@ _BROKEN = (
     TypeError,
     OverflowError,
     OSError,
+    AssertionError,
 )
 
 

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.tags import Interpreter
 from wheelyard.stages.check.rules import Terms, judge, several
@@ -55,8 +55,8 @@ def metadata(wheel: Wheel, terms: Terms) -> Finding:
 def _version_problems(version: str, wheel: Wheel, planned: str) -> Iterator[str]:
     try:
         said = Version(version)
-    except InvalidVersion:
-        yield f"METADATA says Version: {version}, which is none (PEP 440)"
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        yield f"METADATA says Version: {version[:100]}, which is none (PEP 440)"
         return
     if planned and said != Version(planned):
         yield f"METADATA says Version: {version}, the plan {planned}"
@@ -67,8 +67,9 @@ def _version_problems(version: str, wheel: Wheel, planned: str) -> Iterator[str]
 def _requires_problems(requires: str, wheel: Wheel) -> Iterator[str]:
     try:
         allowed = SpecifierSet(requires)
-    except InvalidSpecifier:
-        yield f"METADATA says Requires-Python: {requires}, which is no specifier (PEP 440)"
+        _ = [each.contains("3.0") for each in allowed]  # numbers are read when they are compared
+    except ValueError:  # InvalidSpecifier, and what int() says of thousands of digits
+        yield f"METADATA says Requires-Python: {requires[:100]}, which is no specifier (PEP 440)"
         return
     for python in wheel.name.pythons if wheel.name else ():
         # A stable-ABI wheel names the oldest Python it was compiled for, which may be older than what is supported.
@@ -84,7 +85,7 @@ def _folder_problems(wheel: Wheel) -> Iterator[str]:
     name, _, version = wheel.dist_info.removesuffix(".dist-info").rpartition("-")
     try:
         same = canonicalize_name(name) == wheel.name.name and Version(version) == wheel.name.version
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         same = False
     if not same:
         yield f"its folder {wheel.dist_info} does not bear its name and version (PEP 427)"

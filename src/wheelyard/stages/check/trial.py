@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from wheelyard.core.errors import ProgramError, StepTimeoutError
 from wheelyard.io import files
+from wheelyard.record.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +43,16 @@ class Wanted:
     version: str
     hashes: frozenset[str]
     modules: tuple[str, ...] | None
+
+
+class Report(Model):
+    """A line of the program's, behind its mark: ``step`` is the last one that it took."""
+
+    name: str
+    step: Literal["install", "import"]
+    ok: bool
+    text: str
+    sha256: str
 
 
 class Tried(NamedTuple):
@@ -103,23 +116,33 @@ def try_out(
             ended = f"the trial ended with status {done.returncode}; see {log_file}"
         except (StepTimeoutError, ProgramError) as error:
             ended = error.what
+    told = read_reports(log_file, mark)
+    return tuple(_judged(each, told.get(each.name, ()), ended) for each in wanted)
+
+
+def read_reports(log_file: Path, mark: str) -> dict[str, tuple[Report, ...]]:
+    """Return what the program has said of each package, in the lines that begin with its mark; other text is none."""
     said = log_file.read_text(encoding="utf-8", errors="replace").splitlines() if log_file.is_file() else []
-    told = {}
+    found: dict[str, tuple[Report, ...]] = {}
     for line in said:
         if line.startswith(mark):
-            entry = json.loads(line.removeprefix(mark))
-            told[entry["name"]] = entry
-    return tuple(_judged(each, told.get(each.name), ended) for each in wanted)
+            with contextlib.suppress(ValidationError):
+                report = Report.model_validate_json(line.removeprefix(mark))
+                found[report.name] = (*found.get(report.name, ()), report)
+    return found
 
 
-def _judged(wanted: Wanted, told: dict[str, str] | None, ended: str) -> Tried:
-    if told is None:
-        return Tried(wanted.name, wanted.version, "lost", ended)
-    last = (told["text"].splitlines() or [""])[-1]
-    if not told["ok"]:
-        state: State = "install" if told["step"] == "install" else "import"
-        return Tried(wanted.name, wanted.version, state, " / ".join(told["text"].splitlines()[-3:]))
-    if wanted.hashes and told["sha256"] not in wanted.hashes:
-        text = f"pip took a file of sha256 {told['sha256'][:16] or 'unknown'}: another index lists one that it prefers"
+def _judged(wanted: Wanted, reports: Sequence[Report], ended: str) -> Tried:
+    if len(reports) != 1:
+        # What is installed runs as the program itself does, and can find out its mark.
+        text = "more than one report speaks of it: something that was installed is lying" if reports else ended
+        return Tried(wanted.name, wanted.version, "lost", text)
+    told = reports[0]
+    last = (told.text.splitlines() or [""])[-1]
+    if not told.ok:
+        state: State = "install" if told.step == "install" else "import"
+        return Tried(wanted.name, wanted.version, state, " / ".join(told.text.splitlines()[-3:]))
+    if wanted.hashes and told.sha256 not in wanted.hashes:
+        text = f"pip took a file of sha256 {told.sha256[:16] or 'unknown'}: another index lists one that it prefers"
         return Tried(wanted.name, wanted.version, "other", text)
     return Tried(wanted.name, wanted.version, "ok", last)

@@ -75,7 +75,7 @@ class GitHubArtifacts:
         value = self._client.ask("GET", f"{self._path}?{urlencode({'per_page': _PAGE, 'name': name})}").value
         try:
             found = [_artifact(each) for each in value["artifacts"] if each["name"] == name and _is_own(each)]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise NetworkError("the answer is not one of GitHub's") from error
         return tuple(sorted(found, key=lambda artifact: artifact.number, reverse=True))
 
@@ -86,7 +86,8 @@ class GitHubArtifacts:
 
 def _is_own(given: dict[str, Any]) -> bool:
     run = given["workflow_run"] or {}
-    return not given["expired"] and bool(run.get("id")) and run["head_repository_id"] == run["repository_id"]
+    own = run.get("repository_id")
+    return not given["expired"] and bool(run.get("id")) and bool(own) and run["head_repository_id"] == own
 
 
 def _artifact(given: dict[str, Any]) -> Artifact:

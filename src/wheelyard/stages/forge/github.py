@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import NetworkError, WheelyardError
 from wheelyard.io import gh
-from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark
+from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INVALID = 422
+# Not in GitHub's documentation, but in its answers: "body is too long (maximum is 65536 characters)".
+_LONGEST = 65_536
 _TAKEN = "a pull request already exists"
 
 
@@ -31,7 +33,7 @@ class GitHubIssues:
 
     def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
         """Open or change the issue."""
-        wanted = {"title": title, "body": f"{body.rstrip()}\n\n{issue_mark(key)}"}
+        wanted = {"title": title, "body": marked(body.rstrip(), issue_mark(key), _LONGEST)}
         found = self._open(key, labels)
         if not found:
             if self._dry_run:
@@ -87,8 +89,7 @@ class GitHubRequests:
         repository: ``owner/name``.
     """
 
-    # Not in GitHub's documentation, but in its answers: "body is too long (maximum is 65536 characters)".
-    longest_body = 65_536
+    longest_body = _LONGEST
     longest_title = 256
 
     def __init__(self, client: gh.Client, repository: str) -> None:

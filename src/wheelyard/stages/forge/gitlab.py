@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import gitlab
-from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark
+from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gitlab.v4.objects import Project, ProjectIssue, ProjectMergeRequest
 
 _TAKEN = 409
+_LONGEST = 1 << 20  # characters of a description (app/models/concerns/issuable.rb)
 _STATES: dict[str, Literal["open", "closed", "merged"]] = {
     "opened": "open",
     "locked": "open",  # while it is being merged
@@ -57,7 +58,7 @@ class GitLabIssues:
 
     def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
         """Open or change the issue."""
-        wanted = {"title": title, "description": f"{_inert(body.rstrip())}\n\n{issue_mark(key)}"}
+        wanted = {"title": title, "description": marked(_inert(body.rstrip()), issue_mark(key), _LONGEST)}
         with gitlab.errors(self._project_path):
             found = self._open(key, labels)
             if not found:
@@ -118,7 +119,7 @@ class GitLabRequests:
         token: one that may open merge requests there.
     """
 
-    longest_body = 1 << 20  # app/models/concerns/issuable.rb
+    longest_body = _LONGEST
     longest_title = 255
 
     def __init__(self, url: str, project: str, token: str) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _KEY = re.compile(r"[a-z0-9]+([-/][a-z0-9]+)*\Z")
+_CUT = "\n\n*(cut: the rest is too long for this place)*"
 _ISSUE = re.compile(r"<!-- wheelyard: (\S+) -->")
 
 IssueAction = Literal["open", "update", "keep", "close", "none"]
@@ -132,6 +133,12 @@ class Issues(Protocol):
             CredentialsError: whoever we are may not see issues there.
             NetworkError: the forge does not answer.
         """
+
+
+def marked(body: str, mark: str, longest: int) -> str:
+    """Return *body* with a mark behind it, cut where both were longer than the *longest* text that a forge takes."""
+    room = longest - len(mark) - 2
+    return f"{body if len(body) <= room else body[: room - len(_CUT)] + _CUT}\n\n{mark}"
 
 
 def issue_mark(key: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from wheelyard.core.errors import NetworkError
 from wheelyard.io import log
 from wheelyard.stages.forge.branches import PREFIX
-from wheelyard.stages.forge.port import Change, Open, TakenError
+from wheelyard.stages.forge.port import Change, Open, TakenError, marked
 
 if TYPE_CHECKING:
     from wheelyard.stages.forge.branches import Branches
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _MARK = re.compile(r"<!-- wheelyard: (\S+) (\S+) -->")
 _OVER = "withdrawn"  # instead of a digest: we have closed it, so nobody has declined it
-_CUT = "\n\n*(cut: the rest is too long for this place)*"
 
 
 class Proposer:
@@ -132,10 +131,7 @@ class Proposer:
         title = " ".join(log.clean(proposal.title).split())[: self._requests.longest_title]
         mark = _mark(proposal.key, proposal.digest)
         body = self._requests.inert(_MARK.sub("", proposal.body).strip())
-        room = self._requests.longest_body - len(mark) - 2
-        if len(body) > room:
-            body = body[: room - len(_CUT)] + _CUT
-        return title, f"{body}\n\n{mark}"
+        return title, marked(body, mark, self._requests.longest_body)
 
 
 def _is_declined(request: Request, proposal: Proposal) -> bool:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _DOC = "usr/share/doc/"
 _LONGEST_COPYRIGHT = 1 << 20  # bytes
 _SOURCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?: \((?P<version>[^()\s]+)\))?")
-_SRPM = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)\.(?:no)?src\.rpm")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~^_-]*")  # rpm's names and versions (rpm-spec(5))
+_SRPM = re.compile(rf"(?P<name>{_WORD.pattern})-(?P<version>[^-]+-[^-]+)\.(?:no)?src\.rpm")
 _RPM_FIELDS = 5
 # Run in an official image: for each name every file of it, its sha256, and what rpm knows of the package it is from.
 _ASK_RPM = r"""
@@ -99,6 +100,8 @@ def read_rpms(text: str, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, st
         if len(fields) != _RPM_FIELDS + 1 or not (match := _SRPM.fullmatch(fields[4])):
             continue
         name, sha256, package, version, _, licence = fields
+        if not all(map(_WORD.fullmatch, (package, version, match["version"]))):
+            continue
         origin = Origin("rpm", package, version, match["name"], match["version"], of_expression(licence))
         for key in wanted:
             if key[0] == name and sha256.startswith(key[1]):
@@ -142,9 +145,10 @@ def of_debs(
     for deb in sorted(debs, key=lambda deb: (not deb.name.startswith(stems), deb)):
         if not left:
             break
-        held = _held(debian.payload(deb, paths[deb]), left)
+        data = debian.payload(deb, paths[deb])
+        held = _held(data, left)
         if held:
-            origin = _origin(deb, debs, paths)
+            origin = _origin(deb, data, debs, paths)
             found |= dict.fromkeys(held, origin)
             left -= held
     return found
@@ -163,31 +167,33 @@ def _held(data: bytes, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
     return held
 
 
-def _origin(deb: debian.Deb, debs: Sequence[debian.Deb], paths: Mapping[debian.Deb, Path]) -> Origin:
+def _origin(deb: debian.Deb, data: bytes, debs: Sequence[debian.Deb], paths: Mapping[debian.Deb, Path]) -> Origin:
+    """Return where the files of a package are from; *data* are its files, unpacked."""
     fields = debian.control(deb, paths[deb])
     version = fields.get("version", deb.version)
     match = _SOURCE.fullmatch(fields.get("source", ""))
     # Without the field, the source package has the same name and version (Debian Policy 5.6.1).
     source = match["name"] if match else deb.name
     source_version = (match["version"] if match else None) or version
-    text = _copyright(deb.name, {one.name: one for one in debs}, paths)
+    text = _copyright(deb, data, {one.name: one for one in debs}, paths)
     licence = of_debian(text) if text else Licence("", copyleft=True)
     return Origin("debian", deb.name, version, source, source_version, licence)
 
 
-def _copyright(name: str, debs: Mapping[str, debian.Deb], paths: Mapping[debian.Deb, Path], *, hops: int = 3) -> str:
+def _copyright(
+    deb: debian.Deb, data: bytes, debs: Mapping[str, debian.Deb], paths: Mapping[debian.Deb, Path], *, hops: int = 3
+) -> str:
     """Return a package's copyright file; its folder may be a link to another package's (Debian Policy 12.5)."""
-    deb = debs.get(name)
-    if deb is None or not hops:
-        return ""
-    data = debian.payload(deb, paths[deb])
     target = ""
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
         for info in archive:
             path = info.name.removeprefix("./")
-            if path == f"{_DOC}{name}/copyright" and info.isreg() and info.size <= _LONGEST_COPYRIGHT:
+            if path == f"{_DOC}{deb.name}/copyright" and info.isreg() and info.size <= _LONGEST_COPYRIGHT:
                 return data[info.offset_data : info.offset_data + info.size].decode("utf-8", "replace")
-            if path in {f"{_DOC}{name}", f"{_DOC}{name}/copyright"} and info.issym():
+            if path in {f"{_DOC}{deb.name}", f"{_DOC}{deb.name}/copyright"} and info.issym():
                 linked = posixpath.normpath(posixpath.join(posixpath.dirname(path), info.linkname))
                 target = linked.removeprefix(_DOC).partition("/")[0]
-    return _copyright(target, debs, paths, hops=hops - 1) if target else ""
+    other = debs.get(target)
+    if other is None or hops == 1:
+        return ""
+    return _copyright(other, debian.payload(other, paths[other]), debs, paths, hops=hops - 1)

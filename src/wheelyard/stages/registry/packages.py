@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.errors import CredentialsError, PublishError
 from wheelyard.io import gitlab, log
@@ -162,7 +162,7 @@ def _stored(remote: Project, name: str, versions: Collection[Version] | None = N
 def _wanted(version: str, versions: Collection[Version] | None) -> bool:
     try:
         return versions is None or Version(version) in versions
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         return True
 
 

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from packaging.utils import InvalidSdistFilename, parse_sdist_filename
+from packaging.utils import parse_sdist_filename
 
 from wheelyard.core.tags import WheelName
 
@@ -59,7 +59,7 @@ def version_of(file: str) -> Version | None:
     """Return the version in the name of a wheel or sdist (PEP 427, PEP 625), None for any other name."""
     with contextlib.suppress(ValueError):
         return WheelName.parse(file).version
-    with contextlib.suppress(InvalidSdistFilename):
+    with contextlib.suppress(ValueError):  # InvalidSdistFilename, and what int() says of thousands of digits
         return parse_sdist_filename(file)[1]
     return None
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PublishError
@@ -142,10 +142,12 @@ def describe(path: Path, name: WheelName, *, sha256: str | None = None) -> Relea
     said, version = raw.get("name", ""), raw.get("version", "")
     try:
         same = canonicalize_name(said) == name.name and Version(version) == name.version
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         same = False
     if not same:
-        raise PublishError(f"METADATA says {said} {version}, the file name does not", where=str(path), fix=fix)
+        raise PublishError(
+            f"METADATA says {said[:100]} {version[:100]}, the file name does not", where=str(path), fix=fix
+        )
     return Release(path, name, sha256, size, metadata, raw.get("requires_python", ""))
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def write_site(root: Path, made: Mapping[str, str]) -> int:
     """Write *made*, content by path, below *root*, and return how many files changed.
 
-    What else is there is left alone: of stale pages only our own file goes, and its folder if that is empty then.
+    What else is there is left alone: of stale pages only our own file goes, and its folder if that is empty then. A
+    folder that is a link is somebody's own.
 
     Raises:
         DiskError: no space, or no right to write there.
@@ -28,7 +29,7 @@ def write_site(root: Path, made: Mapping[str, str]) -> int:
                 files.write_bytes(path, data)
                 changed += 1
         for page in sorted((root / FOLDER).glob("*/index.html")):
-            if page.relative_to(root).as_posix() not in made:
+            if page.relative_to(root).as_posix() not in made and not page.parent.is_symlink():
                 page.unlink()
                 changed += 1
                 if not any(page.parent.iterdir()):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
 from wheelyard.io import apart, files, guard, log
@@ -34,7 +34,7 @@ def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
     found_name, found_version = str(headers.get("Name", "")).strip(), str(headers.get("Version", "")).strip()
     try:
         same = canonicalize_name(found_name) == canonicalize_name(name) and Version(found_version) == Version(version)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         same = False
     if not same:
         raise SourceError(

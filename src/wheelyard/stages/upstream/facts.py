@@ -220,7 +220,8 @@ def _shipped(wheels: Iterable[WheelName], dates: Mapping[str, date]) -> tuple[Sh
 def _specifier(text: str | None) -> str:
     try:
         specifier = SpecifierSet(text or "")
-        specifier.contains("3")  # numbers are read when they are compared; int() takes no thousands of digits
+        # Numbers are read when they are compared, and int() takes no thousands of digits.
+        _ = [each.contains("3") for each in specifier]
         return str(specifier)
     except ValueError:
         return ""

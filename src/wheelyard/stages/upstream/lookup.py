@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import SourceError, UnknownPackageError, UnknownVersionError
@@ -122,8 +122,9 @@ def _newest(project: str, found: Mapping[Version, Release], *, sdist: bool) -> R
 def _named(project: str, found: Mapping[Version, Release], version: str) -> Release:
     try:
         wanted = Version(version)
-    except InvalidVersion as error:
-        raise UnknownVersionError(f"{version!r} is not a version (PEP 440)", fix=_offer(found, version)) from error
+    except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
+        what = f"{version[:100]!r} is not a version (PEP 440)"
+        raise UnknownVersionError(what, fix=_offer(found, version)) from error
     release = found.get(wanted)
     if release is None:
         raise UnknownVersionError(f"{project} has no version {wanted}", fix=_offer(found, version))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelyard.core.errors import NetworkError
 from wheelyard.io import api, log, threads
@@ -25,6 +25,7 @@ Subject = tuple[str, str]  # a package's canonical name, and a version
 
 _BATCH = 1000  # "a maximum of 1000 package versions" (osv_service_v1.proto, QueryAffectedBatch)
 _PAGES = 100  # of one question; a package with as many vulnerabilities is a server that goes in circles
+_MOST = 5000  # vulnerabilities of one version; the most that any has are hundreds
 _PARALLEL = 8
 _OK = 200
 _GONE = 404
@@ -96,13 +97,17 @@ def _identifiers(server: api.Server, subjects: Sequence[Subject]) -> dict[Subjec
             raise _not_osv(server, "it does not answer each question")
         following = []
         for (subject, _token), result in zip(waiting, results, strict=True):
-            entry = result if isinstance(result, dict) else {}
-            listed = entry.get("vulns") or ()
-            ids = [str(each.get("id", "")) for each in listed if isinstance(each, dict)]
+            # An answer that says nothing must not pass for one that nothing is known.
+            listed = (result.get("vulns") or []) if isinstance(result, dict) else None
+            if not isinstance(listed, list):
+                raise _not_osv(server, "an answer tells of no vulnerabilities")
+            ids = [str(each.get("id", "")) for each in _dicts(listed)]
             if not all(map(_ID.match, ids)) or len(ids) != len(listed):
                 raise _not_osv(server, "an identifier is none")
             found[subject] += ids
-            if token := entry.get("next_page_token"):
+            if len(found[subject]) > _MOST:
+                raise _not_osv(server, f"more than {_MOST} vulnerabilities of {' '.join(subject)}")
+            if token := result.get("next_page_token"):
                 following.append((subject, str(token)))
         waiting = following
     raise _not_osv(server, f"more than {_PAGES} pages")
@@ -203,7 +208,7 @@ def _fixed(package: str, told: Mapping[str, Any]) -> Iterator[Version]:
             for event in _dicts(each.get("events")) if each.get("type") != "GIT" else ():
                 try:
                     yield Version(event["fixed"])
-                except (KeyError, TypeError, InvalidVersion):
+                except (KeyError, TypeError, ValueError):  # InvalidVersion, and what int() says of thousands of digits
                     continue
 
 

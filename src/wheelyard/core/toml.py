@@ -1,0 +1,30 @@
+"""TOML as it comes from anywhere: whatever is wrong with it is one kind of error, and reading it ends."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+# The parts of one key are looked up by all their beginnings, so that memory grows with their square.
+_PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:\.[ \t]*+{_PART}){{100}}")
+
+
+def loads(text: str) -> dict[str, Any]:
+    """Return what *text* says (TOML 1.0.0, toml.io).
+
+    Raises:
+        tomllib.TOMLDecodeError: it is not valid, or nested too deeply, or holds a number of thousands of digits.
+    """
+    if match := _LONG_KEY.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        raise tomllib.TOMLDecodeError(f"A key of more than 100 parts (at line {line}, column 1)")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise tomllib.TOMLDecodeError("It is nested too deeply") from error
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # what int() says of thousands of digits
+        raise tomllib.TOMLDecodeError(str(error)) from error
