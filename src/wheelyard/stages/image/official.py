@@ -107,31 +107,34 @@ def _stored(policy: str) -> bool:
 
 
 def ensure(image: Image) -> Image:
-    """Pull the image, if it is not there.
+    """Pull the image, if it is not there; see :func:`have`."""
+    have(image.reference)
+    return image
+
+
+def have(reference: str) -> None:
+    """Pull an official image, if it is not there.
 
     Raises:
         ImageError: the registry does not give it, or gives another platform.
         EngineError: there is no engine.
     """
-    found = engine.inspect(image.reference)
+    found = engine.inspect(reference)
     if found is None:
-        with log.step(f"pulling {image.reference.partition('@')[0]}"):
+        with log.step(f"pulling {reference.partition('@')[0]}"):
             done = engine.engine_run(
-                ["pull", "--quiet", f"--platform=linux/{engine.TARGET_ARCH}", image.reference],
+                ["pull", "--quiet", f"--platform=linux/{engine.TARGET_ARCH}", reference],
                 check=False,
                 timeout=3600,
             )
-        found = engine.inspect(image.reference)
+        found = engine.inspect(reference)
         if found is None:
             last = [log.clean(line) for line in done.stderr.splitlines() if line.strip()][-3:]
             raise ImageError(
                 "the official image cannot be pulled",
-                where=image.reference,
+                where=reference,
                 details=last,
                 fix="check the network, or add --image local to use an image made on this machine",
             )
     if found.platform != f"linux/{engine.TARGET_ARCH}":
-        raise ImageError(
-            f"the image is for {found.platform}", where=image.reference, fix=f"podman rmi {image.reference}"
-        )
-    return image
+        raise ImageError(f"the image is for {found.platform}", where=reference, fix=f"podman rmi {reference}")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import ImageError, NotServedError
 from wheelyard.io import engine, http, log
-from wheelyard.stages.image import debian
+from wheelyard.stages.image import debian, official
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,8 +85,9 @@ def _debian(wanted: Wanted, folder: Path, scratch: Path) -> tuple[tuple[Path, st
 
 
 def _rpm(wanted: Wanted, folder: Path) -> tuple[tuple[Path, str], ...]:
-    """Have the image's own dnf fetch the source RPM; it needs the network and the image."""
+    """Have the image's own dnf fetch the source RPM; the machine that publishes need not have the image yet."""
     file = f"{wanted.name}-{wanted.version}.src.rpm"
+    official.have(wanted.image)
     mounts, trust = engine.ca_mounts()
     engine.run_in(
         wanted.image,
