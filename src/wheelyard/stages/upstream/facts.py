@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.upstream.releases import Release
 
 _LAYOUT = 2
-_AT_FIRST = 6  # pages
+_AT_FIRST, _MORE = 3, 2  # pages
 _STATUSES = ("active", "archived", "quarantined", "deprecated")
 
 
@@ -154,9 +154,9 @@ class Upstream:
 
     @contextlib.contextmanager
     def _computing(self) -> Iterator[None]:
-        """Take pages apart in turn; whoever finds nobody at it lets one more page be waited for."""
+        """Take pages apart in turn; whoever finds nobody at it lets more pages be waited for."""
         if self._turn.acquire(blocking=False):
-            self._room.release()
+            self._room.release(_MORE)
         else:
             self._turn.acquire()
         try:
