@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from wheelyard.core.pep440 import read_specifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -176,12 +177,7 @@ def _parts(tags: frozenset[Tag]) -> tuple[tuple[str, ...], tuple[str, ...], tupl
 
 @functools.lru_cache(4096)
 def _contains(specifier: str, version: str) -> bool:
-    try:
-        return SpecifierSet(specifier).contains(version)
-    except InvalidSpecifier:
-        raise
-    except ValueError as error:  # what int() says of thousands of digits
-        raise InvalidSpecifier("it names a version of thousands of digits") from error
+    return read_specifier(specifier).contains(version)
 
 
 @functools.lru_cache(4096)

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, DiskError, WheelyardError
 from wheelyard.core.names import canonical
+from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.settle import settle
 from wheelyard.io import cache, log
@@ -147,8 +148,8 @@ def _papers(wheel: Path) -> None:
 
 def _ours(package: str, version: str, known: frozenset[str]) -> None:
     try:
-        plain = str(Version(version)) == version
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        plain = str(read_version(version)) == version
+    except InvalidVersion:
         plain = False
     if package not in known or canonical(package) != package:
         raise CheckError(f"is of {package[:100]!r}, which has no recipe here")

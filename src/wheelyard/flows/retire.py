@@ -8,9 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionError, WheelyardError
+from wheelyard.core.pep440 import read_version
 from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, listings, projects_of, recorded
 from wheelyard.recipe.load import makers
@@ -170,8 +171,8 @@ def yank(project: Project, place: Place, package: str, version: str, reason: str
     """
     (name,) = projects_of(place, [package])
     try:
-        wanted = Version(version)
-    except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
+        wanted = read_version(version)
+    except InvalidVersion as error:
         raise UnknownVersionError(f"{version[:100]!r} is not a version (PEP 440)", where=name) from error
     there = place.registry.files(name)
     names = tuple(dict.fromkeys(file.file for file in there if version_of(file.file) == wanted))

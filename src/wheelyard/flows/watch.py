@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import (
     ConfigError,
@@ -20,6 +20,7 @@ from wheelyard.core.errors import (
     WheelyardError,
 )
 from wheelyard.core.names import canonical
+from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName, manylinux
 from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import Target
@@ -325,8 +326,8 @@ def _by_version(published: Iterable[_Published]) -> Mapping[Version, tuple[str, 
 
 def _version(text: str) -> Version:
     try:
-        return Version(text)
-    except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
+        return read_version(text)
+    except InvalidVersion as error:
         raise PlanError(
             f"{text[:100]!r} is not a version (PEP 440)", fix="see [upstream] ships-since in its recipe"
         ) from error

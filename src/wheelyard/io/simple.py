@@ -6,9 +6,10 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import NetworkError
+from wheelyard.core.pep440 import read_version
 from wheelyard.io import log
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ def _version(text: str) -> Version | None:
 @functools.lru_cache(4096)
 def _parsed(text: str) -> Version | None:
     try:
-        return Version(text)
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        return read_version(text)
+    except InvalidVersion:
         return None
 
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,6 +25,7 @@ from pydantic import (
 
 from wheelyard.core.errors import UnknownPackageError
 from wheelyard.core.names import canonical
+from wheelyard.core.pep440 import read_specifier
 from wheelyard.core.tags import Interpreter
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def _inside(value: str) -> str:
 
 def _specifier(value: str) -> str:
     try:
-        _ = [each.contains("1") for each in SpecifierSet(value)]  # numbers are read when they are compared
-    except ValueError as error:  # InvalidSpecifier, and what int() says of thousands of digits
+        read_specifier(value)
+    except InvalidSpecifier as error:
         raise ValueError("must be a version specifier such as '>=2.0,<3' (PEP 440)") from error
     return value
 

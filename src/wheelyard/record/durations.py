@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from pydantic import Field, ValidationError, field_validator
 
 from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
+from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import cache, files
 from wheelyard.record import lines
@@ -61,8 +62,8 @@ class Duration(Model):
     @classmethod
     def _is_version(cls, value: str) -> str:
         try:
-            return str(Version(value))
-        except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
+            return str(read_version(value))
+        except InvalidVersion as error:
             raise ValueError("is not a version (PEP 440)") from error
 
     @property

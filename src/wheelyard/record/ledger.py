@@ -12,12 +12,13 @@ import tomllib
 from datetime import date  # noqa: TC003 - pydantic reads it at run time
 from typing import TYPE_CHECKING, Literal
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from pydantic import Field, ValidationError
 
 from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
+from wheelyard.core.pep440 import read_version
 from wheelyard.io import cache, files
 from wheelyard.record import lines
 from wheelyard.record.models import Model
@@ -192,8 +193,8 @@ def _problems(table: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:
 
 def _is_version(text: str) -> bool:
     try:
-        return str(Version(text)) == text
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        return str(read_version(text)) == text
+    except InvalidVersion:
         return False
 
 

@@ -6,13 +6,14 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from packaging.specifiers import InvalidSpecifier
+from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
 
 from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
 from wheelyard.core.lines import key_lines, line_of
+from wheelyard.core.pep440 import read_specifier, read_version
 from wheelyard.io import cache, files
 from wheelyard.record.lines import told
 from wheelyard.record.models import Lock, LockedVersion
@@ -141,25 +142,25 @@ def _problems(table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 def _is_version(text: str) -> bool:
     try:
-        Version(text)
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        read_version(text)
+    except InvalidVersion:
         return False
     return True
 
 
 def _entry_problems(entry: LockedVersion, seen: set[Version]) -> Iterator[tuple[str, str]]:
     try:
-        version = Version(entry.version)
+        version = read_version(entry.version)
         if version in seen:
             yield "version", f"{entry.version} is pinned twice"
         if str(version) != entry.version:  # it becomes the name of folders, jobs and artifacts
             yield "version", f"{entry.version!r} is not a version in its normal form, {version}"
         seen.add(version)
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+    except InvalidVersion:
         yield "version", f"{entry.version[:100]!r} is not a version (PEP 440)"
     try:
-        _ = [each.contains("3") for each in SpecifierSet(entry.requires_python)]  # read when they are compared
-    except ValueError:  # InvalidSpecifier, and what int() says of thousands of digits
+        read_specifier(entry.requires_python)
+    except InvalidSpecifier:
         yield "requires-python", f"{entry.requires_python[:100]!r} is not a version specifier (PEP 440)"
     if entry.file is not None and not (_PLAIN.match(entry.file) and entry.sha256):
         yield "file", f"{entry.file!r} must be a plain file name, and have a sha256"

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
+from wheelyard.core.pep440 import read_specifier, read_version
 from wheelyard.core.tags import Interpreter
 from wheelyard.stages.check.rules import Terms, judge, several
 from wheelyard.stages.check.wheel import record_rows
@@ -54,8 +55,8 @@ def metadata(wheel: Wheel, terms: Terms) -> Finding:
 
 def _version_problems(version: str, wheel: Wheel, planned: str) -> Iterator[str]:
     try:
-        said = Version(version)
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        said = read_version(version)
+    except InvalidVersion:
         yield f"METADATA says Version: {version[:100]}, which is none (PEP 440)"
         return
     if planned and said != Version(planned):
@@ -66,9 +67,8 @@ def _version_problems(version: str, wheel: Wheel, planned: str) -> Iterator[str]
 
 def _requires_problems(requires: str, wheel: Wheel) -> Iterator[str]:
     try:
-        allowed = SpecifierSet(requires)
-        _ = [each.contains("3.0") for each in allowed]  # numbers are read when they are compared
-    except ValueError:  # InvalidSpecifier, and what int() says of thousands of digits
+        allowed = read_specifier(requires)
+    except InvalidSpecifier:
         yield f"METADATA says Requires-Python: {requires[:100]}, which is no specifier (PEP 440)"
         return
     for python in wheel.name.pythons if wheel.name else ():
@@ -84,8 +84,8 @@ def _folder_problems(wheel: Wheel) -> Iterator[str]:
         return
     name, _, version = wheel.dist_info.removesuffix(".dist-info").rpartition("-")
     try:
-        same = canonicalize_name(name) == wheel.name.name and Version(version) == wheel.name.version
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        same = canonicalize_name(name) == wheel.name.name and read_version(version) == wheel.name.version
+    except InvalidVersion:
         same = False
     if not same:
         yield f"its folder {wheel.dist_info} does not bear its name and version (PEP 427)"

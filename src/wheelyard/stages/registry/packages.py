@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import CredentialsError, PublishError
+from wheelyard.core.pep440 import read_version
 from wheelyard.io import gitlab, log
 from wheelyard.stages.registry.credentials import JOB_USER
 from wheelyard.stages.registry.pages import version_of
@@ -161,8 +162,8 @@ def _stored(remote: Project, name: str, versions: Collection[Version] | None = N
 
 def _wanted(version: str, versions: Collection[Version] | None) -> bool:
     try:
-        return versions is None or Version(version) in versions
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        return versions is None or read_version(version) in versions
+    except InvalidVersion:
         return True
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion
 
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PublishError
+from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName
 from wheelyard.io import log
 
@@ -141,8 +142,8 @@ def describe(path: Path, name: WheelName, *, sha256: str | None = None) -> Relea
         raise PublishError(f"cannot be read as a wheel: {error}", where=str(path), fix=fix) from error
     said, version = raw.get("name", ""), raw.get("version", "")
     try:
-        same = canonicalize_name(said) == name.name and Version(version) == name.version
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        same = canonicalize_name(said) == name.name and read_version(version) == name.version
+    except InvalidVersion:
         same = False
     if not same:
         raise PublishError(

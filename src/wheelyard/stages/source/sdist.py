@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
+from wheelyard.core.pep440 import read_version
 from wheelyard.io import apart, files, guard, log
 from wheelyard.io.archive import unpack
 from wheelyard.io.bare import bare_env
@@ -33,8 +34,9 @@ def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
     headers = BytesHeaderParser().parsebytes(file.read_bytes())
     found_name, found_version = str(headers.get("Name", "")).strip(), str(headers.get("Version", "")).strip()
     try:
-        same = canonicalize_name(found_name) == canonicalize_name(name) and Version(found_version) == Version(version)
-    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
+        same_version = read_version(found_version) == Version(version)
+        same = same_version and canonicalize_name(found_name) == canonicalize_name(name)
+    except InvalidVersion:
         same = False
     if not same:
         raise SourceError(

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier
 from packaging.version import Version
 
 from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import UnknownPackageError
 from wheelyard.core.names import canonical
+from wheelyard.core.pep440 import read_specifier
 from wheelyard.io import cache, files, log
 from wheelyard.stages.upstream.index import Page, fetch
 from wheelyard.stages.upstream.releases import TARGET, pairs_for, reference_pairs, releases
@@ -219,11 +220,8 @@ def _shipped(wheels: Iterable[WheelName], dates: Mapping[str, date]) -> tuple[Sh
 
 def _specifier(text: str | None) -> str:
     try:
-        specifier = SpecifierSet(text or "")
-        # Numbers are read when they are compared, and int() takes no thousands of digits.
-        _ = [each.contains("3") for each in specifier]
-        return str(specifier)
-    except ValueError:
+        return str(read_specifier(text or ""))
+    except InvalidSpecifier:
         return ""
 
 

@@ -6,11 +6,12 @@ import difflib
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import SourceError, UnknownPackageError, UnknownVersionError
 from wheelyard.core.names import canonical
+from wheelyard.core.pep440 import read_version
 from wheelyard.io import log
 from wheelyard.record.models import LockedVersion
 from wheelyard.stages.upstream.index import is_served, project_page
@@ -121,8 +122,8 @@ def _newest(project: str, found: Mapping[Version, Release], *, sdist: bool) -> R
 
 def _named(project: str, found: Mapping[Version, Release], version: str) -> Release:
     try:
-        wanted = Version(version)
-    except ValueError as error:  # InvalidVersion, and what int() says of thousands of digits
+        wanted = read_version(version)
+    except InvalidVersion as error:
         what = f"{version[:100]!r} is not a version (PEP 440)"
         raise UnknownVersionError(what, fix=_offer(found, version)) from error
     release = found.get(wanted)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import NetworkError
+from wheelyard.core.pep440 import read_version
 from wheelyard.io import api, log, threads
 
 if TYPE_CHECKING:
@@ -207,8 +208,8 @@ def _fixed(package: str, told: Mapping[str, Any]) -> Iterator[Version]:
         for each in _dicts(affected.get("ranges")):
             for event in _dicts(each.get("events")) if each.get("type") != "GIT" else ():
                 try:
-                    yield Version(event["fixed"])
-                except (KeyError, TypeError, ValueError):  # InvalidVersion, and what int() says of thousands of digits
+                    yield read_version(event["fixed"])
+                except (KeyError, TypeError, InvalidVersion):
                     continue
 
 
