@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from wheelyard.core import markdown
 from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, UpstreamUnknownError, WheelyardError
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight
 from wheelyard.flows.target import look_up
@@ -225,8 +226,7 @@ def _sentence(text: str) -> str:
 
 
 def _inert(text: str) -> str:
-    """Return what others have said such that in Markdown it names nobody, links nowhere and closes nothing."""
-    return "`" + log.clean(text).replace("`", "'") + "`"
+    return markdown.code(log.clean(text))
 
 
 def _differences(project: Project, standing: Standing, found: Preflight) -> Sequence[str]:

@@ -19,7 +19,7 @@ _LOOKS = 20  # in the time that is allowed
 _PARENT, _TIMES = 1, slice(11, 15)  # fields of proc_pid_stat(5) after the name: ppid; utime, stime, cutime, cstime
 
 
-class Watch:
+class Watchdog:
     """Watches the container that bears a label; called again and again, it raises when nothing was done for long.
 
     Args:

@@ -119,8 +119,7 @@ def _write(path: Path, model: Model) -> None:
 def _read(path: Path, kind: type[_Kind]) -> _Kind:
     fix = "build the version again: `nox -s build-<pkg> -- --force`"
     try:
-        text = path.read_bytes()
-        value = from_json(text)
+        value = from_json(path.read_bytes())
     except FileNotFoundError as error:
         raise CheckError("is not there", where=str(path), fix=fix) from error
     except ValueError as error:
@@ -135,7 +134,7 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
             fix="use the wheelyard that wrote it, or build the version again with --force",
         )
     try:
-        return kind.model_validate_json(text)
+        return kind.model_validate(value)
     except ValidationError as error:
         details = [said for _, said in told(error)]
         raise CheckError(f"is not a valid {schema} file", where=str(path), details=details, fix=fix) from error

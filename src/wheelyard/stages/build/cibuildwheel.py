@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import sys
 import uuid
 from dataclasses import dataclass, replace
@@ -23,9 +22,9 @@ from wheelyard.core.errors import (
     TestsFailedError,
     WheelyardError,
 )
-from wheelyard.io import engine, guard, log
+from wheelyard.io import engine, files, guard, log
 from wheelyard.io.files import disk_errors, write_text
-from wheelyard.io.idle import Watch
+from wheelyard.io.idle import Watchdog
 from wheelyard.io.run import run
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
 from wheelyard.stages.build.line import telling_line
@@ -144,9 +143,9 @@ def build(request: BuildRequest) -> BuildOutcome:
 def _attempt(request: BuildRequest, argv: list[str], out: Path, label: str) -> str:
     """Run cibuildwheel once, into an empty folder; return the tests' last line."""
     follow = _Follower()
-    watch = Watch(label, request.idle) if request.idle else None
+    watch = Watchdog(label, request.idle) if request.idle else None
     with disk_errors(request.work), _swept(request.container.engine, label):
-        shutil.rmtree(out, ignore_errors=True)
+        files.remove(out)
         out.mkdir()
         ok = False
         try:

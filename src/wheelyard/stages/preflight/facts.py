@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement
 
-from wheelyard.core import toml
+from wheelyard.core import markdown, toml
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.io import log
 from wheelyard.record.preflight import SdistFacts
@@ -236,7 +236,7 @@ def _folders(found: Sequence[str]) -> str:
 
 
 def _code(text: str) -> str:
-    return "`" + text.replace("`", "'") + "`" if text else "none"
+    return markdown.code(text) if text else "none"
 
 
 def _patches(old: SdistFacts, new: SdistFacts) -> Iterator[str]:
