@@ -16,7 +16,8 @@ import pytest
 
 from support.gitlab import Fault, GitLab, serve
 from support.pages import commands
-from support.watch import DEPLOY_NAME, GROUP, NAME, PROJECT, SCOPES, Watch, in_days
+from support.policy import SCOPES
+from support.watch import DEPLOY_NAME, GROUP, NAME, PROJECT, Watch, in_days
 
 ROOT = Path(__file__).parents[2]
 WELL = {NAME: ["ok"], DEPLOY_NAME: ["ok"], "GitLab for Open Source": ["ok"]}

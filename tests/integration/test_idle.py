@@ -15,7 +15,7 @@ import pytest
 from support import rvimage
 from wheelyard.core.errors import StalledError
 from wheelyard.io import engine
-from wheelyard.io.idle import Watch, processor_time
+from wheelyard.io.idle import Watchdog, processor_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def container(program: str) -> Iterator[str]:
         engine.engine_run([*engine.find().removal, name], check=False)
 
 
-def look_on(watch: Watch, seconds: float) -> None:
+def look_on(watch: Watchdog, seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         watch()
@@ -53,13 +53,13 @@ def look_on(watch: Watch, seconds: float) -> None:
 
 def test_a_container_that_only_waits_is_told() -> None:
     with container("/wait") as label, pytest.raises(StalledError, match=re.escape("processor time for 2.0 s")):
-        look_on(Watch(label, LIMIT), 60)
+        look_on(Watchdog(label, LIMIT), 60)
 
 
 def test_one_that_works_and_one_that_is_not_there_are_let_alone() -> None:
     with container("/spin") as label:
-        look_on(Watch(label, LIMIT), 3 * LIMIT)
-    watch = Watch(label, LIMIT)  # gone by now
+        look_on(Watchdog(label, LIMIT), 3 * LIMIT)
+    watch = Watchdog(label, LIMIT)  # gone by now
     look_on(watch, 3 * LIMIT)
 
 

@@ -145,14 +145,15 @@ def told(world: World, history: Sequence[Event], *, closes: bool) -> None:
         assert open_ == offered(world.first()), "in whatever order it came about"
 
 
+# What was proposed is merged, upstream then serves it whole, and its retirement is proposed.
+ALL_SERVED = (("run", "", WHOLE), ("merge", "", 0), ("serve", "1.0", 0), ("run", "", WHOLE))
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(history=HISTORIES, closes=st.booleans())
 @example(
     history=[
-        ("run", "", WHOLE),
-        ("merge", "", 0),
-        ("serve", "1.0", 0),
-        ("run", "", WHOLE),
+        *ALL_SERVED,
         ("vanish", "", 0),
         ("part", "1.0", 0),
     ],
@@ -160,10 +161,7 @@ def told(world: World, history: Sequence[Event], *, closes: bool) -> None:
 )
 @example(
     history=[
-        ("run", "", WHOLE),
-        ("merge", "", 0),
-        ("serve", "1.0", 0),
-        ("run", "", WHOLE),
+        *ALL_SERVED,
         ("merge", "", 0),
         ("release", "1.1", 0),
         ("run", "", 3),

@@ -25,6 +25,7 @@ from support.gitlab import GitLab, Project, serve
 from support.gitlab_ci import ROOT
 from support.index import IndexServer
 from support.osv import OSV
+from support.policy import BUILDS, GROUP_TOKEN, REGISTRY
 from support.remote import Bare, git
 from support.site import TESTED
 from support.tiny import add_tiny
@@ -35,41 +36,16 @@ from wheelyard.record.models import LockedVersion
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REGISTRY, REPOSITORY = "riseproject/python/wheel_builder", "riseproject/wheel_builder"
-POLICY = """\
-[tool.wheelyard]
-interpreters = ["cp313"]
-policy = "manylinux_2_39_riscv64"
-image = "local"
-min-free-gib = 1
-
-[tool.wheelyard.registries.gitlab]
-kind = "gitlab"
-url = "{gitlab}"
-project = "{registry}"
-local-images = true
-
+PROJECT, REPOSITORY = "riseproject/python/wheel_builder", "riseproject/wheel_builder"  # on GitLab, on GitHub
+PROPOSALS = """
 [tool.wheelyard.proposals]
 forge = "github"
 url = "{github}"
 project = "{repository}"
 remote = "{remote}"
 variable = "WHEELYARD_FORGE_TOKEN"
-
-[tool.wheelyard.issues]
-url = "{gitlab}"
-project = "{registry}"
-variable = "PYTHON_CI_GROUP_TOKEN"
-
-[[tool.wheelyard.tokens]]
-name = "PYTHON_CI_GROUP_TOKEN"
-kind = "group"
-url = "{gitlab}"
-group = "riseproject/python"
-variable = "PYTHON_CI_GROUP_TOKEN"
-role = "Maintainer"
-scopes = ["api"]
 """
+POLICY = BUILDS + REGISTRY + PROPOSALS + GROUP_TOKEN
 # What a step's environment holds is written down, to be looked into.
 STAND_IN = """\
 #!/bin/bash
@@ -216,7 +192,7 @@ class Yard:
 def open_yard(scratch: Path) -> Iterator[Yard]:
     """Make a yard with one package, ``tiny``, that is due; its servers serve while the context lasts."""
     gitlab = GitLab(scratch / "gitlab")
-    registry = gitlab.add_project(REGISTRY)
+    registry = gitlab.add_project(PROJECT)
     group = gitlab.group("riseproject/python")
     assert group
     bare = Bare(scratch / "origin.git", {"README.md": "a yard\n"})
@@ -249,8 +225,10 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
         )
         (clone / "ci/bootstrap").write_text(text, encoding="utf-8")
         (clone / "ci/bootstrap").chmod(0o755)
-        policy = {"gitlab": server.url, "github": forge.url, "registry": REGISTRY, "repository": REPOSITORY}
-        (clone / "pyproject.toml").write_text(POLICY.format(**policy, remote=bare.url), encoding="utf-8")
+        places = {"url": server.url, "project": PROJECT, "github": forge.url, "repository": REPOSITORY}
+        builds = {"pythons": ["cp313"], "image": "local", "space": 1, "scopes": ["api"]}
+        text = POLICY.format(**places, **builds, remote=bare.url)
+        (clone / "pyproject.toml").write_text(text, encoding="utf-8")
         (sdist,) = (file for file in index.files("tiny") if file.name.endswith(".tar.gz"))
         entry = {"version": "1.0", "file": sdist.name, "size": len(sdist.data), "sha256": sdist.claimed_sha256}
         pinned = LockedVersion.model_validate(entry | {"wheels": ["cp313-cp313"], "reference": "aarch64"})

@@ -23,6 +23,7 @@ from support.gitlab import GitLab, Project, Server, serve
 from support.gitlab_ci import ROOT, Checkout
 from support.index import IndexServer
 from support.osv import OSV
+from support.policy import BUILDS, GROUP_TOKEN, REGISTRY, SCOPES
 from support.remote import Bare, git
 from support.site import TESTED
 from support.tiny import add_tiny
@@ -34,42 +35,16 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-SCOPES = ("api", "read_api", "read_repository", "write_repository")
 PROJECT = "riseproject/python/wheel_builder"
-POLICY = """\
-[tool.wheelyard]
-interpreters = {pythons}
-policy = "manylinux_2_39_riscv64"
-image = "{image}"
-min-free-gib = {space}
-
-[tool.wheelyard.registries.gitlab]
-kind = "gitlab"
-url = "{url}"
-project = "{project}"
-local-images = true
-
+PROPOSALS = """
 [tool.wheelyard.proposals]
 forge = "gitlab"
 url = "{url}"
 project = "{project}"
 remote = "{remote}"
 variable = "PYTHON_CI_GROUP_TOKEN"
-
-[tool.wheelyard.issues]
-url = "{url}"
-project = "{project}"
-variable = "PYTHON_CI_GROUP_TOKEN"
-
-[[tool.wheelyard.tokens]]
-name = "PYTHON_CI_GROUP_TOKEN"
-kind = "group"
-url = "{url}"
-group = "riseproject/python"
-variable = "PYTHON_CI_GROUP_TOKEN"
-role = "Maintainer"
-scopes = ["api", "read_api", "read_repository", "write_repository"]
 """
+POLICY = BUILDS + REGISTRY + PROPOSALS + GROUP_TOKEN
 # What gitlab-ci-local lacks: `needs:pipeline:job` brings what a job of the parent has left.
 LOCAL = """\
 default:
@@ -110,7 +85,7 @@ class Yard:
 
     def policy(self, *, space: int = 1, pythons: tuple[str, ...] = ("cp313",)) -> None:
         """Write site policy: GiB that must be free, and the interpreters."""
-        given = {"url": self.server.url, "project": PROJECT, "remote": self.bare.url}
+        given = {"url": self.server.url, "project": PROJECT, "remote": self.bare.url, "scopes": list(SCOPES)}
         text = POLICY.format(**given, image=self.image, space=space, pythons=list(pythons))
         (self.root / "pyproject.toml").write_text(text, encoding="utf-8")
 

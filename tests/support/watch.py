@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from support.gitlab import GitLab
+from support.policy import GROUP_TOKEN, SCOPES
 from support.project import PYPROJECT
 
 if TYPE_CHECKING:
@@ -18,23 +19,8 @@ if TYPE_CHECKING:
     from support.gitlab.model import Issue
 
 GROUP, PROJECT = "riseproject/python", "riseproject/python/wheel_builder"
-SCOPES = ("api", "read_api", "read_repository", "write_repository")
 NAME, DEPLOY_NAME = "PYTHON_CI_GROUP_TOKEN", "rise-github-package-registry"
-POLICY = """
-[tool.wheelyard.issues]
-url = "{url}"
-project = "{project}"
-variable = "PYTHON_CI_GROUP_TOKEN"
-
-[[tool.wheelyard.tokens]]
-name = "PYTHON_CI_GROUP_TOKEN"
-kind = "group"
-url = "{url}"
-group = "riseproject/python"
-variable = "PYTHON_CI_GROUP_TOKEN"
-role = "Maintainer"
-scopes = ["api", "read_api", "read_repository", "write_repository"]
-
+REST = """
 [[tool.wheelyard.tokens]]
 name = "rise-github-package-registry"
 kind = "deploy"
@@ -48,6 +34,7 @@ name = "GitLab for Open Source"
 due = {due}
 how = "an owner of the group applies again"
 """
+POLICY = GROUP_TOKEN + REST
 
 
 class Ended(NamedTuple):
@@ -85,7 +72,7 @@ class Watch:
     def settle(self, url: str, *, project: str = PROJECT, due: int = 200) -> None:
         """Write site policy: which server, which project, days until the renewal is due."""
         self.url = url
-        text = POLICY.format(url=url, project=project, due=in_days(due))
+        text = POLICY.format(url=url, project=project, due=in_days(due), scopes=list(SCOPES))
         (self.root / "pyproject.toml").write_text(PYPROJECT + text, encoding="utf-8")
 
     def group_token(self, days: int = 200, *, role: str = "maintainer", scopes: tuple[str, ...] = SCOPES) -> str:
