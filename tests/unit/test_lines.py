@@ -116,5 +116,8 @@ def test_the_line_is_the_one_that_bears_the_key(table: dict[str, int]) -> None:
 @example('a = "')
 @example("[[a]")
 @example("a = {b")
+@example("a = [}")
+@example("a = [\r}")
+@example("a = [1,#\n}")
 def test_no_text_at_all_breaks_it(text: str) -> None:
     key_lines(text)

@@ -20,7 +20,7 @@ def key_lines(text: str) -> Mapping[Path, int]:
 
     A path is made of keys and, in arrays and arrays of tables, of indices counted from 0. *text* must be valid
     TOML (TOML 1.0.0, toml.io); for anything else the mapping holds what was understood until then. It never
-    raises: a place that is not known must not hide the error that it was wanted for.
+    raises, and comes to an end: a place that is not known must not hide the error that it was wanted for.
     """
     scanner = _Scanner(text)
     with contextlib.suppress(IndexError, ValueError, RecursionError):
@@ -97,8 +97,11 @@ class _Scanner:
         elif char == "{":
             self._sequence(path, "}")
         else:
+            start = self.at
             while self.at < len(self.text) and self.text[self.at] not in ",]}#\r\n":
                 self._advance(1)
+            if self.at == start:  # an array would look for its next item here for ever
+                raise ValueError(f"no value on line {self.line}")
 
     def _sequence(self, path: Path, end: str) -> None:
         """An array, or an inline table."""
