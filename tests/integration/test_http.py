@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import os
@@ -18,9 +19,10 @@ import pytest
 from support.gitlab import GitLab, serve
 from support.index import Fault, IndexServer
 from wheelyard.core.errors import DigestMismatchError, DiskError, NetworkError
-from wheelyard.io import http
+from wheelyard.io import http, threads
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -311,7 +313,7 @@ def test_a_folder_that_may_not_be_written_is_told(server: IndexServer, tmp_path:
 SCRIPT = """
 import sys
 from pathlib import Path
-from wheelyard.io import http
+from wheelyard.io import http, threads
 http.download(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3], size=int(sys.argv[4]), limit=10**9)
 """
 
@@ -395,4 +397,25 @@ def test_a_certificate_is_trusted_where_the_user_says_so_and_nowhere_else(
             with pytest.raises(NetworkError, match="a certificate that is not trusted here"):
                 http.get(f"{server.url}/api/v4/version")
         assert [http.get(f"{known.url}/api/v4/version").status_code for _ in range(3)] == [401] * 3
+    http.session.cache_clear()
+
+
+def test_threads_that_connect_at_once_read_the_certificates_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    trusting = http._trusting.__wrapped__
+
+    def slowly(certificates: str) -> ssl.SSLContext:
+        read.append(certificates)
+        time.sleep(0.05)  # while others look at the same pool
+        return trusting(certificates)
+
+    monkeypatch.setattr(http, "_trusting", functools.cache(slowly))
+    with serve(GitLab(tmp_path), tls=True) as server:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca))
+        http.session.cache_clear()
+        url = f"{server.url}/api/v4/version"
+        assert threads.each(lambda _number: http.get(url).status_code, range(16), parallel=16) == [401] * 16
+    assert len(read) == 1
     http.session.cache_clear()

@@ -173,6 +173,11 @@ NAMES = st.builds(
             "demo-{}-cp312-cp312-manylinux_2_39_riscv64.whl",
             "demo-{}-py3-none-any.whl",
             "demo-{}-1-cp313-cp313-manylinux2014_aarch64.whl",
+            "demo-{}-py3-none-manylinux_2_28_aarch64.whl",
+            "demo-{}-pp311-pypy311_pp73-manylinux_2_28_aarch64.whl",
+            "demo-{}-cp314-cp314t-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+            "demo-{}-pp311-pypy311_pp73-manylinux_2_28_x86_64.whl",
+            "demo-{}-cp312-cp312-manylinux_2_17_s390x.whl",
             "demo-{}-cp313-cp313-musllinux_1_2_riscv64.whl",
             "demo-{}-cp39-abi3-macosx_11_0_arm64.whl",
             "demo-{}-cp314-cp314-win_amd64.whl",
@@ -184,13 +189,22 @@ NAMES = st.builds(
 )
 
 
-@given(st.lists(NAMES, unique=True, max_size=24), st.integers(1, 8), st.none() | st.sampled_from(VERSIONS).map(Version))
-def test_the_newest_are_the_same_as_of_the_whole_page(names: list[str], count: int, back_to: Version | None) -> None:
+@given(
+    st.dictionaries(NAMES, st.booleans(), max_size=24),
+    st.integers(1, 8),
+    st.none() | st.sampled_from(VERSIONS).map(Version),
+)
+def test_the_newest_are_the_same_as_of_the_whole_page(
+    names: dict[str, bool], count: int, back_to: Version | None
+) -> None:
     told = {
         "meta": {"api-version": "1.1"},
         "name": "demo",
         "versions": list(VERSIONS),
-        "files": [{"filename": name, "url": f"https://x/{name}", "hashes": {}} for name in names],
+        "files": [
+            {"filename": name, "url": f"https://x/{name}", "hashes": {}, "yanked": yanked}
+            for name, yanked in names.items()
+        ],
     }
     body = json.dumps(told).encode()
     whole = condense("demo", simple.project_page("demo", body, simple.JSON, "https://x/", fix=""))

@@ -384,7 +384,7 @@ def test_a_kill_leaves_the_old_record_or_the_new_one(path: Path) -> None:
             while True:  # back and forth, until the kill
                 for state in ("bad", None):
                     yank(path, [each.file for each in old], "gitlab", state)
-        time.sleep(chance.uniform(0.005, 0.05 + kills / 50))  # longer and longer: one write may take a slow disk seconds
+        time.sleep(chance.uniform(0.005, 0.05 + kills / 50))  # one write may take a slow disk seconds
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         seen.add(path.read_text())

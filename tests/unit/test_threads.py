@@ -11,7 +11,7 @@ import pytest
 from wheelyard.io import threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def test_results_come_in_the_order_of_the_items_though_they_end_in_another() -> None:
@@ -103,3 +103,23 @@ def test_a_stream_yields_each_result_once_and_ends_with_the_first_error() -> Non
     assert list(threads.stream(str, [], parallel=4)) == []
     with pytest.raises(ZeroDivisionError):
         list(threads.stream(lambda number: 1 // number, [1, 0, 1], parallel=2))
+
+
+@pytest.mark.parametrize(("used", "expected"), [(lambda: 0.0, 16), (time.monotonic, 3)])
+def test_threads_that_wait_get_company_and_those_that_compute_do_not(
+    used: Callable[[], float], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "process_time", used)
+    now, most, lock = 0, 0, threading.Lock()
+
+    def work(_number: int) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+
+    threads.each(work, range(60), parallel=16)
+    assert most == expected

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import os
 import re
+import threading
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -39,6 +40,7 @@ _RANGE_REFUSED = 416
 _GONE = (404, 410)
 _QUERY = re.compile(r"\?[^\s'\"<>)]+")
 _USER = re.compile(r"(?<=//)[^\s/'\"<>]*@")
+_TRUSTING = threading.Lock()
 
 
 @functools.cache
@@ -73,10 +75,11 @@ def _adapter(retry: Retry) -> HTTPAdapter:
 
     class Adapter(HTTPAdapter):
         def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-            if conn.ca_certs:
-                conn.conn_kw["ssl_context"] = _trusting(conn.ca_certs)
-                conn.ca_certs = None
+            with _TRUSTING:  # conn is the host's pool: one thread would take away what another has just seen
+                super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+                if conn.ca_certs:
+                    conn.conn_kw["ssl_context"] = _trusting(conn.ca_certs)
+                    conn.ca_certs = None
 
     return Adapter(max_retries=retry, pool_maxsize=64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
@@ -19,7 +20,9 @@ JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{JSON}, {HTML};q=0.1, text/html;q=0.01"
 KINDS = frozenset({JSON, HTML, "text/html"})
-_MANYLINUX = "manylinux"
+_REFERENCE = re.compile(
+    r"-cp3\d{1,2}-[a-z0-9_]+-manylinux(?:_\d+_\d+|20\d\d|1)_(aarch64|x86_64)(?:\.[a-z0-9_.]+)?\.whl\Z"
+)
 
 
 def kind_of(content_type: str) -> str:
@@ -46,7 +49,7 @@ def project_page(
         url: where it is, for the addresses in it.
         fix: what to do if it is no such page.
         newest: leave out what is older than that many final versions, if the page lists its versions (PEP 700); and
-            of those that have manylinux wheels (PEP 600), wheels for other systems.
+            of those that have CPython's manylinux wheels (PEP 600) for aarch64 or x86-64, wheels for other systems.
         back_to: do not leave out this version, and what is newer.
 
     Raises:
@@ -121,12 +124,24 @@ def _newest(page: Any, count: int, back_to: Version | None) -> Any:
         return page  # not as PEP 691 has it; what reads all of it says so
     dropped = {text for text in set(texts) if (found := _version(text)) and found < oldest}
     kept = [each for each in zip(page["files"], names, texts, strict=True) if each[2] not in dropped]
-    served = {text for _, name, text in kept if _MANYLINUX in name}
-    return page | {"files": [file for file, name, text in kept if text not in served or _is_for_linux(name)]}
+    served = _served(kept)
+    return page | {"files": [file for file, name, text in kept if _tells(name, served.get(text, set()))]}
 
 
-def _is_for_linux(file: str) -> bool:
-    return not file.endswith(".whl") or _MANYLINUX in file or file.endswith("-any.whl")
+def _served(files: list[tuple[dict[str, Any], str, str]]) -> dict[str, set[str]]:
+    """Return for which processors each version has a wheel that the others can be left out for."""
+    served: dict[str, set[str]] = {}
+    for file, name, text in files:
+        if (match := _REFERENCE.search(name)) and not file.get("yanked"):
+            served.setdefault(text, set()).add(match[1])
+    return served
+
+
+def _tells(file: str, served: set[str]) -> bool:
+    """Tell whether *file* says more than the wheels of its version that are *served*."""
+    if not served or not file.endswith(".whl") or file.endswith("-any.whl"):
+        return True
+    return "riscv64" in file or "aarch64" in file or ("x86_64" in file and "aarch64" not in served)
 
 
 def _version(text: str) -> Version | None:

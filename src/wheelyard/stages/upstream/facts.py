@@ -6,7 +6,6 @@ page's validators, so that a server which gives such (RFC 9110, 8.8) is asked wh
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from wheelyard.stages.upstream.index import Page, fetch
 from wheelyard.stages.upstream.releases import TARGET, pairs_for, reference_pairs, releases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pypi_simple import ProjectPage
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from wheelyard.stages.upstream.releases import Release
 
 _LAYOUT = 2
-_AT_FIRST, _MORE = 3, 2  # pages
 _STATUSES = ("active", "archived", "quarantined", "deprecated")
 
 
@@ -119,10 +117,7 @@ class Upstream:
     def __init__(self, index: str, folder: Path | None = None, *, newest: int | None = None) -> None:
         self.index = index
         self._newest = newest
-        # Threads that compute at the same time only hinder each other, and so do those that bring more than can be
-        # computed: few pages are waited for at first, and more as long as it is the server that we wait for.
-        self._turn = threading.Lock()
-        self._room = threading.Semaphore(_AT_FIRST)
+        self._turn = threading.Lock()  # threads that compute at the same time only hinder each other
         base = folder or cache.cache_dir("upstream", sha256_bytes(index.encode())[:16])
         self._folder = base / (f"newest-{newest}" if newest else "all")
 
@@ -141,29 +136,16 @@ class Upstream:
         name = canonical(project)
         file = self._folder / sha256_bytes(name.encode())[:2] / f"{name}.json"  # no folder of 15,000 files
         validators, facts = _cached(file, back_to)
-        with contextlib.nullcontext() if validators else self._room:  # most of what we have has not changed
-            page = fetch(name, self.index, known, validators)
+        page = fetch(name, self.index, known, validators)
         if facts is not None and not page.changed:
             return facts
-        with self._computing():
+        with self._turn:
             facts = condense(name, page.parse(name, self._newest, back_to))
             if self._newest and facts.newest is None:  # all of the newest are yanked
                 facts = condense(name, page.parse(name))
         if page.validators:
             _keep(file, page, facts, back_to)
         return facts
-
-    @contextlib.contextmanager
-    def _computing(self) -> Iterator[None]:
-        """Take pages apart in turn; whoever finds nobody at it lets more pages be waited for."""
-        if self._turn.acquire(blocking=False):
-            self._room.release(_MORE)
-        else:
-            self._turn.acquire()
-        try:
-            yield
-        finally:
-            self._turn.release()
 
 
 def condense(project: str, page: ProjectPage) -> ProjectFacts:
