@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import statistics
 import subprocess
@@ -50,6 +50,22 @@ def median(command: Sequence[str], *, cwd: Path, runs: int = 5) -> float:
     return statistics.median(seconds(command, cwd=cwd) for _ in range(runs))
 
 
+# A process begins with the most memory of the one that starts it (getrusage(2), ru_maxrss), which may serve an index
+# meanwhile: this one is small. Its standard input is where the command's output goes.
+_WATCH = """
+import json, os, sys, time
+output = os.dup(0)
+actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+actions += [(os.POSIX_SPAWN_DUP2, output, number) for number in (1, 2)]
+started = time.monotonic()
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=actions)
+_, status, usage = os.wait4(pid, 0)
+taken = time.monotonic() - started
+cpu, mib = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+print(json.dumps([taken, cpu, mib, os.waitstatus_to_exitcode(status)]))
+"""
+
+
 @dataclass(frozen=True)
 class Run:
     """What a command took.
@@ -74,17 +90,16 @@ def run(command: Sequence[str], *, cwd: Path, env: dict[str, str]) -> Run:
         CalledProcessError: it failed; its output has been shown.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        started = time.monotonic()
-        process = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        taken = time.monotonic() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
+        told = subprocess.run(
+            [sys.executable, "-c", _WATCH, *command], cwd=cwd, env=env, stdin=log, stdout=subprocess.PIPE, check=True
+        )
+        taken, cpu, mib, code = json.loads(told.stdout)
         log.seek(0)
         output = log.read()
-    if process.returncode != 0:
+    if code != 0:
         print(output[-4000:])
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Run(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+        raise subprocess.CalledProcessError(code, command)
+    return Run(taken, cpu, mib, output)
 
 
 def claim(text: str, *, holds: bool) -> bool:
