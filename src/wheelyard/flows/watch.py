@@ -238,7 +238,8 @@ class _Watch:
         wanted = [*releases[: self._terms.limit], *ripe, *(each for each in releases if each.version in pinned)]
         if upstream.newest:
             wanted.append(upstream.newest)
-        return {each.version: self._interpreters(recipe, each) for each in wanted}
+        by_version = {each.version: each for each in wanted}  # each once: to plan takes time
+        return {version: self._interpreters(recipe, each) for version, each in by_version.items()}
 
     def _interpreters(self, recipe: Recipe, release: ReleaseFacts) -> tuple[Interpreter, ...]:
         locked = LockedVersion(

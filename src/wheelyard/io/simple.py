@@ -14,6 +14,8 @@ from wheelyard.core.pep440 import read_version
 from wheelyard.io import log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pypi_simple import ProjectPage
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -119,13 +121,27 @@ def _newest(page: Any, count: int, back_to: Version | None) -> Any:
     try:
         # Few versions have many files: one step for a file, all others for a version.
         names = [file["filename"] for file in page["files"]]
-        texts = [name.split("-", 2)[1] if name.endswith(".whl") else name.rpartition("-")[2] for name in names]
-    except (TypeError, KeyError, AttributeError, IndexError):
+        texts = list(_versions(names))
+    except (TypeError, KeyError, AttributeError, ValueError):
         return page  # not as PEP 691 has it; what reads all of it says so
     dropped = {text for text in set(texts) if (found := _version(text)) and found < oldest}
     kept = [each for each in zip(page["files"], names, texts, strict=True) if each[2] not in dropped]
     served = _served(kept)
     return page | {"files": [file for file, name, text in kept if _tells(name, served.get(text, set()))]}
+
+
+def _versions(files: Iterable[str]) -> Iterator[str]:
+    """Yield the version in each file's name, with a source archive's ending; most are the one before them again."""
+    before = version = "-"
+    for file in files:
+        if not file.endswith(".whl"):
+            yield file.rpartition("-")[2]
+        elif file.startswith(before):
+            yield version
+        else:
+            name, version, _ = file.split("-", 2)
+            before = f"{name}-{version}-"
+            yield version
 
 
 def _served(files: list[tuple[dict[str, Any], str, str]]) -> dict[str, set[str]]:

@@ -18,7 +18,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _AT_FIRST = 3  # threads
-_LOOK = 0.03  # seconds
+_LOOK = 0.01  # seconds for each thread: the more there are, the less a moment says
 _BUSY = 0.7  # processors
 
 
@@ -98,8 +98,8 @@ def stream(work: Callable[[_Item], _Result], items: Iterable[_Item], *, parallel
         result = None
         while made.size < parallel and result is None:
             with contextlib.suppress(Empty):
-                result = done.get(timeout=_LOOK)
-            if meter.idle():
+                result = done.get(timeout=_LOOK * made.size)
+            if meter.idle(_LOOK * made.size):
                 made.grow(min(2 * made.size, parallel))
         return _result(result or done.get())
 
@@ -124,10 +124,10 @@ class _Meter:
     def __init__(self) -> None:
         self._since, self._used = time.monotonic(), time.process_time()
 
-    def idle(self) -> bool:
-        """Tell whether it was little since the last look; looks in quick succession tell nothing."""
+    def idle(self, shortest: float) -> bool:
+        """Tell whether it was little since the last look; looks within *shortest* seconds tell nothing."""
         now, used = time.monotonic(), time.process_time()
-        if (lasted := now - self._since) < _LOOK:
+        if (lasted := now - self._since) < shortest:
             return False
         little = used - self._used < _BUSY * lasted
         self._since, self._used = now, used
