@@ -92,6 +92,18 @@ def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: Yard) -> 
     assert list(yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/*.whl"))
 
 
+def test_a_description_asks_for_several_builds_and_for_none_twice(yard: Yard) -> None:
+    yard.add("one")
+    yard.add("other")
+    yard.commit("two more")
+    yard.machines("instead")  # to build: this is about what is planned
+    base, head = yard.change()  # of tiny
+    yard.pull_request(
+        base, head, "--job", "triggered", body="Trigger: one:1.0\nTrigger: tiny:1.0\n\n* trigger: other:1.0"
+    )
+    assert sorted(str(job["package"]) for job in yard.plan("named")) == ["one", "other"]
+
+
 def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: Yard, tmp_path: Path) -> None:
     base = git(yard.root, "rev-parse", "HEAD")
     folder = yard.root / "recipes" / "x$(touch${IFS}marker);touch marker"
@@ -105,10 +117,12 @@ def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: Yard, 
 
 
 def test_a_night_goes_on_after_a_job_is_killed_and_the_registry_was_down(yard: Yard) -> None:
-    yard.machines("kill")
+    yard.machines("kill", "***")
     with yard.going_on():
         done = yard.night()
     assert "Report, and keep issues" in done.failed, done.said
+    assert len((yard.scratch / "kill").read_text(encoding="utf-8")) == 1  # the job was tried once more,
+    assert "Success - Main Bring what is there" in done.said  # and not from nothing
     assert "died without a word" in yard.summary, done.said
     assert [file.name for file in yard.checkout.store.glob("wheel-tiny-*/*")] == ["build-cp313.log"]
     assert yard.published == []
@@ -116,7 +130,9 @@ def test_a_night_goes_on_after_a_job_is_killed_and_the_registry_was_down(yard: Y
     assert (issue.state, issue.pull) == ("open", None)
 
     yard.gitlab.fault(Fault("status", **UPLOAD, status=503))
-    done = yard.night()
+    with yard.going_on():
+        done = yard.night()  # it dies for the last time, and is built in the same night
+    assert "Report, and keep issues" not in done.failed, done.said
     assert "Publish" in done.failed, done.said
     assert yard.published == []
     assert issue.state == "closed"

@@ -268,7 +268,7 @@ def test_a_pipeline_gets_what_the_description_asks_for(change: Change, tmp_path:
     done, findings = change.review("--triggers", str(triggers), WHEELYARD_BODY=body, GITHUB_OUTPUT=str(output))
     assert done.returncode == 22
     assert [where for _, where, _ in findings] == ["description, line 4"]
-    assert output.read_text() == "before=1\ntriggers=one==1.0 two==2.0\n"
+    assert output.read_text() == "before=1\ntriggers<<WHEELYARD\none==1.0\ntwo==2.0\nWHEELYARD\n"
     assert triggers.read_text() == "one==1.0\ntwo==2.0\n"
     file = tmp_path / "body"
     file.write_text("Trigger: one:1.0\n")
@@ -286,6 +286,25 @@ def test_a_pipeline_gets_what_the_description_asks_for(change: Change, tmp_path:
     )
     assert planned.returncode == 0, planned.stderr
     assert "one      1.0" in planned.stdout
+
+
+def test_what_the_change_itself_has_built_is_not_asked_for_again(change: Change) -> None:
+    def asked(commits: str = "main..change") -> list[str]:
+        done, _ = change.review(commits=commits, WHEELYARD_BODY="Trigger: one:1.0\nTrigger: one:1.1\nTrigger: two:1.0")
+        found: list[str] = json.loads(done.stdout)["triggers"]
+        return found
+
+    change.pin("one", "1.1")
+    change.commit()
+    assert asked() == ["one==1.0", "two==1.0"]  # its pin is as it was
+    change.git("switch", "--quiet", "main")
+    change.pin("two", "1.0")
+    change.commit()
+    change.git("switch", "--quiet", "change")
+    assert asked() == asked("main...change") == ["one==1.0", "two==1.0"]  # only the other branch has that
+    change.write("recipes/one/recipe.toml", 'skip = "no such key"\n')
+    change.commit()
+    assert asked() == ["one==1.0", "one==1.1", "two==1.0"]
 
 
 def test_several_versions_of_one_package_are_planned(change: Change) -> None:

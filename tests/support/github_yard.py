@@ -54,8 +54,8 @@ export PATH="{path}:$PATH" WHEELYARD_CACHE="{cache}" WHEELYARD_INDEX="{index}" S
 export WHEELYARD_IMAGE=local WHEELYARD_OSV="{osv}"
 if [[ $* == *" job "* ]]; then
     if [[ -e "{scratch}/instead" ]]; then . "{scratch}/instead"; exit; fi
-    if [[ -e "{scratch}/kill" ]]; then
-        rm "{scratch}/kill"; "$@" &
+    if [[ -s "{scratch}/kill" ]]; then # a letter for each time
+        left=$(<"{scratch}/kill"); printf '%s' "${{left#?}}" >"{scratch}/kill"; "$@" &
         until compgen -G "dist/*/*/build-*.log" >/dev/null || ! kill -0 $!; do sleep 0.1; done
         kill -9 $!; wait $!; exit 137
     fi
@@ -136,8 +136,10 @@ class Yard:
                 issue.state, issue.pull.merged = "closed", True
         git(self.root, "pull", "--quiet", "--ff-only", "origin", "main")
 
-    def pull_request(self, base: str, head: str, *, ref: str = "tiny", body: str = "", fork: bool = False) -> Run:
-        """Run what a pull request starts, from a branch here or from a stranger's fork."""
+    def pull_request(
+        self, base: str, head: str, *words: str, ref: str = "tiny", body: str = "", fork: bool = False
+    ) -> Run:
+        """Run what a pull request starts, or what of it *words* name, from a branch here or from a stranger's fork."""
         repository = {"full_name": REPOSITORY, "fork": False}
         source = {"full_name": "stranger/wheel_builder", "fork": True} if fork else repository
         pull = {
@@ -147,7 +149,7 @@ class Yard:
             "head": {"sha": head, "ref": ref, "repo": source},
         }
         given = {"action": "opened", "number": 7, "pull_request": pull, "repository": repository}
-        return self.checkout.run("pull-request.yml", "pull_request", given)
+        return self.checkout.run("pull-request.yml", "pull_request", given, *words)
 
     def push(self, before: str, *words: str) -> Run:
         """Run what a push to main starts, or what of it *words* name."""
@@ -167,6 +169,7 @@ class Yard:
         for name, text in texts.items():
             failing = re.compile(r"(?m)^( +)- name: (Wheel|Report).*\n")
             changed = failing.sub(r"\g<0>\1  continue-on-error: true\n", text)
+            changed = changed.replace(" && contains(needs.*.result, 'failure')", "")  # so that there is none
             (workflows / name).write_text(changed, encoding="utf-8")
         yield
         for name, text in texts.items():

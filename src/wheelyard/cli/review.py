@@ -52,7 +52,7 @@ def review(commits: str, file: Path | None, target: Path | None, *, as_json: boo
         files.write_text(target, "".join(f"{each}\n" for each in report.triggers))
     if outputs := os.environ.get("GITHUB_OUTPUT"):
         # Names and versions in their one spelling: nothing in them ends a line, or means anything to a shell.
-        files.append_text(Path(outputs), f"triggers={' '.join(report.triggers)}\n")
+        files.append_text(Path(outputs), "\n".join(["triggers<<WHEELYARD", *report.triggers, "WHEELYARD", ""]))
     click.echo(render.model(report) if as_json else review_text(report))
     if problem := flow.problem(report):
         raise problem

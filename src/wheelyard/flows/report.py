@@ -49,23 +49,32 @@ def read_plan(path: Path) -> JobsReport:
 
 def report(project: Project, plan: JobsReport) -> NightReport:
     """Return what came of the jobs of *plan*, by the outcomes in ``dist/``; see ``gather``."""
-    jobs: dict[tuple[str, str], list[JobEntry]] = defaultdict(list)
-    for job in plan.jobs:
-        jobs[job.package, job.version].append(job)
-    rows = []
-    for (package, version), entries in jobs.items():
+    said = heard(project, plan)
+    rows = [_row(*which, entries, said) for which, entries in _by_version(plan).items()]
+    left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
+    return NightReport(asked=plan.asked, rows=tuple(rows), left_out=tuple(left_out))
+
+
+def heard(project: Project, plan: JobsReport) -> dict[str, list[WheelOutcome]]:
+    """Return what each job of *plan* has said, by its name; of one that died, perhaps nothing."""
+    found: dict[str, list[WheelOutcome]] = {job.name: [] for job in plan.jobs}
+    for (package, version), entries in _by_version(plan).items():
         folder = project.dist / package / version
         wanted = {(job.name, job.key, each.interpreters): each for job in entries for each in job.expected}
         here = {path.name for path in folder.glob("*.whl")}
-        heard: dict[str, list[WheelOutcome]] = defaultdict(list)
         for outcome in outcomes(folder):
             # Jobs of other nights bear the same names; and a wheel that gather refused is not built.
             expected = wanted.get((outcome.job, outcome.key, outcome.interpreters))
             if expected and (not outcome.ok or _there(here, outcome, expected)):
-                heard[outcome.job].append(outcome)
-        rows.append(_row(package, version, entries, heard))
-    left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
-    return NightReport(asked=plan.asked, rows=tuple(rows), left_out=tuple(left_out))
+                found[outcome.job].append(outcome)
+    return found
+
+
+def _by_version(plan: JobsReport) -> dict[tuple[str, str], list[JobEntry]]:
+    jobs: dict[tuple[str, str], list[JobEntry]] = defaultdict(list)
+    for job in plan.jobs:
+        jobs[job.package, job.version].append(job)
+    return jobs
 
 
 def problem(night: NightReport) -> JobsFailedError | None:
@@ -156,8 +165,8 @@ def _is_wheel(file: str, pattern: str) -> bool:
     return (found.name, found.version, found.pair) == (wanted.name, wanted.version, wanted.pair)
 
 
-def _row(package: str, version: str, jobs: Sequence[JobEntry], heard: dict[str, list[WheelOutcome]]) -> RowEntry:
-    found = [outcome for job in jobs for outcome in heard.get(job.name, ())]
+def _row(package: str, version: str, jobs: Sequence[JobEntry], said: dict[str, list[WheelOutcome]]) -> RowEntry:
+    found = [outcome for job in jobs for outcome in said[job.name]]
     spoken = {(outcome.job, python) for outcome in found for python in outcome.interpreters}
     silent = [python for job in jobs for python in job.interpreters if (job.name, python) not in spoken]
     bad = [outcome for outcome in found if not outcome.ok]

@@ -14,7 +14,7 @@ from packaging.version import Version
 from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
 from wheelyard.core.names import did_you_mean
 from wheelyard.flows import triggers
-from wheelyard.flows.changed import LOCK, repository_of, span_of, taken_out
+from wheelyard.flows.changed import LOCK, changed, repository_of, span_of, taken_out
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
@@ -64,12 +64,29 @@ def review(start: Path, text: str, body: str = "") -> ReviewReport:
     with files.scratch(folder, "review") as scratch:
         recipes, told = _tree_findings(repository, span, touched.split("\0"), scratch)
     wanted, bad = triggers.read(body, recipes) if body else ((), ())
+    if wanted:
+        anyway = _built_anyway(start, span)
+        wanted = tuple(each for each in wanted if each not in anyway)
     return ReviewReport(
         asked=text,
         commits=len(messages),
         recipes=len(recipes),
         findings=tuple(dict.fromkeys((*found, *told, *bad))),
         triggers=wanted,
+    )
+
+
+def _built_anyway(start: Path, span: Range) -> frozenset[str]:
+    """Return what the change itself has built, every wheel of it: to ask for that builds nothing twice."""
+    try:
+        project = seek_project(start)
+        found = changed(project, f"{span.base}...{span.head}") if project else None
+    except WheelyardError:
+        return frozenset()  # what is wrong with it is told where it is looked at
+    return frozenset(
+        f"{each.target.package}=={each.target.version}"
+        for each in (found.due if found else ())
+        if len(each.wheels) == len(each.plan.expected)
     )
 
 

@@ -35,7 +35,7 @@ class ReviewReport(Model):
         commits: how many messages were read.
         recipes: how many recipes were read.
         findings: all that is wrong.
-        triggers: what the description asks to build, each ``package==version``.
+        triggers: what the description asks to build beside what the change itself has built, ``package==version``.
     """
 
     schema_: Literal["wheelyard/review"] = Field("wheelyard/review", alias="schema")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wheelyard.stages.schedule.github import Matrix, Ticket, matrices
+from wheelyard.stages.schedule.github import Matrix, Row, Ticket, again, matrices
 from wheelyard.stages.schedule.gitlab import Limits, pipelines
 from wheelyard.stages.schedule.packing import Layout, Site, lay_out, lower_bound, pack
 from wheelyard.stages.schedule.simulate import Comparison, Conditions, Night, compare, run
@@ -18,9 +18,11 @@ __all__ = [
     "Matrix",
     "Night",
     "Piece",
+    "Row",
     "Site",
     "Task",
     "Ticket",
+    "again",
     "compare",
     "keys",
     "lay_out",

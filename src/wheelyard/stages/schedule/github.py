@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wheelyard.stages.schedule.tasks import BuildJob
 
-    Row = dict[str, str | int | tuple[str, ...]]
+Row = dict[str, str | int | tuple[str, ...]]
 
 # docs.github.com, "Actions limits": jobs of a matrix; "Passing information between jobs": a job's outputs take 1 MB at
 # most, counted in UTF-16. A part may take nine tenths of it.
@@ -103,6 +103,15 @@ def matrices(tickets: Sequence[Ticket]) -> tuple[Matrix, ...]:
             name = f"wave-{wave}-{'first' if gate else 'rest'}-{number}"
             found.append(Matrix(name, wave, gate, tuple(part)))
     return tuple(found)
+
+
+def again(first: Sequence[Row], rest: Sequence[Row]) -> tuple[Matrix, ...]:
+    """Return rows that are tried once more in matrices: *first* side by side, then *rest* one after another."""
+    return tuple(
+        Matrix(f"again-{row}-{number}", wave, gate, tuple(part))
+        for row, wave, gate, entries in (("first", 1, True, first), ("rest", 2, False, rest))
+        for number, part in enumerate(_parts(entries), 1)
+    )
 
 
 def _parts(entries: Sequence[Row]) -> list[list[Row]]:

@@ -1,0 +1,147 @@
+"""What is tried once more: what died, and what waited for it; never what said why it failed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from support.project import make_project
+from wheelyard.cli.main import cli
+from wheelyard.flows.again import tried_again
+from wheelyard.record.jobs import JobsReport
+from wheelyard.record.outcome import Failure, WheelOutcome, write_outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.recipe.policy import Project
+
+IMAGE = {"kind": "local", "choice": "local", "reference": "localhost/x:1", "digest": "sha256:1"}
+ESTIMATE = {
+    "runners": 1,
+    "image-start": 0,
+    "seconds": 0,
+    "bound": 0,
+    "critical": {"seconds": 0, "jobs": ()},
+    "runner-minutes": 0,
+    "known": 0,
+}
+
+
+def entry(package: str, needs: tuple[str, ...], pythons: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "name": f"{package} 1.0",
+        "package": package,
+        "version": "1.0",
+        "why": "nobody has it",
+        "wave": 1,
+        "needs": [f"{each} 1.0" for each in needs],
+        "takes": needs,
+        "runner": "x",
+        "timeout": 60,
+        "interpreters": pythons,
+        "image": IMAGE,
+        "key": "7" * 64,
+        "expected": [
+            {"pattern": f"{package}-1.0-{each}-{each}-manylinux_*_riscv64.whl", "interpreters": [each], "inputs": None}
+            for each in pythons
+        ],
+        "seconds": 10,
+    }
+
+
+def plan(**jobs: tuple[str, ...]) -> JobsReport:
+    """Return a plan of a job for each package, which needs those that are named, for CPython 3.12 and 3.13."""
+    entries = [entry(package, needs, ("cp312", "cp313")) for package, needs in jobs.items()]
+    rows = [{"name": each["name"], "package": each["package"], "wheels": each["interpreters"]} for each in entries]
+    matrices = [{"name": "wave-1-first-1", "wave": 1, "gate": True, "include": rows}]
+    return JobsReport.model_validate({"asked": "due", "estimate": ESTIMATE, "jobs": entries, "matrices": matrices})
+
+
+def tell(project: Project, package: str, **states: str) -> None:
+    """Leave what a job says: ``cp312="built"``."""
+    folder = project.dist / package / "1.0"
+    for python, state in states.items():
+        wheel = f"{package}-1.0-{python}-{python}-manylinux_2_39_riscv64.whl"
+        built = state == "built"
+        outcome = WheelOutcome(
+            job=f"{package} 1.0",
+            key="7" * 64,
+            package=package,
+            package_version="1.0",
+            interpreters=(python,),
+            state=state,
+            files=(wheel,) if built else (),
+            failure=None if built else Failure(code=40, what="it broke"),
+            ended="2026-11-24T01:00:00+00:00",
+        )
+        write_outcome(folder, outcome)
+        if built:
+            (folder / wheel).touch()
+
+
+def names(project: Project, made: JobsReport) -> dict[str, list[str]]:
+    return {each.name: [str(row["package"]) for row in each.include] for each in tried_again(project, made)}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path)
+
+
+def test_what_died_is_tried_again_and_what_failed_is_not(project: Project) -> None:
+    tell(project, "well", cp312="built", cp313="built")
+    tell(project, "bad", cp312="built", cp313="failed")
+    tell(project, "half", cp312="built")
+    made = plan(well=(), bad=(), half=(), lost=())
+    assert names(project, made) == {"again-first-1": ["half", "lost"]}
+    assert tried_again(project, made)[0].include[0] == made.matrices[0].include[2]  # told the same as before
+
+
+def test_a_wheel_that_is_not_there_was_not_built(project: Project) -> None:
+    tell(project, "lost", cp312="built", cp313="built")
+    next((project.dist / "lost/1.0").glob("*cp313*.whl")).unlink()
+    assert names(project, plan(lost=())) == {"again-first-1": ["lost"]}
+
+
+def test_what_waited_for_it_comes_after_it_in_the_plans_order(project: Project) -> None:
+    made = plan(lost=(), bad=(), near=("lost",), other=("bad",), far=("near",), gone=("far",), well=("lost",))
+    tell(project, "bad", cp312="failed", cp313="failed")
+    for package in ("near", "other", "far"):
+        tell(project, package, cp312="stopped", cp313="stopped")
+    tell(project, "well", cp312="built", cp313="built")  # with what a registry had
+    assert names(project, made) == {"again-first-1": ["lost"], "again-rest-1": ["near", "far", "gone"]}
+
+
+def test_nobody_died(project: Project) -> None:
+    tell(project, "well", cp312="built", cp313="built")
+    assert tried_again(project, plan(well=())) == ()
+
+
+def test_more_than_a_matrix_takes_are_several(project: Project) -> None:
+    made = plan(**{f"p{number}": () for number in range(300)})
+    assert [len(each.include) for each in tried_again(project, made)] == [256, 44]
+
+
+def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.root)
+    made = plan(lost=(), near=("lost",))
+    tell(project, "near", cp312="stopped", cp313="stopped")
+    (project.dist / "jobs").mkdir()
+    (project.dist / "jobs/jobs.json").write_text(made.model_dump_json(by_alias=True), encoding="utf-8")
+    done = CliRunner().invoke(cli, ["again"])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == ["lost 1.0: once more", "near 1.0: once more, after what it needs"]
+    out = project.dist / "again"
+    assert sorted(each.name for each in out.iterdir()) == ["again-first-1.json", "again-rest-1.json", "outputs"]
+    assert (out / "outputs").read_text(encoding="utf-8") == 'first=["again-first-1"]\nrest=["again-rest-1"]\n'
+    (row,) = json.loads((out / "again-rest-1.json").read_text(encoding="utf-8"))["include"]
+    assert row["package"] == "near"
+
+    tell(project, "lost", cp312="built", cp313="built")
+    tell(project, "near", cp312="built", cp313="built")
+    assert CliRunner().invoke(cli, ["again"]).output == ""
+    assert [(each.name, each.read_text(encoding="utf-8")) for each in out.iterdir()] == [("outputs", "")]
