@@ -7,12 +7,14 @@ wheel are shown beside, as there the longest wheel decides and not the layout.
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.measure import ROOT, WHEELYARD, claim, median
+from wheelyard.cli.main import SELDOM
 from wheelyard.record import durations, lock
 from wheelyard.record.models import Lock, LockedVersion
 from wheelyard.stages.schedule import Comparison, Conditions, Site, compare, matrices, pack, synthetic_tasks
@@ -74,6 +76,7 @@ def _project(folder: Path) -> Path:
 
 
 def _growth() -> bool:
+    gc.set_threshold(*SELDOM)  # as the tool has it
     each = {}
     for size in SIZES:
         tasks = synthetic_tasks(size)
@@ -94,8 +97,8 @@ def _growth() -> bool:
     growth = each[SIZES[-1]] / each[SIZES[0]]
     return claim(
         f"planning takes linear time, but for heaps and caches: {SIZES[-1] // SIZES[0]} times as many packages take "
-        f"{growth:.2f} times as long each, at most 2",
-        holds=growth <= 2,  # noqa: PLR2004
+        f"{growth:.2f} times as long each, at most 1.5",
+        holds=growth <= 1.5,  # noqa: PLR2004
     )
 
 

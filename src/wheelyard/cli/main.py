@@ -322,12 +322,12 @@ def image_remove(references: tuple[str, ...], *, every: bool) -> None:
 
 
 # Most runs are short, and keep what they make until they end: to look for what may go takes a tenth of their time.
-_SELDOM = (20_000, 5, 5)  # see gc.set_threshold(); memory stays flat with these
+SELDOM = (20_000, 5, 5)  # see gc.set_threshold(); memory stays flat with these
 
 
 def main() -> None:
     """Run the command line; the exit code is the error's."""
-    gc.set_threshold(*_SELDOM)
+    gc.set_threshold(*SELDOM)
     _without_selectors()
     log.setup()
     signal.signal(signal.SIGTERM, _terminated)
