@@ -15,6 +15,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows import needs
+from wheelyard.flows.bring import bring
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import installable
 from wheelyard.flows.target import Target
@@ -50,7 +51,7 @@ def target(yard: Yard) -> Target:
 
 def brought(yard: Yard) -> list[str]:
     project = find_project(yard.stock.root)
-    needs.bring(project, target(yard), tuple(map(Interpreter.parse, ("cp312", "cp313"))))
+    bring(project, target(yard), tuple(map(Interpreter.parse, ("cp312", "cp313"))))
     return sorted(needs.find(target(yard), project.index))
 
 

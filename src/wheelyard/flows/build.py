@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wheelyard.core.errors import DiskError, PlanError, WheelyardError
 from wheelyard.core.values import ImageChoice
 from wheelyard.flows import needs
+from wheelyard.flows.bring import bring
 from wheelyard.flows.fetch import prepare_source
 from wheelyard.flows.finish import Bench, finish
 from wheelyard.flows.inputs import inputs_digest
@@ -144,7 +145,7 @@ class _Run:
         """Reuse what can be, build the rest."""
         target = self.target
         files.sweep_scratch(self.folder, "work")
-        needs.bring(self.project, target, self.plan.interpreters)
+        bring(self.project, target, self.plan.interpreters)
         needed = needs.find(target, self.project.index)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
         digest = partial(inputs_digest, target, source=mark, needed=needed, policy=self.project.policy)

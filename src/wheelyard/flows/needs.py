@@ -1,33 +1,21 @@
-"""Requirements of a build or its tests that only we have: from the index folder, from ``dist/``, or our registry."""
+"""What a build takes from other recipes: wheels of the packages that it needs, in the index folder."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
 from wheelyard.core.digests import sha256_file
-from wheelyard.core.errors import NeededWheelError, WheelyardError
+from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import WheelName, wheel_for
-from wheelyard.flows.publish import publish_packages
-from wheelyard.flows.registries import open_place
-from wheelyard.flows.registry import installable
-from wheelyard.io import cache, files, log
-from wheelyard.record.lock import lock_file, read_lock
-from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.registries import Place
     from wheelyard.flows.target import Target
     from wheelyard.recipe.policy import Project
-    from wheelyard.stages.registry import RegistryFile
-
-_PLACE = "needs"  # in the cache: what is under way
 
 
 def find(target: Target, index: Path) -> dict[str, str]:
@@ -36,8 +24,8 @@ def find(target: Target, index: Path) -> dict[str, str]:
     Raises:
         NeededWheelError: a needed package has no wheel there; every missing one is told.
     """
-    wheels = {name: sorted(_wheels(index, name)) for name in target.settings.needs}
-    missing = [name for name, found in wheels.items() if not found]
+    there = {name: sorted(wheels(index, name)) for name in target.settings.needs}
+    missing = [name for name, found in there.items() if not found]
     if missing:
         commands = " && ".join(f"nox -s build-{name} && wheelyard publish --to {index} {name}" for name in missing)
         raise NeededWheelError(
@@ -45,71 +33,19 @@ def find(target: Target, index: Path) -> dict[str, str]:
             where=f"recipes/{target.package}/recipe.toml",
             fix=commands,
         )
-    return {wheel.name: sha256_file(wheel) for found in wheels.values() for wheel in found}
+    return {wheel.name: sha256_file(wheel) for found in there.values() for wheel in found}
 
 
-def bring(project: Project, target: Target, pythons: Sequence[Interpreter]) -> None:
-    """Put into the index folder what it lacks of what the build needs: from ``dist/``, and else from our registries.
-
-    It lacks a package of which it has no wheel for one of *pythons*: where a build of it failed for one of them, the
-    registry may have that wheel. What is nowhere is left to :func:`find` to tell; why a place did not give it is told
-    here.
-    """
-    for name in target.settings.needs:
-        if _has(project, name, pythons):
-            continue
-        if any((project.dist / name).glob("*/*.whl")):
-            _from_dist(project, name)
-        for registry in project.policy.registries:
-            if _has(project, name, pythons):
-                break
-            try:
-                _take(project, open_place(project, registry), name)
-            except WheelyardError as error:
-                log.warn(f"{name} cannot be had from {registry}: {error.head}")
-
-
-def _has(project: Project, name: str, pythons: Sequence[Interpreter]) -> bool:
-    pairs = [wheel.pair for wheel in _wheels(project.index, name).values()]
+def has(project: Project, name: str, pythons: Sequence[Interpreter]) -> bool:
+    """Tell whether the index folder has a wheel of *name* for each of *pythons*."""
+    pairs = [wheel.pair for wheel in wheels(project.index, name).values()]
     return all(wheel_for(python, pairs) for python in pythons)
 
 
-def _wheels(index: Path, name: str) -> dict[Path, WheelName]:
+def wheels(index: Path, name: str) -> dict[Path, WheelName]:
     """Return the wheels of a package in the index folder; whatever else lies there is no installer's."""
     found = {}
     for path in (index / "files" / name).glob("*.whl"):
         with contextlib.suppress(ValueError):
             found[path] = WheelName.parse(path.name)
     return found
-
-
-def _from_dist(project: Project, name: str) -> None:
-    try:
-        done = publish_packages(project, (name,), str(project.index), dry_run=False)
-    except WheelyardError as error:
-        problems = [error.head]
-    else:
-        problems = [*done.held_back, *(error.head for error in done.failed)]
-    for text in problems:
-        log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {text}")
-
-
-def _take(project: Project, place: Place, name: str) -> None:
-    """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
-    there = {wheel.name for wheel in _wheels(project.index, name)}
-    wanted = [file for file in _wanted(project, place, name) if file.file not in there]
-    folder = cache.cache_dir(_PLACE)
-    files.sweep_scratch(folder, name)
-    with files.scratch(folder, name) as work:
-        for file in wanted:
-            place.registry.fetch(name, file, work / file.file)
-            release = read_release(work / file.file, sha256=file.sha256 or "")
-            FolderRegistry(project.index).put(release)
-            log.info(f"taken from {place.name}: {file.file}")
-
-
-def _wanted(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:
-    found = installable(project, place, name, [file for file in place.registry.files(name) if file.sha256])
-    pinned = [Version(entry.version) for entry in read_lock(lock_file(project.packages, name)).versions]
-    there = [version for version in pinned if version in found] or sorted(found, reverse=True)
-    return [file for _, file in found[there[0]]] if there else ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
-from wheelyard.flows import needs
+from wheelyard.flows.bring import bring
 from wheelyard.flows.check import check_wheel
 from wheelyard.flows.due import DuePlanner
 from wheelyard.flows.gather import gather
@@ -98,7 +98,7 @@ class _Promotion:
             return due
         try:
             target = find_target(self.project, due.target.package, due.target.version, write=False)
-            needs.bring(self.project, target, due.plan.interpreters)
+            bring(self.project, target, due.plan.interpreters)
             return DuePlanner(self.project).due(target, due.plan, due.wheels, due.why)
         except WheelyardError as error:
             log.warn(f"{due.target.package} is built: {error.head}")

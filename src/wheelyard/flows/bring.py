@@ -1,0 +1,80 @@
+"""Wheels that a build needs, brought into the index folder: from ``dist/``, and else from our registries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from wheelyard.core.errors import WheelyardError
+from wheelyard.flows.needs import has, wheels
+from wheelyard.flows.publish import publish_packages
+from wheelyard.flows.registries import open_place
+from wheelyard.flows.registry import installable
+from wheelyard.io import cache, files, log
+from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.stages.registry import FolderRegistry, read_release
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheelyard.core.tags import Interpreter
+    from wheelyard.flows.registries import Place
+    from wheelyard.flows.target import Target
+    from wheelyard.recipe.policy import Project
+    from wheelyard.stages.registry import RegistryFile
+
+_PLACE = "needs"  # in the cache: what is under way
+
+
+def bring(project: Project, target: Target, pythons: Sequence[Interpreter]) -> None:
+    """Put into the index folder what it lacks of what the build needs: from ``dist/``, and else from our registries.
+
+    It lacks a package of which it has no wheel for one of *pythons*: where a build of it failed for one of them, the
+    registry may have that wheel. What is nowhere is left to :func:`needs.find` to tell; why a place did not give it is
+    told here.
+    """
+    for name in target.settings.needs:
+        if has(project, name, pythons):
+            continue
+        if any((project.dist / name).glob("*/*.whl")):
+            _from_dist(project, name)
+        for registry in project.policy.registries:
+            if has(project, name, pythons):
+                break
+            try:
+                _take(project, open_place(project, registry), name)
+            except WheelyardError as error:
+                log.warn(f"{name} cannot be had from {registry}: {error.head}")
+
+
+def _from_dist(project: Project, name: str) -> None:
+    try:
+        done = publish_packages(project, (name,), str(project.index), dry_run=False)
+    except WheelyardError as error:
+        problems = [error.head]
+    else:
+        problems = [*done.held_back, *(error.head for error in done.failed)]
+    for text in problems:
+        log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {text}")
+
+
+def _take(project: Project, place: Place, name: str) -> None:
+    """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
+    there = {wheel.name for wheel in wheels(project.index, name)}
+    wanted = [file for file in _wanted(project, place, name) if file.file not in there]
+    folder = cache.cache_dir(_PLACE)
+    files.sweep_scratch(folder, name)
+    with files.scratch(folder, name) as work:
+        for file in wanted:
+            place.registry.fetch(name, file, work / file.file)
+            release = read_release(work / file.file, sha256=file.sha256 or "")
+            FolderRegistry(project.index).put(release)
+            log.info(f"taken from {place.name}: {file.file}")
+
+
+def _wanted(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:
+    found = installable(project, place, name, [file for file in place.registry.files(name) if file.sha256])
+    pinned = [Version(entry.version) for entry in read_lock(lock_file(project.packages, name)).versions]
+    there = [version for version in pinned if version in found] or sorted(found, reverse=True)
+    return [file for _, file in found[there[0]]] if there else ()
