@@ -6,6 +6,7 @@ traceback. Results go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import signal
@@ -37,6 +38,7 @@ from wheelyard.io import log
 from wheelyard.recipe.policy import find_project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 
@@ -328,11 +330,11 @@ SELDOM = (20_000, 5, 5)  # see gc.set_threshold(); memory stays flat with these
 def main() -> None:
     """Run the command line; the exit code is the error's."""
     gc.set_threshold(*SELDOM)
-    _without_selectors()
     log.setup()
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        done = cli.main(prog_name="wheelyard", standalone_mode=False)
+        with _without_selectors():
+            done = cli.main(prog_name="wheelyard", standalone_mode=False)
         sys.exit(done if isinstance(done, int) else 0)
     except click.ClickException as error:
         error.show()
@@ -351,10 +353,20 @@ def main() -> None:
         gc.freeze()  # Python would look through all that is left, several times, before it throws it away
 
 
-def _without_selectors() -> None:
+@contextlib.contextmanager
+def _without_selectors() -> Iterator[None]:
     """Leave out what pypi-simple's parser of HTML would import for CSS selectors, a tenth of a short run's time."""
-    warnings.filterwarnings("ignore", message="The soupsieve package is not installed")
-    sys.modules.setdefault("soupsieve", None)  # type: ignore[arg-type]  # "not found", by the import system's rules
+    name = "soupsieve"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # "not found", by the import system's rules
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The soupsieve package is not installed")
+            yield
+    finally:
+        del sys.modules[name]
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:
