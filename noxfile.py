@@ -170,9 +170,9 @@ def image(session: nox.Session) -> None:
 # --------------------------------------------------------------- development
 
 
-# Most tests wait for servers and programs: two files at a time. Real wheels are built two at a time as it is.
+# Most tests wait for servers and programs: two files at a time, or two groups of them (tests/e2e/conftest.py).
 TWO = ("--numprocesses=2", "--dist=loadfile")
-TIERS = (("tests/unit", *TWO), ("tests/integration", *TWO), ("tests/e2e",))
+TIERS = (("tests/unit", *TWO), ("tests/integration", *TWO), ("tests/e2e", "--numprocesses=2", "--dist=loadgroup"))
 
 
 @nox.session(tags=["dev"])
