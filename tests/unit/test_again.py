@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
+from support.plans import ESTIMATE, KEY, job_entry
 from support.project import make_project
 from wheelyard.cli.main import cli
 from wheelyard.flows.again import tried_again
@@ -19,43 +20,13 @@ if TYPE_CHECKING:
 
     from wheelyard.recipe.policy import Project
 
-IMAGE = {"kind": "local", "choice": "local", "reference": "localhost/x:1", "digest": "sha256:1"}
-ESTIMATE = {
-    "runners": 1,
-    "image-start": 0,
-    "seconds": 0,
-    "bound": 0,
-    "critical": {"seconds": 0, "jobs": ()},
-    "runner-minutes": 0,
-    "known": 0,
-}
-
-
-def entry(package: str, needs: tuple[str, ...], pythons: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "name": f"{package} 1.0",
-        "package": package,
-        "version": "1.0",
-        "why": "nobody has it",
-        "wave": 1,
-        "needs": [f"{each} 1.0" for each in needs],
-        "takes": needs,
-        "runner": "x",
-        "timeout": 60,
-        "interpreters": pythons,
-        "image": IMAGE,
-        "key": "7" * 64,
-        "expected": [
-            {"pattern": f"{package}-1.0-{each}-{each}-manylinux_*_riscv64.whl", "interpreters": [each], "inputs": None}
-            for each in pythons
-        ],
-        "seconds": 10,
-    }
-
 
 def plan(**jobs: tuple[str, ...]) -> JobsReport:
     """Return a plan of a job for each package, which needs those that are named, for CPython 3.12 and 3.13."""
-    entries = [entry(package, needs, ("cp312", "cp313")) for package, needs in jobs.items()]
+    entries = [
+        job_entry(f"{package} 1.0", package, ("cp312", "cp313"), tuple(f"{each} 1.0" for each in needs))
+        for package, needs in jobs.items()
+    ]
     rows = [{"name": each["name"], "package": each["package"], "wheels": each["interpreters"]} for each in entries]
     matrices = [{"name": "wave-1-first-1", "wave": 1, "gate": True, "include": rows}]
     return JobsReport.model_validate({"asked": "due", "estimate": ESTIMATE, "jobs": entries, "matrices": matrices})
@@ -69,7 +40,7 @@ def tell(project: Project, package: str, **states: str) -> None:
         built = state == "built"
         outcome = WheelOutcome(
             job=f"{package} 1.0",
-            key="7" * 64,
+            key=KEY,
             package=package,
             package_version="1.0",
             interpreters=(python,),

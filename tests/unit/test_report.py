@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.plans import ESTIMATE, KEY, job_entry
 from support.project import make_project
 from wheelyard.flows import report as flow
 from wheelyard.record.jobs import JobsReport
@@ -19,49 +20,12 @@ if TYPE_CHECKING:
 
     from wheelyard.recipe.policy import Project
 
-KEY = "7" * 64
-IMAGE = {"kind": "local", "choice": "local", "reference": "localhost/x:1", "digest": "sha256:1"}
-
 
 def plan(*jobs: tuple[str, tuple[str, ...]]) -> JobsReport:
     """Return a plan of one job for each package and its interpreters, all of version 1.0."""
-    entries = [
-        {
-            "name": f"{package} 1.0 {' '.join(pythons)}",
-            "package": package,
-            "version": "1.0",
-            "why": "nobody has it",
-            "wave": 1,
-            "needs": (),
-            "takes": (),
-            "runner": "x",
-            "timeout": 60,
-            "interpreters": pythons,
-            "image": IMAGE,
-            "key": KEY,
-            "expected": [
-                {
-                    "pattern": f"{package}-1.0-{python}-{python}-manylinux_*_riscv64.whl",
-                    "interpreters": (python,),
-                    "inputs": None,
-                }
-                for python in pythons
-            ],
-            "seconds": 10,
-        }
-        for package, pythons in jobs
-    ]
-    estimate = {
-        "runners": 1,
-        "image-start": 0,
-        "seconds": 0,
-        "bound": 0,
-        "critical": {"seconds": 0, "jobs": ()},
-        "runner-minutes": 0,
-        "known": 0,
-    }
+    entries = [job_entry(f"{package} 1.0 {' '.join(pythons)}", package, pythons) for package, pythons in jobs]
     left_out = [{"package": "old", "version": "1.0", "reason": "retired"}]
-    return JobsReport.model_validate({"asked": "due", "estimate": estimate, "jobs": entries, "left-out": left_out})
+    return JobsReport.model_validate({"asked": "due", "estimate": ESTIMATE, "jobs": entries, "left-out": left_out})
 
 
 def wheel(package: str, python: str) -> str:

@@ -30,7 +30,8 @@ def test_nothing_to_do() -> None:
     assert threads.each(str, [], parallel=4) == []
 
 
-def test_no_more_than_asked_for_at_once() -> None:
+def most_at_once(items: int, *, parallel: int) -> int:
+    """Return how many of so many items were ever worked on at once."""
     now, most, lock = 0, 0, threading.Lock()
 
     def work(_number: int) -> None:
@@ -38,12 +39,16 @@ def test_no_more_than_asked_for_at_once() -> None:
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.01)
+        time.sleep(0.05)
         with lock:
             now -= 1
 
-    threads.each(work, range(12), parallel=3)
-    assert most == 3
+    threads.each(work, range(items), parallel=parallel)
+    return most
+
+
+def test_no_more_than_asked_for_at_once() -> None:
+    assert most_at_once(12, parallel=3) == 3
 
 
 def test_the_first_error_ends_it_without_waiting_for_what_hangs() -> None:
@@ -110,16 +115,4 @@ def test_threads_that_wait_get_company_and_those_that_compute_do_not(
     used: Callable[[], float], expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "process_time", used)
-    now, most, lock = 0, 0, threading.Lock()
-
-    def work(_number: int) -> None:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
-        time.sleep(0.05)
-        with lock:
-            now -= 1
-
-    threads.each(work, range(60), parallel=16)
-    assert most == expected
+    assert most_at_once(60, parallel=16) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from wheelyard.flows.gather import Gathering
     from wheelyard.recipe.policy import Project
     from wheelyard.record.outcome import JobTicket, NightReport, WheelOutcome
+
+
+_plan_option = click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    default="dist/jobs/jobs.json",
+    show_default=True,
+    help="What `plan --out` wrote.",
+)
 
 
 @click.command(short_help="Build the wheels of one job of a plan.")
@@ -103,16 +115,37 @@ def _gathered(found: Gathering) -> str:
     return "\n".join([*(f"taken: {name}" for name in found.taken), f"{len(found.there)} were there before"])
 
 
-@click.command(short_help="Tell what came of a plan's jobs.")
+@click.command(short_help="Tell which jobs of a plan died, to try them once more.")
+@_plan_option
 @click.option(
-    "--plan",
-    "plan_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    default="dist/jobs/jobs.json",
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="dist/again",
     show_default=True,
-    help="What `plan --out` wrote.",
+    help="Write GitHub's matrices there.",
 )
+def again(plan_file: Path, out: Path) -> None:
+    """Write the jobs of a plan that died without a word, and those that only waited for them, as GitHub's matrices.
+
+    By what `gather` has put into dist/. What failed in words of its own is not tried again.
+    """
+    from wheelyard.cli.schedule import replace_all
+    from wheelyard.flows.again import tried_again
+    from wheelyard.flows.report import read_plan
+
+    found = tried_again(find_project(), read_plan(plan_file))
+    rows: dict[str, list[str]] = {}
+    for each in found:
+        rows.setdefault("first" if each.gate else "rest", []).append(each.name)
+        for row in each.include:
+            click.echo(f"{row['name']}: {'once more' if each.gate else 'once more, after what it needs'}")
+    outputs = "".join(f"{row}={json.dumps(names)}\n" for row, names in rows.items())
+    replace_all(out, {f"{each.name}.json": each.text() + "\n" for each in found} | {"outputs": outputs})
+
+
+@click.command(short_help="Tell what came of a plan's jobs.")
+@_plan_option
 @click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help="Append it as Markdown to this file.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write it as JUnit's XML to this file.")
 @click.option("--issues", is_flag=True, help="Keep one issue for each package that fails; closed when it builds.")

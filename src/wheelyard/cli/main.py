@@ -20,14 +20,14 @@ import click
 
 from wheelyard import __version__
 from wheelyard.cli.audit import audit
-from wheelyard.cli.job import gather, job, report
+from wheelyard.cli.job import again, gather, job, report
 from wheelyard.cli.preflight import preflight
 from wheelyard.cli.radar import radar
 from wheelyard.cli.records import records
 from wheelyard.cli.registry import registry
 from wheelyard.cli.requirements import GlibcType, doctor_requirements
 from wheelyard.cli.review import review
-from wheelyard.cli.schedule import Wish, again, asked_for, job_options, plan_jobs, promote, simulate
+from wheelyard.cli.schedule import Wish, asked_for, job_options, plan_jobs, promote, simulate
 from wheelyard.cli.site import site
 from wheelyard.cli.sources import sources
 from wheelyard.cli.tokens import check_tokens

@@ -168,10 +168,15 @@ def write_out(made: Schedule, report: JobsReport, form: str | None, folder: Path
         texts["outputs"] = "".join(f"{line}\n" for line in github_outputs(report))
     elif form == "gitlab":
         texts |= {f"pipeline-{number}.yml": text for number, text in enumerate(made.pipelines(), 1)}
-    _replace(folder, texts)
+    replace_all(folder, texts)
 
 
-def _replace(folder: Path, texts: dict[str, str]) -> None:
+def replace_all(folder: Path, texts: dict[str, str]) -> None:
+    """Write *texts*, by their names, into *folder*; what an earlier plan left there goes.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
     from wheelyard.io import files
 
     for pattern in ("jobs.json", "outputs", "wave-*.json", "again-*.json", "pipeline-*.yml"):
@@ -254,44 +259,6 @@ def promote(packages: tuple[str, ...], *, as_json: bool, **jobs: Any) -> None:
 
     packages = asked_for(packages, None, alone=bool(jobs["due"]))
     plan_jobs(Wish(**jobs), packages, None, (), None, as_json=as_json, take=flow)
-
-
-@click.command(short_help="Tell which jobs of a plan died, to try them once more.")
-@click.option(
-    "--plan",
-    "plan_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    default="dist/jobs/jobs.json",
-    show_default=True,
-    help="What `plan --format github --out` wrote.",
-)
-@click.option(
-    "--out",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="dist/again",
-    show_default=True,
-    help="Write GitHub's matrices there.",
-)
-def again(plan_file: Path, out: Path) -> None:
-    """Write the jobs of a plan that died without a word, and those that only waited for them, as GitHub's matrices.
-
-    By what `gather` has put into dist/. What failed in words of its own is not tried again.
-    """
-    import json
-
-    from wheelyard.flows.again import tried_again
-    from wheelyard.flows.report import read_plan
-
-    found = tried_again(find_project(), read_plan(plan_file))
-    rows: dict[str, list[str]] = {}
-    for each in found:
-        rows.setdefault("first" if each.gate else "rest", []).append(each.name)
-        for row in each.include:
-            click.echo(f"{row['name']}: {'once more' if each.gate else 'once more, after what it needs'}")
-    outputs = "".join(f"{row}={json.dumps(names)}\n" for row, names in rows.items())
-    _replace(out, {f"{each.name}.json": each.text() + "\n" for each in found} | {"outputs": outputs})
 
 
 @click.command(short_help="Try the planner on a night: real recipes, or made-up ones.")
