@@ -302,7 +302,11 @@ def test_what_the_change_itself_has_built_is_not_asked_for_again(change: Change)
     change.commit()
     change.git("switch", "--quiet", "change")
     assert asked() == asked("main...change") == ["one==1.0", "two==1.0"]  # only the other branch has that
-    change.write("recipes/one/recipe.toml", 'skip = "no such key"\n')
+    change.write("recipes/two/recipe.toml", '[source]\npath = "/proc/self/task"\n')  # it leads nowhere
+    change.pin("one", "1.0", sha256="2" * 64)
+    change.commit()
+    assert asked() == ["two==1.0"]
+    change.write("packages/one/lock.toml", "what is that?")
     change.commit()
     assert asked() == ["one==1.0", "one==1.1", "two==1.0"]
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from support.plans import ESTIMATE, KEY, job_entry
 from support.project import make_project
 from wheelyard.cli.main import cli
+from wheelyard.core.errors import ConfigError
 from wheelyard.flows.again import tried_again
 from wheelyard.record.jobs import JobsReport
 from wheelyard.record.outcome import Failure, WheelOutcome, write_outcome
@@ -44,9 +45,9 @@ def tell(project: Project, package: str, **states: str) -> None:
             package=package,
             package_version="1.0",
             interpreters=(python,),
-            state=state,
+            state="failed" if state == "ended" else state,
             files=(wheel,) if built else (),
-            failure=None if built else Failure(code=40, what="it broke"),
+            failure=None if built else Failure(code=130 if state == "ended" else 40, what="it broke"),
             ended="2026-11-24T01:00:00+00:00",
         )
         write_outcome(folder, outcome)
@@ -69,7 +70,25 @@ def test_what_died_is_tried_again_and_what_failed_is_not(project: Project) -> No
     tell(project, "half", cp312="built")
     made = plan(well=(), bad=(), half=(), lost=())
     assert names(project, made) == {"again-first-1": ["half", "lost"]}
-    assert tried_again(project, made)[0].include[0] == made.matrices[0].include[2]  # told the same as before
+    half, lost = tried_again(project, made)[0].include
+    assert half == made.matrices[0].include[2] | {"wheels": ("cp313",)}  # but for what is there, the same
+    assert lost == made.matrices[0].include[3]
+
+
+def test_what_said_why_it_failed_is_left_out_also_of_a_job_that_died(project: Project) -> None:
+    tell(project, "lost", cp312="failed")
+    assert [each.include[0]["wheels"] for each in tried_again(project, plan(lost=()))] == [("cp313",)]
+
+
+def test_what_a_machine_has_ended_is_tried_again(project: Project) -> None:
+    tell(project, "lost", cp312="built", cp313="ended")
+    assert [each.include[0]["wheels"] for each in tried_again(project, plan(lost=()))] == [("cp313",)]
+
+
+def test_a_plan_for_another_forge_has_nothing_to_try(project: Project) -> None:
+    made = plan(lost=()).model_copy(update={"matrices": ()})
+    with pytest.raises(ConfigError, match="no matrices"):
+        tried_again(project, made)
 
 
 def test_a_wheel_that_is_not_there_was_not_built(project: Project) -> None:
@@ -84,7 +103,11 @@ def test_what_waited_for_it_comes_after_it_in_the_plans_order(project: Project) 
     for package in ("near", "other", "far"):
         tell(project, package, cp312="stopped", cp313="stopped")
     tell(project, "well", cp312="built", cp313="built")  # with what a registry had
-    assert names(project, made) == {"again-first-1": ["lost"], "again-rest-1": ["near", "far", "gone"]}
+    assert names(project, made) == {
+        "again-first-1": ["lost"],
+        "again-next-1": ["near"],  # side by side, and then one after another
+        "again-rest-1": ["far", "gone"],
+    }
 
 
 def test_nobody_died(project: Project) -> None:
@@ -107,9 +130,9 @@ def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: py
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == ["lost 1.0: once more", "near 1.0: once more, after what it needs"]
     out = project.dist / "again"
-    assert sorted(each.name for each in out.iterdir()) == ["again-first-1.json", "again-rest-1.json", "outputs"]
-    assert (out / "outputs").read_text(encoding="utf-8") == 'first=["again-first-1"]\nrest=["again-rest-1"]\n'
-    (row,) = json.loads((out / "again-rest-1.json").read_text(encoding="utf-8"))["include"]
+    assert sorted(each.name for each in out.iterdir()) == ["again-first-1.json", "again-next-1.json", "outputs"]
+    assert (out / "outputs").read_text(encoding="utf-8") == 'first=["again-first-1"]\nnext=["again-next-1"]\n'
+    (row,) = json.loads((out / "again-next-1.json").read_text(encoding="utf-8"))["include"]
     assert row["package"] == "near"
 
     tell(project, "lost", cp312="built", cp313="built")

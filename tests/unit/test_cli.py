@@ -127,6 +127,7 @@ VERBS = (
     "ledger",
     "simulate",
     "promote",
+    "again",
     "job",
     "gather",
     "report",

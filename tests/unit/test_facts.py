@@ -183,28 +183,41 @@ NAMES = st.builds(
             "demo-{}-cp314-cp314-win_amd64.whl",
             "demo-{}.exe",
             "demo.tar.gz",
+            "other-{}-cp312-cp312-manylinux_2_17_aarch64.whl",
+            "demo-{}-x-cp312-cp312-manylinux_2_17_aarch64.whl",
+            "demo-{}-1$-cp312-cp312-manylinux_2_17_aarch64.whl",
+            "demo-{}-cp312-cp312-manylinux2016_aarch64.whl",
+            "Demo-{}-CP312-cp312-MANYLINUX_2_17_RISCV64.whl",
+            "demo-{}-1" + "0" * 240 + "-cp312-cp312-manylinux_2_17_x86_64.whl",
             "demo-{}",
         ]
     ),
 )
 
 
+FILES = st.fixed_dictionaries(
+    {},
+    optional={
+        "yanked": st.sampled_from([False, True, "", "bad"]),
+        "requires-python": st.sampled_from([None, ">=3.9", ">=3.10"]),
+        "upload-time": st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-01T23:59:59.5Z", "2026-03-01T00:00:00Z"]),
+    },
+)
+
+
 @given(
-    st.dictionaries(NAMES, st.booleans(), max_size=24),
+    st.dictionaries(NAMES, FILES, max_size=24),
     st.integers(1, 8),
     st.none() | st.sampled_from(VERSIONS).map(Version),
 )
 def test_the_newest_are_the_same_as_of_the_whole_page(
-    names: dict[str, bool], count: int, back_to: Version | None
+    names: dict[str, dict[str, object]], count: int, back_to: Version | None
 ) -> None:
     told = {
         "meta": {"api-version": "1.1"},
         "name": "demo",
         "versions": list(VERSIONS),
-        "files": [
-            {"filename": name, "url": f"https://x/{name}", "hashes": {}, "yanked": yanked}
-            for name, yanked in names.items()
-        ],
+        "files": [{"filename": name, "url": f"https://x/{name}", "hashes": {}} | more for name, more in names.items()],
     }
     body = json.dumps(told).encode()
     whole = condense("demo", simple.project_page("demo", body, simple.JSON, "https://x/", fix=""))

@@ -131,17 +131,18 @@ def again(plan_file: Path, out: Path) -> None:
     By what `gather` has put into dist/. What failed in words of its own is not tried again.
     """
     from wheelyard.cli.schedule import replace_all
-    from wheelyard.flows.again import tried_again
+    from wheelyard.flows.again import ROWS, tried_again
     from wheelyard.flows.report import read_plan
 
     found = tried_again(find_project(), read_plan(plan_file))
-    rows: dict[str, list[str]] = {}
-    for each in found:
-        rows.setdefault("first" if each.gate else "rest", []).append(each.name)
-        for row in each.include:
-            click.echo(f"{row['name']}: {'once more' if each.gate else 'once more, after what it needs'}")
-    outputs = "".join(f"{row}={json.dumps(names)}\n" for row, names in rows.items())
-    replace_all(out, {f"{each.name}.json": each.text() + "\n" for each in found} | {"outputs": outputs})
+    lines = []
+    for name in ROWS:
+        parts = [each for each in found if each.name.startswith(f"again-{name}-")]
+        lines += [f"{name}={json.dumps([each.name for each in parts])}"] if parts else []
+        for row in (row for each in parts for row in each.include):
+            click.echo(f"{row['name']}: {'once more' if name == 'first' else 'once more, after what it needs'}")
+    texts = {f"{each.name}.json": each.text() + "\n" for each in found}
+    replace_all(out, ("again-*.json", "outputs"), texts | {"outputs": "".join(f"{line}\n" for line in lines)})
 
 
 @click.command(short_help="Tell what came of a plan's jobs.")

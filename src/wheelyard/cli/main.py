@@ -366,7 +366,7 @@ def _without_selectors() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="The soupsieve package is not installed")
             yield
     finally:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

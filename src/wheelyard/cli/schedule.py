@@ -13,7 +13,7 @@ from wheelyard.io import log
 from wheelyard.recipe.policy import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.due import Selection
@@ -168,20 +168,20 @@ def write_out(made: Schedule, report: JobsReport, form: str | None, folder: Path
         texts["outputs"] = "".join(f"{line}\n" for line in github_outputs(report))
     elif form == "gitlab":
         texts |= {f"pipeline-{number}.yml": text for number, text in enumerate(made.pipelines(), 1)}
-    replace_all(folder, texts)
+    replace_all(folder, ("jobs.json", "outputs", "wave-*.json", "pipeline-*.yml"), texts)
 
 
-def replace_all(folder: Path, texts: dict[str, str]) -> None:
-    """Write *texts*, by their names, into *folder*; what an earlier plan left there goes.
+def replace_all(folder: Path, old: Iterable[str], texts: dict[str, str]) -> None:
+    """Write *texts*, by their names, into *folder*; what an earlier plan left there goes: the patterns *old*.
 
     Raises:
         DiskError: it cannot be written.
     """
     from wheelyard.io import files
 
-    for pattern in ("jobs.json", "outputs", "wave-*.json", "again-*.json", "pipeline-*.yml"):
-        for old in folder.glob(pattern):
-            files.remove(old)
+    for pattern in old:
+        for file in folder.glob(pattern):
+            files.remove(file)
     for name, text in texts.items():
         files.write_text(folder / name, text)
 

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from wheelyard.core.errors import ConfigError, InterruptedRunError
 from wheelyard.flows.report import heard
 from wheelyard.stages.schedule import Row, again
 
 if TYPE_CHECKING:
     from wheelyard.recipe.policy import Project
-    from wheelyard.record.jobs import JobsReport
+    from wheelyard.record.jobs import JobEntry, JobsReport
+    from wheelyard.record.outcome import WheelOutcome
     from wheelyard.stages.schedule import Matrix
+
+ROWS = ("first", "next", "rest")
 
 
 def tried_again(project: Project, plan: JobsReport) -> tuple[Matrix, ...]:
     """Return GitHub's matrices of the jobs of *plan* that are worth another try, by the outcomes in ``dist/``.
 
-    What has failed in words of its own would fail again. A machine that is lost takes its job with it, and whatever
-    needs what that was to build: such jobs come in a row of their own, as they follow each other in the plan.
+    A machine that is lost takes its job with it, or ends it in the middle, and whatever needs what that was to build
+    has stopped: that follows in a row of its own. What lies deeper is the last row, in the plan's order, for one after
+    another. Wheels that failed in words of their own would fail again, and are left out.
+
+    Raises:
+        ConfigError: the plan was not made for GitHub.
     """
     told = heard(project, plan)
     tickets: dict[str, Row] = {str(row["name"]): row for matrix in plan.matrices for row in matrix.include}
-    first: list[Row] = []
-    rest: list[Row] = []
-    late: set[str] = set()
+    if plan.jobs and not tickets:
+        raise ConfigError("this plan has no matrices", fix="wheelyard plan … --format github --out dist/jobs")
+    rows: dict[str, list[Row]] = defaultdict(list)
+    depths: dict[str, int] = {}
     for job in plan.jobs:  # what it needs is planned before it
-        spoken = {outcome.interpreters for outcome in told[job.name]}
-        silent = any(each.interpreters not in spoken for each in job.expected)
-        waited = not late.isdisjoint(job.needs)
-        if silent or (waited and any(outcome.state == "stopped" for outcome in told[job.name])):
-            late.add(job.name)
-            (rest if waited else first).append(tickets[job.name])
-    return again(first, rest)
+        depth = max((depths[name] + 1 for name in job.needs if name in depths), default=0)
+        wheels = _missing(job, told[job.name], waited=depth > 0)
+        if wheels:
+            depths[job.name] = depth
+            rows[ROWS[min(depth, 2)]].append(tickets[job.name] | {"wheels": wheels})
+    return again([(name, rows[name]) for name in ROWS])
+
+
+def _missing(job: JobEntry, told: list[WheelOutcome], *, waited: bool) -> tuple[str, ...]:
+    """Return a word for each wheel that nobody has, and nobody has said why."""
+    settled = {
+        outcome.interpreters
+        for outcome in told
+        if not (outcome.failure and outcome.failure.code == InterruptedRunError.exit_code)
+        and not (waited and outcome.state == "stopped")
+    }
+    return tuple(",".join(each.interpreters) for each in job.expected if each.interpreters not in settled)

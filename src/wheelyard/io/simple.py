@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import NetworkError
 from wheelyard.core.pep440 import read_version
+from wheelyard.core.tags import WheelName
 from wheelyard.io import log
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{JSON}, {HTML};q=0.1, text/html;q=0.01"
 KINDS = frozenset({JSON, HTML, "text/html"})
+_DAY = len("2026-01-31")
 _REFERENCE = re.compile(
-    r"-cp3\d{1,2}-[a-z0-9_]+-manylinux(?:_\d+_\d+|20\d\d|1)_(aarch64|x86_64)(?:\.[a-z0-9_.]+)?\.whl\Z"
+    r"[A-Za-z0-9._+!-]+-cp3\d{1,2}-[a-z0-9_]+-manylinux(?:_\d+_\d+|20\d\d|1)_(aarch64|x86_64)(?:\.[a-z0-9_.]+)?\.whl\Z"
 )
 
 
@@ -67,7 +69,7 @@ def project_page(
             warnings.simplefilter("ignore", UnexpectedRepoVersionWarning)
             if kind == JSON:
                 told = from_json(body, cache_strings="keys")  # in two thirds of the time that json takes
-                told = _without_nulls(_newest(told, newest, back_to) if newest else told)
+                told = _without_nulls(_newest(project, told, newest, back_to) if newest else told)
                 return ProjectPage.from_json_data(told, None if _absolute(told) else url)
             return ProjectPage.from_html(project, body, url)
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
@@ -106,7 +108,7 @@ def _absolute(page: Any) -> bool:
     )
 
 
-def _newest(page: Any, count: int, back_to: Version | None) -> Any:
+def _newest(project: str, page: Any, count: int, back_to: Version | None) -> Any:
     """Leave out the files of what is older than the newest final versions: to take these apart is most of the work.
 
     Pre-releases do not count: a project may have dozens of them since its last final release.
@@ -126,8 +128,11 @@ def _newest(page: Any, count: int, back_to: Version | None) -> Any:
         return page  # not as PEP 691 has it; what reads all of it says so
     dropped = {text for text in set(texts) if (found := _version(text)) and found < oldest}
     kept = [each for each in zip(page["files"], names, texts, strict=True) if each[2] not in dropped]
-    served = _served(kept)
-    return page | {"files": [file for file, name, text in kept if _tells(name, served.get(text, set()))]}
+    by_version: dict[str, list[tuple[dict[str, Any], str]]] = {}
+    for file, name, text in kept:
+        by_version.setdefault(text, []).append((file, name))
+    served = {text: _served(project, found) for text, found in by_version.items()}
+    return page | {"files": [file for file, name, text in kept if _tells(name.lower(), served[text])]}
 
 
 def _versions(files: Iterable[str]) -> Iterator[str]:
@@ -144,13 +149,30 @@ def _versions(files: Iterable[str]) -> Iterator[str]:
             yield version
 
 
-def _served(files: list[tuple[dict[str, Any], str, str]]) -> dict[str, set[str]]:
-    """Return for which processors each version has a wheel that the others can be left out for."""
-    served: dict[str, set[str]] = {}
-    for file, name, text in files:
-        if (match := _REFERENCE.search(name)) and not file.get("yanked"):
-            served.setdefault(text, set()).add(match[1])
+def _served(project: str, files: list[tuple[dict[str, Any], str]]) -> set[str]:
+    """Return for which processors a version has a wheel that its wheels for other systems can be left out for.
+
+    They say nothing that it does not only where it came on the first day, and all ask for the same Python.
+    """
+    if len({str(file.get("requires-python")) for file, _ in files}) > 1:
+        return set()
+    served: set[str] = set()
+    first = min(str(file.get("upload-time"))[:_DAY] for file, _ in files)
+    for file, name in files:
+        match = _REFERENCE.fullmatch(name)
+        if match is None or match[1] in served or file.get("yanked") not in (None, False):
+            continue
+        if str(file.get("upload-time"))[:_DAY] == first and _is_wheel(name, project, match[1]):
+            served.add(match[1])
     return served
+
+
+def _is_wheel(name: str, project: str, arch: str) -> bool:
+    try:
+        wheel = WheelName.parse(name)
+    except ValueError:
+        return False
+    return wheel.name == project and wheel.floor(arch) is not None
 
 
 def _tells(file: str, served: set[str]) -> bool:

@@ -101,7 +101,7 @@ def stream(work: Callable[[_Item], _Result], items: Iterable[_Item], *, parallel
                 result = done.get(timeout=_LOOK * made.size)
             if meter.idle(_LOOK * made.size):
                 made.grow(min(2 * made.size, parallel))
-        return _result(result or done.get())
+        return _result(done.get() if result is None else result)
 
     made.grow(min(_AT_FIRST, parallel))
     try:

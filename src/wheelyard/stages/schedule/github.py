@@ -105,11 +105,11 @@ def matrices(tickets: Sequence[Ticket]) -> tuple[Matrix, ...]:
     return tuple(found)
 
 
-def again(first: Sequence[Row], rest: Sequence[Row]) -> tuple[Matrix, ...]:
-    """Return rows that are tried once more in matrices: *first* side by side, then *rest* one after another."""
+def again(rows: Sequence[tuple[str, Sequence[Row]]]) -> tuple[Matrix, ...]:
+    """Return named rows, each of jobs that are tried once more and of which none waits for another, in matrices."""
     return tuple(
-        Matrix(f"again-{row}-{number}", wave, gate, tuple(part))
-        for row, wave, gate, entries in (("first", 1, True, first), ("rest", 2, False, rest))
+        Matrix(f"again-{name}-{number}", wave, wave < len(rows), tuple(part))
+        for wave, (name, entries) in enumerate(rows, 1)
         for number, part in enumerate(_parts(entries), 1)
     )
 
