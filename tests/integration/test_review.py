@@ -302,13 +302,25 @@ def test_what_the_change_itself_has_built_is_not_asked_for_again(change: Change)
     change.commit()
     change.git("switch", "--quiet", "change")
     assert asked() == asked("main...change") == ["one==1.0", "two==1.0"]  # only the other branch has that
-    change.write("recipes/two/recipe.toml", '[source]\npath = "/proc/self/task"\n')  # it leads nowhere
-    change.pin("one", "1.0", sha256="2" * 64)
+    change.write("recipes/one/recipe.toml", '[test]\ncommand = "true"\n')
     change.commit()
-    assert asked() == ["two==1.0"]
-    change.write("packages/one/lock.toml", "what is that?")
+    assert asked() == ["one==1.0", "two==1.0"]  # of a recipe that changes, the newest version is built
+    change.write("recipes/one/recipe.toml", 'skip = "no such key"\n')
     change.commit()
     assert asked() == ["one==1.0", "one==1.1", "two==1.0"]
+
+
+@pytest.mark.parametrize("recipe", ['[source]\npath = "{}"', '["sourc\\u0065"]\n"p\\u0061th" = "{}"', "what is that?"])
+def test_no_source_that_the_change_names_is_followed(change: Change, tmp_path: Path, recipe: str) -> None:
+    pipe = tmp_path / "source/pipe"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)  # whoever reads it waits
+    change.write("recipes/one/recipe.toml", recipe.format(pipe.parent))
+    change.pin("two", "1.0")
+    change.commit()
+    done, _ = change.review(WHEELYARD_BODY="Trigger: two:1.0")
+    assert json.loads(done.stdout)["triggers"] == ["two==1.0"]
+    assert "Traceback" not in done.stderr
 
 
 def test_several_versions_of_one_package_are_planned(change: Change) -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from wheelyard.core import toml
 from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
 from wheelyard.core.names import did_you_mean
 from wheelyard.flows import triggers
-from wheelyard.flows.changed import LOCK, repository_of, span_of, taken_out
+from wheelyard.flows.changed import LOCK, changed, repository_of, span_of, taken_out
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
@@ -25,7 +26,7 @@ from wheelyard.record.releases import read_releases, releases_file
 from wheelyard.record.reviews import ReviewFinding, ReviewReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wheelyard.flows.changed import Range, Repository
@@ -64,7 +65,7 @@ def review(start: Path, text: str, body: str = "") -> ReviewReport:
     with files.scratch(folder, "review") as scratch:
         recipes, told = _tree_findings(repository, span, touched.split("\0"), scratch)
         wanted, bad = triggers.read(body, recipes) if body else ((), ())
-        anyway = _built_anyway(repository, span, wanted, scratch) if wanted else frozenset()
+        anyway = _built_anyway(start, span, scratch / "head/recipes") if wanted else frozenset()
     return ReviewReport(
         asked=text,
         commits=len(messages),
@@ -74,33 +75,33 @@ def review(start: Path, text: str, body: str = "") -> ReviewReport:
     )
 
 
-def _built_anyway(repository: Repository, span: Range, wanted: Iterable[str], scratch: Path) -> frozenset[str]:
-    """Return which of *wanted* the change itself has built, every wheel: those whose pin is new or another one.
-
-    By the locks alone, since a stranger's recipe may name any folder as its source.
-    """
-    pairs = [each.partition("==") for each in wanted]
-    packages = sorted({package for package, _, _ in pairs})
-    parted = span_of(repository, f"{span.base}...{span.head}")
+def _built_anyway(start: Path, span: Range, recipes: Path) -> frozenset[str]:
+    """Return what the change itself has built, every wheel of it: to ask for that too builds nothing twice."""
     try:
-        taken_out(repository, parted.base_tree, packages, scratch / "parted")
-        project = taken_out(repository, parted.head_tree, packages, scratch / "ends")
-    except ConfigError:
+        project = None if _names_a_folder(recipes) else seek_project(start)
+        found = changed(project, f"{span.base}...{span.head}") if project else None
+    except WheelyardError:
         return frozenset()  # what is wrong with it is told where it is looked at
-    there = list_recipes(project) if project else ()
-
-    def is_new(package: str, version: str) -> bool:
-        before, now = (_pin(scratch / name, package, version) for name in ("parted", "ends"))
-        return now is not None and now != before
-
     return frozenset(
-        f"{package}=={version}" for package, _, version in pairs if package in there and is_new(package, version)
+        f"{each.target.package}=={each.target.version}"
+        for each in (found.due if found else ())
+        if len(each.wheels) == len(each.plan.expected)
     )
 
 
-def _pin(folder: Path, package: str, version: str) -> LockedVersion | None:
-    lock = _lock(folder, package)
-    return None if lock.retired else next((each for each in lock.versions if each.version == version), None)
+def _names_a_folder(recipes: Path) -> bool:
+    """Tell whether a recipe names a folder as its source, any that a stranger likes; or cannot be read."""
+    try:
+        tables = [toml.loads(file.read_text(encoding="utf-8")) for file in recipes.rglob("*.toml")]
+    except (OSError, ValueError):
+        return True
+    return any(map(_has_path, tables))
+
+
+def _has_path(value: object) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_path, value))
+    return isinstance(value, dict) and ("path" in value or any(map(_has_path, value.values())))
 
 
 def problem(report: ReviewReport) -> WheelyardError | None:
