@@ -13,6 +13,7 @@ from support.gitlab_ci import MERGE_REQUEST, PUSH, schedule
 from support.gitlab_yard import Yard, ended, open_yard, well
 from support.remote import git
 from support.stand_ins import FAIL, widen
+from support.tiny import add_twin
 from wheelyard.record.lock import lock_file
 
 if TYPE_CHECKING:
@@ -40,6 +41,20 @@ def test_a_merge_request_builds_what_it_touches_and_publishes_nothing(yard: Yard
     assert not marker.exists()
     assert yard.published == []
     assert not yard.project.merge_requests
+
+
+@pytest.mark.parametrize("asks", [["tiny"], ["tiny", "other"]])
+def test_a_description_asks_for_no_build_twice(yard: Yard, asks: list[str]) -> None:
+    add_twin(yard.root, "other")
+    yard.commit("one more")
+    base, _ = yard.change()  # of tiny
+    body = "".join(f"Trigger: {name}:1.0\n" for name in asks)
+    kind = MERGE_REQUEST | {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_MERGE_REQUEST_DESCRIPTION": body}
+    for job in ("review", "plan-triggered"):
+        done = yard.run(kind, job)
+        well(done)
+    assert [job["package"] for job in yard.planned("plan-triggered")] == asks[1:]
+    assert (yard.checkout.artifacts("plan-triggered") / "dist/jobs/pipeline-1.yml").exists()
 
 
 def test_a_push_to_the_default_branch_publishes_and_proposes_its_records_once(yard: Yard) -> None:

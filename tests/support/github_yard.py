@@ -28,7 +28,7 @@ from support.osv import OSV
 from support.policy import BUILDS, GROUP_TOKEN, REGISTRY
 from support.remote import Bare, git
 from support.site import TESTED
-from support.tiny import add_tiny
+from support.tiny import add_tiny, add_twin
 from wheelyard.io import cache
 from wheelyard.record.lock import lock_file, pin
 from wheelyard.record.models import LockedVersion
@@ -111,11 +111,7 @@ class Yard:
 
     def add(self, name: str, recipe: str = "") -> None:
         """Add a package, locked as ``tiny`` is."""
-        (self.root / "recipes" / name).mkdir()
-        (self.root / "recipes" / name / "recipe.toml").write_text(recipe, encoding="utf-8")
-        (self.root / "packages" / name).mkdir()
-        text = (self.root / "packages/tiny/lock.toml").read_text("utf-8").replace("tiny-", f"{name}-")
-        (self.root / "packages" / name / "lock.toml").write_text(text, encoding="utf-8")
+        add_twin(self.root, name, recipe)
 
     def commit(self, message: str = "a change") -> str:
         git(self.root, "add", "--all")

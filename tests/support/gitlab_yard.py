@@ -131,7 +131,11 @@ class Yard:
     @property
     def plan(self) -> list[dict[str, object]]:
         """The jobs that were planned last."""
-        text = (self.checkout.artifacts("plan") / "dist/jobs/jobs.json").read_text(encoding="utf-8")
+        return self.planned("plan")
+
+    def planned(self, by: str) -> list[dict[str, object]]:
+        """Return what a job has planned."""
+        text = (self.checkout.artifacts(by) / "dist/jobs/jobs.json").read_text(encoding="utf-8")
         found: list[dict[str, object]] = json.loads(text)["jobs"]
         return found
 

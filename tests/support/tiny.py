@@ -13,6 +13,7 @@ from support.index import IndexFile, IndexServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _BACKEND = """
 import base64, hashlib, os, pathlib, subprocess, sys, sysconfig, tarfile, time, zipfile
@@ -161,3 +162,13 @@ def add_tiny(
         IndexFile(f"tiny-{version}.tar.gz", sdist(version, mode, requires=requires, files=files)),
         *(IndexFile(wheel, b"not looked into") for wheel in wheels),
     )
+
+
+def add_twin(root: Path, name: str, recipe: str = "") -> None:
+    """Add a package to a project that has ``tiny``, locked as that is."""
+    for folder, file, text in (
+        ("recipes", "recipe.toml", recipe),
+        ("packages", "lock.toml", (root / "packages/tiny/lock.toml").read_text("utf-8").replace("tiny-", f"{name}-")),
+    ):
+        (root / folder / name).mkdir()
+        (root / folder / name / file).write_text(text, encoding="utf-8")
