@@ -170,9 +170,16 @@ def image(session: nox.Session) -> None:
 # --------------------------------------------------------------- development
 
 
-# Most tests wait for servers and programs: two files at a time, or two groups of them (tests/e2e/conftest.py).
+# Most tests wait for servers and programs: two files at a time. Those that look at the same real wheels come last and
+# in one process, as these are built once, two at a time.
 TWO = ("--numprocesses=2", "--dist=loadfile")
-TIERS = (("tests/unit", *TWO), ("tests/integration", *TWO), ("tests/e2e", "--numprocesses=2", "--dist=loadgroup"))
+YARD = ("tests/e2e/test_recipes.py", "tests/e2e/test_trial.py")
+TIERS = (
+    ("tests/unit", *TWO),
+    ("tests/integration", *TWO),
+    ("tests/e2e", *(f"--ignore={file}" for file in YARD), *TWO),
+    YARD,
+)
 
 
 @nox.session(tags=["dev"])

@@ -17,17 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_SHARED = {"test_recipes", "test_trial"}  # look at the yard
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and those that look at the yard: it is filled once."""
-    for item in items:
-        if item.path.parent.name == "e2e":
-            name = "yard" if item.path.stem in _SHARED else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(name))
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """Make a project whose only package is built in seconds."""
