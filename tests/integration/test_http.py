@@ -313,7 +313,7 @@ def test_a_folder_that_may_not_be_written_is_told(server: IndexServer, tmp_path:
 SCRIPT = """
 import sys
 from pathlib import Path
-from wheelyard.io import http, threads
+from wheelyard.io import http
 http.download(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3], size=int(sys.argv[4]), limit=10**9)
 """
 

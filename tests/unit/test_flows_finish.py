@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DURATIONS = {"Building wheel (cp313)": 1.5}
+UNPACKED = "work"  # a folder beside what is held
 
 
 @pytest.fixture
 def held(tmp_path: Path) -> Path:
     """What a build leaves before its checks."""
-    wheels = tuple(WheelSpec(python=tag, abi=tag).write(tmp_path / "work") for tag in ("cp313", "cp314"))
+    wheels = tuple(WheelSpec(python=tag, abi=tag).write(tmp_path / UNPACKED) for tag in ("cp313", "cp314"))
     finish._hold(tmp_path / "held", BuildOutcome(wheels, "5 passed", "pytest", ("old-option",)), DURATIONS)
     return tmp_path / "held"
 
@@ -63,7 +64,7 @@ def becomes_folder(held: Path) -> None:
 
 
 def outside(held: Path) -> None:
-    name = "../work/demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl"
+    name = f"../{UNPACKED}/demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl"
     edit(wheels={name: sha256_file(held / name)})(held)
 
 
@@ -94,7 +95,7 @@ def test_what_is_not_whole_is_built_again(held: Path, damage: str) -> None:
 
 
 def test_holding_replaces_what_was_held(held: Path, tmp_path: Path) -> None:
-    wheel = WheelSpec(python="cp315", abi="cp315").write(tmp_path / "work")
+    wheel = WheelSpec(python="cp315", abi="cp315").write(tmp_path / UNPACKED)
     finish._hold(held, BuildOutcome((wheel,), "", "", ()), {})
     assert [file.name for file in sorted(held.iterdir())] == [wheel.name, "outcome.json"]
 

@@ -135,14 +135,14 @@ def again(plan_file: Path, out: Path) -> None:
     from wheelyard.flows.report import read_plan
 
     found = tried_again(find_project(), read_plan(plan_file))
-    lines = []
-    for name in ROWS:
-        parts = [each for each in found if each.name.startswith(f"again-{name}-")]
-        lines += [f"{name}={json.dumps([each.name for each in parts])}"] if parts else []
-        for row in (row for each in parts for row in each.include):
-            click.echo(f"{row['name']}: {'once more' if name == 'first' else 'once more, after what it needs'}")
-    texts = {f"{each.name}.json": each.text() + "\n" for each in found}
-    replace_all(out, ("again-*.json", "outputs"), texts | {"outputs": "".join(f"{line}\n" for line in lines)})
+    rows: dict[str, list[str]] = {}
+    for part in found:
+        rows.setdefault(ROWS[part.wave - 1], []).append(part.name)
+        for row in part.include:
+            click.echo(f"{row['name']}: {'once more' if part.wave == 1 else 'once more, after what it needs'}")
+    outputs = "".join(f"{row}={json.dumps(names)}\n" for row, names in rows.items())
+    texts = {f"{part.name}.json": part.text() + "\n" for part in found} | {"outputs": outputs}
+    replace_all(out, ("again-*.json", "outputs"), texts)
 
 
 @click.command(short_help="Tell what came of a plan's jobs.")

@@ -106,7 +106,7 @@ def matrices(tickets: Sequence[Ticket]) -> tuple[Matrix, ...]:
 
 
 def again(rows: Sequence[tuple[str, Sequence[Row]]]) -> tuple[Matrix, ...]:
-    """Return named rows, each of jobs that are tried once more and of which none waits for another, in matrices."""
+    """Return named rows of jobs that are tried once more, in matrices; the wave of each is its row, from 1 on."""
     return tuple(
         Matrix(f"again-{name}-{number}", wave, wave < len(rows), tuple(part))
         for wave, (name, entries) in enumerate(rows, 1)
