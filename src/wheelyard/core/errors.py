@@ -190,7 +190,7 @@ class GatherError(WheelyardError):
 
 
 class StalledError(BuildError):
-    """A build has used no processor time for minutes: under emulation, a deadlock of QEMU's."""
+    """A build has used next to no processor time for minutes: under emulation, a deadlock of QEMU's."""
 
     exit_code = 45
 

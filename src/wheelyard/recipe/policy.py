@@ -43,8 +43,8 @@ class Policy(Model):
     idle_seconds: int = Field(
         300,
         ge=10,
-        description="Under emulation, seconds without any processor time after which a build is ended and tried once "
-        "more: QEMU can deadlock.",
+        description="Under emulation, seconds with next to no processor time after which a build is ended and tried "
+        "once more: QEMU can deadlock.",
     )
     registries: dict[str, RegistryPolicy] = Field(
         default_factory=dict, description="Where wheels are published to, by name; see below."

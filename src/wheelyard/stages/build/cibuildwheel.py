@@ -70,7 +70,7 @@ class BuildRequest:
         test: whether upstream's tests run.
         work: a folder for this job alone.
         log_file: where the full log goes.
-        idle: seconds without any processor time after which it is tried once more; None to wait on.
+        idle: seconds with next to no processor time after which it is tried once more; None to wait on.
     """
 
     job: Job
