@@ -46,7 +46,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, lis
     """A night whose job is killed over its second wheel, one without a registry, and one on which all is well."""
     with open_yard(tmp_path_factory.mktemp("nights")) as made:
         made.image = "local:forky"  # has two interpreters
-        made.policy(pythons=("cp313", "cp314"))
+        made.policy(pythons=("cp313", "cp314"), more="[tool.wheelyard.runners]\ngitlab-wheels = 2\n")
         made.commit("two interpreters")
         git(made.root, "push", "--quiet", "origin", "main")
         with made.killing("Installing and importing (cp314)"):

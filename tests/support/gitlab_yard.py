@@ -83,11 +83,11 @@ class Yard:
     def root(self) -> Path:
         return self.checkout.root
 
-    def policy(self, *, space: int = 1, pythons: tuple[str, ...] = ("cp313",)) -> None:
-        """Write site policy: GiB that must be free, and the interpreters."""
+    def policy(self, *, space: int = 1, pythons: tuple[str, ...] = ("cp313",), more: str = "") -> None:
+        """Write site policy: GiB that must be free, the interpreters, and further tables."""
         given = {"url": self.server.url, "project": PROJECT, "remote": self.bare.url, "scopes": list(SCOPES)}
         text = POLICY.format(**given, image=self.image, space=space, pythons=list(pythons))
-        (self.root / "pyproject.toml").write_text(text, encoding="utf-8")
+        (self.root / "pyproject.toml").write_text(text + more, encoding="utf-8")
 
     def machines(self, name: str, text: str = "") -> None:
         """Let machines that build do something else, or let something go wrong with them: see the stand-in."""

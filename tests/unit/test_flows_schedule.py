@@ -297,8 +297,9 @@ def test_json_is_what_its_schema_says(wheelyard: Command) -> None:
         code, out, _ = wheelyard("plan", *words)
         assert code == 0
         value = valid(out, "jobs")
-        assert [job["package"] for job in value["jobs"]] == ["base", "user", "stable"]
+        assert list(dict.fromkeys(job["package"] for job in value["jobs"])) == ["base", "user", "stable"]
         assert bool(value["matrices"]) == ("github" in words)
+        assert len(value["jobs"]) == (10 if "gitlab" in words else 3)
 
 
 def test_gitlabs_pipeline_is_all_of_the_output(wheelyard: Command) -> None:
@@ -306,6 +307,20 @@ def test_gitlabs_pipeline_is_all_of_the_output(wheelyard: Command) -> None:
     assert (code, err) == (0, "")
     found = yaml.safe_load(out)
     assert set(found) == {"stages", "default", ".build", "base 1.0 cp313", "jobs", "report", "deploy"}
+
+
+def test_on_gitlab_each_wheel_leaves_with_its_own_job_or_as_site_policy_says(
+    wheelyard: Command, project: Project
+) -> None:
+    def jobs() -> list[str]:
+        found = yaml.safe_load(wheelyard("plan", "base", "--format", "gitlab")[1])
+        return [name for name in found if name.startswith("base")]
+
+    assert sorted(jobs()) == [f"base 1.0 {pair.partition('-')[2]}" for pair in PAIRS]
+    (project.root / "pyproject.toml").write_text(f"{SITE}gitlab-wheels = 3\n")
+    assert len(jobs()) == 2
+    (project.root / "pyproject.toml").write_text(f"{SITE}gitlab-wheels = 4\n")
+    assert jobs() == ["base 1.0 cp312 cp313 cp314 cp314t"]
 
 
 def test_files_for_github(wheelyard: Command, project: Project) -> None:
@@ -340,7 +355,7 @@ def test_nothing_due_is_said_in_every_form(wheelyard: Command, project: Project)
 
 
 def test_more_pipelines_than_one_want_a_folder(wheelyard: Command, project: Project) -> None:
-    (project.root / "pyproject.toml").write_text(f"{SITE}gitlab-jobs = 1\n")
+    (project.root / "pyproject.toml").write_text(f"{SITE}gitlab-jobs = 1\ngitlab-wheels = 4\n")
     for name in ("base", "user", "stable"):
         (project.recipes / name / "recipe.toml").write_text("")
     code, _, err = wheelyard("plan", "--format", "gitlab")

@@ -92,6 +92,13 @@ def test_no_job_is_planned_near_what_the_forge_lets_it_take(known: bool) -> None
     assert [len(job.pieces) for job in layout.jobs] == [1, 1, 1]  # two would take 6060 of 7200 seconds
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_where_a_job_keeps_its_wheels_only_when_it_ends_each_has_its_own(known: bool) -> None:
+    tasks = [task("base", 60, 60, known=known), task("late", 60, 60, 60, needs=["base"], known=known)]
+    assert [len(job.pieces) for job in pack(tasks, Site(1, 600, most=1)).jobs] == [1] * 5
+    assert max(len(job.pieces) for job in pack(tasks, Site(1, 600, most=2)).jobs) == 2
+
+
 def test_a_cycle_is_told() -> None:
     with pytest.raises(PlanError, match="a needs b needs a"):
         packed(task("a", 1, needs=["b"]), task("b", 1, needs=["a"]))

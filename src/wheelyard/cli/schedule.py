@@ -129,7 +129,8 @@ def plan_jobs(
         selection = due.by_name(planner, packages, version)
     if take:
         selection = take(project, selection)
-    _show(schedule(project, selection, runners=wish.runners), wish, as_json=as_json)
+    made = schedule(project, selection, runners=wish.runners, gitlab=wish.form == "gitlab")
+    _show(made, wish, as_json=as_json)
     if selection.problems:
         raise selection.problems[0]
 

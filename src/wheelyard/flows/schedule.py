@@ -20,7 +20,19 @@ from wheelyard.record.jobs import (
     LeftOut,
 )
 from wheelyard.record.store import read_record
-from wheelyard.stages.schedule import Layout, Limits, Piece, Site, Task, Ticket, keys, lower_bound, matrices, pack
+from wheelyard.stages.schedule import (
+    MOST_WHEELS,
+    Layout,
+    Limits,
+    Piece,
+    Site,
+    Task,
+    Ticket,
+    keys,
+    lower_bound,
+    matrices,
+    pack,
+)
 from wheelyard.stages.schedule import pipelines as make_pipelines
 
 if TYPE_CHECKING:
@@ -131,19 +143,21 @@ class Schedule:
         )
 
 
-def schedule(project: Project, selection: Selection, *, runners: int | None = None) -> Schedule:
+def schedule(project: Project, selection: Selection, *, runners: int | None = None, gitlab: bool = False) -> Schedule:
     """Return what is due as jobs.
 
     Args:
         project: the project.
         selection: what is due.
         runners: how many jobs run at once; site policy says when None.
+        gitlab: whether they are for GitLab, where site policy says how many wheels may share a job.
 
     Raises:
         PlanError: recipes need each other; the cycle is shown.
     """
     policy = project.policy.runners
-    site = Site(runners or policy.count, policy.image_start, policy.longest)
+    most = policy.gitlab_wheels if gitlab else MOST_WHEELS
+    site = Site(runners or policy.count, policy.image_start, policy.longest, most)
     building = {due.target.package for due in selection.due}
     tasks = tuple(_task(project, due, building) for due in selection.due)
     layout = pack(tasks, site)

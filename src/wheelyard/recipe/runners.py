@@ -21,6 +21,13 @@ class RunnersPolicy(Model):
     count: int = Field(8, gt=0, le=10_000, description="How many jobs run at once.")
     image_start: Annotated[Seconds, Field(description="How long a job waits until its image has started.")] = 60
     longest: Annotated[Seconds, Field(description="How long the forge lets a job run.")] = 86_400
+    gitlab_wheels: int = Field(
+        1,
+        gt=0,
+        le=100,
+        description="The most wheels that one job builds on GitLab, which keeps what a job has built only when that "
+        "ends: more save starts of the image, and are lost together with their machine.",
+    )
     gitlab_jobs: int = Field(
         450, gt=0, le=10_000, description="The most jobs of one generated pipeline on GitLab; more make another one."
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from wheelyard.stages.schedule.github import Matrix, Row, Ticket, again, matrices
 from wheelyard.stages.schedule.gitlab import Limits, pipelines
-from wheelyard.stages.schedule.packing import Layout, Site, lay_out, lower_bound, pack
+from wheelyard.stages.schedule.packing import MOST_WHEELS, Layout, Site, lay_out, lower_bound, pack
 from wheelyard.stages.schedule.simulate import Comparison, Conditions, Night, compare, run
 from wheelyard.stages.schedule.synthetic import tasks as synthetic_tasks
 from wheelyard.stages.schedule.tasks import BuildJob, Piece, Task, keys
 
 __all__ = [
+    "MOST_WHEELS",
     "BuildJob",
     "Comparison",
     "Conditions",

@@ -35,11 +35,13 @@ class Site:
         runners: how many run at once.
         start: seconds until an image has started.
         longest: seconds that the forge lets a job take.
+        most: wheels that one job may build.
     """
 
     runners: int
     start: float
     longest: float = 86_400
+    most: int = MOST_WHEELS
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,14 @@ class _Choices:
     def __init__(self, task: Task, site: Site) -> None:
         self.task = task
         once = site.start + task.shared
-        most = len(task.pieces)
-        limit = _FULL * site.longest
-        fits = once + sum(piece.seconds for piece in task.pieces) <= limit and most <= MOST_WHEELS
-        splits = [_split(task.pieces, count) for count in range(1, most + 1 if task.known or not fits else 2)]
-        self.ways = [[BuildJob(task, group) for group in split] for split in splits]  # made once, tried often
-        self.longest = [once + max(sum(piece.seconds for piece in group) for group in split) for split in splits]
-        small = (max(map(len, split)) <= MOST_WHEELS for split in splits)
-        fitting = (n for n, ok in enumerate(small) if ok and self.longest[n] <= limit)
-        self.least = next(fitting, len(self.ways) - 1)
+        splits = [_split(task.pieces, count) for count in range(1, len(task.pieces) + 1)]
+        longest = [once + max(sum(piece.seconds for piece in group) for group in split) for split in splits]
+        small = (max(map(len, split)) <= site.most for split in splits)
+        fitting = (n for n, ok in enumerate(small) if ok and longest[n] <= _FULL * site.longest)
+        self.least = next(fitting, len(splits) - 1)
+        end = len(splits) if task.known else self.least + 1  # what was never timed is split no further than it must be
+        self.ways = [[BuildJob(task, group) for group in split] for split in splits[:end]]  # made once, tried often
+        self.longest = longest[:end]
 
     def under(self, cap: float) -> int:
         """Return the fewest splits that keep every job below *cap*, or the most there are."""
