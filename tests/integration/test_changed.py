@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.project import PYPROJECT, make_project
-from wheelyard.core.errors import PlanError, ProgramError
+from wheelyard.core.errors import PlanError, ProgramError, RecipeError
 from wheelyard.flows.changed import changed
 from wheelyard.io.cache import cache_dir
 from wheelyard.record import lock
@@ -274,3 +276,29 @@ def test_nothing_is_left_behind(repository: Repository) -> None:
 def test_outside_of_git_it_is_said(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match="this is no git repository"):
         changed(make_project(tmp_path, {}), "HEAD")
+
+
+@pytest.mark.parametrize("where", ["recipe", "fragment", "version", "policy"])
+def test_no_folder_that_a_commit_names_is_followed(repository: Repository, tmp_path: Path, where: str) -> None:
+    pipe = tmp_path / "source/pipe"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)  # whoever reads it waits
+    named = f'path = "{pipe.parent}"\n'
+    match where:
+        case "recipe":
+            repository.write("recipes/one/recipe.toml", f"[source]\n{named}")
+        case "fragment":
+            repository.write("recipes/_shared/rust.toml", f"[source]\n{named}")
+            repository.write("recipes/one/recipe.toml", '[build]\nuses = ["rust"]\n')
+        case "version":
+            repository.write("recipes/one/recipe.toml", f'[[version]]\nmatch = ">=1"\n[version.source]\n{named}')
+        case "policy":
+            repository.write("pyproject.toml", f"{SITE}\n[tool.wheelyard.defaults.source]\n{named}")
+    repository.write("recipes/two/recipe.toml", '[build]\nneeds = ["one"]\n')
+    repository.pin("two", "1.1")
+    repository.commit()
+    found = changed(repository.project, "HEAD~1..HEAD")
+    assert {each.target.package for each in found.due} == ({"two"} if where != "policy" else set())
+    assert {type(each) for each in found.problems} == {RecipeError}
+    assert "[source] path" in str(found.problems[0])
+    assert re.search(r"\.toml:\d+\Z", found.problems[0].where or "")

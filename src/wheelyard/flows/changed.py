@@ -1,7 +1,7 @@
 """What a range of commits changes: wheels whose digest of inputs is another one behind it than before.
 
 Both ends are read from git, not from the checkout, into a scratch folder that is gone afterwards. Paths only say where
-to look; whether a wheel is due is said by the digest.
+to look; whether a wheel is due is said by the digest. Recipes may be a stranger's: none leads to a folder outside.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.version import Version
 
-from wheelyard.core.errors import PlanError, ProgramError, WheelyardError
+from wheelyard.core.errors import PlanError, ProgramError, RecipeError, WheelyardError
 from wheelyard.flows import due
 from wheelyard.flows.due import Due, DuePlanner, Selection
 from wheelyard.io import files, log
@@ -114,7 +114,7 @@ def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePl
     for name in names:
         try:
             with log.package(name):
-                targets, retired = due.targets(new.project, name)
+                targets, retired = _pinned(new.project, name)
                 before = _before(old, name) if old else {}
                 if not targets:
                     left_out.append((name, "", "no version is pinned: commit its lock.toml with the recipe"))
@@ -126,6 +126,19 @@ def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePl
         except WheelyardError as error:
             problems.append(error)
     return Selection(text, tuple(found), tuple(left_out), tuple(problems))
+
+
+def _pinned(project: Project, name: str) -> tuple[tuple[Target, ...], Version | None]:
+    """Return the pinned versions of a package and from which on it is retired; no folder that it names is followed."""
+    targets, retired = due.targets(project, name)
+    for target in targets:
+        if target.settings.source.path:
+            raise RecipeError(
+                "[source] path names a folder, and a commit is to be built on any machine",
+                where=target.place("source.path"),
+                fix="take the sdist, or [source] git; `path` is for a recipe that is not committed yet",
+            )
+    return targets, retired
 
 
 def _changed_wheels(new: DuePlanner, target: Target, before: _Before) -> Iterator[Due]:
@@ -150,7 +163,7 @@ _NEVER = _Before("", frozenset())
 def _before(old: DuePlanner, name: str) -> dict[str, _Before]:
     """Return what there was of a package; what was not valid then was not there."""
     try:
-        targets, _ = due.targets(old.project, name)
+        targets, _ = _pinned(old.project, name)
     except WheelyardError:
         return {}
     found = {}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from wheelyard.core import toml
 from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
 from wheelyard.core.names import did_you_mean
 from wheelyard.flows import triggers
@@ -65,7 +64,7 @@ def review(start: Path, text: str, body: str = "") -> ReviewReport:
     with files.scratch(folder, "review") as scratch:
         recipes, told = _tree_findings(repository, span, touched.split("\0"), scratch)
         wanted, bad = triggers.read(body, recipes) if body else ((), ())
-        anyway = _built_anyway(start, span, scratch / "head/recipes") if wanted else frozenset()
+        anyway = _built_anyway(start, span) if wanted else frozenset()
     return ReviewReport(
         asked=text,
         commits=len(messages),
@@ -75,10 +74,10 @@ def review(start: Path, text: str, body: str = "") -> ReviewReport:
     )
 
 
-def _built_anyway(start: Path, span: Range, recipes: Path) -> frozenset[str]:
+def _built_anyway(start: Path, span: Range) -> frozenset[str]:
     """Return what the change itself has built, every wheel of it: to ask for that too builds nothing twice."""
     try:
-        project = None if _names_a_folder(recipes) else seek_project(start)
+        project = seek_project(start)
         found = changed(project, f"{span.base}...{span.head}") if project else None
     except WheelyardError:
         return frozenset()  # what is wrong with it is told where it is looked at
@@ -87,21 +86,6 @@ def _built_anyway(start: Path, span: Range, recipes: Path) -> frozenset[str]:
         for each in (found.due if found else ())
         if len(each.wheels) == len(each.plan.expected)
     )
-
-
-def _names_a_folder(recipes: Path) -> bool:
-    """Tell whether a recipe names a folder as its source, any that a stranger likes; or cannot be read."""
-    try:
-        tables = [toml.loads(file.read_text(encoding="utf-8")) for file in recipes.rglob("*.toml")]
-    except (OSError, ValueError):
-        return True
-    return any(map(_has_path, tables))
-
-
-def _has_path(value: object) -> bool:
-    if isinstance(value, list):
-        return any(map(_has_path, value))
-    return isinstance(value, dict) and ("path" in value or any(map(_has_path, value.values())))
 
 
 def problem(report: ReviewReport) -> WheelyardError | None:

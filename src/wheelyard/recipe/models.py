@@ -114,7 +114,8 @@ class Source(Model):
     submodules: StrictBool = Field(True, description="Fetch git submodules as well.")
     path: str | None = Field(
         None,
-        description="A local folder to take instead of the sdist, relative to the recipe's folder; for development.",
+        description="A local folder to take instead of the sdist, relative to the recipe's folder; for development: "
+        "nothing is planned for a commit that names one.",
     )
 
     @model_validator(mode="after")
