@@ -13,6 +13,7 @@ from support.project import make_project
 from wheelyard.cli.main import cli
 from wheelyard.core.errors import ConfigError
 from wheelyard.flows.again import tried_again
+from wheelyard.flows.report import read_plan
 from wheelyard.record.jobs import JobsReport
 from wheelyard.record.outcome import Failure, WheelOutcome, write_outcome
 
@@ -85,10 +86,13 @@ def test_what_a_machine_has_ended_is_tried_again(project: Project) -> None:
     assert [each.include[0]["wheels"] for each in tried_again(project, plan(lost=()))] == [("cp313",)]
 
 
-def test_a_plan_for_another_forge_has_nothing_to_try(project: Project) -> None:
-    made = plan(lost=()).model_copy(update={"matrices": ()})
-    with pytest.raises(ConfigError, match="no matrices"):
-        tried_again(project, made)
+def test_a_plan_for_another_forge_has_nothing_to_try(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.json"
+    file.write_text(plan(lost=()).model_copy(update={"matrices": ()}).model_dump_json(), encoding="utf-8")
+    assert read_plan(file).jobs
+    with pytest.raises(ConfigError, match="no matrices") as told:
+        read_plan(file, matrices=True)
+    assert told.value.where == str(file)
 
 
 def test_a_wheel_that_is_not_there_was_not_built(project: Project) -> None:

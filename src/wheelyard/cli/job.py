@@ -134,15 +134,16 @@ def again(plan_file: Path, out: Path) -> None:
     from wheelyard.flows.again import ROWS, tried_again
     from wheelyard.flows.report import read_plan
 
-    found = tried_again(find_project(), read_plan(plan_file))
+    found = tried_again(find_project(), read_plan(plan_file, matrices=True))
     rows: dict[str, list[str]] = {}
     for part in found:
         rows.setdefault(ROWS[part.wave - 1], []).append(part.name)
-        for row in part.include:
-            click.echo(f"{row['name']}: {'once more' if part.wave == 1 else 'once more, after what it needs'}")
     outputs = "".join(f"{row}={json.dumps(names)}\n" for row, names in rows.items())
     texts = {f"{part.name}.json": part.text() + "\n" for part in found} | {"outputs": outputs}
     replace_all(out, ("again-*.json", "outputs"), texts)
+    for part in found:
+        for row in part.include:
+            click.echo(f"{row['name']}: {'once more' if part.wave == 1 else 'once more, after what it needs'}")
 
 
 @click.command(short_help="Tell what came of a plan's jobs.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import ConfigError, InterruptedRunError
+from wheelyard.core.errors import InterruptedRunError
 from wheelyard.flows.report import heard
 from wheelyard.stages.schedule import Row, again
 
@@ -21,17 +21,13 @@ ROWS = ("first", "next", "rest")
 def tried_again(project: Project, plan: JobsReport) -> tuple[Matrix, ...]:
     """Return GitHub's matrices of the jobs of *plan* that are worth another try, by the outcomes in ``dist/``.
 
-    A machine that is lost takes its job with it, or ends it in the middle, and whatever needs what that was to build
-    has stopped: that follows in a row of its own. What lies deeper is the last row, in the plan's order, for one after
-    another. Wheels that failed in words of their own would fail again, and are left out.
-
-    Raises:
-        ConfigError: the plan was not made for GitHub.
+    The plan has matrices, see ``read_plan``. A machine that is lost takes its job with it, or ends it in the middle,
+    and whatever needs what that was to build has stopped: that follows in a row of its own. What lies deeper is the
+    last row, in the plan's order, for one after another. Wheels that failed in words of their own would fail again, and
+    are left out.
     """
     told = heard(project, plan)
     tickets: dict[str, Row] = {str(row["name"]): row for matrix in plan.matrices for row in matrix.include}
-    if plan.jobs and not tickets:
-        raise ConfigError("this plan has no matrices", fix="wheelyard plan … --format github --out dist/jobs")
     rows: dict[str, list[Row]] = defaultdict(list)
     depths: dict[str, int] = {}
     for job in plan.jobs:  # what it needs is planned before it

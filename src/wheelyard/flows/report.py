@@ -30,14 +30,18 @@ KIND = "failure"
 SILENT = "a job died without a word; its log on the forge may tell"
 
 
-def read_plan(path: Path) -> JobsReport:
+def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
     """Return the plan that ``wheelyard plan --out`` wrote.
 
+    Args:
+        path: the file.
+        matrices: whether GitHub's must be in it.
+
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is none, or not for GitHub.
     """
     try:
-        return JobsReport.model_validate_json(path.read_bytes())
+        plan = JobsReport.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ConfigError("there is no plan", where=str(path), fix="wheelyard plan … --out dist/jobs") from error
     except ValidationError as error:
@@ -45,6 +49,10 @@ def read_plan(path: Path) -> JobsReport:
         raise ConfigError(
             "this is no plan", where=str(path), details=details, fix="wheelyard plan … --out dist/jobs writes one"
         ) from error
+    if matrices and plan.jobs and not plan.matrices:
+        fix = "wheelyard plan … --format github --out dist/jobs"
+        raise ConfigError("this plan has no matrices", where=str(path), fix=fix)
+    return plan
 
 
 def report(project: Project, plan: JobsReport) -> NightReport:
