@@ -82,6 +82,17 @@ def test_after_a_push_that_replaces_history_what_is_due_is_planned(yard: Yard, b
     assert [(job["package"], job["why"]) for job in yard.plan("changed")] == [("tiny", "missing for cp313")]
 
 
+def test_a_push_that_got_no_run_of_its_own_is_planned_by_the_next(yard: Yard) -> None:
+    yard.machines("instead")  # to build: this is about what is planned
+    base, missed = yard.change()
+    yard.github.upload("planned", b"", commit=base)
+    (yard.root / "README.md").write_text("a better yard\n", encoding="utf-8")
+    yard.commit("words")
+    yard.push(missed, "--job", "build")
+    assert [(job["package"], job["why"]) for job in yard.plan("changed")] == [("tiny", "changed")]
+    assert (yard.checkout.store / "planned").is_dir()
+
+
 def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: Yard) -> None:
     base = git(yard.root, "rev-parse", "HEAD")
     (yard.root / "README.md").write_text("a better yard\n", encoding="utf-8")

@@ -20,10 +20,10 @@ from support.remote import Bare
 from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.core.errors import ConfigError, NetworkError
+from wheelyard.core.errors import ConfigError, NetworkError, PlanError
 from wheelyard.flows import due
 from wheelyard.flows.job import artifact_name
-from wheelyard.flows.promote import promote
+from wheelyard.flows.promote import promote, since_last
 from wheelyard.io.gh import Answer
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
@@ -329,13 +329,15 @@ def test_wheels_that_a_build_cannot_take_do_not_count(yard: Yard) -> None:
         {"workflow_run": None},
         {"workflow_run": []},
         {"workflow_run": {"id": 17, "repository_id": 1, "head_repository_id": 2}},
+        {"workflow_run": {"id": 17, "repository_id": 1, "head_repository_id": 1}},
+        {"workflow_run": {"id": 17, "repository_id": 1, "head_repository_id": 1, "head_sha": "--help"}},
         {"id": float("inf")},
         {"id": "x"},
         {"expired": "yes"},
     ],
 )
 def test_an_artifact_that_does_not_say_where_it_is_from_is_not_taken(change: dict[str, object]) -> None:
-    run = {"id": 17, "repository_id": 1, "head_repository_id": 1}
+    run = {"id": 17, "repository_id": 1, "head_repository_id": 1, "head_sha": "1" * 40}
     told = {"id": 1, "name": "w", "size_in_bytes": 1, "expired": False, "workflow_run": run}
 
     class Told:
@@ -372,3 +374,74 @@ def test_a_download_that_breaks_off_is_tried_again(yard: Yard) -> None:
 def test_on_gitlab_it_says_so(yard: Yard) -> None:
     with pytest.raises(ConfigError, match="GitHub's artifacts only"):
         promote(yard.make("gitlab"), yard.selection())
+
+
+# ------------------------------------------------- pushes without a run of their own
+
+
+class History:
+    """The yard's project in git: four commits, the oldest first, and one on another branch."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("add", "--all")
+        self.commits = [self.commit(name) for name in ("first", "second", "third", "head")]
+        self.git("switch", "--quiet", "--create", "other", self.commits[1])
+        self.other = self.commit("other")
+        self.git("switch", "--quiet", "main")
+
+    def git(self, *words: str) -> str:
+        command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", *words]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout.strip()
+
+    def commit(self, message: str) -> str:
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def history(yard: Yard) -> History:
+    return History(yard.project.root)
+
+
+def test_a_range_goes_on_from_the_last_run_that_planned_its_own(yard: Yard, history: History) -> None:
+    first, second, third, head = history.commits
+    given = f"{third}..{head}"
+    for commit in (first, second, history.other, head, "2" * 40):  # later, elsewhere, nowhere
+        yard.github.upload("planned", b"", commit=commit)
+    yard.github.upload("planned", b"", commit=third, fork=True)
+    yard.github.upload("planned", b"", commit=third, expired=True)
+    assert since_last(yard.project, given, "planned") == f"{second}..{head}"
+    assert since_last(yard.project, f"{second}..{head}", "planned") == f"{second}..{head}"
+    assert since_last(yard.project, given, "else") == given
+    with pytest.raises(PlanError):
+        since_last(yard.project, f"{'3' * 40}..{head}", "planned")
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_range_stays_what_it_is_where_nothing_can_be_asked(
+    yard: Yard, history: History, capfd: pytest.CaptureFixture[str], status: int
+) -> None:
+    yard.github.upload("planned", b"", commit=history.commits[0])
+    yard.github.fault(Fault("status", path="/actions/artifacts", status=status))
+    given = f"{history.commits[2]}..{history.commits[3]}"
+    assert since_last(yard.project, given, "planned") == given
+    assert "left undone is not known" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("commit", ["", "--help", "1" * 39, None])
+def test_a_commit_that_is_none_is_an_answer_that_is_none(yard: Yard, history: History, commit: str) -> None:
+    yard.github.upload("planned", b"", commit=commit)
+    given = f"{history.commits[2]}..{history.commits[3]}"
+    assert since_last(yard.project, given, "planned") == given
+
+
+def test_the_verb_plans_from_there(yard: Yard, history: History) -> None:
+    yard.github.upload("planned", b"", commit=history.commits[0])
+    words = ("promote", "--format", "github", "--changed", f"{history.commits[2]}..HEAD", "--after", "planned")
+    done = subprocess.run(
+        [sys.executable, "-m", "wheelyard", *words], cwd=yard.project.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["asked"] == f"{history.commits[0]}..{history.commits[3]}"

@@ -250,15 +250,23 @@ def _estimate(report: JobsReport) -> list[str]:
 @click.command(short_help="Take wheels that earlier pipelines built; plan the rest.")
 @click.argument("packages", nargs=-1)
 @job_options
+@click.option(
+    "--after", metavar="NAME", help="With --changed: go on from where the last run began that left this artifact."
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def promote(packages: tuple[str, ...], *, as_json: bool, **jobs: Any) -> None:
+def promote(packages: tuple[str, ...], *, after: str | None, as_json: bool, **jobs: Any) -> None:
     """Plan jobs as `plan` does, without wheels that earlier pipelines here have built from the same inputs.
 
     Those are checked and put into dist/; what cannot be had, or is not in order, is built. GitHub only.
     """
     from wheelyard.flows.promote import promote as flow
+    from wheelyard.flows.promote import since_last
 
     packages = asked_for(packages, None, alone=bool(jobs["due"]))
+    if after:
+        if not jobs["changed"]:
+            raise click.UsageError("--after goes with --changed")
+        jobs["changed"] = since_last(find_project(), jobs["changed"], after)
     plan_jobs(Wish(**jobs), packages, None, (), None, as_json=as_json, take=flow)
 
 

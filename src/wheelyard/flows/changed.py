@@ -69,6 +69,11 @@ class Repository:
             raise ProgramError(f"git {args[0]} ended with status {done.returncode}", details=said(done))
         return done.stdout
 
+    def is_ancestor(self, commit: str, other: str) -> bool:
+        """Tell whether *commit* is here, and is *other* or lies before it."""
+        words = ["-C", self.top, "merge-base", "--is-ancestor", "--end-of-options", commit, other]
+        return git(words, env=base_env()).returncode == 0
+
 
 def changed(
     project: Project, text: str, *, image: str | None = None, pythons: tuple[Interpreter, ...] = ()

@@ -7,11 +7,21 @@ They are taken from runs of the project itself, never of a fork, and are hostile
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
+from wheelyard.core.errors import (
+    CheckError,
+    ConfigError,
+    CredentialsError,
+    DiskError,
+    NetworkError,
+    StepTimeoutError,
+    WheelyardError,
+)
 from wheelyard.flows.bring import bring
+from wheelyard.flows.changed import repository_of, span_of
 from wheelyard.flows.check import check_wheel
 from wheelyard.flows.due import DuePlanner
 from wheelyard.flows.gather import gather
@@ -23,6 +33,7 @@ from wheelyard.stages.forge import open_artifacts
 from wheelyard.stages.tokens import held
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
@@ -44,13 +55,48 @@ def promote(project: Project, selection: Selection) -> Selection:
         ProgramError: gh is not installed.
         DiskError: no space.
     """
+    with _artifacts(project) as artifacts:
+        return _Promotion(project, artifacts).run(selection)
+
+
+def since_last(project: Project, text: str, name: str) -> str:
+    """Return the range *text* as it is, or from where the last run before it began that left the artifact *name*.
+
+    GitHub keeps one waiting run of a workflow, so that not every push has one: the next one takes over its commits.
+    Where nothing can be asked or found, the range stays what it is.
+
+    Args:
+        project: the project.
+        text: ``BASE..HEAD``.
+        name: what each run leaves that has planned its own range.
+
+    Raises:
+        PlanError: there are no such commits here.
+        ProgramError: this is no git repository, or gh is not installed.
+    """
+    repository = repository_of(project.root)
+    span = span_of(repository, text)
+    try:
+        with _artifacts(project) as artifacts:
+            found = artifacts.find(name)
+    except (CredentialsError, NetworkError) as error:
+        log.warn(f"what the push before this one has left undone is not known: {error}")
+        return text
+    for artifact in found:
+        if repository.is_ancestor(artifact.commit, span.base):
+            return f"{artifact.commit}..{span.head}"
+    return text
+
+
+@contextlib.contextmanager
+def _artifacts(project: Project) -> Iterator[Artifacts]:
     policy = project.policy.proposals
     if policy is None:
         raise ConfigError(
             "site policy does not say where pipelines run", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
         )
     with open_artifacts(policy, held(policy.variable)) as artifacts:
-        return _Promotion(project, artifacts).run(selection)
+        yield artifacts
 
 
 @dataclass

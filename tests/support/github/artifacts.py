@@ -51,7 +51,7 @@ def _shown(github: GitHub, site: str, artifact: Artifact) -> object:
             "repository_id": 1,
             "head_repository_id": 2 if artifact.fork else 1,
             "head_branch": "a-branch",
-            "head_sha": "1" * 40,
+            "head_sha": artifact.commit,
         },
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from support.gitlab.faults import Plan
 
@@ -57,6 +57,7 @@ class Artifact:
     run: int
     fork: bool = False
     expired: bool = False
+    commit: str = "1" * 40
 
 
 class Seen(NamedTuple):
@@ -110,9 +111,10 @@ class GitHub:
         self.repository.issues[issue.number] = issue
         return issue
 
-    def upload(self, name: str, data: bytes, *, run: int = 1, fork: bool = False, expired: bool = False) -> Artifact:
-        """Keep an artifact."""
-        made = Artifact(next(self._numbers), name, data, run, fork, expired)
+    def upload(self, name: str, data: bytes, **more: Any) -> Artifact:
+        """Keep an artifact; *more* is what else an :class:`Artifact` has."""
+        given: dict[str, Any] = {"run": 1} | more
+        made = Artifact(next(self._numbers), name, data, **given)
         self.artifacts[made.number] = made
         return made
 

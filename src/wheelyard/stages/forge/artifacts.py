@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from wheelyard.recipe.proposals import ProposalPolicy
 
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _PAGE = 100  # of one name; only the newest are of interest
 
 
@@ -29,12 +31,14 @@ class Artifact:
         name: what the job called it.
         size: bytes, as the forge has it.
         run: the run that it is from.
+        commit: what that ran for.
     """
 
     number: int
     name: str
     size: int
     run: int
+    commit: str
 
 
 class Artifacts(Protocol):
@@ -91,7 +95,11 @@ def _is_own(given: dict[str, Any]) -> bool:
 
 
 def _artifact(given: dict[str, Any]) -> Artifact:
-    return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(given["workflow_run"]["id"]))
+    run = given["workflow_run"]
+    commit = _COMMIT.fullmatch(run["head_sha"])
+    if not commit:
+        raise ValueError("no commit")
+    return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(run["id"]), commit[0])
 
 
 @contextlib.contextmanager
