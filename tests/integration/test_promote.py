@@ -444,4 +444,16 @@ def test_the_verb_plans_from_there(yard: Yard, history: History) -> None:
         [sys.executable, "-m", "wheelyard", *words], cwd=yard.project.root, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["asked"] == f"{history.commits[0]}..{history.commits[3]}"
+    found = json.loads(done.stdout)
+    assert found["asked"] == f"{history.commits[0]}..{history.commits[3]}"
+    assert not found["jobs"]
+
+
+def test_what_is_left_is_planned_for_the_official_image(yard: Yard) -> None:
+    site = yard.project.root / "pyproject.toml"  # a fresh machine has never asked whether the image's registry answers
+    site.write_text(site.read_text("utf-8").replace('image = "official"', 'image = "auto"'), "utf-8")
+    words = ("promote", "demo", "--format", "github")
+    done = subprocess.run(
+        [sys.executable, "-m", "wheelyard", *words], cwd=yard.project.root, capture_output=True, text=True, check=False
+    )
+    assert [job["image"]["kind"] for job in json.loads(done.stdout)["jobs"]] == ["official"], done.stderr

@@ -51,7 +51,7 @@ STAND_IN = """\
 #!/bin/bash
 env >>"{scratch}/seen"
 export PATH="{path}:$PATH" WHEELYARD_CACHE="{cache}" WHEELYARD_INDEX="{index}" SSL_CERT_FILE="{ca}" NO_PROXY=127.0.0.1
-export WHEELYARD_IMAGE=local WHEELYARD_OSV="{osv}"
+export WHEELYARD_OSV="{osv}"
 if [[ $* == *" job "* ]]; then
     if [[ -e "{scratch}/instead" ]]; then . "{scratch}/instead"; exit; fi
     if [[ -s "{scratch}/kill" ]]; then # a letter for each time

@@ -122,7 +122,7 @@ class Yard:
     def run(self, kind: dict[str, str], *jobs: str) -> subprocess.CompletedProcess[str]:
         """Run a pipeline of *kind*, or only these of its jobs; no token is in what it says."""
         # What the machine has learned of its containers and images is kept: no test is about that.
-        mine = {"WHEELYARD_IMAGE": self.image, "WHEELYARD_CACHE": str(cache.cache_dir())}
+        mine = {"WHEELYARD_CACHE": str(cache.cache_dir())}
         done = self.checkout.run(kind | mine, *jobs, timeout=900)
         for name in ("PYTHON_CI_GROUP_TOKEN", "WHEELYARD_GITLAB_TOKEN"):
             assert self.checkout.env[name] not in done.stdout + done.stderr

@@ -309,6 +309,22 @@ def test_gitlabs_pipeline_is_all_of_the_output(wheelyard: Command) -> None:
     assert set(found) == {"stages", "default", ".build", "base 1.0 cp313", "jobs", "report", "deploy"}
 
 
+def test_jobs_for_a_forge_are_for_the_official_image_whatever_this_machine_knows(
+    wheelyard: Command, project: Project
+) -> None:
+    site = SITE.replace('image = "official"', 'image = "auto"')
+    (project.root / "pyproject.toml").write_text(site)
+
+    def kinds(*words: str) -> set[tuple[str, str]]:
+        jobs = valid(wheelyard("plan", "base", "--json", *words)[1], "jobs")["jobs"]
+        return {(job["image"]["kind"], interpreter) for job in jobs for interpreter in job["interpreters"]}
+
+    everywhere = {("official", pair.partition("-")[2]) for pair in PAIRS}
+    assert kinds("--format", "github") == kinds("--format", "gitlab") == everywhere
+    assert kinds("--format", "table") == {("local", "cp313")}  # what a build on this machine would be
+    assert kinds("--format", "github", "--image", "local") == {("local", "cp313")}
+
+
 def test_on_gitlab_each_wheel_leaves_with_its_own_job_or_as_site_policy_says(
     wheelyard: Command, project: Project
 ) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from support.pages import ROOT
 from wheelyard.recipe.policy import find_project
+from wheelyard.record.ends import BEGIN, END
 from wheelyard.record.tokens import TokenFinding, TokenReport
-from wheelyard.stages.tokens.text import BEGIN, END, ends_page
+from wheelyard.stages.tokens.text import ends_page
 
 PAGE = (ROOT / "docs/infrastructure.md").read_text(encoding="utf-8")
 
@@ -45,6 +46,13 @@ def test_what_was_seen_stays_until_it_is_seen_again() -> None:
     assert "`one`" not in ends_page(then, report(3, two=date(2028, 6, 1)))
     assert then.partition(BEGIN)[0] == PAGE.partition(BEGIN)[0]
     assert then.partition(END)[2] == PAGE.partition(END)[2]
+
+
+def test_a_line_that_still_holds_stays_for_a_month() -> None:
+    page = ends_page(PAGE, report(1, one=date(2027, 4, 19)))
+    assert ends_page(page, report(30, one=date(2027, 4, 19))) == page
+    assert "| `one` | 2027-04-19 | 2026-08-31 |" in ends_page(page, report(31, one=date(2027, 4, 19)))
+    assert "| `one` | 2028-04-19 | 2026-08-02 |" in ends_page(page, report(2, one=date(2028, 4, 19)))
 
 
 def test_a_page_without_its_marks_is_told() -> None:

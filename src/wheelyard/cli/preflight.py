@@ -51,8 +51,9 @@ def _of_range(project: Project, span: str, *, fresh: bool, as_json: bool) -> lis
     """Show every result as soon as it is there; return what is wrong. One package does not keep the others back."""
     from wheelyard.flows import changed
     from wheelyard.flows import preflight as flow
+    from wheelyard.flows.planner import site_image
 
-    found = changed.changed(project, span)
+    found = changed.changed(project, span, image=site_image(project))
     failures = list(found.problems)
     shown = 0
     for package, version in changed.touched(found):

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _SHOWN = 6  # jobs of a critical path
 _WAVES = 4  # that .github/workflows/build.yml writes out
-FORMATS = ("table", "github", "gitlab")
+FORGES = ("github", "gitlab")
 _OPTIONS = (
     click.option(
         "--format",
         "form",
-        type=click.Choice(FORMATS),
+        type=click.Choice(("table", *FORGES)),
         help="Make jobs: a table with the estimate, GitHub's matrices, or GitLab's child pipeline.",
     ),
     click.option("--changed", metavar="BASE..HEAD", help="Only wheels whose inputs these commits change."),
@@ -113,6 +113,7 @@ def plan_jobs(
     """
     from wheelyard.flows import due
     from wheelyard.flows.changed import changed
+    from wheelyard.flows.planner import site_image
     from wheelyard.flows.schedule import schedule
 
     if sum((wish.due, bool(wish.changed), bool(version))) > 1:
@@ -120,6 +121,8 @@ def plan_jobs(
     if wish.changed and packages:
         raise click.UsageError("--changed finds the packages itself")
     project = find_project()
+    if image is None and (take or wish.form in FORGES):
+        image = site_image(project)
     planner = due.DuePlanner(project, image, pythons)
     if wish.changed:
         selection = changed(project, wish.changed, image=image, pythons=pythons)

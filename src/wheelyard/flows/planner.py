@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from wheelyard.stages.plan import Plan
 
 
+def site_image(project: Project) -> str | None:
+    """Return the image of the wheels that the site publishes, for :class:`Planner`; None is site policy's own.
+
+    ``auto`` is the official one, whether or not its registry can be reached from this machine: what is planned here is
+    built elsewhere.
+
+    Raises:
+        ConfigError: site policy names no image that there is.
+    """
+    return "official" if ImageChoice.parse(project.policy.image).kind == "auto" else None
+
+
 @dataclass
 class Planner:
     """Plans versions of one project. Threads may share it.
@@ -37,11 +49,8 @@ class Planner:
 
     @classmethod
     def of_site(cls, project: Project) -> Self:
-        """Return one whose plans are the same on every machine: those of the wheels that the site publishes.
-
-        ``auto`` is the official image then, whether or not its registry can be reached from here.
-        """
-        return cls(project, "official" if ImageChoice.parse(project.policy.image).kind == "auto" else None)
+        """Return one whose plans are the same on every machine, see :func:`site_image`."""
+        return cls(project, site_image(project))
 
     @functools.cached_property
     def choice(self) -> ImageChoice:

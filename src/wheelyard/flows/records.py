@@ -1,4 +1,4 @@
-"""``records``: what publishing wrote into records goes out through one request, or onto the base branch."""
+"""``records``: what publishing and looking wrote down goes out through one request, or onto the base branch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import ConfigError
 from wheelyard.flows.propose import forge_of
 from wheelyard.io import git
+from wheelyard.record.ends import PAGE
 from wheelyard.record.merge import NAMES, merge
 from wheelyard.record.recorded import RecordsReport
 from wheelyard.stages.forge import Merge, Proposal
@@ -27,16 +28,15 @@ def changed(project: Project) -> dict[str, tuple[bytes | None, bytes | None]]:
     Raises:
         ConfigError: the project is no git checkout with a commit.
     """
-    root, folder = project.root, project.packages.relative_to(project.root).as_posix()
-    listed = _git(
-        root, "diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", "--relative", "HEAD", "--", folder
-    )
-    listed += _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", folder)
-    there = set(filter(None, _git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD", "--", folder).split("\0")))
+    root = project.root
+    where = ("--", project.packages.relative_to(root).as_posix(), PAGE)
+    listed = _git(root, "diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", "--relative", "HEAD", *where)
+    listed += _git(root, "ls-files", "-z", "--others", "--exclude-standard", *where)
+    there = set(filter(None, _git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD", *where).split("\0")))
     found: dict[str, tuple[bytes | None, bytes | None]] = {}
     for name in sorted(set(filter(None, listed.split("\0")))):
         path = root / name
-        if PurePosixPath(name).name not in NAMES or len(PurePosixPath(name).parts) != _DEEP or path.is_symlink():
+        if not _is_record(name) or path.is_symlink():
             continue
         old = _git(root, "cat-file", "blob", f"HEAD:./{name}").encode() if name in there else None
         found[name] = old, path.read_bytes() if path.is_file() else None
@@ -63,14 +63,16 @@ def bring_out(project: Project, *, push: bool = False, dry_run: bool = False) ->
     mine = changed(project)
     if not mine:
         return RecordsReport(action="none", done=not dry_run)
-    packages = sorted({PurePosixPath(name).parts[1] for name in mine})
-    title = f"Records of {', '.join(packages) if len(packages) <= _DEEP else f'{len(packages)} packages'}"
+    packages = sorted({PurePosixPath(name).parts[1] for name in mine if name != PAGE})
+    of = ", ".join(packages) if len(packages) <= _DEEP else f"{len(packages)} packages"
+    title = f"Records of {of}" if packages else "When tokens end"
     with forge_of(project, dry_run=dry_run) as (forge, policy):
         direct = push or policy.records == "push"
         proposal = Proposal(
             KEY,
-            title if direct else "Records of what was published",
-            "What publishing wrote down; nothing else changes. Made by `wheelyard records --propose`.",
+            title if direct else "Records of what was published and seen",
+            "What publishing and looking upstream wrote down, and when tokens end; nothing else changes. Made by "
+            "`wheelyard records --propose`.",
             policy.labels,
             {name: new for name, (_, new) in mine.items()},
             Merge({name: old for name, (old, _) in mine.items()}, merge),
@@ -79,6 +81,11 @@ def bring_out(project: Project, *, push: bool = False, dry_run: bool = False) ->
             return RecordsReport(action=forge.push(proposal), done=not dry_run, files=tuple(mine))
         change = forge.propose(proposal)
     return RecordsReport(action=change.action, done=not dry_run, url=change.url, files=tuple(mine))
+
+
+def _is_record(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return name == PAGE or (len(parts) == _DEEP and parts[-1] in NAMES)
 
 
 def _git(root: Path, *words: str) -> str:

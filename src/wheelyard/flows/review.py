@@ -15,6 +15,7 @@ from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
 from wheelyard.core.names import did_you_mean
 from wheelyard.flows import triggers
 from wheelyard.flows.changed import LOCK, changed, repository_of, span_of, taken_out
+from wheelyard.flows.planner import site_image
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
@@ -78,7 +79,7 @@ def _built_anyway(start: Path, span: Range) -> frozenset[str]:
     """Return what the change itself has built, every wheel of it: to ask for that too builds nothing twice."""
     try:
         project = seek_project(start)
-        found = changed(project, f"{span.base}...{span.head}") if project else None
+        found = changed(project, f"{span.base}...{span.head}", image=site_image(project)) if project else None
     except WheelyardError:
         return frozenset()  # what is wrong with it is told where it is looked at
     return frozenset(

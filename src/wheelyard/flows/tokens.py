@@ -17,6 +17,7 @@ from wheelyard.core.errors import (
 from wheelyard.core.names import did_you_mean
 from wheelyard.io import files, log
 from wheelyard.recipe.tokens import DeployTokenPolicy
+from wheelyard.record.ends import BEGIN, END, PAGE
 from wheelyard.record.tokens import IssueRecord
 from wheelyard.stages.forge import GitLabIssues
 from wheelyard.stages.registry import find_credential
@@ -24,7 +25,7 @@ from wheelyard.stages.tokens import held, judge, look_up
 from wheelyard.stages.tokens import rotate as rotate_token
 from wheelyard.stages.tokens.facts import Found, Gap, anew
 from wheelyard.stages.tokens.rotate import LIFETIME
-from wheelyard.stages.tokens.text import BEGIN, END, ends_page, issue_body, summary
+from wheelyard.stages.tokens.text import ends_page, issue_body, summary
 
 if TYPE_CHECKING:
     from datetime import date
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from wheelyard.stages.tokens import Rotated
 
 KEY = "tokens"
-PAGE = "docs/infrastructure.md"
 _LONGEST = 365  # days that GitLab lets a token live (PersonalAccessToken, MAX_PERSONAL_ACCESS_TOKEN_LIFETIME_IN_DAYS)
 _ERRORS: dict[State, type[WheelyardError]] = {
     "dead": TokenDeadError,

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wheelyard.core.errors import RegistryContentError
-from wheelyard.record import durations, ledger, releases, sources
+from wheelyard.record import durations, ends, ledger, releases, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,10 +61,10 @@ def merge(path: str, old: bytes | None, ours: bytes | None, theirs: bytes | None
         RegistryContentError: both say different things of one published file, or one is no such record.
         PlanError: one is no such ledger, or no such durations.
     """
-    if theirs in {ours, old}:
-        return ours
-    if old == ours:
-        return theirs
+    if path == ends.PAGE:
+        return _page(ours, theirs)
+    if theirs in {ours, old} or old == ours:
+        return ours if theirs in {ours, old} else theirs
     where = Path(path)
     match PurePosixPath(path).name:
         case "releases.toml":
@@ -80,6 +80,18 @@ def merge(path: str, old: bytes | None, ours: bytes | None, theirs: bytes | None
             builds = [() if side is None else durations.parse(_text(side, path), where) for side in (old, ours, theirs)]
             return durations.dump(three_way(*builds, both=lambda one, two: [one, two])).encode()
     raise ValueError(f"{path} is no record")
+
+
+def _page(ours: bytes | None, theirs: bytes | None) -> bytes | None:
+    """Return the base branch's page with our table: all else there is people's."""
+    if ours is None or theirs is None:
+        return theirs
+    try:
+        _, table, _ = ends.split(_text(ours, ends.PAGE))
+        before, _, after = ends.split(_text(theirs, ends.PAGE))
+    except ValueError:
+        return theirs
+    return ends.join(before, table, after).encode()
 
 
 def _text(side: bytes, path: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
+from wheelyard.record import ends
 from wheelyard.record.tokens import STATES
 
-BEGIN, END = "<!-- check-tokens: begin -->", "<!-- check-tokens: end -->"
-_END_LINE = re.compile(r"\A\| `([^`]+)` \| \d{4}-\d\d-\d\d \| \d{4}-\d\d-\d\d \|\Z")
+_END_LINE = re.compile(r"\A\| `([^`]+)` \| (\d{4}-\d\d-\d\d) \| (\d{4}-\d\d-\d\d) \|\Z", re.ASCII)
+_FRESH = timedelta(days=30)  # for so long a line that still holds stays as it is: else every look would change the page
 
 if TYPE_CHECKING:
     from wheelyard.record.tokens import State, TokenFinding, TokenReport
@@ -73,22 +75,28 @@ def _cell(text: str) -> str:
 def ends_page(page: str, report: TokenReport) -> str:
     """Return *page* with when each token and renewal ends, between its two marks.
 
-    Lines of what the report has no day for stay as they are: they say when it was last seen.
+    Lines of what the report has no day for stay as they are, they say when it was last seen; and for a month those that
+    say the same.
 
     Raises:
         ValueError: the page has no such marks.
     """
-    before, found, rest = page.partition(BEGIN)
-    between, ended, after = rest.partition(END)
-    if not found or not ended:
-        raise ValueError("its marks are not there")
-    known = {each.name: f"| `{each.name}` | {each.expires} | {report.checked.date()} |" for each in _ending(report)}
-    for line in between.splitlines():
-        match = _END_LINE.match(line)
-        if match and match[1] in {each.name for each in report.findings}:
-            known.setdefault(match[1], line)
-    lines = ["", "| what | ends | seen |", "|---|---|---|", *(known[name] for name in sorted(known)), ""]
-    return "".join([before, BEGIN, "\n".join(lines), END, after])
+    before, table, after = ends.split(page)
+    today, names = report.checked.date(), {each.name for each in report.findings}
+    known = {each.name: (str(each.expires), str(today)) for each in _ending(report)}
+    for match in filter(None, map(_END_LINE.match, table.splitlines())):
+        name, day, seen = match.groups()
+        fresh = known.get(name, (day,))[0] == day and seen > str(today - _FRESH)
+        if name in names and (fresh or name not in known):
+            known[name] = day, seen
+    lines = [
+        "",
+        "| what | ends | seen |",
+        "|---|---|---|",
+        *(f"| `{name}` | {day} | {seen} |" for name, (day, seen) in sorted(known.items())),
+        "",
+    ]
+    return ends.join(before, "\n".join(lines), after)
 
 
 def _ending(report: TokenReport) -> list[TokenFinding]:
