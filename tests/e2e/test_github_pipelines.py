@@ -15,7 +15,9 @@ from support.gitlab import Fault
 from support.publishing import UPLOAD
 from support.remote import git
 from support.stand_ins import FAIL, widen
+from support.tiny import add_tiny, add_user
 from wheelyard.core.digests import sha256_file
+from wheelyard.record.ends import PAGE
 from wheelyard.record.lock import lock_file
 
 if TYPE_CHECKING:
@@ -45,9 +47,14 @@ def test_what_a_pull_request_builds_is_what_goes_out(yard: Yard, tmp_path: Path)
     assert len(built) == 1
 
     yard.keep()
+    done = yard.pull_request(base, head, ref=ref, body="a better title", action="edited")
+    assert done.status == 0, done.said
+    assert yard.plan("changed") == []  # nothing is built a second time
+
+    yard.keep()
     done = yard.push(base)
     assert done.status == 0, done.said
-    assert yard.plan("changed") == []  # nothing was built a second time
+    assert yard.plan("changed") == []
     assert "promoted for cp313: run 17 has built it" in yard.summary
     assert {file.file_name: file.sha256 for file in yard.gitlab.files(yard.registry)} == built
     (request,) = yard.github.repository.issues.values()
@@ -66,11 +73,17 @@ def test_what_a_fork_has_built_is_never_promoted(yard: Yard) -> None:
     assert list(yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/*.whl"))
 
     yard.keep(fork=True)
-    yard.machines("instead")  # to build: this is about what is left to be built
-    yard.push(base)
+    done = yard.push(base)
+    assert done.status == 0, done.said
     assert [(job["package"], job["why"]) for job in yard.plan("changed")] == [("tiny", "changed")]
     assert "promoted" not in yard.summary
-    assert yard.published == []
+    (wheel,) = yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/*.whl")  # another one
+    (file,) = yard.gitlab.files(yard.registry)
+    assert (file.file_name, file.sha256) == (wheel.name, sha256_file(wheel))
+    (request,) = yard.github.repository.issues.values()
+    assert request.pull
+    assert str(file.sha256) in git(yard.bare.path, "show", f"{request.pull.head}:packages/tiny/releases.toml")
+    assert re.search(r"(?m)^\| tiny \| 1\.0 \| changed \| built \| 1 of 1 \| [\d.]+ s \|", yard.summary), yard.summary
 
 
 @pytest.mark.parametrize("before", ["another history", "1" * 40, "0" * 40])
@@ -208,7 +221,13 @@ def test_a_machine_without_room_says_so_and_is_red(yard: Yard) -> None:
     assert yard.published == []
 
 
-def test_a_night_with_nothing_due_is_green(yard: Yard) -> None:
+def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: Yard) -> None:
+    yard.machines("instead", FAIL)
+    assert yard.night("build").status != 0
+    (issue,) = yard.github.repository.issues.values()
+    assert (issue.title, issue.state) == ("tiny does not build", "open")
+
+    yard.keep()
     shutil.rmtree(yard.root / "recipes/tiny")
     shutil.rmtree(yard.root / "packages/tiny")
     (yard.root / "recipes/_shared").mkdir()
@@ -218,11 +237,55 @@ def test_a_night_with_nothing_due_is_green(yard: Yard) -> None:
     assert done.status == 0, done.said
     assert yard.plan("due") == []
     assert "Nothing was due" in yard.summary
+    assert issue.state == "closed"
     assert not list(yard.checkout.store.glob("wheel-*"))
 
 
-def test_a_night_looks_for_news_upstream(yard: Yard) -> None:
-    done = yard.night("upstream")
+def test_a_night_looks_for_news_upstream_and_keeps_what_it_saw(yard: Yard) -> None:
+    add_tiny(yard.index, "1.1")
+    with (yard.root / "pyproject.toml").open("a", encoding="utf-8") as policy:
+        policy.write("[tool.wheelyard.watch]\ncool-down = 0\n")
+    yard.commit("no patience")
+    for _ in range(2):  # nothing comes twice
+        done = yard.night("upstream")
+        assert done.status == 0, done.said
+        heads = {each.pull.head for each in yard.github.repository.issues.values() if each.pull}
+        assert len(yard.github.repository.issues) == len(heads) == 2
+        changed = {head: git(yard.bare.path, "diff", "--name-only", f"main...{head}").split() for head in heads}
+        assert sorted(changed.values()) == [["packages/tiny/ledger.toml"], ["packages/tiny/lock.toml"]]
+
+
+def test_what_is_seen_of_tokens_goes_out_with_the_records(yard: Yard) -> None:
+    done = yard.night("tokens")
     assert done.status == 0, done.said
-    assert "tiny" in done.said
-    assert not yard.github.repository.issues
+    (request,) = yard.github.repository.issues.values()
+    assert request.pull
+    page = git(yard.bare.path, "show", f"{request.pull.head}:{PAGE}")
+    assert re.search(r"(?m)^\| `PYTHON_CI_GROUP_TOKEN` \| \d{4}-\d\d-\d\d \|", page)
+
+
+def test_each_wheel_of_a_job_is_kept_whatever_becomes_of_the_others(yard: Yard) -> None:
+    base = git(yard.root, "rev-parse", "HEAD")
+    site = yard.root / "pyproject.toml"
+    text = site.read_text(encoding="utf-8").replace('"local"', '"local:forky"')  # has two interpreters
+    site.write_text(text.replace("['cp313']", "['cp313', 'cp314']"), encoding="utf-8")
+    lock = lock_file(yard.root / "packages", "tiny")
+    lock.write_text(lock.read_text("utf-8").replace('"cp313-cp313",', '"cp313-cp313",\n    "cp314-cp314",'), "utf-8")
+    fails = 'python -c "import sys; sys.exit(sys.version_info[1] == 13)"'
+    (yard.root / "recipes/tiny/recipe.toml").write_text(f"[test]\ncommand = '{fails}'\n", encoding="utf-8")
+    done = yard.pull_request(base, yard.commit("two interpreters"), "--job", "build")
+    assert [job["interpreters"] for job in yard.plan("changed")] == [["cp313", "cp314"]]
+    assert "Wheel 1" in done.failed, done.said
+    assert "Wheel 2" not in done.failed
+    assert list(yard.checkout.store.glob("wheel-tiny-1.0-cp314-*/*.whl")), done.said
+    assert not list(yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/*.whl"))
+    assert list(yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/build-cp313.log"))
+
+
+def test_a_wheel_goes_to_the_job_that_needs_it(yard: Yard) -> None:
+    add_user(yard.index, yard.root)
+    yard.commit("one that needs tiny")
+    done = yard.night()
+    assert done.status == 0, done.said
+    assert [name.partition("-")[0] for name in yard.published] == ["tiny", "tiny_user"]
+    assert yard.summary.count("| built | 1 of 1 |") == 2

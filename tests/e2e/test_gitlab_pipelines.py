@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.gitlab_ci import MERGE_REQUEST, PUSH, schedule
-from support.gitlab_yard import Yard, ended, open_yard, well
+from support.gitlab_yard import Yard, ended, open_yard, red, well
 from support.remote import git
 from support.stand_ins import FAIL, widen
-from support.tiny import add_twin
+from support.tiny import add_tiny, add_twin, add_user
+from wheelyard.record.ends import PAGE
 from wheelyard.record.lock import lock_file
 
 if TYPE_CHECKING:
@@ -39,8 +40,25 @@ def test_a_merge_request_builds_what_it_touches_and_publishes_nothing(yard: Yard
     done = yard.run(kind)
     well(done)
     assert not marker.exists()
+    assert [(job["package"], job["why"]) for job in yard.plan] == [("tiny", "changed")]
+    assert re.search(r"(?m)^\| tiny \| 1\.0 \| changed \| built \| 1 of 1 \| [\d.]+ s \|", yard.report), yard.report
     assert yard.published == []
     assert not yard.project.merge_requests
+
+
+def test_a_package_that_fails_is_red_in_a_merge_request(yard: Yard) -> None:
+    yard.machines("instead", FAIL)
+    base, _ = yard.change()
+    done = yard.run(MERGE_REQUEST | {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base})
+    assert "report" in red(done), done.stdout
+    assert not yard.project.issues
+
+
+def test_a_wheel_goes_to_the_job_that_needs_it(yard: Yard) -> None:
+    add_user(yard.index, yard.root)
+    yard.commit("one that needs tiny")
+    well(yard.run(schedule("nightly")))
+    assert [name.partition("-")[0] for name in yard.published] == ["tiny", "tiny_user"]
 
 
 @pytest.mark.parametrize("asks", [["tiny"], ["tiny", "other"]])
@@ -86,6 +104,22 @@ def test_the_tokens_schedule_looks_at_tokens_and_at_nothing_else(yard: Yard) -> 
     well(done)
     assert "PYTHON_CI_GROUP_TOKEN" in done.stdout
     assert not yard.checkout.artifacts("plan").exists()
+    (request,) = yard.project.merge_requests.values()
+    page = git(yard.bare.path, "show", f"{request.source_branch}:{PAGE}")
+    assert re.search(r"(?m)^\| `PYTHON_CI_GROUP_TOKEN` \| \d{4}-\d\d-\d\d \|", page)
+
+
+def test_the_versions_schedule_proposes_what_is_new_and_keeps_what_it_saw(yard: Yard) -> None:
+    add_tiny(yard.index, "1.1")
+    yard.policy(more="[tool.wheelyard.watch]\ncool-down = 0\n")
+    yard.commit("no patience")
+    for _ in range(2):  # nothing comes twice
+        done = yard.run(schedule("versions"))
+        well(done)
+        assert ended(done, "WARN") == {"versions": 17}
+        branches = [each.source_branch for each in yard.project.merge_requests.values()]
+        changed = [git(yard.bare.path, "diff", "--name-only", f"main...{branch}") for branch in branches]
+        assert sorted(changed) == ["packages/tiny/ledger.toml", "packages/tiny/lock.toml"]
 
 
 def test_a_misspelt_schedule_is_red(yard: Yard) -> None:

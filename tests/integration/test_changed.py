@@ -11,7 +11,7 @@ import pytest
 
 from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import PlanError, ProgramError, RecipeError
-from wheelyard.flows.changed import changed
+from wheelyard.flows.changed import changed, touched
 from wheelyard.io.cache import cache_dir
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
@@ -296,9 +296,11 @@ def test_no_folder_that_a_commit_names_is_followed(repository: Repository, tmp_p
             repository.write("pyproject.toml", f"{SITE}\n[tool.wheelyard.defaults.source]\n{named}")
     repository.write("recipes/two/recipe.toml", '[build]\nneeds = ["one"]\n')
     repository.pin("two", "1.1")
+    repository.write("recipes/unpinned/recipe.toml", f"[source]\n{named}")  # its version would be looked up
     repository.commit()
     found = changed(repository.project, "HEAD~1..HEAD")
     assert {each.target.package for each in found.due} == ({"two"} if where != "policy" else set())
     assert {type(each) for each in found.problems} == {RecipeError}
+    assert "unpinned" not in {package for package, _ in touched(found)}
     assert "[source] path" in str(found.problems[0])
     assert re.search(r"\.toml:\d+\Z", found.problems[0].where or "")

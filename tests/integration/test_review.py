@@ -319,7 +319,10 @@ def test_no_source_that_the_change_names_is_followed(change: Change, tmp_path: P
     change.pin("two", "1.0")
     change.commit()
     done, _ = change.review(WHEELYARD_BODY="Trigger: two:1.0")
-    assert json.loads(done.stdout)["triggers"] == []  # the change has it built
+    found = json.loads(done.stdout)
+    assert found["triggers"] == []  # the change has it built
+    assert done.returncode == 22
+    assert [each["where"].partition(":")[0] for each in found["findings"]] == ["recipes/one/recipe.toml"]
     assert "Traceback" not in done.stderr
 
 

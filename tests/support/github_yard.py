@@ -30,6 +30,7 @@ from support.remote import Bare, git
 from support.site import TESTED
 from support.tiny import add_tiny, add_twin
 from wheelyard.io import cache
+from wheelyard.record.ends import PAGE
 from wheelyard.record.lock import lock_file, pin
 from wheelyard.record.models import LockedVersion
 
@@ -80,6 +81,7 @@ class Yard:
     bare: Bare
     checkout: Checkout
     scratch: Path
+    index: IndexServer = field(repr=False)
     osv: OSV = field(repr=False)
 
     @property
@@ -102,8 +104,9 @@ class Yard:
 
     @property
     def leaked(self) -> list[str]:
-        """The secrets that were in the environment of our steps."""
-        return [name for name, value in self.checkout.secrets.items() if value in self.seen]
+        """The repository's secrets that were in the environment of our steps; a run's own token is none of them."""
+        mine = {name: value for name, value in self.checkout.secrets.items() if name != "GITHUB_TOKEN"}
+        return [name for name, value in mine.items() if value in self.seen]
 
     def machines(self, name: str, text: str = "") -> None:
         """Let machines that build do something else, or let something go wrong with them: see the stand-in."""
@@ -133,7 +136,14 @@ class Yard:
         git(self.root, "pull", "--quiet", "--ff-only", "origin", "main")
 
     def pull_request(
-        self, base: str, head: str, *words: str, ref: str = "tiny", body: str = "", fork: bool = False
+        self,
+        base: str,
+        head: str,
+        *words: str,
+        ref: str = "tiny",
+        body: str = "",
+        fork: bool = False,
+        action: str = "opened",
     ) -> Run:
         """Run what a pull request starts, or what of it *words* name, from a branch here or from a stranger's fork."""
         repository = {"full_name": REPOSITORY, "fork": False}
@@ -144,7 +154,7 @@ class Yard:
             "base": {"sha": base, "ref": "main", "repo": repository},
             "head": {"sha": head, "ref": ref, "repo": source},
         }
-        given = {"action": "opened", "number": 7, "pull_request": pull, "repository": repository}
+        given = {"action": action, "number": 7, "pull_request": pull, "repository": repository}
         return self.checkout.run("pull-request.yml", "pull_request", given, *words)
 
     def push(self, before: str, *words: str) -> Run:
@@ -201,6 +211,8 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
     for name in (".github", "ci/actions"):
         shutil.copytree(ROOT / name, clone / name)
     shutil.copy(ROOT / "ci/requirements.txt", clone / "ci")
+    (clone / "docs").mkdir()
+    shutil.copy(ROOT / PAGE, clone / PAGE)
     (clone / ".gitignore").write_text("dist/\nsite/\nbrought/\n", encoding="utf-8")
     (clone / "recipes/tiny").mkdir(parents=True)
     (clone / "recipes/tiny/recipe.toml").write_text(TESTED, encoding="utf-8")
@@ -212,8 +224,8 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
             "PYTHON_CI_GROUP_TOKEN": gitlab.add_group_token(group, expires_at=in_a_year),
             "GITHUB_TOKEN": github.add_token(),
         }
-        secrets["WHEELYARD_FORGE_TOKEN"] = secrets["GITHUB_TOKEN"]
-        made = Yard(gitlab, registry, github, bare, Checkout(clone, scratch / "act", secrets), scratch, osv)
+        secrets["WHEELYARD_FORGE_TOKEN"] = github.add_token()
+        made = Yard(gitlab, registry, github, bare, Checkout(clone, scratch / "act", secrets), scratch, index, osv)
         text = STAND_IN.format(
             scratch=scratch,
             path=Path(sys.executable).parent,

@@ -28,6 +28,7 @@ from support.remote import Bare, git
 from support.site import TESTED
 from support.tiny import add_tiny
 from wheelyard.io import cache
+from wheelyard.record.ends import PAGE
 from wheelyard.record.lock import lock_file, pin
 from wheelyard.record.models import LockedVersion
 
@@ -207,6 +208,8 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
     text = STAND_IN.format(path=Path(sys.executable).parent, scratch=scratch)
     (clone / "ci/bootstrap").write_text(text, encoding="utf-8")
     (clone / "ci/bootstrap").chmod(0o755)
+    (clone / "docs").mkdir()
+    shutil.copy(ROOT / PAGE, clone / PAGE)
     (clone / ".gitignore").write_text("dist/\n.cache/\n.gitlab-ci-local/\npublic/\nbrought/\n", encoding="utf-8")
     (clone / ".gitlab-ci-local.yml").write_text(LOCAL, encoding="utf-8")
     (clone / "recipes/tiny").mkdir(parents=True)

@@ -145,6 +145,37 @@ def sdist(
     return raw.getvalue()
 
 
+def add_user(index: IndexServer, root: Path) -> None:
+    """Put a package like ``tiny`` on an index, and into a project that has that: its build and its test need it."""
+    raw, name = io.BytesIO(), "tiny-user"
+    with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+        for path, text in sources().items():
+            data = text.replace('NAME, VERSION, MODE = "tiny"', 'NAME, VERSION, MODE = "tiny_user"')
+            data = data.replace("Name: tiny", f"Name: {name}").replace("tiny.py", "tiny_user.py")
+            data = data.replace("_tiny", "_used").replace("import tiny\n", "import tiny, tiny_user\n")
+            member = tarfile.TarInfo(f"tiny_user-1.0/{path.replace('test_tiny', 'test_user')}")
+            member.size, member.mtime, member.mode = len(data.encode()), 1_600_000_000, 0o644
+            archive.addfile(member, io.BytesIO(data.encode()))
+    index.add(name, IndexFile("tiny_user-1.0.tar.gz", raw.getvalue()))
+    recipe = f"""\
+[build]
+needs = ["tiny"]
+
+[test]
+needs = ["tiny"]
+requires = ["tiny==1.0"]
+environment = {{ UV_DEFAULT_INDEX = "{index.url}", PIP_INDEX_URL = "{index.url}" }}
+command = "python {{project}}/test_user.py"
+"""
+    add_twin(root, name, recipe)
+    lock = root / "packages" / name / "lock.toml"
+    text = lock.read_text("utf-8").replace(f"{name}-1.0.tar.gz", "tiny_user-1.0.tar.gz")
+    sdist_of_tiny = index.files("tiny")[0]
+    mine = index.files(name)[0]
+    text = text.replace(str(sdist_of_tiny.claimed_sha256), str(mine.claimed_sha256))
+    lock.write_text(text.replace(f"size = {len(sdist_of_tiny.data)}", f"size = {len(mine.data)}"), "utf-8")
+
+
 def add_tiny(
     index: IndexServer,
     version: str = "1.0",

@@ -337,6 +337,8 @@ def test_on_gitlab_each_wheel_leaves_with_its_own_job_or_as_site_policy_says(
     assert len(jobs()) == 2
     (project.root / "pyproject.toml").write_text(f"{SITE}gitlab-wheels = 4\n")
     assert jobs() == ["base 1.0 cp312 cp313 cp314 cp314t"]
+    (project.root / "pyproject.toml").write_text(f"{SITE}gitlab-jobs = 2\n")  # what the server takes
+    assert len(jobs()) == 2
 
 
 def test_files_for_github(wheelyard: Command, project: Project) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -10,12 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.plans import ESTIMATE, KEY, job_entry
-from support.project import make_project
+from support.project import PYPROJECT, make_project
 from wheelyard.flows import report as flow
 from wheelyard.record.jobs import JobsReport
+from wheelyard.record.lock import lock_file, pin
+from wheelyard.record.models import LockedVersion
 from wheelyard.record.outcome import Failure, JobTicket, WheelOutcome, line_of, outcomes, parse_ticket, write_outcome
+from wheelyard.record.releases import ReleasedFile, record, releases_file
+from wheelyard.stages.forge.port import Change
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wheelyard.recipe.policy import Project
@@ -160,6 +167,58 @@ def test_the_same_failure_asks_for_the_same_issue_on_another_night(project: Proj
     path = next(project.dist.rglob("outcome-*.json"))
     path.write_text(path.read_text().replace("61", "99").replace("2026-11-24", "2026-11-25"))
     assert flow.tickets(flow.report(project, made))[0] == before
+
+
+class Board:
+    """A forge on which these packages have an issue."""
+
+    def __init__(self, *packages: str) -> None:
+        self.open = [f"{flow.KIND}/{package}" for package in packages]
+        self.closed: list[str] = []
+
+    def open_issues(self, _labels: object) -> list[str]:
+        return [*self.open, "vulnerability/d"]
+
+    def upsert_issue(self, *_: object) -> Change[str]:
+        return Change("update", "")
+
+    def close_issue(self, key: str, *_: object) -> Change[str]:
+        self.closed.append(key.partition("/")[2])
+        return Change("close", "")
+
+
+def test_an_issue_is_closed_once_nothing_of_the_package_is_due_however_that_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("built", "failed", "published", "due", "retired", "broken", "stopped")
+    site = PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')
+    site += '\n[tool.wheelyard.registries.ours]\nkind = "folder"\npath = "dist/index"\n'
+    project = make_project(tmp_path, {f"{name}/recipe.toml": "" for name in names}, pyproject=site)
+    for name in names:
+        entry = {"version": "1.0", "file": f"{name}-1.0.tar.gz", "size": 1, "sha256": "1" * 64, "reference": "aarch64"}
+        pin(
+            lock_file(project.packages, name),
+            LockedVersion.model_validate(entry | {"wheels": ["cp312-cp312"]}),
+        )
+    lock = lock_file(project.packages, "retired")
+    lock.write_text(lock.read_text().replace("[[", 'retired = "1.0"\n\n[[', 1))
+    (project.recipes / "broken/recipe.toml").write_text("tags = 3\n")
+    tags = "cp312-cp312-manylinux_2_39_riscv64"
+    file = ReleasedFile(file=f"published-1.0-{tags}.whl", where="ours", sha256="0" * 64, size=1, tags=(tags,))
+    record(releases_file(project.packages, "published"), [file])
+    made = plan(*((name, ("cp312",)) for name in ("built", "failed", "stopped")))
+    tell(project, "built 1.0 cp312", "cp312")
+    tell(project, "failed 1.0 cp312", "cp312", "failed", line="no")
+    tell(project, "stopped 1.0 cp312", "cp312", "stopped", what="another is nowhere")
+    board = Board(*names, "gone")
+
+    @contextlib.contextmanager
+    def forge_of(_project: Project, *, dry_run: bool) -> Iterator[tuple[Board, SimpleNamespace]]:
+        yield board, SimpleNamespace(labels=())
+
+    monkeypatch.setattr(flow, "forge_of", forge_of)
+    flow.keep_issues(project, flow.report(project, made), dry_run=False)
+    assert sorted(board.closed) == ["built", "gone", "published", "retired"]
 
 
 HOSTILE = "@everyone | `x` [click](javascript:1) <script>\x1b[31m /close ![i](http://h/p.png)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -90,6 +91,21 @@ def test_a_job_waits_for_its_own_interpreters_only() -> None:
 def test_no_job_is_planned_near_what_the_forge_lets_it_take(known: bool) -> None:
     layout = pack([task("slow", 3000, 3000, 3000, known=known)], Site(1, 60, longest=7200))
     assert [len(job.pieces) for job in layout.jobs] == [1, 1, 1]  # two would take 6060 of 7200 seconds
+
+
+@given(some_tasks(), sites, st.integers(1, 6))
+def test_no_job_has_more_wheels_than_it_may(tasks: tuple[Task, ...], site: Site, most: int) -> None:
+    layout = pack(tasks, dataclasses.replace(site, most=most))
+    assert all(len(job.pieces) <= most for job in layout.jobs)
+    there = Counter((job.task.name, piece.wheel.pattern) for job in layout.jobs for piece in job.pieces)
+    assert there == Counter((each.name, piece.wheel.pattern) for each in tasks for piece in each.pieces)
+
+
+def test_short_wheels_beside_long_ones_do_not_share_a_job_that_is_full() -> None:
+    seconds = (6000, 6000, 6000, 1200, 600, 600)
+    assert all(len(job.pieces) <= 2 for job in pack([task("a", *seconds)], Site(8, 60, most=2)).jobs)
+    nine = [6000, 6000, *[600] * 7]
+    assert all(len(job.pieces) <= 6 for job in pack([task("a", *nine)], Site(2, 60)).jobs)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -250,6 +250,19 @@ def _estimate(report: JobsReport) -> list[str]:
     return lines
 
 
+def mark_planned(mark: Path, span: str | None) -> None:
+    """Leave a file that says that all up to a commit is planned, where that is known.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    from wheelyard.io import files
+
+    files.remove(mark)
+    if span:
+        files.write_text(mark, f"{span}\n")
+
+
 @click.command(short_help="Take wheels that earlier pipelines built; plan the rest.")
 @click.argument("packages", nargs=-1)
 @job_options
@@ -260,7 +273,8 @@ def _estimate(report: JobsReport) -> list[str]:
 def promote(packages: tuple[str, ...], *, after: str | None, as_json: bool, **jobs: Any) -> None:
     """Plan jobs as `plan` does, without wheels that earlier pipelines here have built from the same inputs.
 
-    Those are checked and put into dist/; what cannot be had, or is not in order, is built. GitHub only.
+    Those are checked and put into dist/; what cannot be had, or is not in order, is built. GitHub only. With --after,
+    a file of that name in the folder of --out says that all is planned up to here.
     """
     from wheelyard.flows.promote import promote as flow
     from wheelyard.flows.promote import since_last
@@ -269,7 +283,10 @@ def promote(packages: tuple[str, ...], *, after: str | None, as_json: bool, **jo
     if after:
         if not jobs["changed"]:
             raise click.UsageError("--after goes with --changed")
-        jobs["changed"] = since_last(find_project(), jobs["changed"], after)
+        whole = since_last(find_project(), jobs["changed"], after)
+        jobs["changed"] = whole or jobs["changed"]
+        if jobs["out"]:
+            mark_planned(jobs["out"] / after, whole)
     plan_jobs(Wish(**jobs), packages, None, (), None, as_json=as_json, take=flow)
 
 

@@ -102,7 +102,7 @@ def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> Audi
             forge,
             KIND,
             wanted,
-            well=[path.parent.name for path in project.packages.glob("*/releases.toml")],
+            well={path.parent.name for path in project.packages.glob("*/releases.toml")}.__contains__,
             comment=f"Nothing that is published is affected any more, as of {report.checked.date()}.",
             labels=(project.policy.audit.label, *policy.labels),
         )

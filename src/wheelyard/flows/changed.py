@@ -19,7 +19,7 @@ from wheelyard.flows.due import Due, DuePlanner, Selection
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.io.git import base_env, git, said
-from wheelyard.recipe.load import FRAGMENTS, RECIPE
+from wheelyard.recipe.load import FRAGMENTS, RECIPE, load_recipe
 from wheelyard.recipe.policy import seek_project
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.target import Target
+    from wheelyard.recipe.load import Recipe
     from wheelyard.recipe.policy import Project
 
 _RANGE = re.compile(r"\A(?P<base>.*?)(?P<dots>\.\.\.?)(?P<head>.*)\Z")
@@ -135,15 +136,24 @@ def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePl
 
 def _pinned(project: Project, name: str) -> tuple[tuple[Target, ...], Version | None]:
     """Return the pinned versions of a package and from which on it is retired; no folder that it names is followed."""
-    targets, retired = due.targets(project, name)
-    for target in targets:
-        if target.settings.source.path:
+    ensure_no_folder(load_recipe(project, name))
+    return due.targets(project, name)
+
+
+def ensure_no_folder(recipe: Recipe) -> None:
+    """See to it that a committed recipe names no folder as its source, for no version and in no layer.
+
+    Raises:
+        RecipeError: it does.
+    """
+    path = ("source", "path")
+    for layer in recipe.layers:
+        if layer.table.get("source", {}).get("path"):
             raise RecipeError(
                 "[source] path names a folder, and a commit is to be built on any machine",
-                where=target.place("source.path"),
+                where=layer.place(path),
                 fix="take the sdist, or [source] git; `path` is for a recipe that is not committed yet",
             )
-    return targets, retired
 
 
 def _changed_wheels(new: DuePlanner, target: Target, before: _Before) -> Iterator[Due]:

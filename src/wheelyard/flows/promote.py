@@ -11,15 +11,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import (
-    CheckError,
-    ConfigError,
-    CredentialsError,
-    DiskError,
-    NetworkError,
-    StepTimeoutError,
-    WheelyardError,
-)
+from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
 from wheelyard.flows.bring import bring
 from wheelyard.flows.changed import repository_of, span_of
 from wheelyard.flows.check import check_wheel
@@ -59,33 +51,38 @@ def promote(project: Project, selection: Selection) -> Selection:
         return _Promotion(project, artifacts).run(selection)
 
 
-def since_last(project: Project, text: str, name: str) -> str:
+def since_last(project: Project, text: str, name: str) -> str | None:
     """Return the range *text* as it is, or from where the last run before it began that left the artifact *name*.
 
     GitHub keeps one waiting run of a workflow, so that not every push has one: the next one takes over its commits.
-    Where nothing can be asked or found, the range stays what it is.
 
     Args:
         project: the project.
         text: ``BASE..HEAD``.
-        name: what each run leaves that has planned its own range.
+        name: what each run leaves that has planned all up to its own commit.
+
+    Returns:
+        The range; None where the forge does not tell.
 
     Raises:
         PlanError: there are no such commits here.
+        ConfigError: site policy names no forge whose artifacts can be asked for.
         ProgramError: this is no git repository, or gh is not installed.
     """
     repository = repository_of(project.root)
     span = span_of(repository, text)
-    try:
-        with _artifacts(project) as artifacts:
-            found = artifacts.find(name)
-    except (CredentialsError, NetworkError) as error:
-        log.warn(f"what the push before this one has left undone is not known: {error}")
-        return text
-    for artifact in found:
-        if repository.is_ancestor(artifact.commit, span.base):
-            return f"{artifact.commit}..{span.head}"
-    return text
+    with _artifacts(project) as artifacts:
+        try:
+            commits = dict.fromkeys(artifact.commit for artifact in artifacts.find(name))
+        except WheelyardError as error:
+            log.warn(f"what the push before this one has left undone is not known: {error}")
+            return None
+    last = ""
+    for commit in commits:
+        # Not the newest artifact's: a run that is tried again leaves another one.
+        if commit and repository.is_ancestor(commit, span.base) and (not last or repository.is_ancestor(last, commit)):
+            last = commit
+    return f"{last}..{span.head}" if last else text
 
 
 @contextlib.contextmanager

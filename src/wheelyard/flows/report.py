@@ -10,10 +10,13 @@ from pydantic import ValidationError
 
 from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
+from wheelyard.flows import due
 from wheelyard.flows import tickets as issues
+from wheelyard.flows.planner import site_image
 from wheelyard.flows.propose import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
+from wheelyard.recipe.load import list_recipes
 from wheelyard.record.jobs import JobsReport
 from wheelyard.record.lines import told
 from wheelyard.record.outcome import NightReport, RowEntry, line_of, outcomes
@@ -112,19 +115,38 @@ def tickets(night: NightReport) -> tuple[dict[str, Ticket], tuple[str, ...]]:
 
 
 def keep_issues(project: Project, night: NightReport, *, dry_run: bool) -> NightReport:
-    """Open, change or close the issue of each package of the plan; return the report with what became of them.
+    """Open, change or close the issue of each package that fails; return the report with what became of them.
+
+    One that failed on another night, and was not in this plan, is well if nothing of it is due any more by the records.
 
     Raises:
         ConfigError: site policy does not say where issues go.
         CredentialsError: there is no token, or it may not.
         NetworkError: the forge does not answer.
     """
-    wanted, well = tickets(night)
+    wanted, built = tickets(night)
+    planned = {row.package for row in night.rows}
+
+    def well(package: str) -> bool:
+        return package in built if package in planned else _nothing_due(project, package)
+
     with forge_of(project, dry_run=dry_run) as (forge, policy):
         records = issues.keep(
-            forge, KIND, wanted, well=well, comment="It builds again.", labels=("build-failure", *policy.labels)
+            forge,
+            KIND,
+            wanted,
+            well=well,
+            comment="It builds again, or nothing of it is due any more.",
+            labels=("build-failure", *policy.labels),
         )
     return night.model_copy(update={"issues": records})
+
+
+def _nothing_due(project: Project, package: str) -> bool:
+    if package not in list_recipes(project):
+        return True
+    found = due.missing(due.DuePlanner(project, site_image(project)), (package,))
+    return not found.due and not found.problems
 
 
 def markdown(night: NightReport) -> str:

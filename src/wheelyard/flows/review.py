@@ -14,7 +14,7 @@ from packaging.version import Version
 from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
 from wheelyard.core.names import did_you_mean
 from wheelyard.flows import triggers
-from wheelyard.flows.changed import LOCK, changed, repository_of, span_of, taken_out
+from wheelyard.flows.changed import LOCK, changed, ensure_no_folder, repository_of, span_of, taken_out
 from wheelyard.flows.planner import site_image
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
@@ -152,6 +152,7 @@ def _tree_findings(
     for package in recipes if project else ():
         try:
             recipe = load_recipe(project, package)  # type: ignore[arg-type]
+            ensure_no_folder(recipe)
             for entry in _lock(head, package).versions:
                 effective(recipe, entry.version)
         except WheelyardError as error:

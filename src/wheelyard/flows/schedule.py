@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CheckError, PlanError
@@ -156,11 +156,16 @@ def schedule(project: Project, selection: Selection, *, runners: int | None = No
         PlanError: recipes need each other; the cycle is shown.
     """
     policy = project.policy.runners
-    most = policy.gitlab_wheels if gitlab else MOST_WHEELS
-    site = Site(runners or policy.count, policy.image_start, policy.longest, most)
     building = {due.target.package for due in selection.due}
     tasks = tuple(_task(project, due, building) for due in selection.due)
-    layout = pack(tasks, site)
+    site = Site(runners or policy.count, policy.image_start, policy.longest)
+    most = min(policy.gitlab_wheels, MOST_WHEELS) if gitlab else MOST_WHEELS
+    for each in range(most, MOST_WHEELS + 1):
+        site = replace(site, most=each)
+        layout = pack(tasks, site)
+        # More share a job where the server would not take so many.
+        if len(layout.jobs) <= policy.gitlab_jobs and max(map(len, layout.needs), default=0) <= policy.gitlab_needs:
+            break
     return Schedule(project, selection, tasks, site, layout, tickets(project, layout))
 
 

@@ -13,7 +13,7 @@ from wheelyard.io import log
 from wheelyard.record.tickets import TicketRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wheelyard.stages.forge import Issues
 
@@ -36,11 +36,11 @@ def keep(
     kind: str,
     wanted: Mapping[str, Ticket],
     *,
-    well: Collection[str],
+    well: Callable[[str], bool],
     comment: str,
     labels: Sequence[str],
 ) -> tuple[TicketRecord, ...]:
-    """Open or change the issue of each package in *wanted*, and close those of *well*; all others are left alone.
+    """Open or change the issue of each package in *wanted*, and close those of packages that are well again.
 
     One that fails does not keep the others back.
 
@@ -48,7 +48,7 @@ def keep(
         issues: the forge.
         kind: of what, such as ``failure``; with the package's name it is the issue's key.
         wanted: what each issue is to say, by package.
-        well: packages with which nothing is wrong any more.
+        well: whether nothing is wrong any more with a package whose issue is open; else that is left alone.
         comment: the last word below an issue that is closed.
         labels: what every issue bears; the first one tells this kind's from others.
 
@@ -60,7 +60,8 @@ def keep(
         NetworkError: the forge does not answer.
     """
     there = issues.open_issues(labels)
-    over = sorted(package for package in set(well).difference(wanted) if f"{kind}/{package}" in there)
+    open_for = (key.removeprefix(f"{kind}/") for key in there if key.startswith(f"{kind}/"))
+    over = [package for package in open_for if package not in wanted and well(package)]
     records = []
     for package in sorted([*wanted, *over]):
         key, title = f"{kind}/{package}", ""

@@ -24,9 +24,10 @@ class RunnersPolicy(Model):
     gitlab_wheels: int = Field(
         1,
         gt=0,
-        le=100,
+        le=6,
         description="The most wheels that one job builds on GitLab, which keeps what a job has built only when that "
-        "ends: more save starts of the image, and are lost together with their machine.",
+        "ends: more save starts of the image, and are lost together with their machine. More share one where the "
+        "server would not take so many jobs.",
     )
     gitlab_jobs: int = Field(
         450, gt=0, le=10_000, description="The most jobs of one generated pipeline on GitLab; more make another one."

@@ -15,10 +15,14 @@ Params = dict[str, Any]
 
 
 def list_artifacts(github: GitHub, site: str, params: Params) -> object:
-    """List those of a name, an object around them; `workflow_run` tells which repository the commit is from."""
-    found = [each for each in github.artifacts.values() if params.get("name") in {None, each.name}]
+    """List those of a name, the newest first, an object around them; `workflow_run` tells what they are of."""
+    found = [each for each in reversed(github.artifacts.values()) if params.get("name") in {None, each.name}]
     size = min(int(params.get("per_page", 30)), 100)
-    return {"total_count": len(found), "artifacts": [_shown(github, site, each) for each in found[:size]]}
+    begin = (int(params.get("page", 1)) - 1) * size
+    return {
+        "total_count": len(found),
+        "artifacts": [_shown(github, site, each) for each in found[begin : begin + size]],
+    }
 
 
 def download(github: GitHub, site: str, _params: Params, number: int) -> Answer:

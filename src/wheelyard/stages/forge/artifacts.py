@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wheelyard.recipe.proposals import ProposalPolicy
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_PAGE = 100  # of one name; only the newest are of interest
+_PAGE, _PAGES = 100, 10  # of one name; only the newest are of interest
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Artifact:
         name: what the job called it.
         size: bytes, as the forge has it.
         run: the run that it is from.
-        commit: what that ran for.
+        commit: what that ran for; empty if the forge does not say.
     """
 
     number: int
@@ -76,11 +76,17 @@ class GitHubArtifacts:
 
     def find(self, name: str) -> tuple[Artifact, ...]:
         """Return what is there; a run of a fork's pull request names the fork as where its commit is from."""
-        value = self._client.ask("GET", f"{self._path}?{urlencode({'per_page': _PAGE, 'name': name})}").value
-        try:
-            found = [_artifact(each) for each in value["artifacts"] if each["name"] == name and _is_own(each)]
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise NetworkError("the answer is not one of GitHub's") from error
+        found: list[Artifact] = []
+        for page in range(1, _PAGES + 1):
+            asked = urlencode({"per_page": _PAGE, "page": page, "name": name})
+            value = self._client.ask("GET", f"{self._path}?{asked}").value
+            try:
+                there = list(value["artifacts"])
+                found += [_artifact(each) for each in there if each["name"] == name and _is_own(each)]
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise NetworkError("the answer is not one of GitHub's") from error
+            if found or len(there) < _PAGE:  # a page of strangers' only hides nothing
+                break
         return tuple(sorted(found, key=lambda artifact: artifact.number, reverse=True))
 
     def fetch(self, artifact: Artifact, target: Path, *, limit: int) -> None:
@@ -96,10 +102,9 @@ def _is_own(given: dict[str, Any]) -> bool:
 
 def _artifact(given: dict[str, Any]) -> Artifact:
     run = given["workflow_run"]
-    commit = _COMMIT.fullmatch(run["head_sha"])
-    if not commit:
-        raise ValueError("no commit")
-    return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(run["id"]), commit[0])
+    commit = str(run.get("head_sha"))
+    commit = commit if _COMMIT.fullmatch(commit) else ""
+    return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(run["id"]), commit)
 
 
 @contextlib.contextmanager

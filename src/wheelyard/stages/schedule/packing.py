@@ -122,10 +122,11 @@ class _Choices:
     def __init__(self, task: Task, site: Site) -> None:
         self.task = task
         once = site.start + task.shared
-        splits = [_split(task.pieces, count) for count in range(1, len(task.pieces) + 1)]
+        all_of_them = len(task.pieces)
+        counts = range(-(-all_of_them // site.most), all_of_them + 1)
+        splits = [_split(task.pieces, count, site.most) for count in counts]
         longest = [once + max(sum(piece.seconds for piece in group) for group in split) for split in splits]
-        small = (max(map(len, split)) <= site.most for split in splits)
-        fitting = (n for n, ok in enumerate(small) if ok and longest[n] <= _FULL * site.longest)
+        fitting = (number for number, seconds in enumerate(longest) if seconds <= _FULL * site.longest)
         self.least = next(fitting, len(splits) - 1)
         end = len(splits) if task.known else self.least + 1  # what was never timed is split no further than it must be
         self.ways = [[BuildJob(task, group) for group in split] for split in splits[:end]]  # made once, tried often
@@ -139,14 +140,15 @@ class _Choices:
         return len(self.ways) - 1
 
 
-def _split(pieces: Sequence[Piece], count: int) -> list[tuple[Piece, ...]]:
-    """Deal *pieces* out to *count* jobs of about the same length: the longest first, each to the shortest job."""
+def _split(pieces: Sequence[Piece], count: int, most: int) -> list[tuple[Piece, ...]]:
+    """Deal *pieces* out to *count* jobs of about the same length: the longest first, each to the shortest with room."""
     heap: list[tuple[float, int]] = [(0.0, number) for number in range(count)]
     groups: list[list[int]] = [[] for _ in range(count)]
     for index in sorted(range(len(pieces)), key=lambda index: (-pieces[index].seconds, index)):
         total, number = heapq.heappop(heap)
         groups[number].append(index)
-        heapq.heappush(heap, (total + pieces[index].seconds, number))
+        if len(groups[number]) < most:
+            heapq.heappush(heap, (total + pieces[index].seconds, number))
     return [tuple(pieces[index] for index in group) for group in sorted(map(sorted, filter(None, groups)))]
 
 
