@@ -128,7 +128,12 @@ def test_a_misspelt_schedule_is_red(yard: Yard) -> None:
     assert "must be nightly, versions or tokens" in done.stdout + done.stderr
 
 
-def test_a_night_with_nothing_due_is_green(yard: Yard) -> None:
+def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: Yard) -> None:
+    yard.machines("instead", FAIL)
+    well(yard.run(schedule("nightly")))
+    (issue,) = yard.project.issues.values()
+    assert (issue.title, issue.state) == ("tiny does not build", "opened")
+
     shutil.rmtree(yard.root / "recipes/tiny")
     shutil.rmtree(yard.root / "packages/tiny")
     (yard.root / "recipes/_shared").mkdir()
@@ -138,6 +143,7 @@ def test_a_night_with_nothing_due_is_green(yard: Yard) -> None:
     well(done)
     assert yard.plan == []
     assert "nothing is due" in done.stdout
+    assert issue.state == "closed"
 
 
 def test_three_hundred_jobs_are_one_pipeline_and_one_report(yard: Yard) -> None:

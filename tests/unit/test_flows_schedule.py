@@ -306,7 +306,8 @@ def test_gitlabs_pipeline_is_all_of_the_output(wheelyard: Command) -> None:
     code, out, err = wheelyard("plan", "base", "--format", "gitlab", "--python", "cp313")
     assert (code, err) == (0, "")
     found = yaml.safe_load(out)
-    assert set(found) == {"stages", "default", ".build", "base 1.0 cp313", "jobs", "report", "deploy"}
+    last = {"jobs", "report", "deploy"}
+    assert set(found) == {"stages", "variables", "default", ".build", "base 1.0 cp313", *last}
 
 
 def test_jobs_for_a_forge_are_for_the_official_image_whatever_this_machine_knows(
@@ -380,6 +381,12 @@ def test_more_pipelines_than_one_want_a_folder(wheelyard: Command, project: Proj
     assert (code, "this plan makes 3 pipelines: name a folder with --out" in err) == (2, True)
     assert wheelyard("plan", "--format", "gitlab", "--out", "out")[0] == 0
     assert len(list((project.root / "out").glob("pipeline-*.yml"))) == 3
+    jobs = valid((project.root / "out/jobs.json").read_text(), "jobs")["jobs"]
+    assert sorted(job["pipeline"] for job in jobs) == [1, 2, 3]
+    for job in jobs:
+        pipeline = yaml.safe_load((project.root / f"out/pipeline-{job['pipeline']}.yml").read_text())
+        assert job["name"] in pipeline
+        assert pipeline["variables"] == {"WHEELYARD_PIPELINE": str(job["pipeline"])}
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,19 @@ def test_a_plan_of_nothing_is_well(project: Project) -> None:
     assert flow.tickets(night) == ({}, ())
 
 
+def test_what_another_pipeline_builds_is_no_failure(project: Project) -> None:
+    made = plan(("a", ("cp312",)), ("b", ("cp312",)))
+    jobs = tuple(job.model_copy(update={"pipeline": which}) for which, job in enumerate(made.jobs, 1))
+    made = made.model_copy(update={"jobs": jobs})
+    tell(project, "a 1.0 cp312", "cp312")
+    night = flow.report(project, made, 1)
+    assert [row.package for row in night.rows] == ["a"]
+    assert flow.problem(night) is None
+    assert flow.tickets(night) == ({}, ("a",))
+    assert "- b 1.0: more is due than one pipeline takes, it waits for the next night" in flow.markdown(night)
+    assert [row.package for row in flow.report(project, made).rows] == ["a", "b"]
+
+
 def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Project) -> None:
     made = plan(("a", ("cp312",)), ("b", ("cp312",)), ("c", ("cp312",)), ("e", ("cp312",)))
     tell(project, "a 1.0 cp312", "cp312")

@@ -150,11 +150,19 @@ def again(plan_file: Path, out: Path) -> None:
 @_plan_option
 @click.option("--summary", metavar="FILE", type=click.Path(path_type=Path), help="Append it as Markdown to this file.")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write it as JUnit's XML to this file.")
+@click.option("--pipeline", metavar="N", type=click.IntRange(1), help="Only what GitLab's pipeline N of the plan has.")
 @click.option("--issues", is_flag=True, help="Keep one issue for each package that fails; closed when it builds.")
 @click.option("--dry-run", is_flag=True, help="With --issues: say what would become of each, change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def report(
-    plan_file: Path, summary: Path | None, junit: Path | None, *, issues: bool, dry_run: bool, as_json: bool
+    plan_file: Path,
+    summary: Path | None,
+    junit: Path | None,
+    pipeline: int | None,
+    *,
+    issues: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Tell of each package that was planned why it was due and what came of it, by what `gather` has put into dist/.
 
@@ -167,7 +175,7 @@ def report(
     if dry_run and not issues:
         raise click.UsageError("--dry-run goes with --issues")
     project = find_project()
-    night = flow.report(project, flow.read_plan(plan_file))
+    night = flow.report(project, flow.read_plan(plan_file), pipeline)
     failure: WheelyardError | None = None
     if issues:
         try:

@@ -141,7 +141,7 @@ def plan_jobs(
 def _show(made: Schedule, wish: Wish, *, as_json: bool) -> None:
     from wheelyard.cli import render
 
-    report = made.report(github=wish.form == "github")
+    report = made.report(github=wish.form == "github", gitlab=wish.form == "gitlab")
     if wish.out:
         write_out(made, report, wish.form, wish.out)
     elif wish.form == "gitlab" and not as_json:

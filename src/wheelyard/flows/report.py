@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wheelyard.record.outcome import WheelOutcome
 
 KIND = "failure"
+WAITS = "more is due than one pipeline takes, it waits for the next night"
 SILENT = "a job died without a word; its log on the forge may tell"
 
 
@@ -58,12 +59,22 @@ def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
     return plan
 
 
-def report(project: Project, plan: JobsReport) -> NightReport:
-    """Return what came of the jobs of *plan*, by the outcomes in ``dist/``; see ``gather``."""
+def report(project: Project, plan: JobsReport, pipeline: int | None = None) -> NightReport:
+    """Return what came of the jobs of *plan*, by the outcomes in ``dist/``; see ``gather``.
+
+    Args:
+        project: the project.
+        plan: the plan.
+        pipeline: the one of GitLab's that it is about; the jobs of all others are left out, and wait.
+    """
+    here = [job for job in plan.jobs if pipeline in {None, job.pipeline}]
+    others = [job for job in plan.jobs if pipeline not in {None, job.pipeline}]
+    waiting = dict.fromkeys(f"{job.package} {job.version}: {WAITS}" for job in others)
+    plan = plan.model_copy(update={"jobs": tuple(here)})
     said = heard(project, plan)
     rows = [_row(*which, entries, said) for which, entries in _by_version(plan).items()]
     left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
-    return NightReport(asked=plan.asked, rows=tuple(rows), left_out=tuple(left_out))
+    return NightReport(asked=plan.asked, rows=tuple(rows), left_out=(*left_out, *waiting))
 
 
 def heard(project: Project, plan: JobsReport) -> dict[str, list[WheelOutcome]]:

@@ -32,6 +32,7 @@ from wheelyard.stages.schedule import (
     lower_bound,
     matrices,
     pack,
+    pipeline_of,
 )
 from wheelyard.stages.schedule import pipelines as make_pipelines
 
@@ -71,14 +72,15 @@ class Schedule:
         """Why more cannot be planned."""
         return self.selection.problems
 
-    def report(self, *, github: bool = False) -> JobsReport:
-        """Return it for machines (``docs/jobs.schema.json``), with GitHub's matrices if asked."""
+    def report(self, *, github: bool = False, gitlab: bool = False) -> JobsReport:
+        """Return it for machines (``docs/jobs.schema.json``), with GitHub's matrices or GitLab's pipelines if asked."""
         shown = matrices(self.tickets) if github else ()
+        pipeline = pipeline_of(self.layout.needs, self._limits) if gitlab else (None,) * len(self.tickets)
         left_out = [LeftOut(package=name, version=text, reason=why) for name, text, why in self.selection.left_out]
         return JobsReport(
             asked=self.selection.asked,
             estimate=self.estimate(),
-            jobs=tuple(self._entry(number) for number in range(len(self.tickets))),
+            jobs=tuple(self._entry(number, pipeline[number]) for number in range(len(self.tickets))),
             matrices=tuple(
                 JobMatrix(name=one.name, wave=one.wave, gate=one.gate, include=one.include) for one in shown
             ),
@@ -104,11 +106,14 @@ class Schedule:
         Raises:
             PlanError: the server's limits do not allow them.
         """
-        policy = self.project.policy.runners
-        limits = Limits(policy.gitlab_jobs, policy.gitlab_needs, policy.gitlab_tags, policy.label)
-        return make_pipelines(self.tickets, self.layout.needs, limits)
+        return make_pipelines(self.tickets, self.layout.needs, self._limits)
 
-    def _entry(self, number: int) -> JobEntry:
+    @property
+    def _limits(self) -> Limits:
+        policy = self.project.policy.runners
+        return Limits(policy.gitlab_jobs, policy.gitlab_needs, policy.gitlab_tags, policy.label)
+
+    def _entry(self, number: int, pipeline: int | None) -> JobEntry:
         ticket = self.tickets[number]
         job, task = ticket.job, ticket.job.task
         image = task.image
@@ -131,6 +136,7 @@ class Schedule:
                 digest=image.digest or image.definition,
             ),
             key=ticket.key,
+            pipeline=pipeline,
             expected=tuple(
                 ExpectedFile(
                     pattern=piece.wheel.pattern,

@@ -56,6 +56,7 @@ class JobEntry(Model):
         key: what its results are known by: a digest of all that decides them.
         expected: the wheels it must yield.
         seconds: how long it is likely to take.
+        pipeline: which of GitLab's pipelines it is in, from 1 on; null if the plan is not for GitLab.
     """
 
     name: str
@@ -72,6 +73,7 @@ class JobEntry(Model):
     key: Sha256
     expected: tuple[ExpectedFile, ...]
     seconds: float
+    pipeline: int | None = None
 
 
 class CriticalPath(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wheelyard.stages.schedule.github import Matrix, Row, Ticket, again, matrices
-from wheelyard.stages.schedule.gitlab import Limits, pipelines
+from wheelyard.stages.schedule.gitlab import Limits, pipeline_of, pipelines
 from wheelyard.stages.schedule.packing import MOST_WHEELS, Layout, Site, lay_out, lower_bound, pack
 from wheelyard.stages.schedule.simulate import Comparison, Conditions, Night, compare, run
 from wheelyard.stages.schedule.synthetic import tasks as synthetic_tasks
@@ -30,6 +30,7 @@ __all__ = [
     "lower_bound",
     "matrices",
     "pack",
+    "pipeline_of",
     "pipelines",
     "run",
     "synthetic_tasks",
