@@ -20,11 +20,13 @@ from support.remote import Bare
 from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.core.errors import ConfigError, NetworkError, PlanError
+from wheelyard.core.errors import NetworkError, PlanError
 from wheelyard.flows import due
+from wheelyard.flows.inputs import tool_digest
 from wheelyard.flows.job import artifact_name
 from wheelyard.flows.promote import promote, since_last
 from wheelyard.io.gh import Answer
+from wheelyard.recipe.policy import seek_project
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
 from wheelyard.record.outcome import outcomes
@@ -369,9 +371,47 @@ def test_a_download_that_breaks_off_is_tried_again(yard: Yard) -> None:
     assert yard.left() == {"demo": ["cp312"]}
 
 
-def test_on_gitlab_it_says_so(yard: Yard) -> None:
-    with pytest.raises(ConfigError, match="GitHub's artifacts only"):
-        promote(yard.make("gitlab"), yard.selection())
+@pytest.mark.parametrize("forge", ["gitlab", None])
+def test_where_there_are_no_artifacts_all_is_built(
+    yard: Yard, capsys: pytest.CaptureFixture[str], forge: str | None
+) -> None:
+    yard.upload(yard.built())
+    project = yard.make(forge or "github")
+    if forge is None:
+        site = project.root / "pyproject.toml"
+        site.write_text(site.read_text("utf-8").partition("[tool.wheelyard.proposals]")[0], "utf-8")
+        project = seek_project(project.root) or project
+    selection = yard.selection()
+    assert promote(project, selection) == selection
+    said = capsys.readouterr().err
+    assert "all is built" in said
+    assert ("GitHub's artifacts only" if forge else "where pipelines run") in said
+
+
+def test_what_another_tool_has_built_is_built_again(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard.upload(yard.built())
+    monkeypatch.setattr("wheelyard.flows.job.tool_digest", lambda: "another branch has changed it")
+    assert yard.left() == ALL
+    assert len(tool_digest()) == 64
+
+
+def test_what_is_checked_out_counts_and_not_the_end_of_a_range(yard: Yard) -> None:
+    selection = yard.selection()
+    yard.upload(yard.built())
+    (yard.project.recipes / "demo/recipe.toml").write_text('[test]\ncommand = "false"\n')  # the base branch has it
+    assert [len(each.wheels) for each in promote(yard.project, selection).due] == [2]
+    (yard.project.recipes / "demo/recipe.toml").write_text("")
+    assert [len(each.wheels) for each in promote(yard.project, selection).due] == [1]
+
+
+def test_a_machine_that_plans_does_not_promote_for_ever(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for python in PAIRS:
+        yard.upload(yard.built(python), python)
+    monkeypatch.setattr("wheelyard.flows.promote._PATIENCE", 0.0)
+    assert yard.left() == {"demo": ["cp313"]}
+    assert "the rest is built" in capsys.readouterr().err
 
 
 # ------------------------------------------------- pushes without a run of their own

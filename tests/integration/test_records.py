@@ -15,6 +15,7 @@ from support.forges import github_place, gitlab_place
 from support.project import make_project
 from support.remote import git
 from wheelyard.core.errors import CredentialsError
+from wheelyard.record.ends import BEGIN, END, PAGE, Ending, replaced
 from wheelyard.record.releases import ReleasedFile, dump
 
 if TYPE_CHECKING:
@@ -246,3 +247,47 @@ def test_only_records_go_out(scene: Scene) -> None:
     (folder / "packages/demo/sub/ledger.toml").write_text("mine")
     assert scene.run(folder, "--propose")["files"] == [path()]
     assert scene.place.git.changed(BRANCH) == {path()}
+
+
+# ------------------------------------------------------------- when tokens end
+
+
+def ends_on(**lines: tuple[str, str]) -> str:
+    """Return the page, on which each token ends on one day, as was seen on another."""
+    return replaced(f"# People's\n\n{BEGIN}{END}\n", [Ending(name, *days) for name, days in lines.items()])
+
+
+def seen(scene: Scene, name: str, text: str) -> Path:
+    """Return a checkout in which tokens were looked at."""
+    folder = scene.checkout(name)
+    (folder / PAGE).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_what_was_seen_of_tokens_is_one_request_that_says_what_was_seen_last(scene: Scene) -> None:
+    scene.place.git.commit("main", {PAGE: ends_on(tok=("2026-09-01", "2026-05-01"))})
+    first = seen(scene, "first", ends_on(tok=("2026-09-01", "2026-08-01")))
+    assert scene.run(first, "--propose")["action"] == "open"
+    nothing_new = seen(scene, "second", ends_on(tok=("2026-09-01", "2026-08-02")))
+    assert scene.run(nothing_new, "--propose")["action"] == "keep"
+    renewed = seen(scene, "third", ends_on(tok=("2027-08-01", "2026-08-03")))
+    assert scene.run(renewed, "--propose")["action"] == "update"
+    assert scene.place.git.files(BRANCH)[PAGE] + "\n" == ends_on(tok=("2027-08-01", "2026-08-03"))
+
+
+def test_what_a_person_has_written_down_meanwhile_stays(scene: Scene) -> None:
+    scene.place.git.commit("main", {PAGE: ends_on(tok=("2026-09-01", "2026-05-01"))})
+    first = seen(scene, "first", ends_on(tok=("2026-09-01", "2026-08-01")))
+    assert scene.run(first, "--propose")["action"] == "open"
+    by_hand = ends_on(tok=("2027-08-01", "2026-08-02")).replace("People's", "People's, and longer")
+    scene.place.git.commit("main", {PAGE: by_hand})
+    scene.run(scene.publish("second", lines(1, 2)), "--propose")
+    assert scene.place.git.files(BRANCH)[PAGE] + "\n" == by_hand
+
+
+def test_a_request_about_tokens_is_moot_once_its_like_was_pushed(scene: Scene) -> None:
+    scene.place.git.commit("main", {PAGE: ends_on(tok=("2026-09-01", "2026-05-01"))})
+    scene.run(seen(scene, "first", ends_on(tok=("2026-09-01", "2026-08-01"))), "--propose")
+    scene.run(seen(scene, "second", ends_on(tok=("2027-08-01", "2026-08-02"))), "--push")
+    assert scene.open() == []
+    assert scene.place.git.files("main")[PAGE] + "\n" == ends_on(tok=("2027-08-01", "2026-08-02"))

@@ -9,7 +9,9 @@ import pytest
 
 from support.pages import ROOT
 from wheelyard.recipe.policy import find_project
-from wheelyard.record.ends import BEGIN, END
+from wheelyard.record import ends
+from wheelyard.record.ends import BEGIN, END, Ending, replaced
+from wheelyard.record.merge import merge
 from wheelyard.record.tokens import TokenFinding, TokenReport
 from wheelyard.stages.tokens.text import ends_page
 
@@ -53,6 +55,34 @@ def test_a_line_that_still_holds_stays_for_a_month() -> None:
     assert ends_page(page, report(30, one=date(2027, 4, 19))) == page
     assert "| `one` | 2027-04-19 | 2026-08-31 |" in ends_page(page, report(31, one=date(2027, 4, 19)))
     assert "| `one` | 2028-04-19 | 2026-08-02 |" in ends_page(page, report(2, one=date(2028, 4, 19)))
+
+
+def page(**lines: tuple[int, int]) -> bytes:
+    """Return a page on which each token ends in some year, as was seen on some day."""
+    endings = [Ending(name, f"{year}-01-01", f"2026-08-{day:02}") for name, (year, day) in lines.items()]
+    return replaced(PAGE, endings).encode()
+
+
+@pytest.mark.parametrize(
+    ("old", "ours", "theirs", "joined"),
+    [
+        (page(), page(a=(2027, 1)), page(), page(a=(2027, 1))),
+        (page(), page(a=(2027, 2)), page(a=(2027, 1)), page(a=(2027, 1))),  # an open request, and nothing new
+        (page(), page(a=(2028, 2)), page(a=(2027, 1)), page(a=(2028, 2))),  # it was renewed meanwhile
+        (page(a=(2027, 1)), page(a=(2027, 1)), page(a=(2028, 2)), page(a=(2028, 2))),  # a person wrote it down
+        (page(), page(a=(2027, 1)), page(a=(2028, 2)), page(a=(2028, 2))),
+        (page(a=(2027, 1)), page(), page(a=(2027, 1), b=(2027, 2)), page(b=(2027, 2))),  # it is watched no more
+        (None, page(a=(2027, 1)), page(), page(a=(2027, 1))),
+        (page(), page(a=(2027, 1)), None, None),
+        (page(), b"# Nothing", page(), page()),
+    ],
+)
+def test_tables_of_two_sides_become_one(
+    old: bytes | None, ours: bytes | None, theirs: bytes | None, joined: bytes | None
+) -> None:
+    assert merge(ends.PAGE, old, ours, theirs) == joined
+    if theirs and joined:
+        assert merge(ends.PAGE, old, ours, b"# What a person says\n" + theirs) == b"# What a person says\n" + joined
 
 
 def test_a_page_without_its_marks_is_told() -> None:

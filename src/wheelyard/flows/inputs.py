@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelyard.core.digests import sha256_value
+from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.recipe.load import digest
 
@@ -26,6 +27,14 @@ def tools() -> dict[str, str]:
 @functools.cache
 def _tools() -> tuple[tuple[str, str], ...]:
     return tuple((name, version(name)) for name in _TOOLS)  # a plan asks for every wheel
+
+
+@functools.cache
+def tool_digest() -> str:
+    """Return the digest of this tool's own files: its version does not tell of what a branch has changed in it."""
+    root = Path(__file__).parents[1]
+    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sha256_value({path.relative_to(root).as_posix(): sha256_file(path) for path in found})
 
 
 def recipe_digest(target: Target) -> str:

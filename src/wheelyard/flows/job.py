@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelyard.core.digests import sha256_value
 from wheelyard.core.errors import ConfigError, InterruptedRunError, NeededWheelError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows.build import BuildOptions, build_package
+from wheelyard.flows.inputs import tool_digest
 from wheelyard.io import files, log
 from wheelyard.record.outcome import Failure, WheelOutcome, line_of, outcome_name, write_outcome
 
@@ -72,8 +74,9 @@ def artifact(ticket: JobTicket, outcome: WheelOutcome) -> str:
 
 
 def artifact_name(package: str, version: str, pythons: Sequence[str], digest: str) -> str:
-    """Return the name of the artifact of one wheel, by the digest of its inputs."""
-    return f"wheel-{package}-{version}-{'-'.join(pythons)}-{digest[:_DIGITS]}"
+    """Return the name of the artifact of one wheel, by the digest of its inputs and of the tool that builds it."""
+    made_by = sha256_value([digest, tool_digest()])
+    return f"wheel-{package}-{version}-{'-'.join(pythons)}-{made_by[:_DIGITS]}"
 
 
 def artifact_files(project: Project, outcome: WheelOutcome) -> tuple[Path, ...]:

@@ -8,10 +8,11 @@ They are taken from runs of the project itself, never of a fork, and are hostile
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
+from wheelyard.core.errors import CheckError, ConfigError, DiskError, ProgramError, StepTimeoutError, WheelyardError
 from wheelyard.flows.bring import bring
 from wheelyard.flows.changed import repository_of, span_of
 from wheelyard.flows.check import check_wheel
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.forge import Artifact, Artifacts
 
 _PLACE = "promote"  # in the cache: what is under way
+_PATIENCE = 900.0  # seconds; the machine that plans has an hour at most, and those that build wait for it
 _TRIES = 3  # artifacts of one name
 _MEMBERS = 1000
 _TEXT = 4 << 20  # bytes of a record
@@ -43,12 +45,14 @@ def promote(project: Project, selection: Selection) -> Selection:
     """Take into ``dist/`` what is there already; return what is left to build, and of what is not due any more, why.
 
     Raises:
-        ConfigError: site policy names no forge whose artifacts can be asked for.
-        ProgramError: gh is not installed.
         DiskError: no space.
     """
-    with _artifacts(project) as artifacts:
-        return _Promotion(project, artifacts).run(selection)
+    try:
+        with _artifacts(project) as artifacts:
+            return _Promotion(project, artifacts).run(selection)
+    except (ConfigError, ProgramError) as error:
+        log.warn(f"all is built: {error}")
+        return selection
 
 
 def since_last(project: Project, text: str, name: str) -> str | None:
@@ -66,17 +70,16 @@ def since_last(project: Project, text: str, name: str) -> str | None:
 
     Raises:
         PlanError: there are no such commits here.
-        ConfigError: site policy names no forge whose artifacts can be asked for.
-        ProgramError: this is no git repository, or gh is not installed.
+        ProgramError: this is no git repository.
     """
     repository = repository_of(project.root)
     span = span_of(repository, text)
-    with _artifacts(project) as artifacts:
-        try:
+    try:
+        with _artifacts(project) as artifacts:
             commits = dict.fromkeys(artifact.commit for artifact in artifacts.find(name))
-        except WheelyardError as error:
-            log.warn(f"what the push before this one has left undone is not known: {error}")
-            return None
+    except WheelyardError as error:
+        log.warn(f"what the push before this one has left undone is not known: {error}")
+        return None
     last = ""
     for commit in commits:
         # Not the newest artifact's: a run that is tried again leaves another one.
@@ -103,6 +106,7 @@ class _Promotion:
     project: Project
     artifacts: Artifacts
     down: bool = False
+    _began: float = field(default_factory=time.monotonic, init=False)
 
     def run(self, selection: Selection) -> Selection:
         """Take what there is, packages before those that need them: what they were built with is in their digests."""
@@ -133,15 +137,22 @@ class _Promotion:
                 rest.append(wheel)
             else:
                 told.append(f"promoted for {', '.join(map(str, wheel.interpreters))}: run {run} has built it")
+            if not self.down and time.monotonic() - self._began > _PATIENCE:
+                log.warn(f"nothing more is promoted after {log.duration(_PATIENCE)}, the rest is built")
+                self.down = True
         return tuple(rest), told
 
     def _exact(self, due: Due) -> Due:
-        """Return it with the digests that hold now that what it needs can be had."""
-        if not due.target.settings.needs or self.down:
+        """Return it with the digests that hold here: of what is checked out, and now that what it needs can be had.
+
+        A range of commits tells of its end; what a pull request's machines check out is that, merged into its base.
+        """
+        if self.down:
             return due
         try:
             target = find_target(self.project, due.target.package, due.target.version, write=False)
-            bring(self.project, target, due.plan.interpreters)
+            if target.settings.needs:
+                bring(self.project, target, due.plan.interpreters)
             return DuePlanner(self.project).due(target, due.plan, due.wheels, due.why)
         except WheelyardError as error:
             log.warn(f"{due.target.package} is built: {error.head}")

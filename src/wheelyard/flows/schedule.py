@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from wheelyard.core.errors import WheelyardError
     from wheelyard.flows.due import Due, Selection
     from wheelyard.recipe.policy import Project
+    from wheelyard.recipe.runners import RunnersPolicy
 
 _GUESS = 600.0  # seconds for a wheel where nothing at all is known
 _GRACE = 900  # seconds that the forge gives a job beyond its own timeout, so that we are the ones who tell
@@ -165,14 +166,23 @@ def schedule(project: Project, selection: Selection, *, runners: int | None = No
     building = {due.target.package for due in selection.due}
     tasks = tuple(_task(project, due, building) for due in selection.due)
     site = Site(runners or policy.count, policy.image_start, policy.longest)
-    most = min(policy.gitlab_wheels, MOST_WHEELS) if gitlab else MOST_WHEELS
-    for each in range(most, MOST_WHEELS + 1):
-        site = replace(site, most=each)
-        layout = pack(tasks, site)
-        # More share a job where the server would not take so many.
-        if len(layout.jobs) <= policy.gitlab_jobs and max(map(len, layout.needs), default=0) <= policy.gitlab_needs:
-            break
+    layout = _for_gitlab(tasks, site, policy) if gitlab else pack(tasks, site)
     return Schedule(project, selection, tasks, site, layout, tickets(project, layout))
+
+
+def _for_gitlab(tasks: Sequence[Task], site: Site, policy: RunnersPolicy) -> Layout:
+    """Return the jobs with no more wheels each than site policy says, or with more if only so the server takes them."""
+
+    def fits(layout: Layout) -> bool:
+        needs = max(map(len, layout.needs), default=0)
+        return len(layout.jobs) <= policy.gitlab_jobs and needs <= policy.gitlab_needs
+
+    first = pack(tasks, replace(site, most=policy.gitlab_wheels))
+    if fits(first) or len(tasks) > policy.gitlab_jobs:
+        return first
+    wider = [replace(site, most=most) for most in range(policy.gitlab_wheels + 1, MOST_WHEELS + 1)]
+    others = (pack(tasks, each) for each in (*wider, replace(site, few=True)))
+    return next(filter(fits, others), first)
 
 
 def tickets(project: Project, layout: Layout) -> tuple[Ticket, ...]:

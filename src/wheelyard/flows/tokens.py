@@ -88,6 +88,10 @@ def record_ends(project: Project, report: TokenReport) -> None:
         DiskError: it cannot be written.
     """
     page = project.root / PAGE
+    if page.is_symlink():  # it would become a file of its own
+        raise ConfigError(
+            "is a link, and no page", where=str(page), fix=f"make it a file with the lines {BEGIN} and {END}"
+        )
     try:
         text = page.read_text(encoding="utf-8")
         changed = ends_page(text, report)

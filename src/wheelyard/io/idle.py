@@ -2,7 +2,7 @@
 
 QEMU can deadlock when a program of many threads forks: its children then wait for each other for ever. Whoever waits
 for them need not be quite still: cargo looks twice a second whether its compilers are done, which takes 0.03 % of a
-processor. A slow download need not take much more than that, but it receives something.
+processor. A slow download need not take much more than that, but it reads or writes something.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wheelyard.io.engine import engine_run
 _PROC = Path("/proc")
 _LOOKS = 20  # in the time that is allowed
 _NOTHING = 0.002  # what those use who only wait for others: this part of one processor, at most
-_TRICKLE = 1000  # bytes a second that a download brings, at least; git gives up below that, too (see ``io.git``)
+_TRICKLE = 1000  # bytes a second that a download writes, at least; git gives up below that, too (see ``io.git``)
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
 _PARENT, _TIMES = 1, slice(11, 15)  # fields of proc_pid_stat(5) after the name: ppid; utime, stime, cutime, cstime
 
@@ -27,8 +27,8 @@ _PARENT, _TIMES = 1, slice(11, 15)  # fields of proc_pid_stat(5) after the name:
 class Watchdog:
     """Watches the container that bears a label; called again and again, it raises when nothing was done for long.
 
-    Something is done where programs start or end, use more processor time than it takes to wait for others, or receive
-    what others send: what the machine does receives, where the container has no network of its own.
+    Something is done where programs start or end, use more processor time than it takes to wait for others, or read and
+    write as much as a slow download does.
 
     Args:
         label: of one container, ``key=value``; it need not be there yet.
@@ -40,7 +40,7 @@ class Watchdog:
         self._limit = limit
         self._first = 0
         self._last: dict[int, int] = {}
-        self._brought = 0
+        self._moved = 0
         self._since = self._looked = time.monotonic()
 
     def __call__(self) -> None:
@@ -54,18 +54,19 @@ class Watchdog:
             return
         self._looked = now
         self._first = self._first if _is_there(self._first) else _first_process(self._label)
-        used, brought = (processor_time(self._first), received(self._first)) if self._first else ({}, 0)
-        if not used or self._works(used, brought):
-            self._last, self._brought, self._since = used, brought, now
+        used = processor_time(self._first) if self._first else {}
+        moved = sum(map(bytes_moved, used))
+        if not used or self._works(used, moved):
+            self._last, self._moved, self._since = used, moved, now
         elif now - self._since >= self._limit:
             raise StalledError(f"its programs have used next to no processor time for {log.duration(self._limit)}")
 
-    def _works(self, used: dict[int, int], brought: int) -> bool:
+    def _works(self, used: dict[int, int], moved: int) -> bool:
         spent = sum(used.values()) - sum(self._last.values())
         return (
             used.keys() != self._last.keys()
             or spent > max(_NOTHING * self._limit * _TICKS, 1)
-            or brought - self._brought > _TRICKLE * self._limit
+            or moved - self._moved > _TRICKLE * self._limit
         )
 
 
@@ -85,12 +86,15 @@ def processor_time(first: int) -> dict[int, int]:
     return {process: used[process] for process in found}
 
 
-def received(process: int) -> int:
-    """Return how many bytes have come to the network of a process, but for what the machine says to itself."""
-    with contextlib.suppress(OSError, ValueError, IndexError):  # it may end at any moment
-        lines = (_PROC / str(process) / "net/dev").read_text(encoding="ascii").splitlines()
-        told = (line.partition(":") for line in lines if ":" in line)
-        return sum(int(numbers.split()[0]) for name, _, numbers in told if name.strip() != "lo")
+def bytes_moved(process: int) -> int:
+    """Return how many bytes a process and those of its children that ended have read and written, files and pipes too.
+
+    0 where we may not look: proc_pid_io(5).
+    """
+    with contextlib.suppress(OSError, ValueError):  # it may end at any moment
+        lines = (_PROC / str(process) / "io").read_text(encoding="ascii").splitlines()
+        told = dict(line.split(": ") for line in lines)
+        return int(told.get("rchar", 0)) + int(told.get("wchar", 0))
     return 0
 
 

@@ -62,7 +62,7 @@ def merge(path: str, old: bytes | None, ours: bytes | None, theirs: bytes | None
         PlanError: one is no such ledger, or no such durations.
     """
     if path == ends.PAGE:
-        return _page(ours, theirs)
+        return _page(old, ours, theirs)
     if theirs in {ours, old} or old == ours:
         return ours if theirs in {ours, old} else theirs
     where = Path(path)
@@ -82,16 +82,16 @@ def merge(path: str, old: bytes | None, ours: bytes | None, theirs: bytes | None
     raise ValueError(f"{path} is no record")
 
 
-def _page(ours: bytes | None, theirs: bytes | None) -> bytes | None:
-    """Return the base branch's page with our table: all else there is people's."""
+def _page(old: bytes | None, ours: bytes | None, theirs: bytes | None) -> bytes | None:
+    """Return the base branch's page with the lines of both sides: all else there is people's."""
     if ours is None or theirs is None:
         return theirs
+    page = _text(theirs, ends.PAGE)
     try:
-        _, table, _ = ends.split(_text(ours, ends.PAGE))
-        before, _, after = ends.split(_text(theirs, ends.PAGE))
-    except ValueError:
+        sides = [() if side is None else ends.parse(_text(side, ends.PAGE)) for side in (old, ours, theirs)]
+        return ends.replaced(page, three_way(*sides, both=lambda one, two: [ends.later(one, two)])).encode()
+    except ValueError:  # a side has no table
         return theirs
-    return ends.join(before, table, after).encode()
 
 
 def _text(side: bytes, path: str) -> str:

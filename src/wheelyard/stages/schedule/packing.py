@@ -36,12 +36,14 @@ class Site:
         start: seconds until an image has started.
         longest: seconds that the forge lets a job take.
         most: wheels that one job may build.
+        few: whether there are to be as few jobs as may be, however long each takes.
     """
 
     runners: int
     start: float
     longest: float = 86_400
     most: int = MOST_WHEELS
+    few: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ class _Choices:
         longest = [once + max(sum(piece.seconds for piece in group) for group in split) for split in splits]
         fitting = (number for number, seconds in enumerate(longest) if seconds <= _FULL * site.longest)
         self.least = next(fitting, len(splits) - 1)
-        end = len(splits) if task.known else self.least + 1  # what was never timed is split no further than it must be
+        # What was never timed is split no further than it must be.
+        end = len(splits) if task.known and not site.few else self.least + 1
         self.ways = [[BuildJob(task, group) for group in split] for split in splits[:end]]  # made once, tried often
         self.longest = longest[:end]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
 from wheelyard.record import ends
+from wheelyard.record.ends import Ending
 from wheelyard.record.tokens import STATES
 
-_END_LINE = re.compile(r"\A\| `([^`]+)` \| (\d{4}-\d\d-\d\d) \| (\d{4}-\d\d-\d\d) \|\Z", re.ASCII)
 _FRESH = timedelta(days=30)  # for so long a line that still holds stays as it is: else every look would change the page
 
 if TYPE_CHECKING:
@@ -81,22 +80,13 @@ def ends_page(page: str, report: TokenReport) -> str:
     Raises:
         ValueError: the page has no such marks.
     """
-    before, table, after = ends.split(page)
     today, names = report.checked.date(), {each.name for each in report.findings}
-    known = {each.name: (str(each.expires), str(today)) for each in _ending(report)}
-    for match in filter(None, map(_END_LINE.match, table.splitlines())):
-        name, day, seen = match.groups()
-        fresh = known.get(name, (day,))[0] == day and seen > str(today - _FRESH)
-        if name in names and (fresh or name not in known):
-            known[name] = day, seen
-    lines = [
-        "",
-        "| what | ends | seen |",
-        "|---|---|---|",
-        *(f"| `{name}` | {day} | {seen} |" for name, (day, seen) in sorted(known.items())),
-        "",
-    ]
-    return ends.join(before, "\n".join(lines), after)
+    known = {each.name: Ending(each.name, str(each.expires), str(today)) for each in _ending(report)}
+    for line in ends.parse(page):
+        now = known.setdefault(line.name, line)
+        if now.ends == line.ends and line.seen > str(today - _FRESH):
+            known[line.name] = line
+    return ends.replaced(page, [line for name, line in known.items() if name in names])
 
 
 def _ending(report: TokenReport) -> list[TokenFinding]:
