@@ -46,6 +46,18 @@ def test_a_merge_request_builds_what_it_touches_and_publishes_nothing(yard: Yard
     assert not yard.project.merge_requests
 
 
+def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: Yard, tmp_path: Path) -> None:
+    base = git(yard.root, "rev-parse", "HEAD")
+    folder = yard.root / "recipes" / "x$(touch${IFS}marker);touch marker"
+    folder.mkdir()
+    (folder / "recipe.toml").touch()
+    yard.commit("what a name")
+    done = yard.run(MERGE_REQUEST | {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base})
+    assert set(red(done)) >= {"review", "preflight"}, done.stdout + done.stderr
+    assert not list(tmp_path.rglob("marker"))
+    assert not list(yard.root.rglob("marker"))
+
+
 def test_a_package_that_fails_is_red_in_a_merge_request(yard: Yard) -> None:
     yard.machines("instead", FAIL)
     base, _ = yard.change()

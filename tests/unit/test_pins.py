@@ -70,6 +70,18 @@ def test_every_tool_of_development_is_explained() -> None:
         assert re.search(rf"\b{re.escape(name)}\b", page), f"{name} has no reason in docs/dependencies.md"
 
 
+def test_pipelines_name_no_version_of_a_tool() -> None:
+    """What builds wheels is pinned in the project's files; pipelines pin their actions, by commit, and no more."""
+    pipelines = [ROOT / ".gitlab-ci.yml", *ROOT.glob("ci/gitlab/*"), *ROOT.glob(".github/**/*.yml")]
+    pipelines += ROOT.glob("ci/actions/**/*.yml")
+    assert len(pipelines) > 9
+    for file in pipelines:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"\b(pip|pipx|uvx?) |==\s*v?\d|cibuildwheel|auditwheel|quay\.io|manylinux", text), file
+        for used in re.findall(r"uses: *(\S+)", text):
+            assert used.startswith("./") or re.search(r"@[0-9a-f]{40}\Z", used), (file, used)
+
+
 def test_one_version_for_tool_and_development() -> None:
     tool, dev = pinned("ci/requirements"), pinned("ci/requirements-dev")
     assert {name: dev[name] for name in tool.keys() & dev.keys()} == {
