@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wheelyard.stages.forge import Artifact, Artifacts
 
 _PLACE = "promote"  # in the cache: what is under way
-_PATIENCE = 900.0  # seconds; the machine that plans has an hour at most, and those that build wait for it
+_PATIENCE = 900.0  # seconds; the job that plans has half an hour, and those that build wait for it
 _TRIES = 3  # artifacts of one name
 _MEMBERS = 1000
 _TEXT = 4 << 20  # bytes of a record
