@@ -109,11 +109,18 @@ def test_a_push_that_got_no_run_of_its_own_is_planned_by_the_next(yard: Yard) ->
 def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: Yard) -> None:
     base = git(yard.root, "rev-parse", "HEAD")
     (yard.root / "README.md").write_text("a better yard\n", encoding="utf-8")
-    done = yard.pull_request(base, yard.commit("words"), body="Trigger: tiny:1.0\r\n")
+    head = yard.commit("words")
+    done = yard.pull_request(base, head, body="Trigger: tiny:1.0\r\n")
     assert done.status == 0, done.said
     assert yard.plan("changed") == []
     assert [job["package"] for job in yard.plan("named")] == ["tiny"]
     assert list(yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/*.whl"))
+
+    yard.keep()
+    done = yard.pull_request(base, head, body="Trigger: tiny:1.0\r\nA word more.", action="edited")
+    assert done.status == 0, done.said
+    assert yard.plan("named") == []  # not a second time for a word
+    assert list(yard.checkout.store.glob("wheel-promoted/**/*.whl"))
 
 
 def test_a_description_asks_for_several_builds_and_for_none_twice(yard: Yard) -> None:
