@@ -120,7 +120,7 @@ def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: Yard) -> 
     done = yard.pull_request(base, head, body="Trigger: tiny:1.0\r\nA word more.", action="edited")
     assert done.status == 0, done.said
     assert yard.plan("named") == []  # not a second time for a word
-    assert list(yard.checkout.store.glob("wheel-promoted/**/*.whl"))
+    assert list(yard.checkout.store.glob("wheel-promoted-named/**/*.whl"))
 
 
 def test_a_description_asks_for_several_builds_and_for_none_twice(yard: Yard) -> None:
