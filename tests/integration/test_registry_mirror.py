@@ -87,7 +87,9 @@ def hashes(wheels: list[Path]) -> dict[str, str]:
 
 
 def cached(yard: Yard) -> list[str]:
-    return [path.name for path in (yard.stock.root / "cache/mirror").rglob("*") if path.suffix == ".whl"]
+    # Folders go away while we look: os.walk bears it.
+    folders = os.walk(yard.stock.root / "cache/mirror")
+    return [name for _, _, names in folders for name in names if name.endswith(".whl")]
 
 
 # ------------------------------------------------------------------ there and back
