@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from support.tiny import add_tiny
+from wheelyard.flows.job import artifact_name
 from wheelyard.record.outcome import outcomes
 from wheelyard.record.store import read_record
 
@@ -74,7 +75,7 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     assert list(outcomes(folder)) == []
     assert not kept.exists()
     name, files = handed_on(output)  # while it is under way: what there may be when it dies
-    assert name == f"wheel-tiny-1.0-cp313-{row['key'][:16]}"
+    assert name == artifact_name("tiny", "1.0", ("cp313",), str(row["key"]))
     assert {file for file in files if (site.root / file).exists()} == {"dist/tiny/1.0/build-cp313.log"}
     code, said = run(site, "report")
     assert (code, "died without a word" in said) == (43, True), said
@@ -85,7 +86,7 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     wheel = site.wheels[0]
     assert (outcome.state, outcome.files, outcome.inputs) == ("built", (wheel.name,), read_record(wheel).inputs)
     name, files = handed_on(output)
-    assert name == f"wheel-tiny-1.0-cp313-{outcome.inputs[:16]}"
+    assert name == artifact_name("tiny", "1.0", ("cp313",), outcome.inputs)
     whole = {wheel.name, f"{wheel.name}.json", "verdict.json", outcome.file, "build-cp313.log"}
     assert {file.rpartition("/")[2] for file in files} == whole
     assert all((site.root / file).is_file() for file in files)
@@ -108,7 +109,7 @@ def test_a_wheel_that_fails_leaves_word_of_what_mattered(site: Site) -> None:
     assert outcome.failure is not None
     assert "nothing to build here" in outcome.failure.line
     name, files = handed_on(site.root / "output")
-    assert name == f"wheel-tiny-1.0-cp313-{KEY[:16]}"
+    assert name == artifact_name("tiny", "1.0", ("cp313",), KEY)
     assert f"dist/tiny/1.0/{outcome.file}" in files
 
 
