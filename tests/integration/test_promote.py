@@ -16,7 +16,7 @@ import pytest
 from support.github import Fault, GitHub
 from support.github.app import serve
 from support.project import PYPROJECT, make_project
-from support.remote import Bare
+from support.remote import Bare, git
 from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
@@ -104,6 +104,11 @@ class Yard:
         found = promote(self.project, self.selection(*names))
         return {each.target.package: [wheel.python for wheel in each.wheels] for each in found.due}
 
+    def verb(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``promote`` as a person does, or a pipeline."""
+        command = [sys.executable, "-m", "wheelyard", "promote", "--format", "github", *words]
+        return subprocess.run(command, cwd=self.project.root, capture_output=True, text=True, check=False, timeout=120)
+
     @property
     def taken(self) -> list[str]:
         return sorted(path.name for path in self.project.dist.rglob("*.whl"))
@@ -140,8 +145,7 @@ def test_what_was_built_from_the_same_inputs_is_taken(yard: Yard) -> None:
 def test_when_all_is_taken_nothing_is_left_and_the_plan_says_where_from(yard: Yard) -> None:
     for python in PAIRS:
         yard.upload(yard.built(python), python)
-    words = [sys.executable, "-m", "wheelyard", "promote", "demo", "--format", "github", "--out", "dist/jobs"]
-    done = subprocess.run(words, cwd=yard.project.root, capture_output=True, text=True, check=False, timeout=120)
+    done = yard.verb("demo", "--out", "dist/jobs")
     assert done.returncode == 0, done.stderr
     assert "promoted for cp312: run 17 has built it" in done.stdout
     assert (yard.project.dist / "jobs/outputs").read_text().splitlines() == ["jobs=0", "waves=0"]
@@ -422,20 +426,16 @@ class History:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("add", "--all")
+        git(root, "init", "--quiet", "--initial-branch=main")
+        git(root, "add", "--all")
         self.commits = [self.commit(name) for name in ("first", "second", "third", "head")]
-        self.git("switch", "--quiet", "--create", "other", self.commits[1])
+        git(root, "switch", "--quiet", "--create", "other", self.commits[1])
         self.other = self.commit("other")
-        self.git("switch", "--quiet", "main")
-
-    def git(self, *words: str) -> str:
-        command = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", *words]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout.strip()
+        git(root, "switch", "--quiet", "main")
 
     def commit(self, message: str) -> str:
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        return self.git("rev-parse", "HEAD")
+        git(self.root, "commit", "--quiet", "--allow-empty", "--message", message)
+        return git(self.root, "rev-parse", "HEAD")
 
 
 @pytest.fixture
@@ -467,13 +467,11 @@ def test_where_nothing_can_be_asked_the_range_is_what_it_is_and_nobody_says_that
 ) -> None:
     yard.github.upload("planned", b"", commit=history.commits[0])
     out = yard.project.root / "out"
-    words = ("promote", "--format", "github", "--changed", f"{history.commits[2]}..HEAD", "--after", "planned")
 
     def asked(*, failing: bool = False) -> str:
-        command = [sys.executable, "-m", "wheelyard", *words, "--out", "out"]
-        done = subprocess.run(command, cwd=yard.project.root, capture_output=True, text=True, check=False)
+        done = yard.verb("--changed", f"{history.commits[2]}..HEAD", "--after", "planned", "--out", "out")
         assert done.returncode == 0, done.stderr
-        assert ("left undone is not known" in done.stderr) == bool(failing)
+        assert ("left undone is not known" in done.stderr) == failing
         found: str = json.loads((out / "jobs.json").read_text("utf-8"))["asked"]
         return found
 
@@ -494,10 +492,7 @@ def test_a_commit_that_is_none_hides_no_other(yard: Yard, history: History, comm
 
 def test_the_verb_plans_from_there(yard: Yard, history: History) -> None:
     yard.github.upload("planned", b"", commit=history.commits[0])
-    words = ("promote", "--format", "github", "--changed", f"{history.commits[2]}..HEAD", "--after", "planned")
-    done = subprocess.run(
-        [sys.executable, "-m", "wheelyard", *words], cwd=yard.project.root, capture_output=True, text=True, check=False
-    )
+    done = yard.verb("--changed", f"{history.commits[2]}..HEAD", "--after", "planned")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["asked"] == f"{history.commits[0]}..{history.commits[3]}"
@@ -507,8 +502,5 @@ def test_the_verb_plans_from_there(yard: Yard, history: History) -> None:
 def test_what_is_left_is_planned_for_the_official_image(yard: Yard) -> None:
     site = yard.project.root / "pyproject.toml"  # a fresh machine has never asked whether the image's registry answers
     site.write_text(site.read_text("utf-8").replace('image = "official"', 'image = "auto"'), "utf-8")
-    words = ("promote", "demo", "--format", "github")
-    done = subprocess.run(
-        [sys.executable, "-m", "wheelyard", *words], cwd=yard.project.root, capture_output=True, text=True, check=False
-    )
+    done = yard.verb("demo")
     assert [job["image"]["kind"] for job in json.loads(done.stdout)["jobs"]] == ["official"], done.stderr

@@ -136,8 +136,9 @@ def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePl
 
 def _pinned(project: Project, name: str) -> tuple[tuple[Target, ...], Version | None]:
     """Return the pinned versions of a package and from which on it is retired; no folder that it names is followed."""
-    ensure_no_folder(load_recipe(project, name))
-    return due.targets(project, name)
+    targets, retired = due.targets(project, name)
+    ensure_no_folder(targets[0].recipe if targets else load_recipe(project, name))
+    return targets, retired
 
 
 def ensure_no_folder(recipe: Recipe) -> None:

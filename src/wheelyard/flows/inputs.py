@@ -7,9 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelyard.core.digests import sha256_file, sha256_value
+from wheelyard.core.digests import sha256_value
 from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.recipe.load import digest
+from wheelyard.stages.source import tree
 
 if TYPE_CHECKING:
     from wheelyard.core.values import ExpectedWheel, Image
@@ -33,8 +34,7 @@ def _tools() -> tuple[tuple[str, str], ...]:
 def tool_digest() -> str:
     """Return the digest of this tool's own files: its version does not tell of what a branch has changed in it."""
     root = Path(__file__).parents[1]
-    found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return sha256_value({path.relative_to(root).as_posix(): sha256_file(path) for path in found})
+    return tree.digest(root, tree.entries(root, leftovers=False))
 
 
 def recipe_digest(target: Target) -> str:

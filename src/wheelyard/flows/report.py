@@ -12,7 +12,6 @@ from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
 from wheelyard.flows import due
 from wheelyard.flows import tickets as issues
-from wheelyard.flows.planner import site_image
 from wheelyard.flows.propose import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
@@ -156,7 +155,7 @@ def keep_issues(project: Project, night: NightReport, *, dry_run: bool) -> Night
 def _nothing_due(project: Project, package: str) -> bool:
     if package not in list_recipes(project):
         return True
-    found = due.missing(due.DuePlanner(project, site_image(project)), (package,))
+    found = due.missing(due.DuePlanner.of_site(project), (package,))
     return not found.due and not found.problems
 
 
