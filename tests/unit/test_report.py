@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from support.plans import ESTIMATE, KEY, job_entry
 from support.project import PYPROJECT, make_project
+from wheelyard.cli.job import night_table
 from wheelyard.flows import report as flow
 from wheelyard.record.jobs import JobsReport
 from wheelyard.record.lock import lock_file, pin
@@ -161,6 +163,19 @@ def test_what_another_pipeline_builds_is_no_failure(project: Project) -> None:
     assert flow.tickets(night) == ({}, ("a",))
     assert "- b 1.0: more is due than one pipeline takes, it waits for the next night" in flow.markdown(night)
     assert [row.package for row in flow.report(project, made).rows] == ["a", "b"]
+
+
+def test_the_table_tells_why_and_how_long_and_what_is_left_out(project: Project) -> None:
+    made = plan(("a", ("cp312",)))
+    tell(project, "a 1.0 cp312", "cp312")
+    night = flow.report(project, made)
+    why = made.jobs[0].why
+    assert f"| a | 1.0 | {why} | built | 1 of 1 | 61 s |  |" in flow.markdown(night).splitlines()
+    head, _, row, *rest = night_table(night).splitlines()
+    assert re.split(r"  +", head) == ["package", "version", "due why", "result", "wheels", "time", "what matters"]
+    assert re.split(r"  +", row) == ["a", "1.0", why, "built", "1 of 1", "61 s", "-"]
+    assert rest == ["", "left out:", "  old 1.0: retired"]
+    assert night_table(flow.report(project, plan())).splitlines() == ["nothing is to be built", *rest]
 
 
 def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Project) -> None:

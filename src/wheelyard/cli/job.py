@@ -194,9 +194,12 @@ def report(
 
 
 def night_table(night: NightReport) -> str:
-    """Return what came of a plan's jobs, for people: what failed first."""
+    """Return what came of a plan's jobs, for people, what failed first; and what was not to be built, and why."""
+    from wheelyard.cli.schedule import left_out
+
+    rest = left_out(night.left_out)
     if not night.rows:
-        return "nothing was due"
+        return "\n".join(["nothing is to be built" if rest else "nothing was due", *rest])
     rows = [
         (
             row.package,
@@ -209,4 +212,5 @@ def night_table(night: NightReport) -> str:
         )
         for row in night.ordered
     ]
-    return log.table(("package", "version", "due why", "result", "wheels", "time", "what matters"), rows)
+    table = log.table(("package", "version", "due why", "result", "wheels", "time", "what matters"), rows)
+    return "\n".join([table, *rest])

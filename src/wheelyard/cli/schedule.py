@@ -225,12 +225,16 @@ def jobs_table(report: JobsReport, problems: tuple[object, ...] = ()) -> str:
         lines += ["", *_estimate(report)]
     else:
         lines.append("nothing is due")
-    if report.left_out:
-        said = [f"  {each.package} {each.version}".rstrip() + f": {each.reason}" for each in report.left_out]
-        lines += ["", "left out:", *map(log.clean, said)]
+    lines += left_out(f"{each.package} {each.version}".rstrip() + f": {each.reason}" for each in report.left_out)
     for problem in problems:
         lines += ["", f"error: {problem}"]
     return "\n".join(lines)
+
+
+def left_out(texts: Iterable[str]) -> list[str]:
+    """Return the lines below a table that tell what is not in it, and why; none where all is."""
+    said = [f"  {log.clean(text)}" for text in texts]
+    return ["", "left out:", *said] if said else []
 
 
 def _estimate(report: JobsReport) -> list[str]:
