@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.wheels import WheelSpec
+from wheelyard.cli.docs import schemas
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.record.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
@@ -17,7 +18,6 @@ from wheelyard.record.store import (
     read_record,
     read_verdict,
     releasable,
-    schemas,
     wheel_record_path,
     write_record,
     write_verdict,

@@ -10,9 +10,9 @@ from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import ConfigError
 from wheelyard.flows.tokens import check_tokens, keep_issue, rotate
 from wheelyard.io import log
+from wheelyard.io.environment_token import read_token
 from wheelyard.recipe.policy import find_project
 from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy
-from wheelyard.stages.tokens import held
 
 ROOT = Path(__file__).parents[2]
 GROUP = """
@@ -114,6 +114,6 @@ def test_only_a_group_token_of_site_policy_is_renewed(tmp_path: Path, name: str,
 
 def test_what_a_variable_holds_is_kept_out_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_NAME", " glpat-never-seen-before\n")
-    assert held("SOME_NAME") == "glpat-never-seen-before"
+    assert read_token("SOME_NAME") == "glpat-never-seen-before"
     assert log.redact("it says glpat-never-seen-before") == "it says [secret]"
-    assert held("SOME_OTHER_NAME") == ""
+    assert read_token("SOME_OTHER_NAME") == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -18,7 +19,59 @@ from wheelyard.recipe.registries import FolderPolicy, GitLabPolicy
 from wheelyard.recipe.runners import RunnersPolicy
 from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.recipe.watch import WatchPolicy
-from wheelyard.record.store import schemas
+from wheelyard.record.audit import AuditReport
+from wheelyard.record.availability import RadarReport, RequirementsReport
+from wheelyard.record.durations import Durations
+from wheelyard.record.jobs import JobsReport, SimulationReport
+from wheelyard.record.ledger import Ledger
+from wheelyard.record.models import Model, Verdict, WheelRecord
+from wheelyard.record.outcome import NightReport, WheelOutcome
+from wheelyard.record.preflight import Preflight
+from wheelyard.record.recorded import RecordsReport
+from wheelyard.record.releases import Releases
+from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
+from wheelyard.record.reviews import ReviewReport
+from wheelyard.record.site import Site
+from wheelyard.record.sources import Sources, SourcesReport
+from wheelyard.record.standings import Histories, WatchReport
+from wheelyard.record.tokens import TokenReport
+from wheelyard.record.trials import TrialReport
+
+_SCHEMAS: dict[str, type[Model]] = {
+    "audit": AuditReport,
+    "durations": Durations,
+    "history": Histories,
+    "jobs": JobsReport,
+    "ledger": Ledger,
+    "night": NightReport,
+    "outcome-of-wheel": WheelOutcome,
+    "preflight": Preflight,
+    "publication": PublicationReport,
+    "radar": RadarReport,
+    "registry-listing": RegistryListing,
+    "registry-verification": RegistryVerification,
+    "registry-trial": TrialReport,
+    "packages": Site,
+    "records": RecordsReport,
+    "releases": Releases,
+    "requirements": RequirementsReport,
+    "review": ReviewReport,
+    "simulation": SimulationReport,
+    "sources": Sources,
+    "sources-report": SourcesReport,
+    "tokens": TokenReport,
+    "upstream": WatchReport,
+    "verdict": Verdict,
+    "wheel": WheelRecord,
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schemas of what is stored, by file stem: ``docs/<stem>.schema.json`` holds each."""
+    return {
+        stem: {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
+        for stem, model in _SCHEMAS.items()
+    }
 
 
 def pages() -> dict[str, str]:

@@ -52,8 +52,9 @@ def check_upstream(
         failure = watch.problem(report, fix=_PROPOSE if project.policy.proposals else "")
     else:
         from wheelyard.flows import propose as flow
+        from wheelyard.flows.forge import forge_of
 
-        with flow.forge_of(project, dry_run=dry_run) as (forge, policy):  # first: it may have no token for us
+        with forge_of(project, dry_run=dry_run) as (forge, policy):  # first: it may have no token for us
             report = watch.check_upstream(project, packages, place=place, write=not dry_run)
             most = policy.limit if limit is None else limit
             report = flow.propose(project, report, forge, limit=most, labels=policy.labels)

@@ -12,7 +12,7 @@ from wheelyard.core.errors import ConfigError, UnknownPackageError, VulnerableEr
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
 from wheelyard.flows import tickets
-from wheelyard.flows.propose import forge_of
+from wheelyard.flows.forge import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
 from wheelyard.record.audit import AuditReport, Ignored, Vulnerability

@@ -7,7 +7,6 @@ import os
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
@@ -34,25 +33,8 @@ if TYPE_CHECKING:
     from wheelyard.flows.target import Target
     from wheelyard.recipe.policy import Project
     from wheelyard.record.models import Verdict
-    from wheelyard.stages.check import RunIn
 
 INDEX_INSIDE = "/wheelyard-index"
-# What a user's own settings for pip, uv and the network are called; their values stay where they are.
-PASSED = (
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_DEFAULT_TIMEOUT",
-    "UV_INDEX_URL",
-    "UV_DEFAULT_INDEX",
-    "UV_EXTRA_INDEX_URL",
-    "UV_HTTP_TIMEOUT",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
 
 
 @dataclass(frozen=True)
@@ -190,7 +172,9 @@ def container(bench: Bench) -> Container:
     if bench.source.kind != "sdist":
         # A checkout without its history cannot tell its version.
         environment["SETUPTOOLS_SCM_PRETEND_VERSION"] = bench.target.version
-    if "PIP_INDEX_URL" in os.environ and not any(name.startswith("UV_") and name in os.environ for name in PASSED):
+    if "PIP_INDEX_URL" in os.environ and not any(
+        name.startswith("UV_") and name in os.environ for name in engine.USER_SETTINGS
+    ):
         environment["UV_DEFAULT_INDEX"] = "$PIP_INDEX_URL"  # expanded inside; uv does not read pip's variables
     if bench.needed:
         args.append(f"--volume={bench.project.index.resolve()}:{INDEX_INSIDE}:ro")
@@ -198,7 +182,7 @@ def container(bench: Bench) -> Container:
         environment |= {"PIP_FIND_LINKS": " ".join(links), "UV_FIND_LINKS": ",".join(links)}
     constraints = bench.work / "constraints.txt"
     files.write_text(constraints, f"virtualenv=={version('virtualenv')}\n")
-    return Container(engine.find(), tuple(args), environment, PASSED, constraints)
+    return Container(engine.find(), tuple(args), environment, engine.USER_SETTINGS, constraints)
 
 
 # ------------------------------------------------------------------- check
@@ -210,7 +194,7 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
         verdict = check_wheels(wheels, job.expected, bench.project.policy, settings)
     if not verdict.ok:
         return verdict  # a wheel that is not sound is not installed
-    run_in = installing_in(bench.image.reference)
+    run_in = engine.run_with_network(bench.image.reference)
     index = bench.project.index if bench.project.index.is_dir() else None
     for wheel in wheels:
         name = WheelName.parse(wheel.name)
@@ -229,14 +213,6 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
                     )
                 verdict = with_findings(verdict, {wheel.name: findings})
     return verdict
-
-
-def installing_in(image: str) -> RunIn:
-    """Return what runs a program in a container of *image* that may install: from the user's indexes, by his proxy."""
-    mounts, trust = engine.ca_mounts()
-    # By name only: an index address may hold a password, which has no place in an argument list.
-    passed = [word for name in PASSED if name in os.environ for word in ("--env", name)]
-    return partial(engine.run_in, image, env=trust, network=True, create_args=(*mounts, *passed))
 
 
 # ------------------------------------------------------------------ record

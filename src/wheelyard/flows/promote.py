@@ -21,9 +21,9 @@ from wheelyard.flows.gather import gather
 from wheelyard.flows.job import artifact_name
 from wheelyard.flows.target import find_target
 from wheelyard.io import archive, cache, files, log
+from wheelyard.io.environment_token import read_token
 from wheelyard.record.store import read_record, wheel_record_path
 from wheelyard.stages.forge import open_artifacts
-from wheelyard.stages.tokens import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def _artifacts(project: Project) -> Iterator[Artifacts]:
         raise ConfigError(
             "site policy does not say where pipelines run", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
         )
-    with open_artifacts(policy, held(policy.variable)) as artifacts:
+    with open_artifacts(policy, read_token(policy.variable)) as artifacts:
         yield artifacts
 
 

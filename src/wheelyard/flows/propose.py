@@ -5,32 +5,29 @@ What is proposed is ``packages/<pkg>/lock.toml`` and nothing else: the tool neve
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from wheelyard.core import markdown
-from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, UpstreamUnknownError, WheelyardError
+from wheelyard.core.errors import NetworkError, UpstreamUnknownError, WheelyardError
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight
 from wheelyard.flows.target import look_up
 from wheelyard.io import log
 from wheelyard.recipe.load import effective, list_recipes, load_recipe
 from wheelyard.record.lock import dump, find, lock_file, read_lock
 from wheelyard.record.standings import ProposalRecord
-from wheelyard.stages.forge import Proposal, open_forge
-from wheelyard.stages.tokens import held
+from wheelyard.stages.forge import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wheelyard.flows.preflight import Preflight
     from wheelyard.recipe.policy import Project
-    from wheelyard.recipe.proposals import ProposalPolicy
     from wheelyard.record.models import Lock, LockedVersion
     from wheelyard.record.standings import Standing, WatchReport
-    from wheelyard.stages.forge import Forge, Open, Proposals
+    from wheelyard.stages.forge import Open, Proposals
 
 _KIND = "update/"  # what keys begin with; what follows is the package
 _SERVED = frozenset({"pure", "ships"})  # by upstream itself
@@ -43,29 +40,6 @@ class _Wanted:
     lock: Lock
     title: str
     lines: tuple[str, ...]
-
-
-@contextlib.contextmanager
-def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, ProposalPolicy]]:
-    """Yield the forge that site policy names for proposals, and what it says of them.
-
-    Raises:
-        ConfigError: it names none.
-        CredentialsError: its token is not in the environment.
-    """
-    policy = project.policy.proposals
-    if policy is None:
-        raise ConfigError(
-            "site policy does not say where proposals go", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
-        )
-    token = held(policy.variable)
-    if not token:
-        raise CredentialsError(
-            f"{policy.variable} is not set: nothing can be proposed",
-            fix=f"set {policy.variable} to a token that may push branches and open requests in {policy.project}",
-        )
-    with open_forge(policy, token, project.root, dry_run=dry_run) as forge:
-        yield forge, policy
 
 
 def propose(

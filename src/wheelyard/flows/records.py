@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ConfigError
-from wheelyard.flows.propose import forge_of
+from wheelyard.flows.forge import forge_of
 from wheelyard.io import git
 from wheelyard.record.ends import PAGE
 from wheelyard.record.merge import NAMES, merge

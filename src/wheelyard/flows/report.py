@@ -12,7 +12,7 @@ from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
 from wheelyard.flows import due
 from wheelyard.flows import tickets as issues
-from wheelyard.flows.propose import forge_of
+from wheelyard.flows.forge import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
 from wheelyard.recipe.load import list_recipes

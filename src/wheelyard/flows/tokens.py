@@ -16,12 +16,13 @@ from wheelyard.core.errors import (
 )
 from wheelyard.core.names import did_you_mean
 from wheelyard.io import files, log
+from wheelyard.io.environment_token import read_token
 from wheelyard.recipe.tokens import DeployTokenPolicy
 from wheelyard.record.ends import BEGIN, END, PAGE
 from wheelyard.record.tokens import IssueRecord
 from wheelyard.stages.forge import GitLabIssues
 from wheelyard.stages.registry import find_credential
-from wheelyard.stages.tokens import held, judge, look_up
+from wheelyard.stages.tokens import judge, look_up
 from wheelyard.stages.tokens import rotate as rotate_token
 from wheelyard.stages.tokens.facts import Found, Gap, anew
 from wheelyard.stages.tokens.rotate import LIFETIME
@@ -146,7 +147,7 @@ def keep_issue(project: Project, report: TokenReport, *, dry_run: bool) -> Token
 
 
 def _forge(policy: IssuePolicy, *, dry_run: bool) -> GitLabIssues:
-    token = held(policy.variable)
+    token = read_token(policy.variable)
     if not token:
         raise CredentialsError(
             f"{policy.variable} is not set: the issue cannot be written",
@@ -181,7 +182,7 @@ def rotate(project: Project, name: str, expires: date | None = None) -> Rotated:
         raise ConfigError(
             f"a token cannot end on {until}", fix=f"name a day from tomorrow on, within {_LONGEST} days: GitLab's limit"
         )
-    secret = held(token.variable)
+    secret = read_token(token.variable)
     if not secret:
         raise CredentialsError(
             f"{token.variable} is not set: a token renews itself, with itself", fix=f"set {token.variable}"

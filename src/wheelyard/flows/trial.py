@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import RecipeError, TrialError, UnknownPackageError, WheelyardError
 from wheelyard.core.tags import wheel_for
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows.finish import installing_in
 from wheelyard.flows.registry import installable, listings, projects_of
 from wheelyard.io import cache, engine, files, log
 from wheelyard.recipe.load import effective, load_recipe
@@ -84,7 +83,7 @@ def try_registry(
         for interpreter in made.interpreters:
             if not pythons or interpreter in pythons:
                 rounds = _rounds(project, releases, interpreter)
-                trials += _tried(place, rounds, interpreter, installing_in(made.reference), folder)
+                trials += _tried(place, rounds, interpreter, engine.run_with_network(made.reference), folder)
     done = {(each.package, each.version) for each in trials}
     left = tuple(f"{each.package} {each.version}" for each in releases if (each.package, str(each.version)) not in done)
     return TrialReport(registry=place.name, image=made.reference, trials=tuple(trials), left_out=left)

@@ -42,6 +42,23 @@ _PROBE = bytes.fromhex(
     "840000000000000084000000000000000010000000000000130500009308d00573000000"
 )
 
+# What a user's own settings for pip, uv and the network are called; their values stay where they are.
+USER_SETTINGS = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_DEFAULT_TIMEOUT",
+    "UV_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_HTTP_TIMEOUT",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -287,6 +304,14 @@ def run_in(
     if check and done.returncode != 0:
         raise failure(done)
     return done
+
+
+def run_with_network(image: str) -> Callable[..., Completed]:
+    """Return :func:`run_in` for *image* with the network, the user's own package indexes and his proxy."""
+    mounts, trust = ca_mounts()
+    # By name only: an index address may hold a password, which has no place in an argument list.
+    settings = [word for name in USER_SETTINGS if name in os.environ for word in ("--env", name)]
+    return functools.partial(run_in, image, env=trust, network=True, create_args=(*mounts, *settings))
 
 
 def remove_labelled(label: str) -> None:

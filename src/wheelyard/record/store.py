@@ -5,7 +5,7 @@ A folder of results, ``dist/<pkg>/<version>/``, holds wheels, ``<wheel>.json`` b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -13,24 +13,8 @@ from pydantic_core import from_json
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
-from wheelyard.record.audit import AuditReport
-from wheelyard.record.availability import RadarReport, RequirementsReport
-from wheelyard.record.durations import Durations
-from wheelyard.record.jobs import JobsReport, SimulationReport
-from wheelyard.record.ledger import Ledger
 from wheelyard.record.lines import told
 from wheelyard.record.models import Model, Verdict, WheelRecord
-from wheelyard.record.outcome import NightReport, WheelOutcome
-from wheelyard.record.preflight import Preflight
-from wheelyard.record.recorded import RecordsReport
-from wheelyard.record.releases import Releases
-from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
-from wheelyard.record.reviews import ReviewReport
-from wheelyard.record.site import Site
-from wheelyard.record.sources import Sources, SourcesReport
-from wheelyard.record.standings import Histories, WatchReport
-from wheelyard.record.tokens import TokenReport
-from wheelyard.record.trials import TrialReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,33 +22,6 @@ if TYPE_CHECKING:
 
 VERDICT_FILE = "verdict.json"
 _Kind = TypeVar("_Kind", Verdict, WheelRecord)
-_SCHEMAS: dict[str, type[Model]] = {
-    "audit": AuditReport,
-    "durations": Durations,
-    "history": Histories,
-    "jobs": JobsReport,
-    "ledger": Ledger,
-    "night": NightReport,
-    "outcome-of-wheel": WheelOutcome,
-    "preflight": Preflight,
-    "publication": PublicationReport,
-    "radar": RadarReport,
-    "registry-listing": RegistryListing,
-    "registry-verification": RegistryVerification,
-    "registry-trial": TrialReport,
-    "packages": Site,
-    "records": RecordsReport,
-    "releases": Releases,
-    "requirements": RequirementsReport,
-    "review": ReviewReport,
-    "simulation": SimulationReport,
-    "sources": Sources,
-    "sources-report": SourcesReport,
-    "tokens": TokenReport,
-    "upstream": WatchReport,
-    "verdict": Verdict,
-    "wheel": WheelRecord,
-}
 
 
 def wheel_record_path(wheel: Path) -> Path:
@@ -221,11 +178,3 @@ def _reasons(wheel: Path, verdict: Verdict) -> tuple[list[str], WheelRecord | No
     if record.verdict != "passed":
         reasons.append("its record says that it failed")
     return reasons, record
-
-
-def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON schemas of what is stored, by file stem: ``docs/<stem>.schema.json`` holds each."""
-    return {
-        stem: {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
-        for stem, model in _SCHEMAS.items()
-    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
 from wheelyard.io import gitlab, log
 from wheelyard.io.api import Login, Server, attempts
+from wheelyard.io.environment_token import read_token
 from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy
 from wheelyard.stages.tokens.facts import Facts, Found, Gap, Listing
 
@@ -23,24 +22,7 @@ if TYPE_CHECKING:
     from wheelyard.recipe.tokens import TokenPolicy
 
 _UNAUTHORIZED = 401
-_TOKEN = re.compile(r"[!-~]+\Z")
 _ANY_USER = "wheelyard"  # GitLab looks at the token only (lib/gitlab/auth/auth_finders.rb, deploy_token_from_request)
-
-
-def held(variable: str) -> str:
-    """Return the token that an environment variable holds, empty if none; it is kept out of the log from now on.
-
-    Raises:
-        CredentialsError: what it holds cannot be a token, and would break the header that it is sent in.
-    """
-    secret = os.environ.get(variable, "").strip()
-    log.add_secret(secret)
-    if secret and not _TOKEN.match(secret):
-        raise CredentialsError(
-            f"{variable} does not hold a token: there are blanks, line ends or other odd characters in it",
-            fix=f"put the token and nothing else into {variable}",
-        )
-    return secret
 
 
 def look_up(tokens: Sequence[TokenPolicy], now: datetime, found: Mapping[str, Found | Gap | None]) -> dict[str, Facts]:
@@ -155,7 +137,7 @@ def _listed(token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Map
     if not known[above.name].alive:
         kind = NetworkError if "unreachable" in {gap.state for gap in known[above.name].gaps} else WheelyardError
         raise kind(f"{above.name}, which lists it, is of no use now", fix=f"see {above.name}")
-    client = gitlab.client(above.url, token=held(above.variable))
+    client = gitlab.client(above.url, token=read_token(above.variable))
     with gitlab.errors(token.project):
         project = client.projects.get(token.project, lazy=True)
         entries = [each.attributes for each in project.deploytokens.list(iterator=True, per_page=100)]
@@ -245,7 +227,7 @@ def _listing(entry: Mapping[str, Any]) -> Listing:
 
 def _held(token: TokenPolicy) -> str | Gap:
     try:
-        secret = held(token.variable)
+        secret = read_token(token.variable)
     except CredentialsError as error:
         return Gap("missing", error.what, error.fix or "")
     return secret or _not_set(token)

@@ -1,0 +1,40 @@
+"""The forge that site policy names for proposals, opened with the token that it names."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from wheelyard.core.errors import ConfigError, CredentialsError
+from wheelyard.io.environment_token import read_token
+from wheelyard.stages.forge import open_forge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelyard.recipe.policy import Project
+    from wheelyard.recipe.proposals import ProposalPolicy
+    from wheelyard.stages.forge import Forge
+
+
+@contextlib.contextmanager
+def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, ProposalPolicy]]:
+    """Yield the forge that site policy names for proposals, and what it says of them.
+
+    Raises:
+        ConfigError: it names none.
+        CredentialsError: its token is not in the environment.
+    """
+    policy = project.policy.proposals
+    if policy is None:
+        raise ConfigError(
+            "site policy does not say where proposals go", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
+        )
+    token = read_token(policy.variable)
+    if not token:
+        raise CredentialsError(
+            f"{policy.variable} is not set: nothing can be proposed",
+            fix=f"set {policy.variable} to a token that may push branches and open requests in {policy.project}",
+        )
+    with open_forge(policy, token, project.root, dry_run=dry_run) as forge:
+        yield forge, policy
