@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError, field_validator
 
 from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
-from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import Interpreter
+from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
 from wheelyard.record import lines
 from wheelyard.record.models import Model

@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError
 
 from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
-from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.pep440 import read_version
+from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
 from wheelyard.record import lines
 from wheelyard.record.models import Model
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from wheelyard.core.lines import Path as KeyPath
+    from wheelyard.core.toml_positions import Path as KeyPath
 
 UPSTREAM = "upstream"
 _HEADER = (

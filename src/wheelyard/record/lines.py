@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-    from wheelyard.core.lines import Path as KeyPath
+    from wheelyard.core.toml_positions import Path as KeyPath
     from wheelyard.record.models import Model
 
 

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
-from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.pep440 import read_specifier, read_version
+from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
 from wheelyard.record.lines import told
 from wheelyard.record.models import Lock, LockedVersion
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelyard.core.lines import Path as KeyPath
+    from wheelyard.core.toml_positions import Path as KeyPath
 
 _PAIR = re.compile(r"\A[a-z0-9_.]+-[a-z0-9_.]+\Z")
 _PLAIN = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")

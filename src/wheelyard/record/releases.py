@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError
 
 from wheelyard.core import toml
 from wheelyard.core.errors import RegistryContentError
-from wheelyard.core.lines import key_lines, line_of
 from wheelyard.core.tags import WheelName
+from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
 from wheelyard.record import lines
 from wheelyard.record.models import Model, Sha256
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wheelyard.core.lines import Path as KeyPath
+    from wheelyard.core.toml_positions import Path as KeyPath
 
 _HEADER = (
     "# Written by wheelyard: what was published where, one line a file. `wheelyard registry verify` compares it with\n"
