@@ -31,7 +31,7 @@ from benchmarks.measure import ROOT, WHEELYARD, claim, seconds
 from support.index import JSON, Fault, IndexServer
 from wheelyard.flows.watch import check_upstream
 from wheelyard.io import log
-from wheelyard.io.simple import ACCEPT
+from wheelyard.io.simple_api import ACCEPT
 from wheelyard.recipe.policy import find_project
 from wheelyard.stages.upstream import index_url
 

@@ -18,7 +18,7 @@ import pytest
 from support.gitlab.serve import self_signed
 from support.remote import Bare, git, http_backend
 from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, WheelyardError
-from wheelyard.io.git import login
+from wheelyard.io.git_program import login
 from wheelyard.stages.forge import PREFIX, Branches, Proposal, Remote, address, open_branches
 
 if TYPE_CHECKING:

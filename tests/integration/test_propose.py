@@ -18,7 +18,7 @@ from support.index import Fault, IndexFile, IndexServer
 from support.project import make_project
 from support.tiny import add_tiny, sdist, sources
 from support.wheels import WheelSpec
-from wheelyard.io import apart
+from wheelyard.io import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -248,7 +248,7 @@ def test_what_upstream_says_names_nobody_and_closes_nothing(scene: Scene) -> Non
     assert not re.search(r"[@#<!]", said), said
 
 
-@pytest.mark.skipif(bool(apart.why_not()), reason="this machine has no user namespaces for us")
+@pytest.mark.skipif(bool(sandbox.why_not()), reason="this machine has no user namespaces for us")
 def test_an_sdist_that_was_not_tried_beside_the_token_is_told(scene: Scene) -> None:
     """As on most runners; the request's own pipeline has no secret at hand, and tries it."""
     add_tiny(scene.index, "1.1")

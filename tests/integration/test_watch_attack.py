@@ -26,7 +26,7 @@ from wheelyard.flows import radar as radar_flow
 from wheelyard.flows import requirements as doctor
 from wheelyard.flows.preflight import preflight, remembered
 from wheelyard.flows.registries import open_place
-from wheelyard.io import apart, http, log
+from wheelyard.io import http, log, sandbox
 from wheelyard.recipe.names import read_names
 from wheelyard.recipe.requirements import read_requirements
 from wheelyard.stages.preflight import look_for_paths, sdist_facts
@@ -113,7 +113,7 @@ def test_what_a_backend_leaves_running_ends_with_it(tmp_path: Path, index: Index
 @pytest.fixture
 def not_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine that has no namespaces for us, in a process that has met no secret, as earlier tests may have."""
-    monkeypatch.setattr(apart, "why_not", lambda: "not here")
+    monkeypatch.setattr(sandbox, "why_not", lambda: "not here")
     monkeypatch.setattr(log, "holds_secrets", lambda: False)
 
 
@@ -137,7 +137,7 @@ def test_a_backend_that_answers_in_our_programs_place(
 
 def test_from_apart_a_backend_cannot_end_our_program(index: IndexServer, project: Project) -> None:
     """It is the first process in there, which the kernel spares (pid_namespaces(7)), and writes its answer itself."""
-    if apart.why_not():
+    if sandbox.why_not():
         pytest.skip("this machine has no user namespaces for us")
     where = 'result = pathlib.Path(folder).parent / "result.json"\n'
     backend(index, f'{where}result.write_text("[]")\nos.kill(os.getppid(), 9)')

@@ -17,7 +17,7 @@ from packaging.version import Version
 from support.index import Fault, IndexServer
 from support.timeline import ALL, RISCV, Timeline, breaks, release, rename, says, status, vanish, wheels, yank
 from wheelyard.core.errors import NetworkError
-from wheelyard.io import simple
+from wheelyard.io import simple_api
 from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Shipped, Upstream, condense
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def page(*files: str | dict[str, Any], **more: Any) -> ProjectFacts:
         "files": [{"url": f"https://files.example.org/{each['filename']}", "hashes": {}, **each} for each in entries],
         **more,
     }
-    return condense("demo", simple.project_page("demo", json.dumps(told).encode(), simple.JSON, "https://x/", fix=""))
+    return condense(
+        "demo", simple_api.project_page("demo", json.dumps(told).encode(), simple_api.JSON, "https://x/", fix="")
+    )
 
 
 def at(file: str, day: str) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def test_json_that_is_no_page_is_an_error_for_people(keys: dict[str, Any]) -> No
     told = {"meta": {"api-version": "1.1"}, "name": "demo", "files": []} | keys
     body = json.dumps(told).encode()
     with contextlib.suppress(NetworkError):  # anything else would end the run for all packages
-        condense("demo", simple.project_page("demo", body, simple.JSON, "https://x/", fix="", newest=2))
+        condense("demo", simple_api.project_page("demo", body, simple_api.JSON, "https://x/", fix="", newest=2))
 
 
 def test_a_name_that_is_none_is_the_one_that_was_asked_for() -> None:
@@ -220,8 +222,8 @@ def test_the_newest_are_the_same_as_of_the_whole_page(
         "files": [{"filename": name, "url": f"https://x/{name}", "hashes": {}} | more for name, more in names.items()],
     }
     body = json.dumps(told).encode()
-    whole = condense("demo", simple.project_page("demo", body, simple.JSON, "https://x/", fix=""))
-    part = simple.project_page("demo", body, simple.JSON, "https://x/", fix="", newest=count, back_to=back_to)
+    whole = condense("demo", simple_api.project_page("demo", body, simple_api.JSON, "https://x/", fix=""))
+    part = simple_api.project_page("demo", body, simple_api.JSON, "https://x/", fix="", newest=count, back_to=back_to)
     some = condense("demo", part)
     final = sorted((Version(text) for text in VERSIONS if not Version(text).is_prerelease), reverse=True)
     oldest = min(final[count - 1], back_to or final[count - 1])
@@ -239,7 +241,7 @@ def test_of_a_release_for_linux_the_wheels_for_other_systems_are_not_even_read()
         "versions": ["0.1", "1.0", "2.0"],
         "files": [{"filename": name, "url": f"https://x/{name}", "hashes": {}} for name in names],
     }
-    page = simple.project_page("demo", json.dumps(told).encode(), simple.JSON, "https://x/", fix="", newest=2)
+    page = simple_api.project_page("demo", json.dumps(told).encode(), simple_api.JSON, "https://x/", fix="", newest=2)
     assert {package.filename for package in page.packages} == {*names[:2], *names[4:6]}
 
 
@@ -374,7 +376,7 @@ def test_addresses_that_are_not_whole_are_completed() -> None:
             {"filename": "f-1-py3-none-any.whl", "url": url, "hashes": {}},
         ]
         body = json.dumps({"meta": {"api-version": "1.0"}, "name": "f", "files": files}).encode()
-        found = simple.project_page("f", body, simple.JSON, "https://x/simple/f/", fix="")
+        found = simple_api.project_page("f", body, simple_api.JSON, "https://x/simple/f/", fix="")
         assert [each.url for each in found.packages] == ["https://y/a.whl", wanted]
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import InterruptedRunError, NetworkError
-from wheelyard.io import simple
+from wheelyard.io import simple_api
 from wheelyard.io.api import Login, asked_wait
 from wheelyard.stages.registry import read_release
 from wheelyard.stages.registry.upload import Verdict, judge, multipart, said
@@ -157,9 +157,9 @@ def test_hashes_that_are_null_are_none() -> None:
         '{"meta": {"api-version": "1.0"}, "name": "demo", "files": [{"filename": "demo-1.0-py3-none-any.whl", '
         '"url": "x", "hashes": {"sha256": null}}]}'
     )
-    (file,) = simple.project_page("demo", page.encode(), simple.JSON, "http://127.0.0.1/", fix="").packages
+    (file,) = simple_api.project_page("demo", page.encode(), simple_api.JSON, "http://127.0.0.1/", fix="").packages
     assert file.digests == {}
     with pytest.raises(NetworkError, match="not a page of the simple API"):
-        simple.project_page("demo", b"[]", simple.JSON, "http://127.0.0.1/", fix="")
+        simple_api.project_page("demo", b"[]", simple_api.JSON, "http://127.0.0.1/", fix="")
     with pytest.raises(NetworkError, match="list of projects"):
-        simple.project_names(b"{}", simple.JSON, fix="")
+        simple_api.project_names(b"{}", simple_api.JSON, fix="")

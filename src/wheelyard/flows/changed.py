@@ -18,7 +18,7 @@ from wheelyard.flows import due
 from wheelyard.flows.due import Due, DuePlanner, Selection
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
-from wheelyard.io.git import base_env, git, said
+from wheelyard.io.git_program import base_env, git, said
 from wheelyard.recipe.load import FRAGMENTS, RECIPE, load_recipe
 from wheelyard.recipe.policy import seek_project
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ConfigError
 from wheelyard.flows.forge import forge_of
-from wheelyard.io import git
+from wheelyard.io import git_program
 from wheelyard.record.ends import PAGE
 from wheelyard.record.merge import NAMES, merge
 from wheelyard.record.recorded import RecordsReport
@@ -89,12 +89,12 @@ def _is_record(name: str) -> bool:
 
 
 def _git(root: Path, *words: str) -> str:
-    done = git.git(["-C", root, *words], env=git.base_env())
+    done = git_program.git(["-C", root, *words], env=git_program.base_env())
     if done.returncode:
         raise ConfigError(
             "the project is no git checkout with a commit",
             where=str(root),
-            details=git.said(done),
+            details=git_program.said(done),
             fix="run it in a clone of the repository",
         )
     return done.stdout

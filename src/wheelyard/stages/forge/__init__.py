@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelyard.io import gh, git
+from wheelyard.io import gh, git_program
 from wheelyard.stages.forge.artifacts import Artifact, Artifacts, GitHubArtifacts, open_artifacts
 from wheelyard.stages.forge.branches import PREFIX, Branches, open_branches
 from wheelyard.stages.forge.github import GitHubIssues, GitHubRequests
@@ -100,7 +100,7 @@ def open_forge(policy: ProposalPolicy, token: str, root: Path, *, dry_run: bool 
         DiskError: no space, or no right to write in the cache.
     """
     url = address(policy.address, root)
-    remote = Remote(url, policy.base, git.login(url, _USERS[policy.forge], token))
+    remote = Remote(url, policy.base, git_program.login(url, _USERS[policy.forge], token))
     with contextlib.ExitStack() as stack:
         pushed = stack.enter_context(open_branches(remote, dry_run=dry_run))
         issues: Issues

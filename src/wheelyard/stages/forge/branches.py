@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from wheelyard.core.errors import ConfigError, NetworkError, ProgramError
-from wheelyard.io import cache, files, git, guard, log
+from wheelyard.io import cache, files, git_program, guard, log
 from wheelyard.stages.forge.port import Merge
 from wheelyard.stages.forge.remote import problem
 
@@ -340,15 +340,17 @@ class Branches:
     ) -> str:
         """Run git on our own repository, where nobody's configuration counts."""
         where = ["-C", str(self._repository)] if inside else []
-        done = git.git([*where, *words], env=git.local_env(self._scratch) | dict(env or {}), stdin=stdin)
+        done = git_program.git(
+            [*where, *words], env=git_program.local_env(self._scratch) | dict(env or {}), stdin=stdin
+        )
         if done.returncode:
-            raise ProgramError(f"git {words[0]} failed on a proposal's branch", details=git.said(done))
+            raise ProgramError(f"git {words[0]} failed on a proposal's branch", details=git_program.said(done))
         return done.stdout
 
     def _talk(self, *words: str) -> Completed:
         """Run git in an exchange with the server, where the user's proxies, keys and credential helpers count."""
-        env = git.network_env(self._remote.url) | dict(self._remote.env)
-        return git.git(["-C", str(self._repository), *words], env=env)
+        env = git_program.network_env(self._remote.url) | dict(self._remote.env)
+        return git_program.git(["-C", str(self._repository), *words], env=env)
 
     def _restless(self, key: str) -> NetworkError:
         return NetworkError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, PublishError
-from wheelyard.io import git
+from wheelyard.io import git_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Remote:
     Attributes:
         url: the repository's address: https, ssh or file.
         base: the branch that they are to be merged into; the repository's default branch if empty.
-        env: further variables for git that let it log in there (:func:`wheelyard.io.git.login`).
+        env: further variables for git that let it log in there (:func:`wheelyard.io.git_program.login`).
     """
 
     url: str
@@ -45,8 +45,8 @@ class Remote:
 
 def problem(url: str, base: str, done: Completed) -> WheelyardError:
     """Return what a failed exchange with the server means; *base* is the branch that was asked for."""
-    details = git.said(done)
-    if git.UNREACHABLE.search(done.stderr):
+    details = git_program.said(done)
+    if git_program.UNREACHABLE.search(done.stderr):
         return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
     if _PROTECTED.search(done.stderr):
         return CredentialsError(
@@ -85,12 +85,12 @@ def address(remote: str, root: Path) -> str:
     """
     url = remote
     if "://" not in remote and ":" not in remote and not remote.startswith("/"):
-        done = git.git(["-C", root, "remote", "get-url", "--push", "--", remote], env=git.base_env())
+        done = git_program.git(["-C", root, "remote", "get-url", "--push", "--", remote], env=git_program.base_env())
         if done.returncode:
             raise ConfigError(
                 f"the checkout has no git remote named {remote!r}",
                 where=str(root),
-                details=git.said(done),
+                details=git_program.said(done),
                 fix="correct remote in [tool.wheelyard.proposals], or leave it out",
             )
         url = done.stdout.strip()

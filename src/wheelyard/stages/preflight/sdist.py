@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wheelyard.core.errors import DiskError, NetworkError, ProgramError, SourceError, StepTimeoutError
-from wheelyard.io import apart, cache, files, guard, log
+from wheelyard.io import cache, files, guard, log, sandbox
 from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
 
@@ -79,7 +79,7 @@ def build_sdist(
         if version:
             env["SETUPTOOLS_SCM_PRETEND_VERSION"] = version
         words: list[str | Path] = [sys.executable, "-I", _PROGRAM, package, out, result, *(["sdist"] if sdist else [])]
-        words = words if apart.why_not() else apart.apart(words)
+        words = words if sandbox.why_not() else sandbox.apart(words)
         try:
             done = run(words, cwd=package, env=env, timeout=timeout, check=False, log_file=log_file)
         except StepTimeoutError as error:
@@ -96,7 +96,7 @@ def build_sdist(
 
 def exposed() -> str:
     """Say why upstream's programs could read our secrets on this machine; nothing if they cannot, or there are none."""
-    return (log.holds_secrets() and apart.why_not()) or ""
+    return (log.holds_secrets() and sandbox.why_not()) or ""
 
 
 def cargo_runs(home: Path) -> bool:

@@ -22,7 +22,7 @@ from wheelyard.core.errors import (
     PublishError,
     RegistryContentError,
 )
-from wheelyard.io import http, log, simple
+from wheelyard.io import http, log, simple_api
 from wheelyard.io.api import Server, UnansweredError, attempts
 from wheelyard.io.body import PATIENCE, Pace, Patience
 from wheelyard.stages.registry import listing
@@ -118,7 +118,7 @@ class GitLabRegistry:
             NetworkError: it does not answer.
         """
         anybody = Server(self._server.base, None, ca_bundle=self._ca_bundle)
-        return anybody.get("/simple", headers={"Accept": simple.ACCEPT}).status_code == _OK
+        return anybody.get("/simple", headers={"Accept": simple_api.ACCEPT}).status_code == _OK
 
     def projects(self) -> tuple[str, ...]:
         """Return the canonical names of all projects that have files; GitLab repeats one for each version."""
@@ -311,7 +311,7 @@ class GitLabRegistry:
 
     def _page(self, path: str) -> Response | None:
         """Return an index page, None where there is none of our own."""
-        answer = self._server.get(path, headers={"Accept": simple.ACCEPT})
+        answer = self._server.get(path, headers={"Accept": simple_api.ACCEPT})
         if answer.status_code == _OK:
             return answer
         if answer.status_code == _NOT_FOUND or (answer.status_code == _FOUND and path != "/simple"):

@@ -10,7 +10,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import RegistryContentError
-from wheelyard.io import log, simple
+from wheelyard.io import log, simple_api
 from wheelyard.stages.registry.port import RegistryFile
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def projects(answer: Response, *, title: str, fix: str) -> tuple[str, ...]:
         RegistryContentError: one of them is no name.
         NetworkError: it is no page of the simple API.
     """
-    names = simple.project_names(answer.content, _kind(answer), fix=fix)
+    names = simple_api.project_names(answer.content, _kind(answer), fix=fix)
     try:
         return tuple(sorted({canonicalize_name(name, validate=True) for name in names}))
     except InvalidName as error:
@@ -40,7 +40,7 @@ def files(project: str, answer: Response, *, title: str, fix: str) -> list[Regis
         RegistryContentError: one of them has no plain name.
         NetworkError: it is no page of the simple API.
     """
-    page = simple.project_page(project, answer.content, _kind(answer), answer.url, fix=fix)
+    page = simple_api.project_page(project, answer.content, _kind(answer), answer.url, fix=fix)
     found = []
     for each in page.packages:
         if not _PLAIN.fullmatch(each.filename):
@@ -60,7 +60,7 @@ def files(project: str, answer: Response, *, title: str, fix: str) -> list[Regis
 
 
 def _kind(answer: Response) -> str:
-    return simple.kind_of(answer.headers.get("Content-Type", ""))
+    return simple_api.kind_of(answer.headers.get("Content-Type", ""))
 
 
 def _is_web(url: str) -> bool:

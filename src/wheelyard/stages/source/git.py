@@ -15,8 +15,8 @@ from packaging.version import Version
 from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError, SourceError
 from wheelyard.core.names import did_you_mean
-from wheelyard.io import cache, files, git, guard, log
-from wheelyard.io.git import UNREACHABLE, allow, local_env, network_env
+from wheelyard.io import cache, files, git_program, guard, log
+from wheelyard.io.git_program import UNREACHABLE, allow, local_env, network_env
 from wheelyard.io.run import run
 
 if TYPE_CHECKING:
@@ -209,14 +209,14 @@ def _strip(target: Path) -> None:
 
 
 def _git(args: Sequence[str | Path], *, env: dict[str, str], url: str, check: bool = True) -> Completed:
-    done = git.git(args, env=env)
+    done = git_program.git(args, env=env)
     if check and done.returncode:
         raise _problem(done, url)
     return done
 
 
 def _problem(done: Completed, url: str) -> SourceError | NetworkError:
-    details = git.said(done)
+    details = git_program.said(done)
     if UNREACHABLE.search(done.stderr):
         return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
     return SourceError(

@@ -12,7 +12,7 @@ from wheelyard.core.digests import sha256_bytes, sha256_file
 from wheelyard.core.errors import PatchError
 from wheelyard.core.values import AppliedPatch
 from wheelyard.io import log
-from wheelyard.io.git import local_env
+from wheelyard.io.git_program import local_env
 from wheelyard.io.run import run
 
 if TYPE_CHECKING:

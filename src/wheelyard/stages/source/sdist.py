@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
 from wheelyard.core.pep440 import read_version
-from wheelyard.io import apart, files, guard, log
+from wheelyard.io import files, guard, log, sandbox
 from wheelyard.io.archive import unpack
 from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
@@ -90,7 +90,7 @@ def make(
 def _run(script: Path, tree: Path, env: dict[str, str], timeout: float, log_file: Path | None) -> None:
     words: list[str | Path] = ["bash", script.absolute()]
     try:
-        run(words if apart.why_not() else apart.apart(words), cwd=tree, env=env, timeout=timeout, log_file=log_file)
+        run(words if sandbox.why_not() else sandbox.apart(words), cwd=tree, env=env, timeout=timeout, log_file=log_file)
     except StepTimeoutError as error:
         raise StepTimeoutError(
             f"the sdist script {script.name} did not end within {log.duration(timeout)}",

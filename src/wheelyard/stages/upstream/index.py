@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from wheelyard.core.errors import ConfigError, NetworkError, UnknownPackageError
 from wheelyard.core.names import did_you_mean
-from wheelyard.io import body, http, log, simple
+from wheelyard.io import body, http, log, simple_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -134,7 +134,7 @@ class Page:
             NetworkError: it is no page of the simple API.
         """
         fix = "check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index"
-        page = simple.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest, back_to=back_to)
+        page = simple_api.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest, back_to=back_to)
         if not page.packages and page.repository_version is None:  # a login, or an error: no project has lost its files
             raise NetworkError(f"the index's page of {project!r} lists nothing, and does not say what it is", fix=fix)
         return page
@@ -153,7 +153,7 @@ def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mappi
         if not file.is_file():
             raise _unknown_package(project, known)
         return Page(file.as_uri(), file.read_bytes(), "text/html")
-    headers = {"Accept": simple.ACCEPT, **body.ACCEPT_ENCODING, **(validators or {})}
+    headers = {"Accept": simple_api.ACCEPT, **body.ACCEPT_ENCODING, **(validators or {})}
     with http.get(url, headers=headers, stream=True) as answer:
         host = urlsplit(url).hostname
         if answer.status_code == _UNCHANGED and validators:
@@ -167,8 +167,8 @@ def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mappi
                 f"{host} answers {answer.status_code} for {project!r}",
                 fix="try again later; versions that are locked plan without the index",
             )
-        kind = simple.kind_of(answer.headers.get("Content-Type", ""))
-        if kind not in simple.KINDS:
+        kind = simple_api.kind_of(answer.headers.get("Content-Type", ""))
+        if kind not in simple_api.KINDS:
             raise NetworkError(
                 f"{host} answers for {project!r} with {log.clean(kind)[:60]!r}, which is not the simple API",
                 fix="check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index",
