@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.measure import WHEELYARD, claim, project, seconds
 from wheelyard.core.values import ImageChoice
 from wheelyard.io import engine
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 from wheelyard.stages.image import ensure, resolve
 
 IMAGES = {"native speed": "local", "emulated": "local:trixie+emulated"}

@@ -16,7 +16,7 @@ from benchmarks.measure import claim, project
 from wheelyard.core.values import ImageChoice
 from wheelyard.flows import fetch, finish
 from wheelyard.flows.target import find_target
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 from wheelyard.stages.build import BuildRequest, build
 from wheelyard.stages.build.cibuildwheel import command, environment
 from wheelyard.stages.image import ensure, resolve

@@ -32,7 +32,7 @@ from support.index import JSON, Fault, IndexServer
 from wheelyard.flows.watch import check_upstream
 from wheelyard.io import log
 from wheelyard.io.simple_api import ACCEPT
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 from wheelyard.stages.upstream import index_url
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from support.pages import ROOT
 from support.project import make_project
 from wheelyard.flows.preflight import preflight
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from support.index import IndexServer
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 TOKEN = "glpat-of-nobody-but-us"
 HALVES = (TOKEN[:9], TOKEN[9:])  # so that the search does not find itself

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.flows.due import Selection
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 SITE = PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')
 ALL = ["cp312", "cp313", "cp314", "cp314t"]

@@ -472,7 +472,7 @@ def test_two_runs_at_once(scene: Scene) -> None:
 
 
 def test_the_history_of_wheels_that_vanish_and_come_back(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wheelyard.recipe.policy import find_project
+    from wheelyard.project.config import find_project
 
     monkeypatch.setenv("WHEELYARD_INDEX", scene.index.url)
     timeline = Timeline(scene.index)

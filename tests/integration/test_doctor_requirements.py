@@ -26,7 +26,7 @@ from wheelyard.stages.registry import FolderRegistry, read_release
 from wheelyard.stages.upstream.metadata import MetadataFile, dependencies
 
 if TYPE_CHECKING:
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.availability import Need, RequirementsReport
 
 ROOT = Path(__file__).parents[2]
@@ -386,7 +386,7 @@ def test_a_mistake_ends_with_its_line_and_no_traceback(index: IndexServer, tmp_p
 
 
 def test_the_default_registry_is_the_one_of_our_own_site_policy() -> None:
-    from wheelyard.recipe.policy import default_project, find_project
+    from wheelyard.project.config import default_project, find_project
 
     ours_ = find_project(ROOT).policy
     assumed = default_project(ROOT, ("cp313",)).policy

@@ -309,7 +309,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from support.forges import proposal
-from wheelyard.recipe.proposals import ProposalPolicy
+from wheelyard.project.config_proposals import ProposalPolicy
 from wheelyard.stages import forge
 from wheelyard.stages.forge import {kind} as Requests, Branches
 def die(*_words, **_options):

@@ -19,8 +19,8 @@ from wheelyard.flows.bring import bring
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import installable
 from wheelyard.flows.target import Target
-from wheelyard.recipe.load import effective, load_recipe
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
+from wheelyard.project.loader import effective, load_recipe
 from wheelyard.record.lock import lock_file, pin
 from wheelyard.record.models import LockedVersion
 

@@ -26,7 +26,7 @@ from wheelyard.flows.inputs import tool_digest
 from wheelyard.flows.job import artifact_name
 from wheelyard.flows.promote import promote, since_last
 from wheelyard.io.gh import Answer
-from wheelyard.recipe.policy import seek_project
+from wheelyard.project.config import seek_project
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
 from wheelyard.record.outcome import outcomes
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.flows.due import Selection
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 pytestmark = pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed (apt-get install gh)")
 SITE = (

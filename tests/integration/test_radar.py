@@ -23,7 +23,7 @@ from wheelyard.io import archive
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.availability import RadarReport
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError, SourceError, UnsafeArchiveError
-from wheelyard.recipe.models import Settings, Source
-from wheelyard.recipe.policy import Policy
+from wheelyard.project.config import Policy
+from wheelyard.project.recipe import Settings, Source
 from wheelyard.record.models import LockedVersion
 from wheelyard.stages.source import identity, pin, prepare
 from wheelyard.stages.source.git import tag_for

@@ -27,8 +27,8 @@ from wheelyard.core.errors import (
     UnsafeArchiveError,
 )
 from wheelyard.io import http
-from wheelyard.recipe.models import Settings
-from wheelyard.recipe.policy import Policy
+from wheelyard.project.config import Policy
+from wheelyard.project.recipe import Settings
 from wheelyard.record.models import LockedVersion
 from wheelyard.stages.source import identity, prepare
 
@@ -452,8 +452,8 @@ def test_a_disk_that_fills_up_while_unpacking_is_told_and_nothing_stays(bench: B
 PROGRAM = """
 import sys
 from pathlib import Path
-from wheelyard.recipe.models import Settings
-from wheelyard.recipe.policy import Policy
+from wheelyard.project.recipe import Settings
+from wheelyard.project.config import Policy
 from wheelyard.record.models import LockedVersion
 from wheelyard.stages.source import prepare
 recipe, work, locked, settings, url, policy = sys.argv[1:]

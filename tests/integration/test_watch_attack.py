@@ -35,7 +35,7 @@ from wheelyard.stages.registry import FolderRegistry, read_release
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.availability import RadarReport
 
 ARM = "cp313-cp313-manylinux_2_17_aarch64"

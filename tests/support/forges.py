@@ -11,7 +11,7 @@ from support.github.app import serve as serve_github
 from support.gitlab import GitLab, serve
 from support.gitlab.merge_requests import add
 from support.remote import Bare
-from wheelyard.recipe.proposals import ProposalPolicy
+from wheelyard.project.config_proposals import ProposalPolicy
 from wheelyard.stages.forge import Proposal, open_forge
 
 if TYPE_CHECKING:

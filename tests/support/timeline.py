@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from support.index import IndexServer
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.standings import Standing
 
     Event = Callable[[IndexServer, date], None]

@@ -20,7 +20,7 @@ from wheelyard.record.outcome import Failure, WheelOutcome, write_outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 
 def plan(**jobs: tuple[str, ...]) -> JobsReport:

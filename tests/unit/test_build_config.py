@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from wheelyard.core.errors import SourceError
 from wheelyard.io.engine import Engine
-from wheelyard.recipe.models import Settings
+from wheelyard.project.recipe import Settings
 from wheelyard.stages.build import config
 from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
 

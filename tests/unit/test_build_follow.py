@@ -19,7 +19,7 @@ from wheelyard.core.values import ExpectedWheel, Image, ImageChoice, Job, Source
 from wheelyard.io import log
 from wheelyard.io.engine import Engine
 from wheelyard.io.run import Completed
-from wheelyard.recipe.models import Settings
+from wheelyard.project.recipe import Settings
 from wheelyard.stages.build import cibuildwheel
 from wheelyard.stages.build.cibuildwheel import BuildRequest
 from wheelyard.stages.build.config import Container

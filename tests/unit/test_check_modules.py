@@ -8,7 +8,7 @@ import pytest
 
 from support.wheels import WheelSpec
 from wheelyard.core.errors import CheckError
-from wheelyard.recipe.models import Check
+from wheelyard.project.recipe import Check
 from wheelyard.stages.check import modules_to_import
 from wheelyard.stages.check._modules import modules_of
 

@@ -15,8 +15,8 @@ from support.elf import X86_64, Elf
 from support.wheels import WheelSpec
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
-from wheelyard.recipe.models import Check
-from wheelyard.recipe.policy import Policy
+from wheelyard.project.config import Policy
+from wheelyard.project.recipe import Check
 from wheelyard.stages.check import check_wheels, merge, verdict_table, with_findings
 
 if TYPE_CHECKING:

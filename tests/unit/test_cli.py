@@ -21,7 +21,7 @@ from wheelyard.cli import main as command_line
 from wheelyard.core.errors import InterruptedRunError
 from wheelyard.flows import plan as plan_flow
 from wheelyard.io.engine import Engine
-from wheelyard.recipe.load import effective, load_recipe
+from wheelyard.project.loader import effective, load_recipe
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
 from wheelyard.stages.build.config import Container, compose

@@ -19,7 +19,7 @@ from support.pages import ALL, ROOT, Snippet, anchors, commands, links, snippets
 from wheelyard.cli import docs
 from wheelyard.cli.main import cli
 from wheelyard.core.errors import all_errors
-from wheelyard.recipe.policy import Policy
+from wheelyard.project.config import Policy
 
 COMMANDS = [command for page in ALL for command in commands(page)]
 

@@ -10,7 +10,7 @@ import pytest
 from wheelyard.flows import doctor
 from wheelyard.flows.doctor import Finding, Report
 from wheelyard.io import engine
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 ROOT = Path(__file__).parents[2]
 

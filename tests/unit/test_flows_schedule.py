@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wheelyard.flows.due import Selection
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 ROOT = Path(__file__).parents[2]
 SITE = (

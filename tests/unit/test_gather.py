@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 WHEELS = specs(2)  # demo 1.0 for cp312 and cp313
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from support.pages import ROOT
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 from wheelyard.record import ends
 from wheelyard.record.ends import BEGIN, END, Ending, replaced
 from wheelyard.record.merge import merge

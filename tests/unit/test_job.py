@@ -15,7 +15,7 @@ from wheelyard.record.outcome import JobTicket, outcomes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 TICKET = JobTicket(name="demo 1.0 cp312 cp313", package="demo", version="1.0", wheels=("cp312", "cp313"), key="7" * 64)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PatchError
 from wheelyard.core.values import AppliedPatch
-from wheelyard.recipe.models import Patch
+from wheelyard.project.recipe import Patch
 from wheelyard.stages.source import for_version
 from wheelyard.stages.source.patches import Hunk, apply, digest, hunks
 

@@ -13,8 +13,8 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import Image, ImageChoice
-from wheelyard.recipe.models import Settings
-from wheelyard.recipe.policy import Policy
+from wheelyard.project.config import Policy
+from wheelyard.project.recipe import Settings
 from wheelyard.record.models import LockedVersion
 from wheelyard.stages.plan import Plan, make_plan, plan_json
 

@@ -13,7 +13,7 @@ from wheelyard.core.errors import NetworkError, PreflightError
 from wheelyard.core.tags import Interpreter, WheelName
 from wheelyard.core.values import ExpectedWheel
 from wheelyard.flows.preflight import problem
-from wheelyard.recipe.models import Settings
+from wheelyard.project.recipe import Settings
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts
 from wheelyard.record.store import releasable
 from wheelyard.stages.build.config import options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from wheelyard.recipe.proposals import ProposalPolicy
+from wheelyard.project.config_proposals import ProposalPolicy
 
 GITLAB = {"forge": "gitlab", "project": "top/sub/wheels", "variable": "TOKEN"}
 GITHUB = {"forge": "github", "project": "top/wheels", "variable": "TOKEN"}

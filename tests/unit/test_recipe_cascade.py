@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from wheelyard.recipe.cascade import Layer, TomlText, dotted, fold, fold_places, merge
+from wheelyard.project.inheritance import Layer, TomlText, dotted, fold, fold_places, merge
 
 # Layers that agree on which keys hold tables, as all valid ones do.
 LEAVES = st.one_of(st.integers(), st.text(max_size=3), st.lists(st.integers(), max_size=3))

@@ -6,10 +6,10 @@ import pytest
 
 from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import RecipeError, UnknownPackageError
-from wheelyard.recipe import load
-from wheelyard.recipe.cascade import Explained
-from wheelyard.recipe.findings import cibuildwheel_options
-from wheelyard.recipe.load import effective, list_recipes, load_recipe, makers, project_name
+from wheelyard.project import loader
+from wheelyard.project.inheritance import Explained
+from wheelyard.project.loader import effective, list_recipes, load_recipe, makers, project_name
+from wheelyard.project.validation import cibuildwheel_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -347,7 +347,7 @@ def test_the_digest_follows_what_decides_the_wheel(tmp_path: Path) -> None:
     def digest(version: str, **changed: str) -> str:
         project = make_project(tmp_path, files | {name.replace("__", "/"): text for name, text in changed.items()})
         recipe = load_recipe(project, "demo")
-        return load.digest(recipe, effective(recipe, version)[0], version)
+        return loader.digest(recipe, effective(recipe, version)[0], version)
 
     old, new = digest("1"), digest("2")
     assert digest("1", **{"demo__recipe.toml": "# a comment\n" + text}) == old

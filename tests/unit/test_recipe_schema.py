@@ -8,10 +8,10 @@ from typing import Any
 import fastjsonschema
 import pytest
 
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
-from wheelyard.recipe.models import RecipeFile
-from wheelyard.recipe.policy import find_project
-from wheelyard.recipe.reference import pages
+from wheelyard.project.config import find_project
+from wheelyard.project.loader import effective, list_recipes, load_recipe
+from wheelyard.project.recipe import RecipeFile
+from wheelyard.project.reference import pages
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(ROOT.glob("recipes/*/recipe.toml"))

@@ -23,7 +23,7 @@ from wheelyard.flows.registries import open_place
 from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
 from wheelyard.io.log import Timing
-from wheelyard.recipe.policy import Policy, Project
+from wheelyard.project.config import Policy, Project
 from wheelyard.record.models import (
     Finding,
     ImageRecord,

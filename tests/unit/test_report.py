@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 
 def plan(*jobs: tuple[str, tuple[str, ...]]) -> JobsReport:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from wheelyard.core.errors import CredentialsError, NetworkError, TokenDeadError, TokenDueError, TokenScopeError
 from wheelyard.flows.tokens import problem
-from wheelyard.recipe.policy import Policy
-from wheelyard.recipe.tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy, RenewalPolicy
+from wheelyard.project.config import Policy
+from wheelyard.project.config_tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy, RenewalPolicy
 from wheelyard.record.tokens import STATES, IssueRecord, TokenFinding, TokenReport
 from wheelyard.stages.tokens import judge
 from wheelyard.stages.tokens.facts import Facts, Gap, Listing
@@ -25,7 +25,7 @@ from wheelyard.stages.tokens.text import findings_table, issue_body, summary
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-    from wheelyard.recipe.tokens import TokenPolicy
+    from wheelyard.project.config_tokens import TokenPolicy
     from wheelyard.record.tokens import State
 
 SCHEMA = Path(__file__).parents[2] / "docs/tokens.schema.json"

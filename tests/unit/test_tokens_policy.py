@@ -11,8 +11,8 @@ from wheelyard.core.errors import ConfigError
 from wheelyard.flows.tokens import check_tokens, keep_issue, rotate
 from wheelyard.io import log
 from wheelyard.io.environment_token import read_token
-from wheelyard.recipe.policy import find_project
-from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.project.config import find_project
+from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy
 
 ROOT = Path(__file__).parents[2]
 GROUP = """

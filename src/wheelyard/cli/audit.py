@@ -8,7 +8,7 @@ import click
 
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from wheelyard.record.audit import AuditReport

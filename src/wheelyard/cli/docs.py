@@ -11,14 +11,14 @@ from pydantic import BaseModel
 
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
-from wheelyard.recipe import reference
-from wheelyard.recipe.audit import AuditPolicy, IgnoredVulnerability
-from wheelyard.recipe.policy import Policy
-from wheelyard.recipe.proposals import ProposalPolicy
-from wheelyard.recipe.registries import FolderPolicy, GitLabPolicy
-from wheelyard.recipe.runners import RunnersPolicy
-from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
-from wheelyard.recipe.watch import WatchPolicy
+from wheelyard.project import reference
+from wheelyard.project.config import Policy
+from wheelyard.project.config_audit import AuditPolicy, IgnoredVulnerability
+from wheelyard.project.config_proposals import ProposalPolicy
+from wheelyard.project.config_registries import FolderPolicy, GitLabPolicy
+from wheelyard.project.config_runners import RunnersPolicy
+from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
+from wheelyard.project.config_watch import WatchPolicy
 from wheelyard.record.audit import AuditReport
 from wheelyard.record.availability import RadarReport, RequirementsReport
 from wheelyard.record.durations import Durations
@@ -122,7 +122,7 @@ def _policy() -> str:
         [
             "# Site policy",
             "",
-            "<!-- Made from src/wheelyard/recipe/policy.py by `nox -s docs`; change it there. -->",
+            "<!-- Made from src/wheelyard/project/config.py by `nox -s docs`; change it there. -->",
             "",
             "`[tool.wheelyard]` in `pyproject.toml`: what holds for all packages, and no recipe repeats.",
             "`[tool.wheelyard.defaults]` is the outermost layer of every recipe and takes a recipe's tables",

@@ -11,13 +11,13 @@ import click
 
 from wheelyard.core.errors import ConfigError, GatherError, JobsFailedError, WheelyardError, all_errors
 from wheelyard.io import files, log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.flows.gather import Gathering
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.outcome import JobTicket, NightReport, WheelOutcome
 
 

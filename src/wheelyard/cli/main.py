@@ -35,7 +35,7 @@ from wheelyard.cli.watch import check_upstream, ledger
 from wheelyard.core.errors import InterruptedRunError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

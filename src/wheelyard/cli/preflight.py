@@ -8,10 +8,10 @@ import click
 
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.preflight import Preflight
 
 

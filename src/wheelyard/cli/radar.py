@@ -9,7 +9,7 @@ import click
 
 from wheelyard.cli.requirements import own_place
 from wheelyard.io import log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from wheelyard.record.availability import Gap, RadarReport

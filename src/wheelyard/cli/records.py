@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 
 @click.command(short_help="Bring changed records to the base branch.")

@@ -9,7 +9,7 @@ import click
 
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.io import log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.images import Listing
     from wheelyard.flows.plan import Plans
     from wheelyard.flows.publish import Publication
-    from wheelyard.recipe.cascade import Explanation
+    from wheelyard.project.inheritance import Explanation
     from wheelyard.record.models import Verdict, WheelRecord
     from wheelyard.stages.registry import Upload
 

@@ -14,14 +14,14 @@ import click
 from wheelyard.core.errors import ConfigError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
-from wheelyard.recipe.policy import default_project, seek_project
+from wheelyard.project.config import default_project, seek_project
 from wheelyard.recipe.requirements import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.availability import Found, Need, RequirementsReport
 
 NOWHERE = "none"

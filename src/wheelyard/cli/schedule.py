@@ -10,7 +10,7 @@ import click
 
 from wheelyard.core.errors import PlanError
 from wheelyard.io import log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.due import Selection
     from wheelyard.flows.schedule import Schedule
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.jobs import JobsReport, SimulationReport
 
 _SHOWN = 6  # jobs of a critical path

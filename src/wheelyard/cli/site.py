@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 
 @click.command(short_help="Write the pages that show what is published.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wheelyard.core.errors import PublishError
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from wheelyard.record.sources import SourcesReport

@@ -10,12 +10,12 @@ import click
 
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import files, log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.tokens import IssueRecord
     from wheelyard.stages.tokens import Rotated
 

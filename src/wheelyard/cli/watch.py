@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from wheelyard.io import log
-from wheelyard.recipe.policy import find_project
+from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.standings import History, WatchReport
 
 _NOTHING = "there is no recipe in recipes/"

@@ -10,7 +10,7 @@ from wheelyard.flows.report import heard
 from wheelyard.stages.schedule import Row, again
 
 if TYPE_CHECKING:
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.jobs import JobEntry, JobsReport
     from wheelyard.record.outcome import WheelOutcome
     from wheelyard.stages.schedule import Matrix

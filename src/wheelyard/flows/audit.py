@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.upstream.osv import Advisory, Subject
 
 KIND = "vulnerability"
@@ -110,7 +110,7 @@ def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> Audi
 
 
 def _server(project: Project) -> str:
-    from wheelyard.recipe.audit import AuditPolicy
+    from wheelyard.project.config_audit import AuditPolicy
 
     given = os.environ.get("WHEELYARD_OSV", "")
     if not given:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.registries import Place
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.registry import RegistryFile
 
 _PLACE = "needs"  # in the cache: what is under way

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.core.values import ExpectedWheel, Image, Job
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.models import Verdict, WheelRecord
     from wheelyard.stages.plan import Plan
 

@@ -19,8 +19,8 @@ from wheelyard.flows.due import Due, DuePlanner, Selection
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.io.git_program import base_env, git, said
-from wheelyard.recipe.load import FRAGMENTS, RECIPE, load_recipe
-from wheelyard.recipe.policy import seek_project
+from wheelyard.project.config import seek_project
+from wheelyard.project.loader import FRAGMENTS, RECIPE, load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.load import Recipe
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
+    from wheelyard.project.loader import Recipe
 
 _RANGE = re.compile(r"\A(?P<base>.*?)(?P<dots>\.\.\.?)(?P<head>.*)\Z")
 _EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's name for the tree without files

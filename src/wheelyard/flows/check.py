@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.values import ExpectedWheel
     from wheelyard.flows.due import Due
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.models import Verdict
 
 

@@ -21,7 +21,7 @@ from wheelyard.stages.upstream import index_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.image import Image
 
 State = Literal["ok", "missing", "note"]

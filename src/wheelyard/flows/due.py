@@ -17,7 +17,7 @@ from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import Target, find_target
 from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
-from wheelyard.recipe.load import effective, list_recipes, load_recipe, project_name
+from wheelyard.project.loader import effective, list_recipes, load_recipe, project_name
 from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
 from wheelyard.record.lock import lock_file, read_lock
 from wheelyard.record.releases import read_releases, releases_file
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.plan import Plan
 
 

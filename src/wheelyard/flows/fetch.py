@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.values import SourceTree
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 
 def prepare_source(project: Project, target: Target, work: Path, *, log_file: Path) -> SourceTree:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.values import ExpectedWheel, Image, Job, SourceTree
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.models import Verdict
 
 INDEX_INSIDE = "/wheelyard-index"

@@ -22,7 +22,7 @@ from wheelyard.flows.planner import Planner
 from wheelyard.flows.publish import publish_packages
 from wheelyard.io import cache, files, guard, log
 from wheelyard.io.archive import unpack
-from wheelyard.recipe.policy import Project
+from wheelyard.project.config import Project
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
 from wheelyard.stages import source, upstream
 from wheelyard.stages.preflight import (

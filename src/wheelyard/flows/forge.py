@@ -12,8 +12,8 @@ from wheelyard.stages.forge import open_forge
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelyard.recipe.policy import Project
-    from wheelyard.recipe.proposals import ProposalPolicy
+    from wheelyard.project.config import Project
+    from wheelyard.project.config_proposals import ProposalPolicy
     from wheelyard.stages.forge import Forge
 
 

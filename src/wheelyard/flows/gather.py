@@ -20,14 +20,14 @@ from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.settle import settle
 from wheelyard.io import cache, log
-from wheelyard.recipe.load import list_recipes, project_name
+from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.outcome import read_outcome, write_outcome
 from wheelyard.record.store import read_record, read_verdict, wheel_record_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.models import Verdict, WheelRecord
 
 _MOST = 100_000  # files

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from wheelyard.recipe.load import list_recipes, load_recipe
+from wheelyard.project.loader import list_recipes, load_recipe
 from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
 from wheelyard.record.standings import History, VersionHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.ledger import Fact
 
 

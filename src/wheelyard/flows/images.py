@@ -11,7 +11,7 @@ from wheelyard.stages import image as images
 
 if TYPE_CHECKING:
     from wheelyard.core.values import Image
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 SCHEMA = "wheelyard/images"
 VERSION = 1

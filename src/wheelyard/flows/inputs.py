@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.digests import sha256_value
 from wheelyard.core.tags import WheelName, wheel_for
-from wheelyard.recipe.load import digest
+from wheelyard.project.loader import digest
 from wheelyard.stages.source import tree
 
 if TYPE_CHECKING:
     from wheelyard.core.values import ExpectedWheel, Image
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.policy import Policy
+    from wheelyard.project.config import Policy
 
 _TOOLS = ("wheelyard", "cibuildwheel", "auditwheel", "build", "uv")
 

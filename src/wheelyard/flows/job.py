@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.flows.build import BuildReport
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.outcome import JobTicket
 
 _DIGITS = 16  # of a digest, in an artifact's name

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.registry import Outcome, RegistryFile
     from wheelyard.stages.registry.port import Progress
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 
 def find(target: Target, index: Path) -> dict[str, str]:

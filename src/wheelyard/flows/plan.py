@@ -10,15 +10,15 @@ from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import find_target
 from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
-from wheelyard.recipe.load import list_recipes
+from wheelyard.project.loader import list_recipes
 from wheelyard.stages.plan import plan_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.recipe.cascade import Explanation
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
+    from wheelyard.project.inheritance import Explanation
     from wheelyard.stages.plan import Plan
 
 

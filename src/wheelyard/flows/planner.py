@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.core.values import Image
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.plan import Plan
 
 

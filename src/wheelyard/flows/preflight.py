@@ -20,7 +20,7 @@ from wheelyard.flows.flight import Told, fly, obtained, patched, result_of, scra
 from wheelyard.flows.inputs import recipe_digest, tools
 from wheelyard.flows.target import Target, find_target
 from wheelyard.io import cache, files, log
-from wheelyard.recipe.load import effective, load_recipe
+from wheelyard.project.loader import effective, load_recipe
 from wheelyard.record.lock import find, lock_file, read_lock
 from wheelyard.record.models import LockedVersion, Model
 from wheelyard.record.preflight import STEPS, Preflight, SdistFacts
@@ -29,7 +29,7 @@ from wheelyard.stages.preflight import diff_facts, sdist_facts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 __all__ = ["Preflight", "SdistFacts", "diff_facts", "facts_of", "preflight", "problem", "remembered", "sdist_facts"]
 

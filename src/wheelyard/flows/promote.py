@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.values import ExpectedWheel
     from wheelyard.flows.due import Due, Selection
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.forge import Artifact, Artifacts
 
 _PLACE = "promote"  # in the cache: what is under way

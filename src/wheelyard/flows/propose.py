@@ -15,7 +15,7 @@ from wheelyard.core.errors import NetworkError, UpstreamUnknownError, WheelyardE
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight
 from wheelyard.flows.target import look_up
 from wheelyard.io import log
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.lock import dump, find, lock_file, read_lock
 from wheelyard.record.standings import ProposalRecord
 from wheelyard.stages.forge import Proposal
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wheelyard.flows.preflight import Preflight
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.models import Lock, LockedVersion
     from wheelyard.record.standings import Standing, WatchReport
     from wheelyard.stages.forge import Open, Proposals

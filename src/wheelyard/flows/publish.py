@@ -12,7 +12,7 @@ from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import entry_of, together
 from wheelyard.flows.sources import lacking
-from wheelyard.recipe.load import project_name
+from wheelyard.project.loader import project_name
 from wheelyard.record import durations
 from wheelyard.record.releases import record, releases_file
 from wheelyard.record.reports import PublicationReport, PublishedFile
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.models import WheelRecord
     from wheelyard.record.releases import ReleasedFile
     from wheelyard.stages.registry import Release, Upload

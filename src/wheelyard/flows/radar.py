@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.flows.registries import Place
+    from wheelyard.project.config import Policy, Project
     from wheelyard.recipe.names import Entry, NameList
-    from wheelyard.recipe.policy import Policy, Project
     from wheelyard.stages.upstream.facts import ReleaseFacts
     from wheelyard.stages.upstream.sources import Sdist
 

@@ -16,7 +16,7 @@ from wheelyard.stages.forge import Merge, Proposal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 KEY = "records"
 _DEEP = 3  # packages/<pkg>/<record>

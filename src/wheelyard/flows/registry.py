@@ -24,7 +24,7 @@ from wheelyard.core.tags import WheelName
 from wheelyard.flows.silence import Silence
 from wheelyard.io import cache, files, log, threads
 from wheelyard.io.engine import TARGET_ARCH
-from wheelyard.recipe.load import list_recipes, project_name
+from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.releases import ReleasedFile, read_releases, record, releases_file
 from wheelyard.record.reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
 from wheelyard.stages.registry import GitLabRegistry, read_release
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.registry import RegistryFile, Release
 
     Found = tuple[RegistryFile, ...] | WheelyardError

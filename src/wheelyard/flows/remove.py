@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 _RECORDED = (
     "is recorded as published, and stays; prune deletes versions, and what is to go for good has its line taken out of "

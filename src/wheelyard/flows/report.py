@@ -15,7 +15,7 @@ from wheelyard.flows import tickets as issues
 from wheelyard.flows.forge import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
-from wheelyard.recipe.load import list_recipes
+from wheelyard.project.loader import list_recipes
 from wheelyard.record.jobs import JobsReport
 from wheelyard.record.lines import told
 from wheelyard.record.outcome import NightReport, RowEntry, line_of, outcomes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.jobs import ExpectedFile, JobEntry
     from wheelyard.record.outcome import WheelOutcome
 

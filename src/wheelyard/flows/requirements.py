@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.recipe.requirements import Requirements
     from wheelyard.stages.upstream.available import Availability, Glibc
 

@@ -14,7 +14,7 @@ from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionE
 from wheelyard.core.pep440 import read_version
 from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, listings, projects_of, recorded
-from wheelyard.recipe.load import makers
+from wheelyard.project.loader import makers
 from wheelyard.record import releases
 from wheelyard.record.lock import lock_file, read_lock
 from wheelyard.stages.registry import Journal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from wheelyard.flows.changed import LOCK, changed, ensure_no_folder, repository_
 from wheelyard.flows.planner import site_image
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
-from wheelyard.recipe.policy import seek_project
+from wheelyard.project.config import seek_project
+from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.lock import dump, lock_file, read_lock
 from wheelyard.record.models import Lock
 from wheelyard.record.releases import read_releases, releases_file
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.flows.changed import Range, Repository
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.record.models import LockedVersion
     from wheelyard.record.releases import ReleasedFile
     from wheelyard.record.reviews import Kind

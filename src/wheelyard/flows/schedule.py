@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from wheelyard.core.errors import WheelyardError
     from wheelyard.flows.due import Due, Selection
-    from wheelyard.recipe.policy import Project
-    from wheelyard.recipe.runners import RunnersPolicy
+    from wheelyard.project.config import Project
+    from wheelyard.project.config_runners import RunnersPolicy
 
 _GUESS = 600.0  # seconds for a wheel where nothing at all is known
 _GRACE = 900  # seconds that the forge gives a job beyond its own timeout, so that we are the ones who tell

@@ -12,7 +12,7 @@ from wheelyard.record.jobs import NightEntry, SimulationReport
 from wheelyard.stages.schedule import Conditions, Site, compare, synthetic_tasks
 
 if TYPE_CHECKING:
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.schedule import Night
 
 

@@ -10,8 +10,8 @@ from packaging.version import Version
 
 from wheelyard.core.tags import Interpreter, WheelName, wheel_for
 from wheelyard.flows.history import history
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
-from wheelyard.recipe.registries import GitLabPolicy
+from wheelyard.project.config_registries import GitLabPolicy
+from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.ledger import ledger_file, read_ledger
 from wheelyard.record.lock import lock_file, newest, read_lock
 from wheelyard.record.releases import read_releases, releases_file
@@ -23,8 +23,8 @@ from wheelyard.stages.site import pages, write_site
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.recipe.load import Recipe
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
+    from wheelyard.project.loader import Recipe
     from wheelyard.record.releases import ReleasedFile
     from wheelyard.record.standings import VersionHistory
 

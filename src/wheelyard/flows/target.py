@@ -9,15 +9,15 @@ from packaging.version import Version
 
 from wheelyard.core.errors import UnknownPackageError, UnknownVersionError
 from wheelyard.io import log
-from wheelyard.recipe.cascade import BUILT_IN
-from wheelyard.recipe.load import Recipe, effective, list_recipes, load_recipe
+from wheelyard.project.inheritance import BUILT_IN
+from wheelyard.project.loader import Recipe, effective, list_recipes, load_recipe
 from wheelyard.record import lock
 from wheelyard.record.models import LockedVersion
 
 if TYPE_CHECKING:
-    from wheelyard.recipe.cascade import Explanation
-    from wheelyard.recipe.models import Settings
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
+    from wheelyard.project.inheritance import Explanation
+    from wheelyard.project.recipe import Settings
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from wheelyard.core.errors import (
 from wheelyard.core.names import did_you_mean
 from wheelyard.io import files, log
 from wheelyard.io.environment_token import read_token
-from wheelyard.recipe.tokens import DeployTokenPolicy
+from wheelyard.project.config_tokens import DeployTokenPolicy
 from wheelyard.record.ends import BEGIN, END, PAGE
 from wheelyard.record.tokens import IssueRecord
 from wheelyard.stages.forge import GitLabIssues
@@ -31,8 +31,8 @@ from wheelyard.stages.tokens.text import ends_page, issue_body, summary
 if TYPE_CHECKING:
     from datetime import date
 
-    from wheelyard.recipe.policy import Project
-    from wheelyard.recipe.tokens import IssuePolicy
+    from wheelyard.project.config import Project
+    from wheelyard.project.config_tokens import IssuePolicy
     from wheelyard.record.tokens import State, TokenReport
     from wheelyard.stages.tokens import Rotated
 

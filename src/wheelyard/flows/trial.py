@@ -11,7 +11,7 @@ from wheelyard.core.tags import wheel_for
 from wheelyard.core.values import ImageChoice
 from wheelyard.flows.registry import installable, listings, projects_of
 from wheelyard.io import cache, engine, files, log
-from wheelyard.recipe.load import effective, load_recipe
+from wheelyard.project.loader import effective, load_recipe
 from wheelyard.record.trials import Trial, TrialReport
 from wheelyard.stages import image as images
 from wheelyard.stages.check.trial import Wanted, try_out
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter, WheelName
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.check import RunIn
     from wheelyard.stages.registry import RegistryFile
 

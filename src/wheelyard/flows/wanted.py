@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPackageError
 from wheelyard.io import threads
-from wheelyard.recipe.load import list_recipes, project_name
+from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.preflight import PreflightFinding
 from wheelyard.record.releases import read_releases, releases_file
 from wheelyard.record.store import read_record
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.target import Target
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
     from wheelyard.stages.upstream.facts import Upstream
 
 _PARALLEL = 8

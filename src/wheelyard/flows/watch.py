@@ -25,7 +25,7 @@ from wheelyard.core.tags import WheelName, manylinux
 from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import Target
 from wheelyard.io import cache, log, threads
-from wheelyard.recipe.load import effective, list_recipes, load_recipe
+from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record import ledger
 from wheelyard.record.ledger import UPSTREAM, Fact
 from wheelyard.record.lock import lock_file, read_lock
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.registries import Place
-    from wheelyard.recipe.load import Recipe
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
+    from wheelyard.project.loader import Recipe
     from wheelyard.stages.registry import RegistryFile
 
 _MORE = 1  # versions of a project that are looked at beyond those that are told of

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from wheelyard.core.values import Image
-    from wheelyard.recipe.models import Settings
-    from wheelyard.recipe.policy import Policy
+    from wheelyard.project.config import Policy
+    from wheelyard.project.recipe import Settings
     from wheelyard.record.models import LockedVersion
 
 SCHEMA = "wheelyard/plan"

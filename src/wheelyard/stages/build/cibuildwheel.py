@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wheelyard.core.values import Image, Job, SourceTree
     from wheelyard.io.engine import Engine
     from wheelyard.io.run import Completed
-    from wheelyard.recipe.models import Settings
+    from wheelyard.project.recipe import Settings
 
 # The lines with which cibuildwheel opens a step (its logger's fold titles) and a build.
 _STEP = re.compile(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.io.engine import Engine
-    from wheelyard.recipe.models import Settings
+    from wheelyard.project.recipe import Settings
 
 Table = dict[str, Any]
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.recipe.models import Check
-    from wheelyard.recipe.policy import Policy
+    from wheelyard.project.config import Policy
+    from wheelyard.project.recipe import Check
 
 __all__ = ["RunIn", "check_wheels", "install_check", "merge", "modules_to_import", "verdict_table", "with_findings"]
 

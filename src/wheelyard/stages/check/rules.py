@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.recipe.models import Check
-    from wheelyard.recipe.policy import Policy
+    from wheelyard.project.config import Policy
+    from wheelyard.project.recipe import Check
 
 _SHOWN = 8  # problems spelled out in one finding; a broken wheel may have thousands
 

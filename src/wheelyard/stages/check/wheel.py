@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelyard.recipe.policy import Policy
+    from wheelyard.project.config import Policy
 
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 16 << 20  # bytes of METADATA, WHEEL or RECORD

@@ -32,7 +32,7 @@ from wheelyard.stages.forge.remote import Remote, address
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelyard.recipe.proposals import ProposalPolicy
+    from wheelyard.project.config_proposals import ProposalPolicy
 
 __all__ = [
     "PREFIX",

@@ -16,7 +16,7 @@ from wheelyard.io import gh
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelyard.recipe.proposals import ProposalPolicy
+    from wheelyard.project.config_proposals import ProposalPolicy
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _PAGE, _PAGES = 100, 10  # of one name; only the newest are of interest

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.io.run import Completed
-    from wheelyard.recipe.models import Source
+    from wheelyard.project.recipe import Source
 
 _REF = "refs/wheelyard/pin"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.io.run import Completed
-    from wheelyard.recipe.models import Patch
+    from wheelyard.project.recipe import Patch
 
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _FAILED = re.compile(r"^error: patch failed: (.+):(\d+)$")

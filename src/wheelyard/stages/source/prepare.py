@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wheelyard.recipe.models import Settings
-    from wheelyard.recipe.policy import Policy
+    from wheelyard.project.config import Policy
+    from wheelyard.project.recipe import Settings
     from wheelyard.record.models import LockedVersion
 
 _MIB = 1 << 20

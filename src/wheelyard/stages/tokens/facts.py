@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from wheelyard.recipe.tokens import GroupTokenPolicy
+from wheelyard.project.config_tokens import GroupTokenPolicy
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wheelyard.recipe.tokens import TokenPolicy
+    from wheelyard.project.config_tokens import TokenPolicy
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ import shlex
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
-from wheelyard.recipe.tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.project.config_tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy
 from wheelyard.record.tokens import STATES, TokenFinding, TokenReport
 from wheelyard.stages.tokens.facts import anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelyard.recipe.policy import Policy
-    from wheelyard.recipe.tokens import RenewalPolicy, TokenPolicy
+    from wheelyard.project.config import Policy
+    from wheelyard.project.config_tokens import RenewalPolicy, TokenPolicy
     from wheelyard.record.tokens import State
     from wheelyard.stages.tokens.facts import Facts, Listing
 

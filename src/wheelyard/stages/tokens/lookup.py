@@ -11,7 +11,7 @@ from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
 from wheelyard.io import gitlab, log
 from wheelyard.io.api import Login, Server, attempts
 from wheelyard.io.environment_token import read_token
-from wheelyard.recipe.tokens import DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy
 from wheelyard.stages.tokens.facts import Facts, Found, Gap, Listing
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from wheelyard.recipe.tokens import TokenPolicy
+    from wheelyard.project.config_tokens import TokenPolicy
 
 _UNAUTHORIZED = 401
 _ANY_USER = "wheelyard"  # GitLab looks at the token only (lib/gitlab/auth/auth_finders.rb, deploy_token_from_request)

@@ -17,7 +17,7 @@ from wheelyard.stages.tokens.facts import anew, page
 if TYPE_CHECKING:
     from datetime import date
 
-    from wheelyard.recipe.tokens import GroupTokenPolicy
+    from wheelyard.project.config_tokens import GroupTokenPolicy
 
 LIFETIME = 364  # days: a year minus a day, the most that GitLab takes by default
 _UNAUTHORIZED, _TOO_MANY = 401, 429

@@ -12,13 +12,13 @@ from pydantic import AfterValidator, Field, ValidationError
 from wheelyard.core import toml
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
-from wheelyard.recipe.audit import AuditPolicy
-from wheelyard.recipe.models import InterpreterTag, Model
-from wheelyard.recipe.proposals import ProposalPolicy  # noqa: TC001 - pydantic reads it at run time
-from wheelyard.recipe.registries import RegistryPolicy  # noqa: TC001 - pydantic reads it at run time
-from wheelyard.recipe.runners import RunnersPolicy
-from wheelyard.recipe.tokens import IssuePolicy, RenewalPolicy, Tokens  # noqa: TC001 - pydantic reads them, too
-from wheelyard.recipe.watch import WatchPolicy
+from wheelyard.project.config_audit import AuditPolicy
+from wheelyard.project.config_proposals import ProposalPolicy  # noqa: TC001 - pydantic reads it at run time
+from wheelyard.project.config_registries import RegistryPolicy  # noqa: TC001 - pydantic reads it at run time
+from wheelyard.project.config_runners import RunnersPolicy
+from wheelyard.project.config_tokens import IssuePolicy, RenewalPolicy, Tokens  # noqa: TC001 - pydantic reads them, too
+from wheelyard.project.config_watch import WatchPolicy
+from wheelyard.project.recipe import InterpreterTag, Model
 
 
 def _policy(value: str) -> str:

@@ -16,17 +16,17 @@ from wheelyard.core import toml
 from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import RecipeError, UnknownPackageError
 from wheelyard.core.names import canonical, did_you_mean
-from wheelyard.recipe import cascade, findings
-from wheelyard.recipe.cascade import Explained, Layer, TomlText
-from wheelyard.recipe.findings import Finding
-from wheelyard.recipe.models import RecipeFile, Settings
+from wheelyard.project import inheritance, validation
+from wheelyard.project.inheritance import Explained, Layer, TomlText
+from wheelyard.project.recipe import RecipeFile, Settings
+from wheelyard.project.validation import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelyard.recipe.cascade import Explanation
-    from wheelyard.recipe.policy import Project
+    from wheelyard.project.config import Project
+    from wheelyard.project.inheritance import Explanation
 
 RECIPE = "recipe.toml"
 FRAGMENTS = "_shared"
@@ -97,15 +97,15 @@ def load_recipe(project: Project, package: str) -> Recipe:
     folder = _folder(project, package)
     read: list[Finding] = []
     file = _read(folder / RECIPE, f"recipes/{folder.name}/{RECIPE}", read)
-    findings.raise_all(folder.name, read)
+    validation.raise_all(folder.name, read)
     outer = [Layer(project.policy.defaults, _site_text(project), ("tool", "wheelyard", "defaults"))]
     outer += _fragments(project, file, read)
-    found = [*read, *findings.validate(RecipeFile, file), *findings.cibuildwheel_findings(file)]
+    found = [*read, *validation.validate(RecipeFile, file), *validation.cibuildwheel_findings(file)]
     for layer in outer:
         found += _outer_findings(layer)
-    findings.raise_all(folder.name, found)
+    validation.raise_all(folder.name, found)
     recipe = Recipe(folder.name, folder, (*outer, *_recipe_layers(file)))
-    findings.raise_all(folder.name, _recipe_findings(recipe))
+    validation.raise_all(folder.name, _recipe_findings(recipe))
     return recipe
 
 
@@ -119,12 +119,12 @@ def effective(recipe: Recipe, version: Version | str | None) -> tuple[Settings, 
     """
     parsed = Version(version) if isinstance(version, str) else version
     layers = [layer for layer in recipe.layers if layer.holds_for(parsed)]
-    table = cascade.fold(layers)
+    table = inheritance.fold(layers)
     try:
         settings = Settings.model_validate(table)
     except ValueError:
-        places = functools.partial(cascade.fold_places, layers)
-        findings.raise_all(recipe.package, findings.validate_merged(Settings, table, places, recipe.file))
+        places = functools.partial(inheritance.fold_places, layers)
+        validation.raise_all(recipe.package, validation.validate_merged(Settings, table, places, recipe.file))
         raise
     return settings, _Explanation(settings, tuple(layers))
 
@@ -153,7 +153,7 @@ class _Explanation(Mapping[str, Explained]):
 
     @functools.cached_property
     def _found(self) -> dict[str, Explained]:
-        return cascade.explain(self._settings.model_dump(mode="json"), cascade.fold_places(self._layers))
+        return inheritance.explain(self._settings.model_dump(mode="json"), inheritance.fold_places(self._layers))
 
     def __getitem__(self, key: str) -> Explained:
         return self._found[key]
@@ -247,8 +247,8 @@ def _recipe_layers(file: Layer) -> Iterator[Layer]:
 
 
 def _outer_findings(layer: Layer) -> Iterator[Finding]:
-    yield from findings.validate(Settings, layer)
-    yield from findings.cibuildwheel_findings(layer)
+    yield from validation.validate(Settings, layer)
+    yield from validation.cibuildwheel_findings(layer)
     if "patch" in layer.table:
         yield Finding(layer.place(("patch",)), "patches belong to one recipe: put them into its folder")
     yield from _no_uses(layer)
@@ -265,15 +265,15 @@ def _recipe_findings(recipe: Recipe) -> Iterator[Finding]:
     base = [layer for layer in recipe.layers if layer.match is None]
     overrides = [layer for layer in recipe.layers if layer.match is not None]
     for layer in (base[-1], *overrides):
-        yield from findings.cibuildwheel_findings(layer)
+        yield from validation.cibuildwheel_findings(layer)
         yield from _script_findings(recipe, layer)
     for layer in overrides:
         yield from _no_uses(layer)
     for together in (base, *([*base, layer] for layer in overrides)):
-        table = cascade.fold(together)
-        places = functools.partial(cascade.fold_places, together)
-        yield from findings.validate_merged(Settings, table, places, recipe.file)
-        yield from findings.twice_findings(table, places)
+        table = inheritance.fold(together)
+        places = functools.partial(inheritance.fold_places, together)
+        yield from validation.validate_merged(Settings, table, places, recipe.file)
+        yield from validation.twice_findings(table, places)
     yield from _patch_findings(recipe)
 
 

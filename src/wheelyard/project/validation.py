@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from wheelyard.core.errors import RecipeError
 from wheelyard.core.names import did_you_mean
-from wheelyard.recipe.cascade import dotted
-from wheelyard.recipe.models import Settings
+from wheelyard.project.inheritance import dotted
+from wheelyard.project.recipe import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from wheelyard.core.toml_positions import Path
-    from wheelyard.recipe.cascade import Layer, Sourced, Table
+    from wheelyard.project.inheritance import Layer, Sourced, Table
 
     Places = Callable[[], Mapping[Path, Sourced]]
 

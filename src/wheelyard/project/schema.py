@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wheelyard.recipe.models import RecipeFile
+from wheelyard.project.recipe import RecipeFile
 
 FILE = "docs/recipe.schema.json"
 _DRAFT = "http://json-schema.org/draft-07/schema#"

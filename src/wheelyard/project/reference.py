@@ -6,8 +6,8 @@ import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any, get_args
 
-from wheelyard.recipe import schema
-from wheelyard.recipe.models import RecipeFile, Settings, VersionOverride
+from wheelyard.project import schema
+from wheelyard.project.recipe import RecipeFile, Settings, VersionOverride
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ FILE = "docs/recipe.md"
 _HEAD = """\
 # Recipes: the reference
 
-<!-- Made from src/wheelyard/recipe/models.py by `nox -s docs`; change it there. -->
+<!-- Made from src/wheelyard/project/recipe.py by `nox -s docs`; change it there. -->
 
 A recipe says how one package is built for riscv64: `recipes/<package>/recipe.toml`, where the folder bears the
 package's [canonical name](https://packaging.python.org/en/latest/specifications/name-normalization/). Everything has a
