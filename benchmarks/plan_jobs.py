@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks.measure import ROOT, WHEELYARD, claim, median
 from wheelyard.cli.main import SELDOM
-from wheelyard.record import durations, lock
-from wheelyard.record.models import Lock, LockedVersion
+from wheelyard.records import durations, lockfile
+from wheelyard.records.models import Lock, LockedVersion
 from wheelyard.stages.schedule import Comparison, Conditions, Site, compare, matrices, pack, synthetic_tasks
 from wheelyard.stages.schedule.github import Ticket
 
@@ -63,7 +63,9 @@ def _project(folder: Path) -> Path:
         recipe.write_text(f'{needs}[test]\nrequires = ["pytest"]\ncommand = "pytest {{project}}/tests"\n')
         pairs = tuple(f"{python.rstrip('t')}-{python}" for python in PYTHONS)
         entry = LockedVersion(version="1.0", file="x-1.0.tar.gz", size=1, sha256="1" * 64, wheels=pairs)
-        lock.write_lock(lock.lock_file(folder / "packages", task.package), Lock.model_validate({"version": [entry]}))
+        lockfile.write_lock(
+            lockfile.lock_file(folder / "packages", task.package), Lock.model_validate({"version": [entry]})
+        )
         day = time.strftime("%Y-%m-%d")
         entries = [
             durations.Duration.model_validate(

@@ -13,7 +13,7 @@ from benchmarks.measure import WHEELYARD, claim, run
 from support.gitlab import GitLab
 from support.stock import PROJECT, Stock
 from wheelyard.core.tags import WheelName
-from wheelyard.record.releases import ReleasedFile, dump, releases_file
+from wheelyard.records.releases import ReleasedFile, dump, releases_file
 
 if TYPE_CHECKING:
     from benchmarks.measure import Run

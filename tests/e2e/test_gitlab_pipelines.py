@@ -14,8 +14,8 @@ from support.gitlab_yard import Yard, ended, open_yard, red, well
 from support.remote import git
 from support.stand_ins import FAIL, widen
 from support.tiny import add_tiny, add_twin, add_user
-from wheelyard.record.ends import PAGE
-from wheelyard.record.lock import lock_file
+from wheelyard.records.expiry_table import PAGE
+from wheelyard.records.lockfile import lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from support.tiny import add_tiny
 from wheelyard.flows.job import artifact_name
 from wheelyard.record.outcome import outcomes
-from wheelyard.record.store import read_record
+from wheelyard.records.wheel_records import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path

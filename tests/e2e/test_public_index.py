@@ -9,7 +9,7 @@ import fastjsonschema
 import pytest
 
 from support.yard import RECIPES, ROOT, copy_project, wheelyard
-from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
+from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
 
 if TYPE_CHECKING:
     import subprocess

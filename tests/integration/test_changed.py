@@ -13,8 +13,8 @@ from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import PlanError, ProgramError, RecipeError
 from wheelyard.flows.changed import changed, touched
 from wheelyard.io.cache import cache_dir
-from wheelyard.record import lock
-from wheelyard.record.models import LockedVersion
+from wheelyard.records import lockfile
+from wheelyard.records.models import LockedVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +61,8 @@ class Repository:
 
     def pin(self, name: str, version: str, sha256: str = "1" * 64, **more: object) -> None:
         entry = {"version": version, "file": f"{name}-{version}.tar.gz", "size": 1, "sha256": sha256, **more}
-        file = lock.lock_file(self.project.packages, name)
-        lock.pin(file, LockedVersion.model_validate(entry), replace=True)
+        file = lockfile.lock_file(self.project.packages, name)
+        lockfile.pin(file, LockedVersion.model_validate(entry), replace=True)
 
     def write(self, name: str, text: str) -> None:
         path = self.site / name
@@ -171,8 +171,8 @@ def test_a_recipe_without_a_pin_is_told(repository: Repository) -> None:
 
 
 def test_a_retired_package_is_left_out(repository: Repository) -> None:
-    file = lock.lock_file(repository.project.packages, "one")
-    lock.write_lock(file, lock.read_lock(file).model_copy(update={"retired": "1.0"}))
+    file = lockfile.lock_file(repository.project.packages, "one")
+    lockfile.write_lock(file, lockfile.read_lock(file).model_copy(update={"retired": "1.0"}))
     repository.write("recipes/one/recipe.toml", '[test]\ncommand = "true"\n')
     repository.commit()
     assert repository.due() == {}

@@ -27,7 +27,7 @@ from wheelyard.stages.registry import FolderRegistry, read_release
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.record.models import Finding
+    from wheelyard.records.models import Finding
 
 HERE = Interpreter(sys.version_info.minor)
 PURE = WheelSpec(python="py3", abi="none", platform="any", elf=None, purelib="true")

@@ -17,7 +17,7 @@ from wheelyard.stages.check import check_wheels
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.record.models import Finding
+    from wheelyard.records.models import Finding
 
 POLICY = Policy(interpreters=("cp313",), policy="manylinux_2_39_riscv64")
 EXPECTED = (ExpectedWheel("demo", "1.0", "cp313", "cp313", (Interpreter(13),)),)

@@ -33,10 +33,10 @@ from support.timeline import (
 )
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.ledger import Fact, ledger_file, read_ledger
-from wheelyard.record.lock import lock_file, pin
-from wheelyard.record.models import LockedVersion
 from wheelyard.record.standings import STATES
+from wheelyard.records.history import Fact, ledger_file, read_ledger
+from wheelyard.records.lockfile import lock_file, pin
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:

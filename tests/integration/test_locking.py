@@ -10,7 +10,7 @@ from support.index import Fault, IndexFile, IndexServer
 from support.project import make_project
 from wheelyard.core.errors import UnknownVersionError
 from wheelyard.flows.target import find_target
-from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.records.lockfile import lock_file, read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

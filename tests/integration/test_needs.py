@@ -21,8 +21,8 @@ from wheelyard.flows.registry import installable
 from wheelyard.flows.target import Target
 from wheelyard.project.config import find_project
 from wheelyard.project.loader import effective, load_recipe
-from wheelyard.record.lock import lock_file, pin
-from wheelyard.record.models import LockedVersion
+from wheelyard.records.lockfile import lock_file, pin
+from wheelyard.records.models import LockedVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from support.pages import ROOT, Snippet, commands
 from support.stock import PROJECT, Stock
 from support.wheels import WheelSpec
 from support.yard import copy_project
-from wheelyard.record.durations import durations_file, read_durations
-from wheelyard.record.store import read_record, write_record
+from wheelyard.records.durations import durations_file, read_durations
+from wheelyard.records.wheel_records import read_record, write_record
 
 COMMANDS = commands("docs/planning.md")
 # What must be read on the screen.

@@ -23,9 +23,9 @@ from support.wheels import WheelSpec
 from wheelyard.core.errors import PreflightError, RecipeError, UnknownPackageError
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight, problem, remembered
 from wheelyard.flows.target import find_target
-from wheelyard.record.lock import lock_file, pin
-from wheelyard.record.releases import ReleasedFile, record, releases_file
-from wheelyard.record.store import write_record
+from wheelyard.records.lockfile import lock_file, pin
+from wheelyard.records.releases import ReleasedFile, record, releases_file
+from wheelyard.records.wheel_records import write_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,10 +27,10 @@ from wheelyard.flows.job import artifact_name
 from wheelyard.flows.promote import promote, since_last
 from wheelyard.io.gh import Answer
 from wheelyard.project.config import seek_project
-from wheelyard.record import lock
-from wheelyard.record.models import LockedVersion
 from wheelyard.record.outcome import outcomes
-from wheelyard.record.store import read_record, releasable, write_record, write_verdict
+from wheelyard.records import lockfile
+from wheelyard.records.models import LockedVersion
+from wheelyard.records.wheel_records import read_record, releasable, write_record, write_verdict
 from wheelyard.stages.forge.artifacts import GitHubArtifacts
 from wheelyard.stages.registry import FolderRegistry, read_release
 
@@ -67,7 +67,7 @@ class Yard:
         for name in ("demo", "user"):
             entry = {"version": "1.0", "file": f"{name}-1.0.tar.gz", "size": 1, "sha256": "1" * 64}
             pinned = LockedVersion.model_validate(entry | {"wheels": list(PAIRS.values()), "reference": "aarch64"})
-            lock.pin(lock.lock_file(self.project.packages, name), pinned)
+            lockfile.pin(lockfile.lock_file(self.project.packages, name), pinned)
 
     def make(self, forge: str) -> Project:
         recipes = {"demo/recipe.toml": "", "user/recipe.toml": '[build]\nneeds = ["demo"]\n'}

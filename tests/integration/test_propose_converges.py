@@ -24,7 +24,7 @@ from support.tiny import add_tiny
 from wheelyard.flows.propose import propose
 from wheelyard.flows.watch import check_upstream
 from wheelyard.io import log
-from wheelyard.record.lock import lock_file
+from wheelyard.records.lockfile import lock_file
 from wheelyard.stages.forge import Proposer
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from support.publishing import FILE, PAGE, UPLOAD, Yard, yard_in
 from support.stock import PROJECT, Stock, record_of, specs, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.lock import lock_file, pin
-from wheelyard.record.models import LockedVersion
-from wheelyard.record.releases import read_releases
-from wheelyard.record.store import write_record, write_verdict
+from wheelyard.records.lockfile import lock_file, pin
+from wheelyard.records.models import LockedVersion
+from wheelyard.records.releases import read_releases
+from wheelyard.records.wheel_records import write_record, write_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

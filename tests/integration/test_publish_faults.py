@@ -21,7 +21,7 @@ from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io.api import Login
-from wheelyard.record.releases import read_releases
+from wheelyard.records.releases import read_releases
 from wheelyard.stages.registry import Credential, GitLabRegistry, Journal, plan_uploads, publish, read_release
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from support.forges import github_place, gitlab_place
 from support.project import make_project
 from support.remote import git
 from wheelyard.core.errors import CredentialsError
-from wheelyard.record.ends import BEGIN, END, PAGE, Ending, replaced
-from wheelyard.record.releases import ReleasedFile, dump
+from wheelyard.records.expiry_table import BEGIN, END, PAGE, Ending, replaced
+from wheelyard.records.releases import ReleasedFile, dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from support.publishing import FILE, UPLOAD, Yard, yard_in
 from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.releases import read_releases
+from wheelyard.records.releases import read_releases
 from wheelyard.stages.registry import GitLabRegistry, Journal
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from support.static import StaticServer
 from support.stock import PROJECT, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.releases import releases_file, yank
+from wheelyard.records.releases import releases_file, yank
 
 if TYPE_CHECKING:
     import subprocess

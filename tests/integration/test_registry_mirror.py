@@ -17,7 +17,7 @@ from support.publishing import FILE, UPLOAD, Yard, refused, yard_in
 from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.releases import read_releases, releases_file, yank
+from wheelyard.records.releases import read_releases, releases_file, yank
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:

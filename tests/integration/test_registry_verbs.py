@@ -16,9 +16,9 @@ from support.publishing import UPLOAD, Yard, refused, yard_in
 from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.lock import write_lock
-from wheelyard.record.models import Lock, LockedVersion
-from wheelyard.record.releases import read_releases, releases_file
+from wheelyard.records.lockfile import write_lock
+from wheelyard.records.models import Lock, LockedVersion
+from wheelyard.records.releases import read_releases, releases_file
 
 if TYPE_CHECKING:
     import subprocess

@@ -14,9 +14,9 @@ import pytest
 
 from support.pages import ROOT, commands
 from support.project import PYPROJECT, make_project
-from wheelyard.record import lock
-from wheelyard.record.models import LockedVersion
-from wheelyard.record.releases import ReleasedFile, record, releases_file
+from wheelyard.records import lockfile
+from wheelyard.records.models import LockedVersion
+from wheelyard.records.releases import ReleasedFile, record, releases_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class Change:
 
     def pin(self, name: str, version: str, sha256: str = "1" * 64) -> None:
         entry = {"version": version, "file": f"{name}-{version}.tar.gz", "size": 1, "sha256": sha256}
-        lock.pin(lock.lock_file(self.packages, name), LockedVersion.model_validate(entry), replace=True)
+        lockfile.pin(lockfile.lock_file(self.packages, name), LockedVersion.model_validate(entry), replace=True)
 
     def release(self, sha256: str) -> None:
         entry = {"file": WHEEL, "where": "gitlab", "sha256": sha256, "size": 1, "tags": ("cp313-cp313-x",)}
@@ -142,7 +142,7 @@ def moved(change: Change) -> None:
 
 
 def handmade(change: Change) -> None:
-    path = lock.lock_file(change.packages, "one")
+    path = lockfile.lock_file(change.packages, "one")
     path.write_text(path.read_text() + "\n# by hand\n")
 
 

@@ -12,7 +12,7 @@ import pytest
 from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError, SourceError, UnsafeArchiveError
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings, Source
-from wheelyard.record.models import LockedVersion
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.source import identity, pin, prepare
 from wheelyard.stages.source.git import tag_for
 

@@ -29,7 +29,7 @@ from wheelyard.core.errors import (
 from wheelyard.io import http
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings
-from wheelyard.record.models import LockedVersion
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.source import identity, prepare
 
 if TYPE_CHECKING:
@@ -454,7 +454,7 @@ import sys
 from pathlib import Path
 from wheelyard.project.recipe import Settings
 from wheelyard.project.config import Policy
-from wheelyard.record.models import LockedVersion
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.source import prepare
 recipe, work, locked, settings, url, policy = sys.argv[1:]
 prepare("demo-pkg", LockedVersion.model_validate_json(locked), Settings.model_validate_json(settings),

@@ -20,9 +20,9 @@ from support.pages import ROOT, commands
 from support.publishing import Yard, refused, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_bytes
-from wheelyard.record.models import GraftRecord
-from wheelyard.record.sources import read_sources, sources_file
-from wheelyard.record.store import read_record, write_record
+from wheelyard.records.copyleft_sources import read_sources, sources_file
+from wheelyard.records.models import GraftRecord
+from wheelyard.records.wheel_records import read_record, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

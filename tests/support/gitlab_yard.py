@@ -28,9 +28,9 @@ from support.remote import Bare, git
 from support.site import TESTED
 from support.tiny import add_tiny
 from wheelyard.io import cache
-from wheelyard.record.ends import PAGE
-from wheelyard.record.lock import lock_file, pin
-from wheelyard.record.models import LockedVersion
+from wheelyard.records.expiry_table import PAGE
+from wheelyard.records.lockfile import lock_file, pin
+from wheelyard.records.models import LockedVersion
 
 if TYPE_CHECKING:
     import subprocess

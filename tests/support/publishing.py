@@ -12,7 +12,7 @@ from support.gitlab import GitLab, Project, Server, serve
 from support.stock import PROJECT, Stock
 from wheelyard.core.digests import sha256_file
 from wheelyard.flows.registry import entry_of
-from wheelyard.record.releases import read_releases, record, releases_file
+from wheelyard.records.releases import read_releases, record, releases_file
 from wheelyard.stages.registry import read_release
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wheelyard.record.lock import read_lock, write_lock
+from wheelyard.records.lockfile import read_lock, write_lock
 
 if TYPE_CHECKING:
     from pathlib import Path

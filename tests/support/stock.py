@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.models import (
+from wheelyard.records.models import (
     Finding,
     ImageRecord,
     PatchRecord,
@@ -20,7 +20,7 @@ from wheelyard.record.models import (
     WheelRecord,
     WheelVerdict,
 )
-from wheelyard.record.store import write_record, write_verdict
+from wheelyard.records.wheel_records import write_record, write_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,7 +22,7 @@ from wheelyard.stages.check import check_wheels, merge, verdict_table, with_find
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.record.models import Finding, Verdict
+    from wheelyard.records.models import Finding, Verdict
 
 POLICY = Policy(interpreters=("cp313",), policy="manylinux_2_39_riscv64")
 CP313 = Interpreter(13)

@@ -12,8 +12,8 @@ from support.wheels import WheelSpec
 from wheelyard.cli.docs import schemas
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
-from wheelyard.record.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
-from wheelyard.record.store import (
+from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
+from wheelyard.records.wheel_records import (
     find_by_inputs,
     read_record,
     read_verdict,

@@ -22,8 +22,8 @@ from wheelyard.core.errors import InterruptedRunError
 from wheelyard.flows import plan as plan_flow
 from wheelyard.io.engine import Engine
 from wheelyard.project.loader import effective, load_recipe
-from wheelyard.record import lock
-from wheelyard.record.models import LockedVersion
+from wheelyard.records import lockfile
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.build.config import Container, compose
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Site:
             {"demo/recipe.toml": RECIPE, "_shared/libthing.toml": SHARED},
             pyproject=PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "local:forky"'),
         )
-        lock.pin(lock.lock_file(self.project.packages, "demo"), LOCKED)
+        lockfile.pin(lockfile.lock_file(self.project.packages, "demo"), LOCKED)
 
     def run(self, *words: str) -> Ended:
         self._monkeypatch.setattr(sys, "argv", ["wheelyard", *words])
@@ -235,9 +235,9 @@ def test_planning_writes_nothing(site: Site) -> None:
 
 
 def test_the_lock_as_it_is_written(site: Site, snapshot: SnapshotAssertion) -> None:
-    file = lock.lock_file(site.project.packages, "demo")
+    file = lockfile.lock_file(site.project.packages, "demo")
     git = LockedVersion(version="1.3rc1", tag="v1.3rc1", commit="a" * 40)
-    lock.pin(file, git)
+    lockfile.pin(file, git)
     assert file.read_text(encoding="utf-8") == snapshot
 
 

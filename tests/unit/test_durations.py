@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter
-from wheelyard.record.durations import Duration, dump, durations_file, join, of_record, pace, read_durations, record
-from wheelyard.record.models import ImageRecord, SourceRecord, TestRecord, WheelRecord
+from wheelyard.records.durations import Duration, dump, durations_file, join, of_record, pace, read_durations, record
+from wheelyard.records.models import ImageRecord, SourceRecord, TestRecord, WheelRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import pytest
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.flows import finish, settle
-from wheelyard.record.models import Finding, Verdict, WheelVerdict
-from wheelyard.record.store import write_verdict
+from wheelyard.records.models import Finding, Verdict, WheelVerdict
+from wheelyard.records.wheel_records import write_verdict
 from wheelyard.stages.build import BuildOutcome
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
 from wheelyard.flows import inputs, needs
 from wheelyard.flows.target import find_target
-from wheelyard.record import lock
-from wheelyard.record.models import LockedVersion
+from wheelyard.records import lockfile
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.source import identity
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def digest(
     with tempfile.TemporaryDirectory() as folder:
         written = FILES | dict(files or {}) if alone is None else {"demo/recipe.toml": alone}
         project = make_project(Path(folder), written, pyproject=pyproject)
-        lock.pin(lock.lock_file(project.packages, "demo"), locked)
+        lockfile.pin(lockfile.lock_file(project.packages, "demo"), locked)
         target = find_target(project, "demo", write=False)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
         return inputs.inputs_digest(
@@ -226,7 +226,7 @@ def test_other_settings_are_another_digest(one: dict[str, Any], other: dict[str,
 
 def test_needed_wheels_are_those_of_the_index_folder_with_their_hashes(tmp_path: Path) -> None:
     project = make_project(tmp_path, {"demo/recipe.toml": '[build]\nneeds = ["cffi"]\n'})
-    lock.pin(lock.lock_file(project.packages, "demo"), LOCKED)
+    lockfile.pin(lockfile.lock_file(project.packages, "demo"), LOCKED)
     target = find_target(project, "demo", write=False)
     with pytest.raises(PlanError) as caught:
         needs.find(target, project.index)

@@ -21,11 +21,11 @@ from wheelyard.flows import due, needs
 from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.schedule import schedule
 from wheelyard.flows.target import find_target
-from wheelyard.record import durations, ledger, lock, releases
-from wheelyard.record.durations import Duration
-from wheelyard.record.ledger import Fact
-from wheelyard.record.models import LockedVersion
-from wheelyard.record.releases import ReleasedFile
+from wheelyard.records import durations, history, lockfile, releases
+from wheelyard.records.durations import Duration
+from wheelyard.records.history import Fact
+from wheelyard.records.models import LockedVersion
+from wheelyard.records.releases import ReleasedFile
 from wheelyard.stages.image import resolve
 from wheelyard.stages.plan import make_plan
 from wheelyard.stages.source import identity
@@ -73,8 +73,8 @@ def locked(version: str, *pairs: str, ships: tuple[str, ...] = ()) -> LockedVers
 def project(tmp_path: Path) -> Project:
     made = make_project(tmp_path, RECIPES, pyproject=SITE)
     for name in ("base", "user"):
-        lock.pin(lock.lock_file(made.packages, name), locked("1.0"))
-    lock.pin(lock.lock_file(made.packages, "stable"), locked("1.0", "cp312-abi3", "cp314-cp314t"))
+        lockfile.pin(lockfile.lock_file(made.packages, name), locked("1.0"))
+    lockfile.pin(lockfile.lock_file(made.packages, "stable"), locked("1.0", "cp312-abi3", "cp314-cp314t"))
     return made
 
 
@@ -120,29 +120,29 @@ def test_of_two_registries_one_may_be_meant(project: Project) -> None:
 
 
 def test_what_upstream_ships_is_not_due(project: Project) -> None:
-    lock.pin(lock.lock_file(project.packages, "base"), locked("1.1", ships=PAIRS[:2]))
+    lockfile.pin(lockfile.lock_file(project.packages, "base"), locked("1.1", ships=PAIRS[:2]))
     assert shown(due.missing(due.DuePlanner(project), ["base"]))["base 1.1"] == list(PAIRS[2:])
 
 
 def test_the_ledger_knows_of_wheels_that_are_not_on_record(project: Project) -> None:
     facts = [Fact(version="1.0", where="ours", wheel=pair, first=date(2026, 11, 1)) for pair in PAIRS[:3]]
     facts.append(Fact(version="1.0", where="ours", wheel=PAIRS[3], first=date(2026, 11, 1), gone=date(2026, 11, 2)))
-    ledger.update(
-        ledger.ledger_file(project.packages, "base"),
+    history.update(
+        history.ledger_file(project.packages, "base"),
         facts,
         looked=lambda _version, _where: False,
         today=date(2026, 11, 3),
     )
-    path = ledger.ledger_file(project.packages, "base")
-    path.write_text(ledger.dump(facts), encoding="utf-8")
+    path = history.ledger_file(project.packages, "base")
+    path.write_text(history.dump(facts), encoding="utf-8")
     assert shown(due.missing(due.DuePlanner(project), ["base"])) == {"base 1.0": [PAIRS[3]]}
 
 
 def test_every_pinned_version_counts_until_it_is_retired(project: Project) -> None:
-    file = lock.lock_file(project.packages, "base")
-    lock.pin(file, locked("2.0"))
-    lock.pin(file, locked("3.0"))
-    lock.write_lock(file, lock.read_lock(file).model_copy(update={"retired": "3.0"}))
+    file = lockfile.lock_file(project.packages, "base")
+    lockfile.pin(file, locked("2.0"))
+    lockfile.pin(file, locked("3.0"))
+    lockfile.write_lock(file, lockfile.read_lock(file).model_copy(update={"retired": "3.0"}))
     found = due.missing(due.DuePlanner(project), ["base"])
     assert list(shown(found)) == ["base 2.0", "base 1.0"]
     assert found.left_out == (("base", "3.0", "retired: upstream ships it from 3.0 on"),)

@@ -19,7 +19,7 @@ from wheelyard.core.errors import DiskError
 from wheelyard.flows.gather import gather
 from wheelyard.io import files
 from wheelyard.record.outcome import Failure, WheelOutcome, outcomes, write_outcome
-from wheelyard.record.store import read_record, read_verdict, releasable, write_record, write_verdict
+from wheelyard.records.wheel_records import read_record, read_verdict, releasable, write_record, write_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

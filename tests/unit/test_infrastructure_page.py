@@ -9,10 +9,10 @@ import pytest
 
 from support.pages import ROOT
 from wheelyard.project.config import find_project
-from wheelyard.record import ends
-from wheelyard.record.ends import BEGIN, END, Ending, replaced
-from wheelyard.record.merge import merge
 from wheelyard.record.tokens import TokenFinding, TokenReport
+from wheelyard.records import expiry_table as ends
+from wheelyard.records.expiry_table import BEGIN, END, Ending, replaced
+from wheelyard.records.merge import merge
 from wheelyard.stages.tokens.text import ends_page
 
 PAGE = (ROOT / "docs/infrastructure.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from wheelyard.core.errors import PlanError
 from wheelyard.flows.history import history
-from wheelyard.record.ledger import UPSTREAM, Fact, dump, join, ledger_file, observe, read_ledger, update
+from wheelyard.records.history import UPSTREAM, Fact, dump, join, ledger_file, observe, read_ledger, update
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from wheelyard.core.errors import PlanError
-from wheelyard.record.lock import dump, find, newest, pin, read_lock, write_lock
-from wheelyard.record.models import Lock, LockedVersion
+from wheelyard.records.lockfile import dump, find, newest, pin, read_lock, write_lock
+from wheelyard.records.models import Lock, LockedVersion
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.project import make_project
-from wheelyard.record import lock
-from wheelyard.record.models import LockedVersion
+from wheelyard.records import lockfile
+from wheelyard.records.models import LockedVersion
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -35,7 +35,7 @@ def site(tmp_path: Path) -> Path:
             "_template/recipe.toml": "",
         },
     )
-    lock.pin(lock.lock_file(project.packages, "beta"), LockedVersion(version="1.0", wheels=("cp313-cp313",)))
+    lockfile.pin(lockfile.lock_file(project.packages, "beta"), LockedVersion(version="1.0", wheels=("cp313-cp313",)))
     shutil.copy(ROOT / "noxfile.py", tmp_path)
     return tmp_path
 

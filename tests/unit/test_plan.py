@@ -15,7 +15,7 @@ from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import Image, ImageChoice
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings
-from wheelyard.record.models import LockedVersion
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.plan import Plan, make_plan, plan_json
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "plan.schema.json"

@@ -15,7 +15,7 @@ from wheelyard.core.values import ExpectedWheel
 from wheelyard.flows.preflight import problem
 from wheelyard.project.recipe import Settings
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts
-from wheelyard.record.store import releasable
+from wheelyard.records.wheel_records import releasable
 from wheelyard.stages.build.config import options
 from wheelyard.stages.build.tests import effective_tests
 from wheelyard.stages.preflight import (

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelyard.core.errors import PlanError, RegistryContentError
-from wheelyard.record.merge import NAMES, merge
-from wheelyard.record.releases import ReleasedFile, dump
+from wheelyard.records.merge import NAMES, merge
+from wheelyard.records.releases import ReleasedFile, dump
 
 PATH = "packages/demo/releases.toml"
 

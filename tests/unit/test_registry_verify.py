@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 import pytest
 
-from wheelyard.record.releases import ReleasedFile
 from wheelyard.record.reports import FoundProblem
+from wheelyard.records.releases import ReleasedFile
 from wheelyard.stages.registry import RegistryFile
 from wheelyard.stages.registry.verify import Kind, Problem, compare
 

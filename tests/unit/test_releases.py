@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wheelyard.core.errors import RegistryContentError
-from wheelyard.record.releases import ReleasedFile, dump, forget, read_releases, record, releases_file, yank
+from wheelyard.records.releases import ReleasedFile, dump, forget, read_releases, record, releases_file, yank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,16 +24,8 @@ from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
 from wheelyard.io.log import Timing
 from wheelyard.project.config import Policy, Project
-from wheelyard.record.models import (
-    Finding,
-    ImageRecord,
-    SourceRecord,
-    TestRecord,
-    Verdict,
-    WheelRecord,
-    WheelVerdict,
-)
 from wheelyard.record.reviews import ReviewFinding, ReviewReport
+from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
 from wheelyard.stages.plan import Omission, Plan
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from support.pages import ROOT
 from support.project import PYPROJECT, make_project
 from wheelyard.flows.site import gather, make_site
-from wheelyard.record.ledger import Fact, ledger_file
-from wheelyard.record.ledger import dump as dump_ledger
-from wheelyard.record.lock import lock_file, write_lock
-from wheelyard.record.models import Lock, LockedVersion
-from wheelyard.record.releases import ReleasedFile, dump, releases_file
 from wheelyard.record.site import Site, SitePackage, SitePatch, SiteVersion
-from wheelyard.record.sources import SourceFile, sources_file
-from wheelyard.record.sources import dump as dump_sources
+from wheelyard.records.copyleft_sources import SourceFile, sources_file
+from wheelyard.records.copyleft_sources import dump as dump_sources
+from wheelyard.records.history import Fact, ledger_file
+from wheelyard.records.history import dump as dump_ledger
+from wheelyard.records.lockfile import lock_file, write_lock
+from wheelyard.records.models import Lock, LockedVersion
+from wheelyard.records.releases import ReleasedFile, dump, releases_file
 from wheelyard.stages.site import pages
 from wheelyard.stages.site.html import tag
 

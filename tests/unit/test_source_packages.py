@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.elf import Elf
 from support.wheels import WheelSpec
 from wheelyard.core.licences import Licence, of_debian, of_expression
-from wheelyard.record.models import WheelRecord
+from wheelyard.records.models import WheelRecord
 from wheelyard.stages.check.grafts import Grafted, grafted
 from wheelyard.stages.image import debian, source_packages
 from wheelyard.stages.image.debian import Deb

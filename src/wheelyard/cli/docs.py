@@ -21,21 +21,21 @@ from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy,
 from wheelyard.project.config_watch import WatchPolicy
 from wheelyard.record.audit import AuditReport
 from wheelyard.record.availability import RadarReport, RequirementsReport
-from wheelyard.record.durations import Durations
 from wheelyard.record.jobs import JobsReport, SimulationReport
-from wheelyard.record.ledger import Ledger
-from wheelyard.record.models import Model, Verdict, WheelRecord
 from wheelyard.record.outcome import NightReport, WheelOutcome
 from wheelyard.record.preflight import Preflight
 from wheelyard.record.recorded import RecordsReport
-from wheelyard.record.releases import Releases
 from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
 from wheelyard.record.reviews import ReviewReport
 from wheelyard.record.site import Site
-from wheelyard.record.sources import Sources, SourcesReport
 from wheelyard.record.standings import Histories, WatchReport
 from wheelyard.record.tokens import TokenReport
 from wheelyard.record.trials import TrialReport
+from wheelyard.records.copyleft_sources import Sources, SourcesReport
+from wheelyard.records.durations import Durations
+from wheelyard.records.history import Ledger
+from wheelyard.records.models import Model, Verdict, WheelRecord
+from wheelyard.records.releases import Releases
 
 _SCHEMAS: dict[str, type[Model]] = {
     "audit": AuditReport,

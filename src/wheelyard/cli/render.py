@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wheelyard.flows.plan import Plans
     from wheelyard.flows.publish import Publication
     from wheelyard.project.inheritance import Explanation
-    from wheelyard.record.models import Verdict, WheelRecord
+    from wheelyard.records.models import Verdict, WheelRecord
     from wheelyard.stages.registry import Upload
 
 

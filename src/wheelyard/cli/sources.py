@@ -10,7 +10,7 @@ from wheelyard.core.errors import PublishError
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from wheelyard.record.sources import SourcesReport
+    from wheelyard.records.copyleft_sources import SourcesReport
 
 
 @click.command(short_help="Put the sources of copyleft libraries in wheels beside them.")

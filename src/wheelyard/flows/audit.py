@@ -16,7 +16,7 @@ from wheelyard.flows.forge import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
 from wheelyard.record.audit import AuditReport, Ignored, Vulnerability
-from wheelyard.record.releases import read_releases, releases_file
+from wheelyard.records.releases import read_releases, releases_file
 from wheelyard.stages.upstream import osv
 
 if TYPE_CHECKING:

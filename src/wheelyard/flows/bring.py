@@ -12,7 +12,7 @@ from wheelyard.flows.publish import publish_packages
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import installable
 from wheelyard.io import cache, files, log
-from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from wheelyard.flows.finish import Bench, finish
 from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.target import Target, find_target
 from wheelyard.io import cache, engine, files, guard, log, run
-from wheelyard.record.store import find_by_inputs, read_verdict
+from wheelyard.records.wheel_records import find_by_inputs, read_verdict
 from wheelyard.stages.image import ensure, resolve
 from wheelyard.stages.plan import jobs_for, make_plan
 from wheelyard.stages.source import identity
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.core.values import ExpectedWheel, Image, Job
     from wheelyard.project.config import Project
-    from wheelyard.record.models import Verdict, WheelRecord
+    from wheelyard.records.models import Verdict, WheelRecord
     from wheelyard.stages.plan import Plan
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wheelyard.core.values import ExpectedWheel
     from wheelyard.flows.due import Due
     from wheelyard.project.config import Project
-    from wheelyard.record.models import Verdict
+    from wheelyard.records.models import Verdict
 
 
 def check_wheel(project: Project, due: Due, expected: ExpectedWheel, wheel: Path) -> None:

@@ -18,9 +18,9 @@ from wheelyard.flows.target import Target, find_target
 from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
 from wheelyard.project.loader import effective, list_recipes, load_recipe, project_name
-from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
-from wheelyard.record.lock import lock_file, read_lock
-from wheelyard.record.releases import read_releases, releases_file
+from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
+from wheelyard.records.lockfile import lock_file, read_lock
+from wheelyard.records.releases import read_releases, releases_file
 from wheelyard.stages.source import identity
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from wheelyard.flows.grafts import grafts_of
 from wheelyard.flows.inputs import recipe_digest, tools
 from wheelyard.flows.settle import settle
 from wheelyard.io import engine, files, log
-from wheelyard.record.models import ImageRecord, Model, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
-from wheelyard.record.store import write_verdict
+from wheelyard.records.models import ImageRecord, Model, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
+from wheelyard.records.wheel_records import write_verdict
 from wheelyard.stages.build import BuildOutcome, BuildRequest, build
 from wheelyard.stages.build.config import Container
 from wheelyard.stages.check import check_wheels, install_check, modules_to_import, with_findings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wheelyard.core.values import ExpectedWheel, Image, Job, SourceTree
     from wheelyard.flows.target import Target
     from wheelyard.project.config import Project
-    from wheelyard.record.models import Verdict
+    from wheelyard.records.models import Verdict
 
 INDEX_INSIDE = "/wheelyard-index"
 

@@ -22,13 +22,13 @@ from wheelyard.flows.settle import settle
 from wheelyard.io import cache, log
 from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.outcome import read_outcome, write_outcome
-from wheelyard.record.store import read_record, read_verdict, wheel_record_path
+from wheelyard.records.wheel_records import read_record, read_verdict, wheel_record_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wheelyard.project.config import Project
-    from wheelyard.record.models import Verdict, WheelRecord
+    from wheelyard.records.models import Verdict, WheelRecord
 
 _MOST = 100_000  # files
 _TEXT = 4 << 20  # bytes of a record or verdict

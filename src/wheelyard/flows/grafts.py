@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
-from wheelyard.record.models import GraftRecord
+from wheelyard.records.models import GraftRecord
 from wheelyard.stages.check.grafts import grafted
 from wheelyard.stages.image.origin import origins
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from wheelyard.project.loader import list_recipes, load_recipe
-from wheelyard.record.ledger import UPSTREAM, ledger_file, read_ledger
 from wheelyard.record.standings import History, VersionHistory
+from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wheelyard.project.config import Project
-    from wheelyard.record.ledger import Fact
+    from wheelyard.records.history import Fact
 
 
 def histories(project: Project, packages: Sequence[str] = ()) -> tuple[History, ...]:

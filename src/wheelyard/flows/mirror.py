@@ -24,7 +24,7 @@ from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, entry_of, listings, projects_of, recorded
 from wheelyard.flows.retire import mark
 from wheelyard.io import cache, files, log, threads
-from wheelyard.record.releases import read_releases, record, releases_file
+from wheelyard.records.releases import read_releases, record, releases_file
 from wheelyard.stages.registry import Journal, Release, plan_uploads, publish, read_release
 from wheelyard.stages.registry.front import enrich, listable
 from wheelyard.stages.registry.pages import identity, version_of

@@ -21,9 +21,9 @@ from wheelyard.flows.inputs import recipe_digest, tools
 from wheelyard.flows.target import Target, find_target
 from wheelyard.io import cache, files, log
 from wheelyard.project.loader import effective, load_recipe
-from wheelyard.record.lock import find, lock_file, read_lock
-from wheelyard.record.models import LockedVersion, Model
 from wheelyard.record.preflight import STEPS, Preflight, SdistFacts
+from wheelyard.records.lockfile import find, lock_file, read_lock
+from wheelyard.records.models import LockedVersion, Model
 from wheelyard.stages.preflight import diff_facts, sdist_facts
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from wheelyard.flows.job import artifact_name
 from wheelyard.flows.target import find_target
 from wheelyard.io import archive, cache, files, log
 from wheelyard.io.environment_token import read_token
-from wheelyard.record.store import read_record, wheel_record_path
+from wheelyard.records.wheel_records import read_record, wheel_record_path
 from wheelyard.stages.forge import open_artifacts
 
 if TYPE_CHECKING:

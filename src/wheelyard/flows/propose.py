@@ -16,8 +16,8 @@ from wheelyard.flows.preflight import diff_facts, facts_of, preflight
 from wheelyard.flows.target import look_up
 from wheelyard.io import log
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record.lock import dump, find, lock_file, read_lock
 from wheelyard.record.standings import ProposalRecord
+from wheelyard.records.lockfile import dump, find, lock_file, read_lock
 from wheelyard.stages.forge import Proposal
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from wheelyard.flows.preflight import Preflight
     from wheelyard.project.config import Project
-    from wheelyard.record.models import Lock, LockedVersion
     from wheelyard.record.standings import Standing, WatchReport
+    from wheelyard.records.models import Lock, LockedVersion
     from wheelyard.stages.forge import Open, Proposals
 
 _KIND = "update/"  # what keys begin with; what follows is the package

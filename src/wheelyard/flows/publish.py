@@ -13,10 +13,10 @@ from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import entry_of, together
 from wheelyard.flows.sources import lacking
 from wheelyard.project.loader import project_name
-from wheelyard.record import durations
-from wheelyard.record.releases import record, releases_file
 from wheelyard.record.reports import PublicationReport, PublishedFile
-from wheelyard.record.store import releasable
+from wheelyard.records import durations
+from wheelyard.records.releases import record, releases_file
+from wheelyard.records.wheel_records import releasable
 from wheelyard.stages.registry import Action, Journal, Outcome, plan_uploads, publish, read_release
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
-    from wheelyard.record.models import WheelRecord
-    from wheelyard.record.releases import ReleasedFile
+    from wheelyard.records.models import WheelRecord
+    from wheelyard.records.releases import ReleasedFile
     from wheelyard.stages.registry import Release, Upload
 
 JOURNALS = ".journal"  # below dist/

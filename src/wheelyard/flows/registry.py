@@ -25,8 +25,8 @@ from wheelyard.flows.silence import Silence
 from wheelyard.io import cache, files, log, threads
 from wheelyard.io.engine import TARGET_ARCH
 from wheelyard.project.loader import list_recipes, project_name
-from wheelyard.record.releases import ReleasedFile, read_releases, record, releases_file
 from wheelyard.record.reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
+from wheelyard.records.releases import ReleasedFile, read_releases, record, releases_file
 from wheelyard.stages.registry import GitLabRegistry, read_release
 from wheelyard.stages.registry.front import listable
 from wheelyard.stages.registry.pages import version_of

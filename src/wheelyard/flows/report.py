@@ -17,8 +17,8 @@ from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
 from wheelyard.project.loader import list_recipes
 from wheelyard.record.jobs import JobsReport
-from wheelyard.record.lines import told
 from wheelyard.record.outcome import NightReport, RowEntry, line_of, outcomes
+from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

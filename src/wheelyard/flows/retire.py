@@ -15,8 +15,8 @@ from wheelyard.core.pep440 import read_version
 from wheelyard.flows.publish import JOURNALS
 from wheelyard.flows.registry import about, listings, projects_of, recorded
 from wheelyard.project.loader import makers
-from wheelyard.record import releases
-from wheelyard.record.lock import lock_file, read_lock
+from wheelyard.records import releases
+from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.stages.registry import Journal
 from wheelyard.stages.registry.front import enrich
 from wheelyard.stages.registry.pages import version_of

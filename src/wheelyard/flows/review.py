@@ -20,10 +20,10 @@ from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.project.config import seek_project
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record.lock import dump, lock_file, read_lock
-from wheelyard.record.models import Lock
-from wheelyard.record.releases import read_releases, releases_file
 from wheelyard.record.reviews import ReviewFinding, ReviewReport
+from wheelyard.records.lockfile import dump, lock_file, read_lock
+from wheelyard.records.models import Lock
+from wheelyard.records.releases import read_releases, releases_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from wheelyard.flows.changed import Range, Repository
     from wheelyard.project.config import Project
-    from wheelyard.record.models import LockedVersion
-    from wheelyard.record.releases import ReleasedFile
     from wheelyard.record.reviews import Kind
+    from wheelyard.records.models import LockedVersion
+    from wheelyard.records.releases import ReleasedFile
 
 _RELEASES = "releases.toml"
 _SUBJECT = re.compile(r"(fixup|squash|amend)!", re.IGNORECASE)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CheckError, PlanError
 from wheelyard.io import log
-from wheelyard.record import durations
 from wheelyard.record.jobs import (
     CriticalPath,
     Estimate,
@@ -19,7 +18,8 @@ from wheelyard.record.jobs import (
     JobsReport,
     LeftOut,
 )
-from wheelyard.record.store import read_record
+from wheelyard.records import durations
+from wheelyard.records.wheel_records import read_record
 from wheelyard.stages.schedule import (
     MOST_WHEELS,
     Layout,

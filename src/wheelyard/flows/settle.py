@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import CheckError
 from wheelyard.core.tags import WheelName
 from wheelyard.io import files
-from wheelyard.record.store import read_verdict, write_record, write_verdict
+from wheelyard.records.wheel_records import read_verdict, write_record, write_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from wheelyard.record.models import Verdict, WheelRecord
+    from wheelyard.records.models import Verdict, WheelRecord
 
 _verdict_lock = threading.Lock()  # jobs at once share one verdict.json
 

@@ -12,11 +12,11 @@ from wheelyard.core.tags import Interpreter, WheelName, wheel_for
 from wheelyard.flows.history import history
 from wheelyard.project.config_registries import GitLabPolicy
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record.ledger import ledger_file, read_ledger
-from wheelyard.record.lock import lock_file, newest, read_lock
-from wheelyard.record.releases import read_releases, releases_file
 from wheelyard.record.site import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
-from wheelyard.record.sources import read_sources, sources_file
+from wheelyard.records.copyleft_sources import read_sources, sources_file
+from wheelyard.records.history import ledger_file, read_ledger
+from wheelyard.records.lockfile import lock_file, newest, read_lock
+from wheelyard.records.releases import read_releases, releases_file
 from wheelyard.stages.registry.gitlab import index_url
 from wheelyard.stages.site import pages, write_site
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Project
     from wheelyard.project.loader import Recipe
-    from wheelyard.record.releases import ReleasedFile
     from wheelyard.record.standings import VersionHistory
+    from wheelyard.records.releases import ReleasedFile
 
 
 def make_site(project: Project, folder: Path) -> tuple[Site, int]:

@@ -9,8 +9,8 @@ from wheelyard.core.errors import CheckError, PublishError, RegistryContentError
 from wheelyard.core.names import canonical
 from wheelyard.flows.registries import open_place
 from wheelyard.io import cache, files, log
-from wheelyard.record.sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
-from wheelyard.record.store import releasable
+from wheelyard.records.copyleft_sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
+from wheelyard.records.wheel_records import releasable
 from wheelyard.stages.check.grafts import grafted
 from wheelyard.stages.image.source_packages import Wanted, fetch
 from wheelyard.stages.registry.sources import source_store
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
-    from wheelyard.record.models import GraftRecord, WheelRecord
+    from wheelyard.records.models import GraftRecord, WheelRecord
 
     Key = tuple[str, str]
 

@@ -11,8 +11,8 @@ from wheelyard.core.errors import UnknownPackageError, UnknownVersionError
 from wheelyard.io import log
 from wheelyard.project.inheritance import BUILT_IN
 from wheelyard.project.loader import Recipe, effective, list_recipes, load_recipe
-from wheelyard.record import lock
-from wheelyard.record.models import LockedVersion
+from wheelyard.records import lockfile
+from wheelyard.records.models import LockedVersion
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project
@@ -71,13 +71,13 @@ def find_target(project: Project, package: str, version: str | None = None, *, w
         NetworkError: the index does not answer.
     """
     recipe = load_recipe(project, package)
-    file = lock.lock_file(project.packages, recipe.package)
-    known = lock.read_lock(file)
-    locked = lock.find(known, _checked(version)) if version else lock.newest(known)
+    file = lockfile.lock_file(project.packages, recipe.package)
+    known = lockfile.read_lock(file)
+    locked = lockfile.find(known, _checked(version)) if version else lockfile.newest(known)
     if locked is None:
         locked = look_up(recipe, version, list_recipes(project))
         if write:
-            locked = lock.pin(file, locked)
+            locked = lockfile.pin(file, locked)
             log.info(f"locked {recipe.package} {locked.version} in {file.relative_to(project.root)}")
     settings, explanation = effective(recipe, locked.version)
     return Target(recipe, settings, explanation, locked)

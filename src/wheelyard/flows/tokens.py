@@ -18,8 +18,8 @@ from wheelyard.core.names import did_you_mean
 from wheelyard.io import files, log
 from wheelyard.io.environment_token import read_token
 from wheelyard.project.config_tokens import DeployTokenPolicy
-from wheelyard.record.ends import BEGIN, END, PAGE
 from wheelyard.record.tokens import IssueRecord
+from wheelyard.records.expiry_table import BEGIN, END, PAGE
 from wheelyard.stages.forge import GitLabIssues
 from wheelyard.stages.registry import find_credential
 from wheelyard.stages.tokens import judge, look_up

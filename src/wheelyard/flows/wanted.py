@@ -13,8 +13,8 @@ from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPacka
 from wheelyard.io import threads
 from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.preflight import PreflightFinding
-from wheelyard.record.releases import read_releases, releases_file
-from wheelyard.record.store import read_record
+from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.records.wheel_records import read_record
 from wheelyard.stages.build.config import options, upstream_table
 from wheelyard.stages.build.tests import Tests, effective_tests
 from wheelyard.stages.preflight import Need, Offer, needs_of, project_table, requirement_findings

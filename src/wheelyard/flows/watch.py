@@ -26,11 +26,11 @@ from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import Target
 from wheelyard.io import cache, log, threads
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record import ledger
-from wheelyard.record.ledger import UPSTREAM, Fact
-from wheelyard.record.lock import lock_file, read_lock
-from wheelyard.record.models import LockedVersion
 from wheelyard.record.standings import Standing, WatchReport
+from wheelyard.records import history
+from wheelyard.records.history import UPSTREAM, Fact
+from wheelyard.records.lockfile import lock_file, read_lock
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.upstream import index_url
 from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Upstream
 from wheelyard.stages.upstream.releases import TARGET, pairs_for
@@ -167,11 +167,11 @@ class _Watch:
             upstream = self._facts(name, pinned, settings.upstream.versions)
         except UnknownPackageError as error:
             upstream = error
-        file = ledger.ledger_file(self._project.packages, recipe.package)
+        file = history.ledger_file(self._project.packages, recipe.package)
         if isinstance(upstream, ProjectFacts) and upstream.name == name:
             facts = self._record(file, upstream, pinned, published)
         else:
-            facts = ledger.read_ledger(file)
+            facts = history.read_ledger(file)
         retired = lock.retired or settings.upstream.ships_since
         known = Known(
             package=recipe.package,
@@ -272,8 +272,8 @@ class _Watch:
             return Version(version) >= oldest if place == UPSTREAM else place == where and published is not None
 
         if self._write:
-            return ledger.update(file, seen, looked=looked, today=today)
-        return ledger.observe(ledger.read_ledger(file), seen, looked=looked, today=today)
+            return history.update(file, seen, looked=looked, today=today)
+        return history.observe(history.read_ledger(file), seen, looked=looked, today=today)
 
 
 def _observed(  # noqa: PLR0917 - the places, and the day

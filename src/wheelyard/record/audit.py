@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.models import Model
 from wheelyard.record.tickets import TicketRecord  # noqa: TC001 - pydantic reads it, too
+from wheelyard.records.models import Model
 
 
 class Ignored(Model):

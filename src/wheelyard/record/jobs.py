@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.models import Model, Sha256
+from wheelyard.records.models import Model, Sha256
 
 
 class ExpectedFile(Model):

@@ -8,9 +8,9 @@ from pydantic import Field, ValidationError
 
 from wheelyard.core.errors import CheckError, ConfigError
 from wheelyard.io import cache, files, log
-from wheelyard.record.lines import told
-from wheelyard.record.models import Model, Sha256
 from wheelyard.record.tickets import TicketRecord  # noqa: TC001 - pydantic reads it
+from wheelyard.records.models import Model, Sha256
+from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

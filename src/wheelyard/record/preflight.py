@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.models import Model
+from wheelyard.records.models import Model
 
 Step = Literal["version", "source", "patches", "sdist", "metadata", "requirements", "tests", "wheels", "publish"]
 # In the order in which they are told.

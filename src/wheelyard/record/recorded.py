@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.models import Model
+from wheelyard.records.models import Model
 
 
 class RecordsReport(Model):

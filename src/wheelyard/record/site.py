@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.models import Model, Sha256
+from wheelyard.records.models import Model, Sha256
 
 
 class SiteFile(Model):
@@ -67,7 +67,7 @@ class SiteVersion(Model):
 
 
 class SiteSource(Model):
-    """A file of a source package of a copyleft library in wheels here; see :mod:`wheelyard.record.sources`."""
+    """A file of a source package of a copyleft library in wheels here; see :mod:`wheelyard.records.copyleft_sources`."""
 
     name: str
     version: str

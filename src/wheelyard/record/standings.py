@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.models import Model
+from wheelyard.records.models import Model
 
 # From what needs nobody to what needs somebody most.
 STATES = (

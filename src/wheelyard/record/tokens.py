@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.models import Model
+from wheelyard.records.models import Model
 
 # From the best to the worst; the worst of a report is the report's.
 STATES = ("ok", "unreachable", "unknown", "missing", "due", "under-scoped", "over-scoped", "dead")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wheelyard.core.values import Image
     from wheelyard.project.config import Policy
     from wheelyard.project.recipe import Settings
-    from wheelyard.record.models import LockedVersion
+    from wheelyard.records.models import LockedVersion
 
 SCHEMA = "wheelyard/plan"
 VERSION = 1

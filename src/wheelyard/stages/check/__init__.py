@@ -9,7 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CheckError
-from wheelyard.record.models import Finding, Verdict, WheelVerdict
+from wheelyard.records.models import Finding, Verdict, WheelVerdict
 from wheelyard.stages.check import binaries, contents, metadata, names
 from wheelyard.stages.check._modules import modules_of
 from wheelyard.stages.check.install import RunIn, install_check

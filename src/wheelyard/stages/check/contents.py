@@ -9,7 +9,7 @@ from wheelyard.stages.check._modules import INSTALLED, STRAY, modules_of
 from wheelyard.stages.check.rules import Terms, judge, several
 
 if TYPE_CHECKING:
-    from wheelyard.record.models import Finding
+    from wheelyard.records.models import Finding
     from wheelyard.stages.check.wheel import Wheel
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.io.run import Completed
-    from wheelyard.record.models import Finding
+    from wheelyard.records.models import Finding
 
 _PROGRAM = Path(__file__).with_name("_install_main.py")
 _INSIDE = "/check"

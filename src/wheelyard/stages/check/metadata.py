@@ -18,7 +18,7 @@ from wheelyard.stages.check.wheel import record_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelyard.record.models import Finding
+    from wheelyard.records.models import Finding
     from wheelyard.stages.check.wheel import Wheel
 
 # Signatures of RECORD are not in RECORD (PEP 427, "Signed wheel files").

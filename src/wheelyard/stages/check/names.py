@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.record.models import Finding
+    from wheelyard.records.models import Finding
     from wheelyard.stages.check.wheel import Wheel
 
 _PURE = (

@@ -14,7 +14,7 @@ from wheelyard.io.run import Completed, run
 from wheelyard.stages.check.rules import Terms, judge
 
 if TYPE_CHECKING:
-    from wheelyard.record.models import Finding
+    from wheelyard.records.models import Finding
     from wheelyard.stages.check.wheel import Wheel
 
 _PATIENCE = 600.0  # seconds; a wheel of 2 GB takes one or two minutes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
-from wheelyard.record.models import Finding
+from wheelyard.records.models import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from wheelyard.core.errors import ProgramError, StepTimeoutError
 from wheelyard.io import files
-from wheelyard.record.models import Model
+from wheelyard.records.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

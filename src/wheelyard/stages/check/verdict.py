@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
-from wheelyard.record.models import Finding, Verdict, WheelVerdict
+from wheelyard.records.models import Finding, Verdict, WheelVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

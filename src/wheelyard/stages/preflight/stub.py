@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from wheelyard.core.digests import record_digest, sha256_bytes, sha256_file
-from wheelyard.record.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
-from wheelyard.record.store import write_record, write_verdict
+from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
+from wheelyard.records.wheel_records import write_record, write_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -27,7 +27,7 @@ from wheelyard.core.digests import sha256_bytes, sha256_file
 from wheelyard.core.errors import ConflictError, DigestMismatchError, PublishError, RegistryContentError
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
-from wheelyard.record.models import Model, Sha256
+from wheelyard.records.models import Model, Sha256
 from wheelyard.stages.registry import pages
 from wheelyard.stages.registry.port import NONE, RegistryFile, nobody
 from wheelyard.stages.registry.release import Release, describe

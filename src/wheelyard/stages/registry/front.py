@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from wheelyard.record.releases import ReleasedFile
+    from wheelyard.records.releases import ReleasedFile
     from wheelyard.stages.registry.port import RegistryFile
 
 

@@ -13,7 +13,7 @@ from wheelyard.stages.registry.pages import identity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelyard.record.releases import ReleasedFile
+    from wheelyard.records.releases import ReleasedFile
     from wheelyard.stages.registry.port import RegistryFile
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wheelyard.record.models import LockedVersion
+    from wheelyard.records.models import LockedVersion
 
 
 def fetch(locked: LockedVersion, *, limit: int, find_url: Callable[[], str | None] | None) -> Path:

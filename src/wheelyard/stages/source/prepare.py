@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Policy
     from wheelyard.project.recipe import Settings
-    from wheelyard.record.models import LockedVersion
+    from wheelyard.records.models import LockedVersion
 
 _MIB = 1 << 20
 

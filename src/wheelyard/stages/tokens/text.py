@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
-from wheelyard.record import ends
-from wheelyard.record.ends import Ending
 from wheelyard.record.tokens import STATES
+from wheelyard.records import expiry_table
+from wheelyard.records.expiry_table import Ending
 
 _FRESH = timedelta(days=30)  # for so long a line that still holds stays as it is: else every look would change the page
 
@@ -82,11 +82,11 @@ def ends_page(page: str, report: TokenReport) -> str:
     """
     today, names = report.checked.date(), {each.name for each in report.findings}
     known = {each.name: Ending(each.name, str(each.expires), str(today)) for each in _ending(report)}
-    for line in ends.parse(page):
+    for line in expiry_table.parse(page):
         now = known.setdefault(line.name, line)
         if now.ends == line.ends and line.seen > str(today - _FRESH):
             known[line.name] = line
-    return ends.replaced(page, [line for name, line in known.items() if name in names])
+    return expiry_table.replaced(page, [line for name, line in known.items() if name in names])
 
 
 def _ending(report: TokenReport) -> list[TokenFinding]:

@@ -13,7 +13,7 @@ from wheelyard.core.errors import SourceError, UnknownPackageError, UnknownVersi
 from wheelyard.core.names import canonical
 from wheelyard.core.pep440 import read_version
 from wheelyard.io import log
-from wheelyard.record.models import LockedVersion
+from wheelyard.records.models import LockedVersion
 from wheelyard.stages.upstream.index import is_served, project_page
 from wheelyard.stages.upstream.releases import TARGET, Release, pairs_for, reference_pairs, releases
 

@@ -13,8 +13,8 @@ from pydantic_core import from_json
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
-from wheelyard.record.lines import told
-from wheelyard.record.models import Model, Verdict, WheelRecord
+from wheelyard.records.models import Model, Verdict, WheelRecord
+from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

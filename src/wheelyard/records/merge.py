@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wheelyard.core.errors import RegistryContentError
-from wheelyard.record import durations, ends, ledger, releases, sources
+from wheelyard.records import copyleft_sources, durations, expiry_table, history, releases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from wheelyard.record.releases import ReleasedFile
+    from wheelyard.records.releases import ReleasedFile
 
 NAMES = ("releases.toml", "durations.toml", "ledger.toml", "sources.toml")
 
@@ -61,7 +61,7 @@ def merge(path: str, old: bytes | None, ours: bytes | None, theirs: bytes | None
         RegistryContentError: both say different things of one published file, or one is no such record.
         PlanError: one is no such ledger, or no such durations.
     """
-    if path == ends.PAGE:
+    if path == expiry_table.PAGE:
         return _page(old, ours, theirs)
     if theirs in {ours, old} or old == ours:
         return ours if theirs in {ours, old} else theirs
@@ -71,11 +71,13 @@ def merge(path: str, old: bytes | None, ours: bytes | None, theirs: bytes | None
             found = [() if side is None else releases.parse(_text(side, path), where) for side in (old, ours, theirs)]
             return releases.dump(three_way(*found, both=_refuse(path))).encode()
         case "ledger.toml":
-            facts = [() if side is None else ledger.parse(_text(side, path), where) for side in (old, ours, theirs)]
-            return ledger.dump(three_way(*facts, both=lambda one, two: [one, two])).encode()
+            facts = [() if side is None else history.parse(_text(side, path), where) for side in (old, ours, theirs)]
+            return history.dump(three_way(*facts, both=lambda one, two: [one, two])).encode()
         case "sources.toml":
-            stored = [() if side is None else sources.parse(_text(side, path), where) for side in (old, ours, theirs)]
-            return sources.dump(three_way(*stored, both=lambda _, two: [two])).encode()
+            stored = [
+                () if side is None else copyleft_sources.parse(_text(side, path), where) for side in (old, ours, theirs)
+            ]
+            return copyleft_sources.dump(three_way(*stored, both=lambda _, two: [two])).encode()
         case "durations.toml":
             builds = [() if side is None else durations.parse(_text(side, path), where) for side in (old, ours, theirs)]
             return durations.dump(three_way(*builds, both=lambda one, two: [one, two])).encode()
@@ -86,10 +88,14 @@ def _page(old: bytes | None, ours: bytes | None, theirs: bytes | None) -> bytes 
     """Return the base branch's page with the lines of both sides: all else there is people's."""
     if ours is None or theirs is None:
         return theirs
-    page = _text(theirs, ends.PAGE)
+    page = _text(theirs, expiry_table.PAGE)
     try:
-        sides = [() if side is None else ends.parse(_text(side, ends.PAGE)) for side in (old, ours, theirs)]
-        return ends.replaced(page, three_way(*sides, both=lambda one, two: [ends.later(one, two)])).encode()
+        sides = [
+            () if side is None else expiry_table.parse(_text(side, expiry_table.PAGE)) for side in (old, ours, theirs)
+        ]
+        return expiry_table.replaced(
+            page, three_way(*sides, both=lambda one, two: [expiry_table.later(one, two)])
+        ).encode()
     except ValueError:  # a side has no table
         return theirs
 

@@ -15,8 +15,8 @@ from wheelyard.core.errors import PlanError
 from wheelyard.core.pep440 import read_specifier, read_version
 from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
-from wheelyard.record.lines import told
-from wheelyard.record.models import Lock, LockedVersion
+from wheelyard.records.models import Lock, LockedVersion
+from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

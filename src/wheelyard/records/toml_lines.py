@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from wheelyard.core.toml_positions import Path as KeyPath
-    from wheelyard.record.models import Model
+    from wheelyard.records.models import Model
 
 
 def dump(header: str, schema: str, key: str, entries: Iterable[Model]) -> str:

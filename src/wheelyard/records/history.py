@@ -20,8 +20,8 @@ from wheelyard.core.errors import PlanError
 from wheelyard.core.pep440 import read_version
 from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
-from wheelyard.record import lines
-from wheelyard.record.models import Model
+from wheelyard.records import toml_lines
+from wheelyard.records.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -172,7 +172,7 @@ def update(path: Path, seen: Sequence[Fact], *, looked: Callable[[str, str], boo
 
 def dump(facts: Iterable[Fact]) -> str:
     """Return the text of a ledger: one line a fact."""
-    return lines.dump(_HEADER, "wheelyard/ledger", "facts", join(facts))
+    return toml_lines.dump(_HEADER, "wheelyard/ledger", "facts", join(facts))
 
 
 def _problems(table: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:
@@ -182,7 +182,7 @@ def _problems(table: dict[str, object]) -> Iterator[tuple[KeyPath, str]]:
     try:
         ledger = Ledger.model_validate(table)
     except ValidationError as error:
-        yield from lines.told(error)
+        yield from toml_lines.told(error)
         return
     for index, fact in enumerate(ledger.facts):
         if not _is_version(fact.version):

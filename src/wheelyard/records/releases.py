@@ -18,8 +18,8 @@ from wheelyard.core.errors import RegistryContentError
 from wheelyard.core.tags import WheelName
 from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
-from wheelyard.record import lines
-from wheelyard.record.models import Model, Sha256
+from wheelyard.records import toml_lines
+from wheelyard.records.models import Model, Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -169,7 +169,7 @@ def forget(path: Path, names: Iterable[str], where: str) -> bool:
 
 def dump(entries: Iterable[ReleasedFile]) -> str:
     """Return the text of a record: one line a file, sorted, without what is empty."""
-    return lines.dump(_HEADER, "wheelyard/releases", "files", _ordered(entries))
+    return toml_lines.dump(_HEADER, "wheelyard/releases", "files", _ordered(entries))
 
 
 def _ordered(entries: Iterable[ReleasedFile]) -> tuple[ReleasedFile, ...]:
@@ -200,12 +200,12 @@ def _understood(table: Mapping[str, Any], package: str) -> tuple[list[ReleasedFi
     try:
         Releases.model_validate({**table, "files": [] if listed is items else items})
     except ValidationError as error:
-        problems += lines.told(error)
+        problems += toml_lines.told(error)
     for index, item in enumerate(listed):
         try:
             entries[index] = ReleasedFile.model_validate(item)
         except ValidationError as error:
-            problems += lines.told(error, ("files", index))
+            problems += toml_lines.told(error, ("files", index))
     problems += ((("files", index), said) for index, said in _contradictions(entries, package))
     return list(entries.values()), problems
 

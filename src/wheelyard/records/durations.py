@@ -22,14 +22,14 @@ from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
-from wheelyard.record import lines
-from wheelyard.record.models import Model
+from wheelyard.records import toml_lines
+from wheelyard.records.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from wheelyard.record.models import WheelRecord
+    from wheelyard.records.models import WheelRecord
 
 NATIVE = "riscv64"
 _UNKNOWN = "unknown"
@@ -170,7 +170,7 @@ def parse(text: str, path: Path) -> tuple[Duration, ...]:
         raise _unusable(path, [f"{path}: {error}"]) from error
     except ValidationError as error:
         places = key_lines(text)
-        details = [f"{path}:{line_of(places, key)}: {said}" for key, said in lines.told(error)]
+        details = [f"{path}:{line_of(places, key)}: {said}" for key, said in toml_lines.told(error)]
         raise _unusable(path, details) from error
 
 
@@ -192,7 +192,7 @@ def record(path: Path, entries: Iterable[Duration]) -> bool:
 
 def dump(entries: Iterable[Duration]) -> str:
     """Return the text of the file: one line each."""
-    return lines.dump(_HEADER, "wheelyard/durations", "builds", join(entries))
+    return toml_lines.dump(_HEADER, "wheelyard/durations", "builds", join(entries))
 
 
 def pace(known: Sequence[Duration], version: str, machine: str = NATIVE) -> Pace | None:

@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 from wheelyard.core import toml
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.io import cache, files
-from wheelyard.record import lines
-from wheelyard.record.models import Model, Sha256
+from wheelyard.records import toml_lines
+from wheelyard.records.models import Model, Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,7 +107,7 @@ def parse(text: str, path: Path) -> tuple[SourceFile, ...]:
 
 def dump(entries: Iterable[SourceFile]) -> str:
     """Return the text of a record: one line a file, sorted."""
-    return lines.dump(_HEADER, "wheelyard/sources", "files", _ordered(entries))
+    return toml_lines.dump(_HEADER, "wheelyard/sources", "files", _ordered(entries))
 
 
 def _unusable(path: Path, error: Exception) -> RegistryContentError:
