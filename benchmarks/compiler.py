@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmarks.measure import WHEELYARD, claim, project, seconds
 from wheelyard.core.values import ImageChoice
+from wheelyard.images import ensure, resolve
 from wheelyard.io import engine
 from wheelyard.project.config import find_project
-from wheelyard.stages.image import ensure, resolve
 
 IMAGES = {"native speed": "local", "emulated": "local:trixie+emulated"}
 

@@ -16,10 +16,10 @@ from benchmarks.measure import claim, project
 from wheelyard.core.values import ImageChoice
 from wheelyard.flows import fetch, finish
 from wheelyard.flows.target import find_target
+from wheelyard.images import ensure, resolve
 from wheelyard.project.config import find_project
 from wheelyard.stages.build import BuildRequest, build
 from wheelyard.stages.build.cibuildwheel import command, environment
-from wheelyard.stages.image import ensure, resolve
 from wheelyard.stages.plan import make_plan
 
 RUNS = 3

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelyard.core.errors import ImageError, NetworkError, ProgramError, WheelyardError
+from wheelyard.images.local import lock as debian_lock
+from wheelyard.images.local import packages as debian_packages
 from wheelyard.io import log
 from wheelyard.io.files import write_text
 from wheelyard.io.run import run
-from wheelyard.stages.image import lock as debian_lock
-from wheelyard.stages.image import packages as debian_packages
 
 ROOT = Path(__file__).parents[1]
 IMAGE = "src/wheelyard/stages/image/definitions"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from wheelyard import images
 from wheelyard.core.values import Image, ImageChoice
 from wheelyard.io import engine
-from wheelyard.stages import image as images
 
 if TYPE_CHECKING:
     from pathlib import Path

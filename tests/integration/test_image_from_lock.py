@@ -11,7 +11,7 @@ import pytest
 from support.mirror import SUITE, Mirror, Package
 from wheelyard.core.errors import DigestMismatchError, ImageError, NetworkError, NotServedError
 from wheelyard.core.values import ImageChoice
-from wheelyard.stages.image import debian, definition, lock, packages
+from wheelyard.images.local import debian, definition, lock, packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

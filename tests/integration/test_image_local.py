@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from wheelyard import images
 from wheelyard.core.errors import DiskError, ImageError
 from wheelyard.core.values import Image, ImageChoice
+from wheelyard.images.local import build, debian, definition
 from wheelyard.io import cache, engine
-from wheelyard.stages import image as images
-from wheelyard.stages.image import debian, definition, local
 
 POLICY = "manylinux_2_39_riscv64"
 # Nobody else needs this variant, so it is not there, and is never finished here.
@@ -107,7 +107,7 @@ def test_environments_can_be_made_and_packages_removed(image: Image) -> None:
 
 
 def test_without_space_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_NEED_STORAGE", 10**18)
+    monkeypatch.setattr(build, "_NEED_STORAGE", 10**18)
     with pytest.raises(DiskError, match="not enough space") as caught:
         images.ensure(images.resolve(ImageChoice.parse(UNFINISHED), POLICY))
     assert "GB needed" in str(caught.value)

@@ -29,10 +29,10 @@ from support.timeline import (
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.flows.registries import Place, open_place
+from wheelyard.images import registry
 from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, pin, read_lock, write_lock
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.image import registry
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:

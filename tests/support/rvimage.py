@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from wheelyard.stages.image.oci import Layout, load
+from wheelyard.images.local.oci import Layout, load
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,12 +21,12 @@ from wheelyard.flows import due, needs
 from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.schedule import schedule
 from wheelyard.flows.target import find_target
+from wheelyard.images import resolve
 from wheelyard.records import durations, history, lockfile, releases
 from wheelyard.records.durations import Duration
 from wheelyard.records.history import Fact
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.releases import ReleasedFile
-from wheelyard.stages.image import resolve
 from wheelyard.stages.plan import make_plan
 from wheelyard.stages.source import identity
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from wheelyard.core.errors import ConfigError
+from wheelyard.images import ImageChoice, local_extras, official, resolve, suites
 from wheelyard.project.recipe import Build
-from wheelyard.stages.image import ImageChoice, local_extras, official, resolve, suites
 
 POLICY = "manylinux_2_39_riscv64"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelyard.core.errors import ImageError
-from wheelyard.stages.image import compiler, debian
-from wheelyard.stages.image.debian import Deb
+from wheelyard.images.local import compiler, debian
+from wheelyard.images.local.debian import Deb
 
 if TYPE_CHECKING:
     from pathlib import Path

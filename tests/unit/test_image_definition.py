@@ -7,7 +7,8 @@ import re
 import pytest
 
 from wheelyard.core.errors import ConfigError
-from wheelyard.stages.image import ImageChoice, definition, local_extras, suites
+from wheelyard.images import ImageChoice, local_extras, suites
+from wheelyard.images.local import definition
 
 POLICY = "manylinux_2_39_riscv64"
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelyard.core.errors import ImageError
-from wheelyard.stages.image.layer import Layer, clean_name, excluder
+from wheelyard.images.local.layer import Layer, clean_name, excluder
 
 if TYPE_CHECKING:
     from pathlib import Path

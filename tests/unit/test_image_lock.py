@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from wheelyard.core.errors import ImageError
 from wheelyard.core.values import ImageChoice
-from wheelyard.stages.image import compiler, definition, lock
-from wheelyard.stages.image.debian import Deb
-from wheelyard.stages.image.lock import Group, Lock
-from wheelyard.stages.image.packages import lock_of
+from wheelyard.images.local import compiler, definition, lock
+from wheelyard.images.local.debian import Deb
+from wheelyard.images.local.lock import Group, Lock
+from wheelyard.images.local.packages import lock_of
 
 POLICY = "manylinux_2_39_riscv64"
-DEFINITIONS = resources.files("wheelyard.stages.image").joinpath("definitions")
+DEFINITIONS = resources.files("wheelyard.images").joinpath("definitions")
 IMAGES: dict[str, Any] = tomllib.loads(DEFINITIONS.joinpath("images.toml").read_text(encoding="utf-8"))
 LOCKED = [suite for suite, table in IMAGES["suite"].items() if table.get("locked")]
 SHA = "0123456789abcdef" * 4

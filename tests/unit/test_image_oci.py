@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from wheelyard.stages.image.oci import Layout
+from wheelyard.images.local.oci import Layout
 
 if TYPE_CHECKING:
     from pathlib import Path

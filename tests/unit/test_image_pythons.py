@@ -14,8 +14,8 @@ import pytest
 
 from wheelyard.core.errors import ImageError
 from wheelyard.core.tags import Interpreter
-from wheelyard.stages.image.layer import Layer
-from wheelyard.stages.image.pythons import Environment, Sources
+from wheelyard.images.local.layer import Layer
+from wheelyard.images.local.pythons import Environment, Sources
 
 PYTHON = Interpreter(sys.version_info[1])
 INFO = "demo-1.0.dist-info"

@@ -16,10 +16,10 @@ from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
 from wheelyard.flows.build import BuildReport
 from wheelyard.flows.doctor import Finding as Need
 from wheelyard.flows.doctor import Report
-from wheelyard.flows.images import Listing
 from wheelyard.flows.plan import Plans
 from wheelyard.flows.publish import Publication
 from wheelyard.flows.registries import open_place
+from wheelyard.images.manage_images import Listing
 from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
 from wheelyard.io.log import Timing

@@ -295,7 +295,7 @@ def image() -> None:
 def image_list(*, as_json: bool) -> None:
     """Show the images on this machine, and which one builds use."""
     from wheelyard.cli import render
-    from wheelyard.flows.images import list_images
+    from wheelyard.images.manage_images import list_images
 
     listing = list_images(find_project())
     click.echo(render.as_json(listing.to_json()) if as_json else render.images(listing))
@@ -305,7 +305,7 @@ def image_list(*, as_json: bool) -> None:
 @click.argument("choice", metavar="[IMAGE]", required=False)
 def image_build(choice: str | None) -> None:
     """Pull or make IMAGE, such as local:forky; site policy's by default."""
-    from wheelyard.flows.images import build_image
+    from wheelyard.images.manage_images import build_image
 
     click.echo(build_image(find_project(), choice).reference)
 
@@ -315,7 +315,7 @@ def image_build(choice: str | None) -> None:
 @click.option("--all", "every", is_flag=True, help="Every local image.")
 def image_remove(references: tuple[str, ...], *, every: bool) -> None:
     """Remove images from this machine."""
-    from wheelyard.flows.images import remove_images
+    from wheelyard.images.manage_images import remove_images
 
     if not references and not every:
         raise click.UsageError("name an image, or --all")

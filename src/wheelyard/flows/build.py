@@ -18,9 +18,9 @@ from wheelyard.flows.fetch import prepare_source
 from wheelyard.flows.finish import Bench, finish
 from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.target import Target, find_target
+from wheelyard.images import ensure, resolve
 from wheelyard.io import cache, engine, files, guard, log, run
 from wheelyard.records.wheel_records import find_by_inputs, read_verdict
-from wheelyard.stages.image import ensure, resolve
 from wheelyard.stages.plan import jobs_for, make_plan
 from wheelyard.stages.source import identity
 

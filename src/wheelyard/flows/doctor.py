@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from wheelyard import images
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import engine, http
 from wheelyard.io.run import run
-from wheelyard.stages import image as images
 from wheelyard.stages.upstream import index_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wheelyard.images import Image
     from wheelyard.project.config import Project
-    from wheelyard.stages.image import Image
 
 State = Literal["ok", "missing", "note"]
 SCHEMA = "wheelyard/doctor"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from wheelyard.core.values import ImageChoice
-from wheelyard.stages.image import resolve
+from wheelyard.images import resolve
 from wheelyard.stages.plan import make_plan
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import CheckError, PublishError, RegistryContentError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.flows.registries import open_place
+from wheelyard.images.local.source_packages import Wanted, fetch
 from wheelyard.io import cache, files, log
 from wheelyard.records.copyleft_sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
 from wheelyard.records.wheel_records import releasable
 from wheelyard.stages.check.grafts import grafted
-from wheelyard.stages.image.source_packages import Wanted, fetch
 from wheelyard.stages.registry.sources import source_store
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wheelyard import images
 from wheelyard.core.errors import RecipeError, TrialError, UnknownPackageError, WheelyardError
 from wheelyard.core.tags import wheel_for
 from wheelyard.core.values import ImageChoice
@@ -13,7 +14,6 @@ from wheelyard.flows.registry import installable, listings, projects_of
 from wheelyard.io import cache, engine, files, log
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.record.trials import Trial, TrialReport
-from wheelyard.stages import image as images
 from wheelyard.stages.check.trial import Wanted, try_out
 from wheelyard.stages.registry import FolderRegistry
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.digests import sha256_value
 from wheelyard.core.errors import ImageError
-from wheelyard.stages.image.debian import Deb
+from wheelyard.images.local.debian import Deb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ImageError
+from wheelyard.images.local.layer import Layer
 from wheelyard.io import engine
-from wheelyard.stages.image.layer import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,16 +7,16 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ImageError
-from wheelyard.stages.image import compiler, debian
-from wheelyard.stages.image.layer import excluder
+from wheelyard.images.local import compiler, debian
+from wheelyard.images.local.layer import excluder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelyard.stages.image.definition import Definition
-    from wheelyard.stages.image.layer import Layer
-    from wheelyard.stages.image.oci import Layout
+    from wheelyard.images.local.definition import Definition
+    from wheelyard.images.local.layer import Layer
+    from wheelyard.images.local.oci import Layout
 
 _AUTHORITIES = "usr/share/ca-certificates/mozilla/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import DiskError, EngineError, ImageError, ProgramError
 from wheelyard.core.tags import manylinux
+from wheelyard.images.local import compiler, debian, pythons, system
+from wheelyard.images.local.layer import Layer
+from wheelyard.images.local.oci import Layout, load
+from wheelyard.images.local.packages import obtain
 from wheelyard.io import cache, engine, files, guard, log
-from wheelyard.stages.image import compiler, debian, pythons, system
-from wheelyard.stages.image.layer import Layer
-from wheelyard.stages.image.oci import Layout, load
-from wheelyard.stages.image.packages import obtain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import Image
-    from wheelyard.stages.image.definition import Definition
-    from wheelyard.stages.image.lock import Packages
+    from wheelyard.images.local.definition import Definition
+    from wheelyard.images.local.lock import Packages
 
 LABEL = "wheelyard.image"
 _SCRATCH = "image"

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wheelyard.core.licences import Licence, of_debian, of_expression
+from wheelyard.images.local import debian, definition
 from wheelyard.io import engine, files, log
 from wheelyard.io.cache import cache_dir
-from wheelyard.stages.image import debian, definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,13 +12,13 @@ import re
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ImageError
-from wheelyard.stages.image.definition import TRIPLE
+from wheelyard.images.local.definition import TRIPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wheelyard.stages.image.debian import Deb
-    from wheelyard.stages.image.layer import Layer
+    from wheelyard.images.local.debian import Deb
+    from wheelyard.images.local.layer import Layer
 
 _PROGRAMS = ("cc1", "cc1plus", "f951", "lto1", "liblto_plugin.so")
 _BINUTILS = (

@@ -21,17 +21,17 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from wheelyard.core.digests import record_digest
 from wheelyard.core.errors import ImageError
+from wheelyard.images.local.layer import clean_name
 from wheelyard.io import cache, log
 from wheelyard.io.run import run
-from wheelyard.stages.image.layer import clean_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.stages.image.definition import Definition, Pin
-    from wheelyard.stages.image.layer import Layer
+    from wheelyard.images.local.definition import Definition, Pin
+    from wheelyard.images.local.layer import Layer
 
 TOOLS = "opt/_internal/tools"
 # The glibc floors that riscv64 wheels are tagged with so far; pip must be told each one by name.

@@ -15,8 +15,8 @@ from wheelyard.core.digests import sha256_bytes, sha256_value
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import Image, ImageChoice
+from wheelyard.images.local import lock
 from wheelyard.io.engine import TARGET_ARCH
-from wheelyard.stages.image import lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wheelyard import images
 from wheelyard.core.values import ImageChoice
 from wheelyard.io import engine
-from wheelyard.stages import image as images
 
 if TYPE_CHECKING:
     from wheelyard.core.values import Image

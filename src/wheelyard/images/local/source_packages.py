@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import ImageError, NotServedError
+from wheelyard.images import official
+from wheelyard.images.local import debian
 from wheelyard.io import engine, http, log
-from wheelyard.stages.image import debian, official
 
 if TYPE_CHECKING:
     from pathlib import Path

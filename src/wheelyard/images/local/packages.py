@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import NotServedError
+from wheelyard.images.local import compiler, debian
+from wheelyard.images.local.definition import groups, shipped_lock
+from wheelyard.images.local.lock import Lock, Packages, names_digest, write
 from wheelyard.io import engine, log
-from wheelyard.stages.image import compiler, debian
-from wheelyard.stages.image.definition import groups, shipped_lock
-from wheelyard.stages.image.lock import Lock, Packages, names_digest, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelyard.stages.image.definition import Definition
-    from wheelyard.stages.image.lock import Group
+    from wheelyard.images.local.definition import Definition
+    from wheelyard.images.local.lock import Group
 
 
 def obtain(definition: Definition, scratch: Path) -> tuple[Packages, dict[debian.Deb, Path]]:

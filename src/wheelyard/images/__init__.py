@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from wheelyard.core.errors import EngineError, ImageError
 from wheelyard.core.values import Image, ImageChoice
+from wheelyard.images import official
+from wheelyard.images.local import build, definition
 from wheelyard.io import engine, files
 from wheelyard.io.cache import cache_dir
-from wheelyard.stages.image import definition, local, official
 
 __all__ = [
     "Image",
@@ -53,7 +54,7 @@ def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image
     if offline:
         return loaded.image()
     try:
-        return local.made(loaded) or loaded.image()
+        return build.made(loaded) or loaded.image()
     except EngineError:
         return loaded.image()
 
@@ -69,7 +70,7 @@ def ensure(image: Image) -> Image:
     """
     if image.kind == "official":
         return official.ensure(image)
-    return local.ensure(definition.load(image.choice, image.policy))
+    return build.ensure(definition.load(image.choice, image.policy))
 
 
 def list_images() -> list[engine.ImageInfo]:
@@ -78,7 +79,7 @@ def list_images() -> list[engine.ImageInfo]:
     Raises:
         EngineError: the container engine is missing or does not work.
     """
-    return engine.images(local.LABEL)
+    return engine.images(build.LABEL)
 
 
 def remove(reference: str) -> None:

@@ -1,0 +1,1 @@
+"""Local images: made on this machine from Debian's riscv64 port."""
