@@ -13,8 +13,8 @@ from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings, Source
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.source import identity, pin, prepare
-from wheelyard.stages.source.git import tag_for
+from wheelyard.sources import identity, pin, prepare
+from wheelyard.sources.git import tag_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -249,7 +249,7 @@ def test_a_template_reaches_nothing_but_its_placeholders(template: str) -> None:
 def test_two_runs_that_fetch_the_same_commit_at_once_both_get_it(tmp_path: Path) -> None:
     first = repository(tmp_path / "upstream", {"setup.py": "", "data": "x" * 100_000}, "v1.0")
     script = (
-        "import sys; from pathlib import Path; from wheelyard.stages.source.git import checkout;"
+        "import sys; from pathlib import Path; from wheelyard.sources.git import checkout;"
         f"checkout('file://{tmp_path}/upstream', '{first}', 'v1.0', Path(sys.argv[1]), submodules=True)"
     )
     both = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / name)], env=os.environ) for name in "ab"]

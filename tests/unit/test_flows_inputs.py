@@ -22,7 +22,7 @@ from wheelyard.flows import inputs, needs
 from wheelyard.flows.target import find_target
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.source import identity
+from wheelyard.sources import identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

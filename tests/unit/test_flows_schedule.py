@@ -27,8 +27,8 @@ from wheelyard.records.durations import Duration
 from wheelyard.records.history import Fact
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.releases import ReleasedFile
+from wheelyard.sources import identity
 from wheelyard.stages.plan import make_plan
-from wheelyard.stages.source import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from wheelyard.flows.target import Target, find_target
 from wheelyard.images import ensure, resolve
 from wheelyard.io import cache, engine, files, guard, log, run
 from wheelyard.records.wheel_records import find_by_inputs, read_verdict
+from wheelyard.sources import identity
 from wheelyard.stages.plan import jobs_for, make_plan
-from wheelyard.stages.source import identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ from wheelyard.project.loader import effective, list_recipes, load_recipe, proje
 from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.records.releases import read_releases, releases_file
-from wheelyard.stages.source import identity
+from wheelyard.sources import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+from wheelyard import sources as source
 from wheelyard.core.errors import (
     ConfigError,
     DiskError,
@@ -24,7 +25,8 @@ from wheelyard.io import cache, files, guard, log
 from wheelyard.io.archive import unpack
 from wheelyard.project.config import Project
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
-from wheelyard.stages import source, upstream
+from wheelyard.sources.sdist import check_metadata
+from wheelyard.stages import upstream
 from wheelyard.stages.preflight import (
     Built,
     build_sdist,
@@ -36,7 +38,6 @@ from wheelyard.stages.preflight import (
     sdist_facts,
     write_stubs,
 )
-from wheelyard.stages.source.sdist import check_metadata
 from wheelyard.stages.upstream.facts import Upstream
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wheelyard.core.digests import sha256_value
 from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.project.loader import digest
-from wheelyard.stages.source import tree
+from wheelyard.sources import tree
 
 if TYPE_CHECKING:
     from wheelyard.core.values import ExpectedWheel, Image

@@ -102,7 +102,8 @@ def look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> Lock
         SourceError: no source can be pinned.
         NetworkError: the index does not answer.
     """
-    from wheelyard.stages import source, upstream  # offline verbs need not pay for HTTP
+    from wheelyard import sources
+    from wheelyard.stages import upstream  # offline verbs need not pay for HTTP
 
     settings, _ = effective(recipe, version)
     name = settings.source.name or recipe.package
@@ -118,5 +119,5 @@ def look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> Lock
         settings, _ = effective(recipe, found.version)
         if settings.source.git is None:
             return found
-        pin = source.pin(settings.source, found.version)
+        pin = sources.pin(settings.source, found.version)
         return found.model_copy(update={"tag": pin.tag, "commit": pin.commit})

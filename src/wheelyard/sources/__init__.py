@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wheelyard.stages.source.git import Pin, pin
-from wheelyard.stages.source.patches import Attempt, attempt, for_version
-from wheelyard.stages.source.prepare import Origin, identity, obtain, prepare, settle
+from wheelyard.sources.git import Pin, pin
+from wheelyard.sources.patches import Attempt, attempt, for_version
+from wheelyard.sources.prepare import Origin, identity, obtain, prepare, settle
 
 __all__ = ["Attempt", "Origin", "Pin", "attempt", "for_version", "identity", "obtain", "pin", "prepare", "settle"]

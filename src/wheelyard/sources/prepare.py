@@ -9,7 +9,7 @@ from wheelyard.core.errors import PlanError, SourceError
 from wheelyard.core.values import SourceTree
 from wheelyard.io.archive import Limits, unpack
 from wheelyard.io.files import remove
-from wheelyard.stages.source import fetch, git, patches, sdist, tree
+from wheelyard.sources import git, patches, sdist, sdist_download, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ def identity(locked: LockedVersion, settings: Settings, *, recipe_folder: Path) 
 
 def _from_index(origin: Origin, target: Path, find_url: Callable[[], str | None] | None) -> SourceTree:
     limit = origin.policy.max_sdist_mib * _MIB
-    archive = fetch.fetch(origin.locked, limit=limit, find_url=find_url)
+    archive = sdist_download.fetch(origin.locked, limit=limit, find_url=find_url)
     epoch = unpack(archive, target, limits=origin.limits)
     sdist.check_metadata(target, origin.name, origin.locked.version, what=archive.name)
     return SourceTree("sdist", target, archive.name, origin.locked.sha256 or "", "", (), epoch)
