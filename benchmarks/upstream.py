@@ -30,10 +30,10 @@ import requests
 from benchmarks.measure import ROOT, WHEELYARD, claim, seconds
 from support.index import JSON, Fault, IndexServer
 from wheelyard.flows.watch import check_upstream
+from wheelyard.index import index_url
 from wheelyard.io import log
 from wheelyard.io.simple_api import ACCEPT
 from wheelyard.project.config import find_project
-from wheelyard.stages.upstream import index_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from support.index import IndexFile, IndexServer
 from support.installers import environment
 from support.offers import Offer, facts, wheel_bytes
 from wheelyard.core.tags import Interpreter
-from wheelyard.stages.upstream.available import Availability, judge
+from wheelyard.index.installer_choice import Availability, judge
 
 if TYPE_CHECKING:
     from pathlib import Path

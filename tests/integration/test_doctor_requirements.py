@@ -22,8 +22,8 @@ from wheelyard.core.errors import NetworkError, UnavailableError, UpstreamUnknow
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows import requirements as flow
 from wheelyard.flows.registries import open_own, open_place
+from wheelyard.index.dependencies import MetadataFile, dependencies
 from wheelyard.stages.registry import FolderRegistry, read_release
-from wheelyard.stages.upstream.metadata import MetadataFile, dependencies
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project

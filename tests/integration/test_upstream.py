@@ -16,8 +16,8 @@ from wheelyard.core.errors import (
     UnknownVersionError,
     WheelyardError,
 )
+from wheelyard.index import check_index, index_url, look_up, sdist_url
 from wheelyard.io import log
-from wheelyard.stages.upstream import check_index, index_url, look_up, sdist_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from packaging.version import Version
 from support.index import IndexFile
 from support.wheels import WheelSpec
 from wheelyard.core.tags import WheelName
-from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Shipped
+from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts, Shipped
 
 _BACKEND = """\
 import pathlib

@@ -10,8 +10,8 @@ from packaging.version import Version
 
 from support.offers import Offer, facts
 from wheelyard.core.tags import Interpreter
-from wheelyard.stages.upstream.available import Availability, judge
-from wheelyard.stages.upstream.facts import ProjectFacts
+from wheelyard.index.installer_choice import Availability, judge
+from wheelyard.index.project_summary import ProjectFacts
 
 CP313 = Interpreter(13)
 CP314T = Interpreter(14, free_threaded=True)

@@ -17,8 +17,8 @@ from packaging.version import Version
 from support.index import Fault, IndexServer
 from support.timeline import ALL, RISCV, Timeline, breaks, release, rename, says, status, vanish, wheels, yank
 from wheelyard.core.errors import NetworkError
+from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts, Shipped, Upstream, condense
 from wheelyard.io import simple_api
-from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Shipped, Upstream, condense
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,7 +272,7 @@ RELEASES = st.builds(
 
 @given(st.builds(ProjectFacts, st.just("demo"), st.just("archived"), st.text(), st.lists(RELEASES).map(tuple)))
 def test_facts_come_back_from_the_cache_as_they_were(facts: ProjectFacts) -> None:
-    from wheelyard.stages.upstream import facts as module
+    from wheelyard.index import project_summary as module
 
     assert module._from_json(json.loads(json.dumps(module._to_json(facts)))) == facts
 

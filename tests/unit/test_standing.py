@@ -14,8 +14,8 @@ from packaging.version import Version
 
 from wheelyard.core.errors import NetworkError, UnknownPackageError
 from wheelyard.core.tags import Interpreter
+from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts, Shipped
 from wheelyard.record.standings import STATES, Standing
-from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Shipped
 from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge, ripeness
 
 TODAY = date(2026, 6, 1)

@@ -14,10 +14,10 @@ from wheelyard.core.tags import WheelName
 from wheelyard.flows import tickets
 from wheelyard.flows.forge import forge_of
 from wheelyard.flows.tickets import Ticket, inline
+from wheelyard.index import osv
 from wheelyard.io import log
 from wheelyard.record.audit import AuditReport, Ignored, Vulnerability
 from wheelyard.records.releases import read_releases, releases_file
-from wheelyard.stages.upstream import osv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

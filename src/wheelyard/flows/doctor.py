@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wheelyard import images
 from wheelyard.core.errors import WheelyardError
+from wheelyard.index import index_url
 from wheelyard.io import engine, http
 from wheelyard.io.run import run
-from wheelyard.stages.upstream import index_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelyard import sources
+from wheelyard import index, sources
 from wheelyard.io import log
-from wheelyard.stages import upstream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +31,7 @@ def prepare_source(project: Project, target: Target, work: Path, *, log_file: Pa
             recipe_folder=target.recipe.folder,
             work=work,
             policy=project.policy,
-            find_url=lambda: upstream.sdist_url(name, target.locked, index=upstream.index_url()),
+            find_url=lambda: index.sdist_url(name, target.locked, index=index.index_url()),
             where=target.patch_place,
             log_file=log_file,
         )

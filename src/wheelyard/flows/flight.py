@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+from wheelyard import index
 from wheelyard import sources as source
 from wheelyard.core.errors import (
     ConfigError,
@@ -21,12 +22,12 @@ from wheelyard.core.tags import Interpreter
 from wheelyard.flows import wanted
 from wheelyard.flows.planner import Planner
 from wheelyard.flows.publish import publish_packages
+from wheelyard.index.project_summary import Upstream
 from wheelyard.io import cache, files, guard, log
 from wheelyard.io.archive import unpack
 from wheelyard.project.config import Project
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
 from wheelyard.sources.sdist import check_metadata
-from wheelyard.stages import upstream
 from wheelyard.stages.preflight import (
     Built,
     build_sdist,
@@ -38,7 +39,6 @@ from wheelyard.stages.preflight import (
     sdist_facts,
     write_stubs,
 )
-from wheelyard.stages.upstream.facts import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -176,7 +176,7 @@ def _ask(target: Target, told: Told) -> None:
 
 def _url(target: Target) -> str:
     name = target.settings.source.name or target.package
-    return upstream.sdist_url(name, target.locked, index=upstream.index_url())
+    return index.sdist_url(name, target.locked, index=index.index_url())
 
 
 def _publish(project: Project, target: Target, plan: Plan, folder: Path, told: Told) -> None:
@@ -317,7 +317,7 @@ class _Flight:
             built = build_sdist(
                 tree / inside,
                 self.work / "build",
-                index=upstream.index_url(),
+                index=index.index_url(),
                 epoch=found.epoch,
                 timeout=target.settings.sdist.timeout,
                 log_file=log_file,
@@ -407,7 +407,7 @@ class _Flight:
                     tests=tests,
                     interpreters=self.interpreters,
                 )
-            found = wanted.judged(self.project, target, want, Upstream(upstream.index_url()))
+            found = wanted.judged(self.project, target, want, Upstream(index.index_url()))
             told.findings += found
             if not found:
                 told.add("requirements", "ok", "nothing is needed")

@@ -29,23 +29,23 @@ from wheelyard.core.errors import (
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.flows.shelf import Ours, Shelf, applies
+from wheelyard.index import index_url
+from wheelyard.index.installer_choice import judge
+from wheelyard.index.project_summary import ProjectFacts, Upstream
+from wheelyard.index.sdist_file import find_sdist
 from wheelyard.io import archive, cache, files, http, log, threads
 from wheelyard.recipe.names import read_names
 from wheelyard.record.availability import Failed, Gap, Lacking, RadarReport
-from wheelyard.stages.upstream import index_url
-from wheelyard.stages.upstream.available import judge
-from wheelyard.stages.upstream.facts import ProjectFacts, Upstream
-from wheelyard.stages.upstream.sources import find_sdist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from wheelyard.flows.registries import Place
+    from wheelyard.index.project_summary import ReleaseFacts
+    from wheelyard.index.sdist_file import Sdist
     from wheelyard.project.config import Policy, Project
     from wheelyard.recipe.names import Entry, NameList
-    from wheelyard.stages.upstream.facts import ReleaseFacts
-    from wheelyard.stages.upstream.sources import Sdist
 
 _NEWEST = 12  # versions that are looked at; the newest final one is nearly always among them
 _PATIENCE = 25  # projects in a row that the index may not answer for

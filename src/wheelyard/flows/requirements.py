@@ -17,20 +17,20 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.core.errors import UnavailableError, UnknownPackageError, UpstreamUnknownError, WheelyardError
 from wheelyard.flows.shelf import Ours, Shelf, applies
+from wheelyard.index import index_url
+from wheelyard.index.installer_choice import judge
 from wheelyard.io import http, log
 from wheelyard.recipe.requirements import is_file, read_requirements
 from wheelyard.record.availability import Found, Need, RequirementsReport
-from wheelyard.stages.upstream import index_url
-from wheelyard.stages.upstream.available import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.registries import Place
+    from wheelyard.index.installer_choice import Availability, Glibc
     from wheelyard.project.config import Project
     from wheelyard.recipe.requirements import Requirements
-    from wheelyard.stages.upstream.available import Availability, Glibc
 
 _PIP = "24.1"  # the first that knows the riscv64 manylinux tags
 _MOST_NAMES = 1000

@@ -12,9 +12,9 @@ from packaging.version import InvalidVersion
 
 from wheelyard.core.errors import NetworkError, UnknownPackageError, WheelyardError
 from wheelyard.flows.silence import Silence
+from wheelyard.index.dependencies import Project, dependencies, look
+from wheelyard.index.project_summary import ProjectFacts
 from wheelyard.io import threads
-from wheelyard.stages.upstream.facts import ProjectFacts
-from wheelyard.stages.upstream.metadata import Project, dependencies, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

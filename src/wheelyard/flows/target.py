@@ -102,8 +102,8 @@ def look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> Lock
         SourceError: no source can be pinned.
         NetworkError: the index does not answer.
     """
+    from wheelyard import index as upstream  # offline verbs need not pay for HTTP
     from wheelyard import sources
-    from wheelyard.stages import upstream  # offline verbs need not pay for HTTP
 
     settings, _ = effective(recipe, version)
     name = settings.source.name or recipe.package

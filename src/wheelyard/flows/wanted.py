@@ -10,6 +10,8 @@ from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
 from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPackageError
+from wheelyard.index.installer_choice import judge
+from wheelyard.index.project_summary import ProjectFacts
 from wheelyard.io import threads
 from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.preflight import PreflightFinding
@@ -18,8 +20,6 @@ from wheelyard.records.wheel_records import read_record
 from wheelyard.stages.build.config import options, upstream_table
 from wheelyard.stages.build.tests import Tests, effective_tests
 from wheelyard.stages.preflight import Need, Offer, needs_of, project_table, requirement_findings
-from wheelyard.stages.upstream.available import judge
-from wheelyard.stages.upstream.facts import ProjectFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.target import Target
+    from wheelyard.index.project_summary import Upstream
     from wheelyard.project.config import Project
-    from wheelyard.stages.upstream.facts import Upstream
 
 _PARALLEL = 8
 _BUILDING = "Building wheel"  # cibuildwheel's title of that step, as records have it

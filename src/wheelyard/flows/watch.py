@@ -24,6 +24,9 @@ from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName, manylinux
 from wheelyard.flows.planner import Planner
 from wheelyard.flows.target import Target
+from wheelyard.index import index_url
+from wheelyard.index.project_releases import TARGET, pairs_for
+from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts, Upstream
 from wheelyard.io import cache, log, threads
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.standings import Standing, WatchReport
@@ -31,9 +34,6 @@ from wheelyard.records import history
 from wheelyard.records.history import UPSTREAM, Fact
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.upstream import index_url
-from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts, Upstream
-from wheelyard.stages.upstream.releases import TARGET, pairs_for
 from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge, ripeness
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Offer:
-    """What an installer gets for a requirement; see :mod:`wheelyard.stages.upstream.available`.
+    """What an installer gets for a requirement; see :mod:`wheelyard.index.installer_choice`.
 
     Attributes:
         kind: ``wheel``, ``pure``, ``ours``, ``sdist`` or ``none``.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts
+    from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts
 
 _NO_VERSION = Version("0.dev0")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from packaging.utils import canonicalize_name
 
 from wheelyard.core.tags import WheelName, wheel_for
-from wheelyard.stages.upstream.releases import TARGET
+from wheelyard.index.project_releases import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.stages.upstream.facts import ProjectFacts, ReleaseFacts
+    from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts
 
 Kind = Literal["wheel", "pure", "ours", "sdist", "none"]
 Glibc = tuple[int, int]

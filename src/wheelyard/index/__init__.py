@@ -4,7 +4,7 @@ The index is the one that this machine's pip uses. Whatever it answers is checke
 versions, hashes, tags and specifiers that do not parse are ignored or refused, never stored.
 """
 
-from wheelyard.stages.upstream.index import check_index, index_url
-from wheelyard.stages.upstream.lookup import look_up, sdist_url
+from wheelyard.index.client import check_index, index_url
+from wheelyard.index.version_lookup import look_up, sdist_url
 
 __all__ = ["check_index", "index_url", "look_up", "sdist_url"]

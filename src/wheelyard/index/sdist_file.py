@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import SourceError
-from wheelyard.stages.upstream.index import fetch, is_served
-from wheelyard.stages.upstream.releases import releases
+from wheelyard.index.client import fetch, is_served
+from wheelyard.index.project_releases import releases
 
 if TYPE_CHECKING:
     from packaging.version import Version

@@ -18,10 +18,10 @@ from wheelyard.core.digests import sha256_bytes, stated_sha256
 from wheelyard.core.errors import NetworkError
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.core.tags import WheelName, manylinux
+from wheelyard.index.client import is_served, project_page
+from wheelyard.index.project_releases import TARGET
+from wheelyard.index.project_summary import condense
 from wheelyard.io import body, http, log
-from wheelyard.stages.upstream.facts import condense
-from wheelyard.stages.upstream.index import is_served, project_page
-from wheelyard.stages.upstream.releases import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
     from pypi_simple import DistributionPackage
 
-    from wheelyard.stages.upstream.facts import ProjectFacts
+    from wheelyard.index.project_summary import ProjectFacts
 
 _LARGEST = 4 << 20  # bytes; a long description is some hundred thousand
 _MOST = 5000  # dependencies of one version

@@ -19,9 +19,9 @@ from wheelyard.core.digests import sha256_bytes
 from wheelyard.core.errors import UnknownPackageError
 from wheelyard.core.names import canonical
 from wheelyard.core.pep440 import read_specifier
+from wheelyard.index.client import Page, fetch
+from wheelyard.index.project_releases import TARGET, pairs_for, reference_pairs, releases
 from wheelyard.io import cache, files, log
-from wheelyard.stages.upstream.index import Page, fetch
-from wheelyard.stages.upstream.releases import TARGET, pairs_for, reference_pairs, releases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pypi_simple import ProjectPage
 
     from wheelyard.core.tags import WheelName
-    from wheelyard.stages.upstream.releases import Release
+    from wheelyard.index.project_releases import Release
 
 _LAYOUT = 2
 _STATUSES = ("active", "archived", "quarantined", "deprecated")

@@ -12,10 +12,10 @@ from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import SourceError, UnknownPackageError, UnknownVersionError
 from wheelyard.core.names import canonical
 from wheelyard.core.pep440 import read_version
+from wheelyard.index.client import is_served, project_page
+from wheelyard.index.project_releases import TARGET, Release, pairs_for, reference_pairs, releases
 from wheelyard.io import log
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.upstream.index import is_served, project_page
-from wheelyard.stages.upstream.releases import TARGET, Release, pairs_for, reference_pairs, releases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
