@@ -14,13 +14,14 @@ from pathlib import Path
 
 from benchmarks.measure import claim, project
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows import fetch, finish
-from wheelyard.flows.target import find_target
+from wheelyard.flows import finish
 from wheelyard.images import ensure, resolve
+from wheelyard.planning import fetch_source
+from wheelyard.planning.plan import make_plan
+from wheelyard.planning.target import find_target
 from wheelyard.project.config import find_project
 from wheelyard.stages.build import BuildRequest, build
 from wheelyard.stages.build.cibuildwheel import command, environment
-from wheelyard.stages.plan import make_plan
 
 RUNS = 3
 
@@ -48,7 +49,7 @@ def _request() -> BuildRequest:
     image = ensure(resolve(ImageChoice.parse("local"), here.policy.policy))
     plan = make_plan(target.package, target.settings, target.locked, image, here.policy, ())
     work = Path(tempfile.mkdtemp(prefix="wheelyard-bench-"))
-    source = fetch.prepare_source(here, target, work, log_file=work / "sdist.log")
+    source = fetch_source.prepare_source(here, target, work, log_file=work / "sdist.log")
     needed: dict[str, str] = {}
     bench = finish.Bench(here, target, source, image, needed, test=False, folder=work, work=work)
     return BuildRequest(

@@ -11,8 +11,8 @@ import pytest
 
 from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import PlanError, ProgramError, RecipeError
-from wheelyard.flows.changed import changed, touched
 from wheelyard.io.cache import cache_dir
+from wheelyard.planning.changed import changed, touched
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wheelyard.flows.due import Selection
+    from wheelyard.planning.selection import Selection
     from wheelyard.project.config import Project
 
 SITE = PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')

@@ -9,7 +9,7 @@ import pytest
 from support.index import Fault, IndexFile, IndexServer
 from support.project import make_project
 from wheelyard.core.errors import UnknownVersionError
-from wheelyard.flows.target import find_target
+from wheelyard.planning.target import find_target
 from wheelyard.records.lockfile import lock_file, read_lock
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows import needs
 from wheelyard.flows.bring import bring
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import installable
-from wheelyard.flows.target import Target
+from wheelyard.planning import build_requires
+from wheelyard.planning.target import Target
 from wheelyard.project.config import find_project
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.records.lockfile import lock_file, pin
@@ -52,7 +52,7 @@ def target(yard: Yard) -> Target:
 def brought(yard: Yard) -> list[str]:
     project = find_project(yard.stock.root)
     bring(project, target(yard), tuple(map(Interpreter.parse, ("cp312", "cp313"))))
-    return sorted(needs.find(target(yard), project.index))
+    return sorted(build_requires.find(target(yard), project.index))
 
 
 def forget_dist(yard: Yard) -> None:

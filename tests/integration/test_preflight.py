@@ -22,7 +22,7 @@ from support.tiny import add_tiny, sdist, sources
 from support.wheels import WheelSpec
 from wheelyard.core.errors import PreflightError, RecipeError, UnknownPackageError
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight, problem, remembered
-from wheelyard.flows.target import find_target
+from wheelyard.planning.target import find_target
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.releases import ReleasedFile, record, releases_file
 from wheelyard.records.wheel_records import write_record

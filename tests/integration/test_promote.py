@@ -21,11 +21,11 @@ from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, PlanError
-from wheelyard.flows import due
-from wheelyard.flows.inputs import tool_digest
 from wheelyard.flows.job import artifact_name
 from wheelyard.flows.promote import promote, since_last
 from wheelyard.io.gh import Answer
+from wheelyard.planning import selection as due
+from wheelyard.planning.fingerprint import tool_digest
 from wheelyard.project.config import seek_project
 from wheelyard.record.outcome import outcomes
 from wheelyard.records import lockfile
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from wheelyard.flows.due import Selection
+    from wheelyard.planning.selection import Selection
     from wheelyard.project.config import Project
 
 pytestmark = pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed (apt-get install gh)")

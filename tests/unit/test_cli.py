@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from support.project import PYPROJECT, make_project
 from wheelyard.cli import main as command_line
 from wheelyard.core.errors import InterruptedRunError
-from wheelyard.flows import plan as plan_flow
 from wheelyard.io.engine import Engine
+from wheelyard.planning import plan_packages as plan_flow
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion

@@ -18,8 +18,8 @@ from support.wheels import WheelSpec
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
-from wheelyard.flows import inputs, needs
-from wheelyard.flows.target import find_target
+from wheelyard.planning import build_requires, fingerprint
+from wheelyard.planning.target import find_target
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
 from wheelyard.sources import identity
@@ -96,7 +96,7 @@ def digest(
         lockfile.pin(lockfile.lock_file(project.packages, "demo"), locked)
         target = find_target(project, "demo", write=False)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        return inputs.inputs_digest(
+        return fingerprint.inputs_digest(
             target, wheel, image, source=mark, needed=needed or {}, policy=project.policy, test=test
         )
 
@@ -177,10 +177,10 @@ def test_upstreams_own_tests_count_too() -> None:
 def test_a_newer_tool_builds_again(plain: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for tool in ("wheelyard", "cibuildwheel", "auditwheel", "uv"):
         with monkeypatch.context() as patched:
-            patched.setattr(inputs, "version", lambda name, tool=tool: "99" if name == tool else version(name))
-            inputs._tools.cache_clear()
+            patched.setattr(fingerprint, "version", lambda name, tool=tool: "99" if name == tool else version(name))
+            fingerprint._tools.cache_clear()
             assert digest() != plain
-    inputs._tools.cache_clear()
+    fingerprint._tools.cache_clear()
 
 
 SETTINGS = st.fixed_dictionaries(
@@ -229,11 +229,11 @@ def test_needed_wheels_are_those_of_the_index_folder_with_their_hashes(tmp_path:
     lockfile.pin(lockfile.lock_file(project.packages, "demo"), LOCKED)
     target = find_target(project, "demo", write=False)
     with pytest.raises(PlanError) as caught:
-        needs.find(target, project.index)
+        build_requires.find(target, project.index)
     assert "nox -s build-cffi" in str(caught.value)
     wheel = WheelSpec(name="cffi").write(project.index / "files/cffi")
     WheelSpec(name="other").write(project.index / "files/other")
-    first = needs.find(target, project.index)
+    first = build_requires.find(target, project.index)
     assert list(first) == [wheel.name]
     WheelSpec(name="cffi").write(project.index / "files/cffi", salt=b"other bytes")
-    assert needs.find(target, project.index) != first
+    assert build_requires.find(target, project.index) != first

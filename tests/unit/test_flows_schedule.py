@@ -17,23 +17,24 @@ from support.project import PYPROJECT, make_project
 from wheelyard.cli import main as command_line
 from wheelyard.core.errors import PlanError, UnknownPackageError
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows import due, needs
-from wheelyard.flows.inputs import inputs_digest
 from wheelyard.flows.schedule import schedule
-from wheelyard.flows.target import find_target
 from wheelyard.images import resolve
+from wheelyard.planning import build_requires
+from wheelyard.planning import selection as due
+from wheelyard.planning.fingerprint import inputs_digest
+from wheelyard.planning.plan import make_plan
+from wheelyard.planning.target import find_target
 from wheelyard.records import durations, history, lockfile, releases
 from wheelyard.records.durations import Duration
 from wheelyard.records.history import Fact
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.releases import ReleasedFile
 from wheelyard.sources import identity
-from wheelyard.stages.plan import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelyard.flows.due import Selection
+    from wheelyard.planning.selection import Selection
     from wheelyard.project.config import Project
 
 ROOT = Path(__file__).parents[2]
@@ -209,11 +210,11 @@ def test_the_runners_label_decides_no_wheel(project: Project) -> None:
 
 def test_what_tests_need_must_be_in_the_index_as_what_builds_need(project: Project) -> None:
     with pytest.raises(PlanError, match="stable needs wheels of user"):
-        needs.find(find_target(project, "stable"), project.index)
+        build_requires.find(find_target(project, "stable"), project.index)
     folder = project.index / "files/user"
     folder.mkdir(parents=True)
     (folder / "user-1.0-cp313-cp313-manylinux_2_39_riscv64.whl").write_bytes(b"x")
-    assert set(needs.find(find_target(project, "stable"), project.index)) == {
+    assert set(build_requires.find(find_target(project, "stable"), project.index)) == {
         "user-1.0-cp313-cp313-manylinux_2_39_riscv64.whl"
     }
 

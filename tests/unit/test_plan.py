@@ -13,10 +13,10 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import Image, ImageChoice
+from wheelyard.planning.plan import Plan, make_plan, plan_json
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.plan import Plan, make_plan, plan_json
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "plan.schema.json"
 SITE = ("cp312", "cp313", "cp314", "cp314t")

@@ -16,17 +16,17 @@ from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
 from wheelyard.flows.build import BuildReport
 from wheelyard.flows.doctor import Finding as Need
 from wheelyard.flows.doctor import Report
-from wheelyard.flows.plan import Plans
 from wheelyard.flows.publish import Publication
 from wheelyard.flows.registries import open_place
 from wheelyard.images.manage_images import Listing
 from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
 from wheelyard.io.log import Timing
+from wheelyard.planning.plan import Omission, Plan
+from wheelyard.planning.plan_packages import Plans
 from wheelyard.project.config import Policy, Project
 from wheelyard.record.reviews import ReviewFinding, ReviewReport
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
-from wheelyard.stages.plan import Omission, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

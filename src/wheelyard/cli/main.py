@@ -116,7 +116,7 @@ def plan(
     With --format, --changed, --due, --runners or --out, make the jobs that build it on a forge.
     """
     from wheelyard.cli import render
-    from wheelyard.flows import plan as flow
+    from wheelyard.planning import plan_packages as flow
 
     packages = asked_for(packages, listed, alone=bool(version or explain or jobs["due"]))
     if version and len(packages) != 1:

@@ -49,9 +49,9 @@ def preflight(package: str | None, version: str | None, span: str | None, *, for
 
 def _of_range(project: Project, span: str, *, fresh: bool, as_json: bool) -> list[WheelyardError]:
     """Show every result as soon as it is there; return what is wrong. One package does not keep the others back."""
-    from wheelyard.flows import changed
     from wheelyard.flows import preflight as flow
-    from wheelyard.flows.planner import site_image
+    from wheelyard.planning import changed
+    from wheelyard.planning.planner import site_image
 
     found = changed.changed(project, span, image=site_image(project))
     failures = list(found.problems)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from wheelyard.core.errors import WheelyardError
     from wheelyard.flows.build import BuildReport
     from wheelyard.flows.doctor import Report
-    from wheelyard.flows.plan import Plans
     from wheelyard.flows.publish import Publication
     from wheelyard.images.manage_images import Listing
+    from wheelyard.planning.plan_packages import Plans
     from wheelyard.project.inheritance import Explanation
     from wheelyard.records.models import Verdict, WheelRecord
     from wheelyard.stages.registry import Upload

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.due import Selection
     from wheelyard.flows.schedule import Schedule
+    from wheelyard.planning.selection import Selection
     from wheelyard.project.config import Project
     from wheelyard.record.jobs import JobsReport, SimulationReport
 
@@ -111,10 +111,10 @@ def plan_jobs(
     Raises:
         WheelyardError: some of it cannot be planned; all the rest has been shown.
     """
-    from wheelyard.flows import due
-    from wheelyard.flows.changed import changed
-    from wheelyard.flows.planner import site_image
     from wheelyard.flows.schedule import schedule
+    from wheelyard.planning import selection as due
+    from wheelyard.planning.changed import changed
+    from wheelyard.planning.planner import site_image
 
     if sum((wish.due, bool(wish.changed), bool(version))) > 1:
         raise click.UsageError("--changed, --due and --version exclude each other")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.flows.needs import has, wheels
 from wheelyard.flows.publish import publish_packages
 from wheelyard.flows.registries import open_place
 from wheelyard.flows.registry import installable
 from wheelyard.io import cache, files, log
+from wheelyard.planning.build_requires import has, wheels
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.stages.registry import FolderRegistry, read_release
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.flows.registries import Place
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
     from wheelyard.stages.registry import RegistryFile
 

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import DiskError, PlanError, WheelyardError
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows import needs
 from wheelyard.flows.bring import bring
-from wheelyard.flows.fetch import prepare_source
 from wheelyard.flows.finish import Bench, finish
-from wheelyard.flows.inputs import inputs_digest
-from wheelyard.flows.target import Target, find_target
 from wheelyard.images import ensure, resolve
 from wheelyard.io import cache, engine, files, guard, log, run
+from wheelyard.planning import build_requires
+from wheelyard.planning.fetch_source import prepare_source
+from wheelyard.planning.fingerprint import inputs_digest
+from wheelyard.planning.plan import jobs_for, make_plan
+from wheelyard.planning.target import Target, find_target
 from wheelyard.records.wheel_records import find_by_inputs, read_verdict
 from wheelyard.sources import identity
-from wheelyard.stages.plan import jobs_for, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.core.values import ExpectedWheel, Image, Job
+    from wheelyard.planning.plan import Plan
     from wheelyard.project.config import Project
     from wheelyard.records.models import Verdict, WheelRecord
-    from wheelyard.stages.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class _Run:
         target = self.target
         files.sweep_scratch(self.folder, "work")
         bring(self.project, target, self.plan.interpreters)
-        needed = needs.find(target, self.project.index)
+        needed = build_requires.find(target, self.project.index)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
         digest = partial(inputs_digest, target, source=mark, needed=needed, policy=self.project.policy)
         inputs = {wheel: digest(wheel, self.image, test=self.options.test) for wheel in self.plan.expected}

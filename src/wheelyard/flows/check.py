@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CheckError
-from wheelyard.flows.planner import Planner
-from wheelyard.flows.target import find_target
 from wheelyard.io import log
+from wheelyard.planning.planner import Planner
+from wheelyard.planning.target import find_target
 from wheelyard.stages.check import check_wheels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.flows.due import Due
+    from wheelyard.planning.selection import Due
     from wheelyard.project.config import Project
     from wheelyard.records.models import Verdict
 

@@ -16,9 +16,9 @@ from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import CheckError
 from wheelyard.core.tags import WheelName
 from wheelyard.flows.grafts import grafts_of
-from wheelyard.flows.inputs import recipe_digest, tools
 from wheelyard.flows.settle import settle
 from wheelyard.io import engine, files, log
+from wheelyard.planning.fingerprint import recipe_digest, tools
 from wheelyard.records.models import ImageRecord, Model, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
 from wheelyard.records.wheel_records import write_verdict
 from wheelyard.stages.build import BuildOutcome, BuildRequest, build
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel, Image, Job, SourceTree
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
     from wheelyard.records.models import Verdict
 

@@ -20,11 +20,11 @@ from wheelyard.core.errors import (
 )
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows import wanted
-from wheelyard.flows.planner import Planner
 from wheelyard.flows.publish import publish_packages
 from wheelyard.index.project_summary import Upstream
 from wheelyard.io import cache, files, guard, log
 from wheelyard.io.archive import unpack
+from wheelyard.planning.planner import Planner
 from wheelyard.project.config import Project
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
 from wheelyard.sources.sdist import check_metadata
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import AppliedPatch, SourceTree
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.plan import Plan
+    from wheelyard.planning.target import Target
     from wheelyard.stages.build.tests import Tests
-    from wheelyard.stages.plan import Plan
 
 # These say something of this machine, and nothing of the version.
 _OURS = (ConfigError, DiskError, InterruptedRunError, ProgramError)

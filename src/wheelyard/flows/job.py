@@ -13,8 +13,8 @@ from wheelyard.core.digests import sha256_value
 from wheelyard.core.errors import ConfigError, InterruptedRunError, NeededWheelError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows.build import BuildOptions, build_package
-from wheelyard.flows.inputs import tool_digest
 from wheelyard.io import files, log
+from wheelyard.planning.fingerprint import tool_digest
 from wheelyard.record.outcome import Failure, WheelOutcome, line_of, outcome_name, write_outcome
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from wheelyard.core.digests import sha256_bytes, sha256_value
 from wheelyard.core.errors import NetworkError, PreflightError, RecipeError, WheelyardError
 from wheelyard.flows import wanted
 from wheelyard.flows.flight import Told, fly, obtained, patched, result_of, scratch
-from wheelyard.flows.inputs import recipe_digest, tools
-from wheelyard.flows.target import Target, find_target
 from wheelyard.io import cache, files, log
+from wheelyard.planning.fingerprint import recipe_digest, tools
+from wheelyard.planning.target import Target, find_target
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.record.preflight import STEPS, Preflight, SdistFacts
 from wheelyard.records.lockfile import find, lock_file, read_lock
@@ -103,7 +103,7 @@ def facts_of(
     """Return what the source of a version tells of itself; nothing of upstream's is run.
 
     Raises:
-        WheelyardError: the source cannot be had; see :func:`wheelyard.flows.fetch.prepare_source`.
+        WheelyardError: the source cannot be had; see :func:`wheelyard.planning.fetch_source.prepare_source`.
     """
     recipe = load_recipe(project, package)
     if locked is None:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CheckError, ConfigError, DiskError, ProgramError, StepTimeoutError, WheelyardError
 from wheelyard.flows.bring import bring
-from wheelyard.flows.changed import repository_of, span_of
 from wheelyard.flows.check import check_wheel
-from wheelyard.flows.due import DuePlanner
 from wheelyard.flows.gather import gather
 from wheelyard.flows.job import artifact_name
-from wheelyard.flows.target import find_target
 from wheelyard.io import archive, cache, files, log
 from wheelyard.io.environment_token import read_token
+from wheelyard.planning.changed import repository_of, span_of
+from wheelyard.planning.selection import DuePlanner
+from wheelyard.planning.target import find_target
 from wheelyard.records.wheel_records import read_record, wheel_record_path
 from wheelyard.stages.forge import open_artifacts
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.flows.due import Due, Selection
+    from wheelyard.planning.selection import Due, Selection
     from wheelyard.project.config import Project
     from wheelyard.stages.forge import Artifact, Artifacts
 

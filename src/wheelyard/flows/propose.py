@@ -13,8 +13,8 @@ from packaging.version import Version
 from wheelyard.core import markdown
 from wheelyard.core.errors import NetworkError, UpstreamUnknownError, WheelyardError
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight
-from wheelyard.flows.target import look_up
 from wheelyard.io import log
+from wheelyard.planning.target import look_up
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.standings import ProposalRecord
 from wheelyard.records.lockfile import dump, find, lock_file, read_lock

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
-from wheelyard.flows import due
 from wheelyard.flows import tickets as issues
 from wheelyard.flows.forge import forge_of
 from wheelyard.flows.tickets import Ticket, inline
 from wheelyard.io import log
+from wheelyard.planning import selection
 from wheelyard.project.loader import list_recipes
 from wheelyard.record.jobs import JobsReport
 from wheelyard.record.outcome import NightReport, RowEntry, line_of, outcomes
@@ -155,7 +155,7 @@ def keep_issues(project: Project, night: NightReport, *, dry_run: bool) -> Night
 def _nothing_due(project: Project, package: str) -> bool:
     if package not in list_recipes(project):
         return True
-    found = due.missing(due.DuePlanner.of_site(project), (package,))
+    found = selection.missing(selection.DuePlanner.of_site(project), (package,))
     return not found.due and not found.problems
 
 

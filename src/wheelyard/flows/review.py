@@ -14,10 +14,10 @@ from packaging.version import Version
 from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
 from wheelyard.core.names import did_you_mean
 from wheelyard.flows import triggers
-from wheelyard.flows.changed import LOCK, changed, ensure_no_folder, repository_of, span_of, taken_out
-from wheelyard.flows.planner import site_image
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
+from wheelyard.planning.changed import LOCK, changed, ensure_no_folder, repository_of, span_of, taken_out
+from wheelyard.planning.planner import site_image
 from wheelyard.project.config import seek_project
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.reviews import ReviewFinding, ReviewReport
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelyard.flows.changed import Range, Repository
+    from wheelyard.planning.changed import Range, Repository
     from wheelyard.project.config import Project
     from wheelyard.record.reviews import Kind
     from wheelyard.records.models import LockedVersion

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.core.errors import WheelyardError
-    from wheelyard.flows.due import Due, Selection
+    from wheelyard.planning.selection import Due, Selection
     from wheelyard.project.config import Project
     from wheelyard.project.config_runners import RunnersPolicy
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows import due
 from wheelyard.flows.schedule import schedule
+from wheelyard.planning import selection as due
 from wheelyard.record.jobs import NightEntry, SimulationReport
 from wheelyard.stages.schedule import Conditions, Site, compare, synthetic_tasks
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.target import Target
     from wheelyard.index.project_summary import Upstream
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
 
 _PARALLEL = 8

@@ -22,12 +22,12 @@ from wheelyard.core.errors import (
 from wheelyard.core.names import canonical
 from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName, manylinux
-from wheelyard.flows.planner import Planner
-from wheelyard.flows.target import Target
 from wheelyard.index import index_url
 from wheelyard.index.project_releases import TARGET, pairs_for
 from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts, Upstream
 from wheelyard.io import cache, log, threads
+from wheelyard.planning.planner import Planner
+from wheelyard.planning.target import Target
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.standings import Standing, WatchReport
 from wheelyard.records import history

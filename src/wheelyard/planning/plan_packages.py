@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.flows.planner import Planner
-from wheelyard.flows.target import find_target
 from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
+from wheelyard.planning.plan import plan_json
+from wheelyard.planning.planner import Planner
+from wheelyard.planning.target import find_target
 from wheelyard.project.loader import list_recipes
-from wheelyard.stages.plan import plan_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.core.tags import Interpreter
+    from wheelyard.planning.plan import Plan
     from wheelyard.project.config import Project
     from wheelyard.project.inheritance import Explanation
-    from wheelyard.stages.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from wheelyard.core.values import ImageChoice
 from wheelyard.images import resolve
-from wheelyard.stages.plan import make_plan
+from wheelyard.planning.plan import make_plan
 
 if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.core.values import Image
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.plan import Plan
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
-    from wheelyard.stages.plan import Plan
 
 
 def site_image(project: Project) -> str | None:

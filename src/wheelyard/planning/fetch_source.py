@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import SourceTree
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
 
 

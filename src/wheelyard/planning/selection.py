@@ -11,12 +11,12 @@ from packaging.version import Version
 from wheelyard.core.errors import PlanError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName, wheel_for
-from wheelyard.flows import needs
-from wheelyard.flows.inputs import inputs_digest
-from wheelyard.flows.planner import Planner
-from wheelyard.flows.target import Target, find_target
 from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
+from wheelyard.planning import build_requires
+from wheelyard.planning.fingerprint import inputs_digest
+from wheelyard.planning.planner import Planner
+from wheelyard.planning.target import Target, find_target
 from wheelyard.project.loader import effective, list_recipes, load_recipe, project_name
 from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, read_lock
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
+    from wheelyard.planning.plan import Plan
     from wheelyard.project.config import Project
-    from wheelyard.stages.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class DuePlanner(Planner):
     def due(self, target: Target, plan: Plan, wheels: tuple[ExpectedWheel, ...], why: str) -> Due:
         """Return *wheels* with the digests of their inputs."""
         try:
-            needed, exact = needs.find(target, self.index or self.project.index), True
+            needed, exact = build_requires.find(target, self.index or self.project.index), True
         except PlanError:
             needed, exact = {}, False
         return Due(target, plan, wheels, self.inputs(target, plan, needed), exact, why)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.version import Version
 
 from wheelyard.core.errors import PlanError, ProgramError, RecipeError, WheelyardError
-from wheelyard.flows import due
-from wheelyard.flows.due import Due, DuePlanner, Selection
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.io.git_program import base_env, git, said
+from wheelyard.planning import selection as due
+from wheelyard.planning.selection import Due, DuePlanner, Selection
 from wheelyard.project.config import seek_project
 from wheelyard.project.loader import FRAGMENTS, RECIPE, load_recipe
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
     from wheelyard.project.loader import Recipe
 

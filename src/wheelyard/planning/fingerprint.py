@@ -14,7 +14,7 @@ from wheelyard.sources import tree
 
 if TYPE_CHECKING:
     from wheelyard.core.values import ExpectedWheel, Image
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Policy
 
 _TOOLS = ("wheelyard", "cibuildwheel", "auditwheel", "build", "uv")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.target import Target
+    from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
 
 

@@ -1,1 +1,0 @@
-"""Verbs: each a pipeline of stages."""

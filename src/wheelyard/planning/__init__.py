@@ -1,0 +1,1 @@
+"""Planning: from recipe and version to source, interpreters, expected wheels and fingerprints."""
