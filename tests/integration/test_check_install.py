@@ -17,11 +17,11 @@ import pytest
 
 from support.elf import Elf
 from support.wheels import WheelSpec
+from wheelyard.checks import install_check
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import StepTimeoutError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io.run import Completed, run
-from wheelyard.stages.check import install_check
 from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:

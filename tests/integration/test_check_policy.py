@@ -8,11 +8,11 @@ import pytest
 
 from support.elf import Elf
 from support.wheels import WheelSpec
+from wheelyard.checks import check_wheels
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Check
-from wheelyard.stages.check import check_wheels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.wheels import WheelSpec
+from wheelyard.checks import modules_to_import
+from wheelyard.checks._modules import modules_of
 from wheelyard.core.errors import CheckError
 from wheelyard.project.recipe import Check
-from wheelyard.stages.check import modules_to_import
-from wheelyard.stages.check._modules import modules_of
 
 if TYPE_CHECKING:
     from pathlib import Path

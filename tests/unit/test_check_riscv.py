@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.elf import RV64GC, X86_64, Elf, attributes
-from wheelyard.stages.check.elf import parse_attributes, read_elf
-from wheelyard.stages.check.riscv import beyond, parse_arch
+from wheelyard.checks.elf import parse_attributes, read_elf
+from wheelyard.checks.riscv_isa import beyond, parse_arch
 
 # From real files: uv's published riscv64 binary; an older compiler, to which Zaamo had no name yet; GCC 14.2.
 REAL = [

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from support.elf import X86_64, Elf
 from support.wheels import WheelSpec
+from wheelyard.checks import check_wheels, merge, verdict_table, with_findings
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Check
-from wheelyard.stages.check import check_wheels, merge, verdict_table, with_findings
 
 if TYPE_CHECKING:
     from pathlib import Path

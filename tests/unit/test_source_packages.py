@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from support.elf import Elf
 from support.wheels import WheelSpec
+from wheelyard.checks.grafts import Grafted, grafted
 from wheelyard.core.licences import Licence, of_debian, of_expression
 from wheelyard.images.local import debian, source_packages
 from wheelyard.images.local.debian import Deb
 from wheelyard.images.origin import Origin, of_debs, read_rpms
 from wheelyard.records.models import WheelRecord
-from wheelyard.stages.check.grafts import Grafted, grafted
 from wheelyard.stages.registry.sources import version_word
 
 if TYPE_CHECKING:

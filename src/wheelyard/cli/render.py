@@ -130,7 +130,7 @@ def explanation(settings: Explanation) -> str:
 
 def verdict(result: Verdict) -> str:
     """Return what was checked; what failed comes first."""
-    from wheelyard.stages.check import verdict_table  # auditwheel is slow to load
+    from wheelyard.checks import verdict_table  # auditwheel is slow to load
 
     return verdict_table(result)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wheelyard.checks import check_wheels
 from wheelyard.core.errors import CheckError
 from wheelyard.io import log
 from wheelyard.planning.planner import Planner
 from wheelyard.planning.target import find_target
-from wheelyard.stages.check import check_wheels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from wheelyard.checks import check_wheels, install_check, modules_to_import, with_findings
 from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import CheckError
 from wheelyard.core.tags import WheelName
@@ -23,7 +24,6 @@ from wheelyard.records.models import ImageRecord, Model, PatchRecord, Sha256, So
 from wheelyard.records.wheel_records import write_verdict
 from wheelyard.stages.build import BuildOutcome, BuildRequest, build
 from wheelyard.stages.build.config import Container
-from wheelyard.stages.check import check_wheels, install_check, modules_to_import, with_findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

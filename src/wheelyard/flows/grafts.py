@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wheelyard.checks.grafts import grafted
 from wheelyard.images.origin import origins
 from wheelyard.io import log
 from wheelyard.records.models import GraftRecord
-from wheelyard.stages.check.grafts import grafted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING
 
+from wheelyard.checks.grafts import grafted
 from wheelyard.core.errors import CheckError, PublishError, RegistryContentError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.flows.registries import open_place
@@ -12,7 +13,6 @@ from wheelyard.images.local.source_packages import Wanted, fetch
 from wheelyard.io import cache, files, log
 from wheelyard.records.copyleft_sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
 from wheelyard.records.wheel_records import releasable
-from wheelyard.stages.check.grafts import grafted
 from wheelyard.stages.registry.sources import source_store
 
 if TYPE_CHECKING:

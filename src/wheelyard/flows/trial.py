@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from wheelyard.checks import RunIn
     from wheelyard.core.tags import Interpreter, WheelName
     from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
-    from wheelyard.stages.check import RunIn
     from wheelyard.stages.registry import RegistryFile
 
 

@@ -17,8 +17,8 @@ from wheelyard.records.models import Model
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wheelyard.checks.install import RunIn
     from wheelyard.core.tags import Interpreter
-    from wheelyard.stages.check.install import RunIn
 
 State = Literal["ok", "install", "other", "import", "lost"]
 

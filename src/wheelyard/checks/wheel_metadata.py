@@ -10,16 +10,16 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from wheelyard.checks.rules import Terms, judge, several
+from wheelyard.checks.wheel import record_rows
 from wheelyard.core.pep440 import read_specifier, read_version
 from wheelyard.core.tags import Interpreter
-from wheelyard.stages.check.rules import Terms, judge, several
-from wheelyard.stages.check.wheel import record_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wheelyard.checks.wheel import Wheel
     from wheelyard.records.models import Finding
-    from wheelyard.stages.check.wheel import Wheel
 
 # Signatures of RECORD are not in RECORD (PEP 427, "Signed wheel files").
 _UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from wheelyard.stages.check.riscv import beyond
-from wheelyard.stages.check.rules import Terms, judge, several
+from wheelyard.checks.riscv_isa import beyond
+from wheelyard.checks.rules import Terms, judge, several
 
 if TYPE_CHECKING:
+    from wheelyard.checks.elf import ElfFacts
+    from wheelyard.checks.wheel import Wheel
     from wheelyard.records.models import Finding
-    from wheelyard.stages.check.elf import ElfFacts
-    from wheelyard.stages.check.wheel import Wheel
 
 _SIZE = 64
 _CP3 = re.compile(r"\Acp3\d+\Z")

@@ -7,9 +7,9 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from wheelyard.checks.rules import judge, several
 from wheelyard.core.errors import ProgramError, StepTimeoutError
 from wheelyard.core.tags import WheelName
-from wheelyard.stages.check.rules import judge, several
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

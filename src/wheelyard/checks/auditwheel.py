@@ -8,14 +8,14 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from wheelyard.checks.rules import Terms, judge
 from wheelyard.core.errors import StepTimeoutError, WheelyardError
 from wheelyard.core.tags import manylinux
 from wheelyard.io.run import Completed, run
-from wheelyard.stages.check.rules import Terms, judge
 
 if TYPE_CHECKING:
+    from wheelyard.checks.wheel import Wheel
     from wheelyard.records.models import Finding
-    from wheelyard.stages.check.wheel import Wheel
 
 _PATIENCE = 600.0  # seconds; a wheel of 2 GB takes one or two minutes
 _SYMBOL = re.compile(r"\A[A-Z]+_(\d+(?:\.\d+)*)\Z")

@@ -8,15 +8,15 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
+from wheelyard.checks import binaries, contents, filenames, wheel_metadata
+from wheelyard.checks._modules import modules_of
+from wheelyard.checks.auditwheel import audit
+from wheelyard.checks.install import RunIn, install_check
+from wheelyard.checks.rules import Terms
+from wheelyard.checks.verdict import merge, verdict_table, with_findings
+from wheelyard.checks.wheel import Wheel, read_wheel
 from wheelyard.core.errors import CheckError
 from wheelyard.records.models import Finding, Verdict, WheelVerdict
-from wheelyard.stages.check import binaries, contents, metadata, names
-from wheelyard.stages.check._modules import modules_of
-from wheelyard.stages.check.install import RunIn, install_check
-from wheelyard.stages.check.policy import audit
-from wheelyard.stages.check.rules import Terms
-from wheelyard.stages.check.verdict import merge, verdict_table, with_findings
-from wheelyard.stages.check.wheel import Wheel, read_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["RunIn", "check_wheels", "install_check", "merge", "modules_to_import", "verdict_table", "with_findings"]
 
 # What can be said of any file, and what only of a wheel whose content could be read.
-_ALWAYS: tuple[Callable[[Wheel, Terms], Finding], ...] = (names.file_name, contents.archive)
+_ALWAYS: tuple[Callable[[Wheel, Terms], Finding], ...] = (filenames.file_name, contents.archive)
 _READ: tuple[Callable[[Wheel, Terms], Finding], ...] = (
-    names.wheel_tags,
-    metadata.metadata,
-    metadata.record,
-    metadata.licence,
+    filenames.wheel_tags,
+    wheel_metadata.metadata,
+    wheel_metadata.record,
+    wheel_metadata.licence,
     binaries.compiled,
     binaries.machine,
     binaries.architecture,
@@ -67,7 +67,7 @@ def check_wheels(wheels: Sequence[Path], expected: Sequence[ExpectedWheel], poli
         package=expected[0].name,
         package_version=expected[0].version,
         wheels=tuple(_judge(wheel, terms) for wheel in read),
-        overall=(names.expected_set(read, terms),),
+        overall=(filenames.expected_set(read, terms),),
     )
 
 

@@ -16,9 +16,9 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wheelyard.checks.elf import MAGIC, ElfFacts, read_elf
 from wheelyard.core.digests import record_digest, sha256_file
 from wheelyard.core.tags import WheelName
-from wheelyard.stages.check.elf import MAGIC, ElfFacts, read_elf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

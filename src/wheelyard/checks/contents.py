@@ -5,12 +5,12 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from wheelyard.stages.check._modules import INSTALLED, STRAY, modules_of
-from wheelyard.stages.check.rules import Terms, judge, several
+from wheelyard.checks._modules import INSTALLED, STRAY, modules_of
+from wheelyard.checks.rules import Terms, judge, several
 
 if TYPE_CHECKING:
+    from wheelyard.checks.wheel import Wheel
     from wheelyard.records.models import Finding
-    from wheelyard.stages.check.wheel import Wheel
 
 
 def archive(wheel: Wheel, _terms: Terms) -> Finding:

@@ -13,8 +13,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wheelyard.checks.elf import MAGIC
 from wheelyard.core.errors import CheckError
-from wheelyard.stages.check.elf import MAGIC
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from wheelyard.checks.rules import Terms, judge
 from wheelyard.core.tags import WheelName, manylinux
-from wheelyard.stages.check.rules import Terms, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wheelyard.checks.wheel import Wheel
     from wheelyard.core.values import ExpectedWheel
     from wheelyard.records.models import Finding
-    from wheelyard.stages.check.wheel import Wheel
 
 _PURE = (
     "it is a pure wheel (none-any) where a platform wheel is due: some packages fall back to plain Python in silence "
