@@ -16,7 +16,7 @@ from support.static import StaticServer
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io import cache
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import StepTimeoutError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io.run import Completed, run
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -37,7 +37,7 @@ from wheelyard.record.standings import STATES
 from wheelyard.records.history import Fact, ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     import subprocess

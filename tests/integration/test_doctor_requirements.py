@@ -21,9 +21,9 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnavailableError, UpstreamUnknownError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows import requirements as flow
-from wheelyard.flows.registries import open_own, open_place
 from wheelyard.index.dependencies import MetadataFile, dependencies
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries.open_registry import open_own, open_place
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project

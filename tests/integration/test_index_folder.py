@@ -17,12 +17,12 @@ from support.static import StaticServer
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import ConflictError, DiskError, PublishError
-from wheelyard.stages.registry import FolderRegistry, Release, read_release
+from wheelyard.registries import FolderRegistry, Release, read_release
 
 PUT_CODE = """
 import sys
 from pathlib import Path
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
 folder = FolderRegistry(Path(sys.argv[1]))
 for word in sys.argv[2:]:
     path, _, sha256 = word.rpartition("=")

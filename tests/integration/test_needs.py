@@ -15,14 +15,14 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows.bring import bring
-from wheelyard.flows.registries import open_place
-from wheelyard.flows.registry import installable
 from wheelyard.planning import build_requires
 from wheelyard.planning.target import Target
 from wheelyard.project.config import find_project
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
+from wheelyard.registries.inspect_registry import installable
+from wheelyard.registries.open_registry import open_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io import log
 from wheelyard.io.api import Login
-from wheelyard.stages.registry import Credential, GitLabRegistry, read_release
+from wheelyard.registries import Credential, GitLabRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,8 +31,8 @@ from wheelyard.record.outcome import outcomes
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.wheel_records import read_record, releasable, write_record, write_verdict
+from wheelyard.registries import FolderRegistry, read_release
 from wheelyard.stages.forge.artifacts import GitHubArtifacts
-from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,13 +22,13 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io.api import Login
 from wheelyard.records.releases import read_releases
-from wheelyard.stages.registry import Credential, GitLabRegistry, Journal, plan_uploads, publish, read_release
+from wheelyard.registries import Credential, GitLabRegistry, Journal, plan_uploads, read_release, uploader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelyard.stages.registry import Release
+    from wheelyard.registries import Release
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_one_version_is_never_sent_twice_at_once(yard: Yard) -> None:
     yard.gitlab.fault(Fault("stall", **UPLOAD, seconds=0.02))
     with Journal.of(yard.stock.root / "journal", registry.title) as journal:
         plan = plan_uploads(registry, [read_release(path, sha256=sha256_file(path)) for path in wheels])
-        outcomes = publish(registry, plan, journal, parallel=4)
+        outcomes = uploader(registry, plan, journal, parallel=4)
     assert all(outcome.error is None for outcome in outcomes)
     assert most.pop("all") == 4
     assert set(most.values()) == {1}

@@ -18,9 +18,9 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnsafeArchiveError, UpstreamUnknownError
 from wheelyard.flows import radar as flow
-from wheelyard.flows.registries import open_place
 from wheelyard.io import archive
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries.open_registry import open_place
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project

@@ -26,7 +26,7 @@ from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import read_releases
-from wheelyard.stages.registry import GitLabRegistry, Journal
+from wheelyard.registries import GitLabRegistry, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

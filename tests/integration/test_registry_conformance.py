@@ -17,7 +17,7 @@ from wheelyard.core.errors import (
     RegistryContentError,
 )
 from wheelyard.io.api import Login
-from wheelyard.stages.registry import (
+from wheelyard.registries import (
     Action,
     Credential,
     FolderRegistry,
@@ -28,8 +28,8 @@ from wheelyard.stages.registry import (
     Release,
     Upload,
     plan_uploads,
-    publish,
     read_release,
+    uploader,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Again]:
 
 def journaled(registry: Registry, plan: Sequence[Upload], folder: Path) -> list[Outcome]:
     with Journal.of(folder / "journal", registry.title) as journal:
-        return publish(registry, plan, journal, parallel=3)
+        return uploader(registry, plan, journal, parallel=3)
 
 
 def release(folder: Path, spec: WheelSpec | None = None, *, salt: bytes = b"") -> Release:

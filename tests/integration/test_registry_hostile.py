@@ -12,7 +12,7 @@ from support.stock import Stock
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, RegistryContentError
-from wheelyard.stages.registry import GitLabRegistry
+from wheelyard.registries import GitLabRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

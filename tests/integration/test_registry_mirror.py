@@ -18,7 +18,7 @@ from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import read_releases, releases_file, yank
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     import subprocess

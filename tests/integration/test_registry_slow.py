@@ -21,8 +21,8 @@ from wheelyard.core.errors import NetworkError
 from wheelyard.io import gitlab, http
 from wheelyard.io.api import Login, Server, UnansweredError
 from wheelyard.io.body import Patience
-from wheelyard.stages.registry import GitLabRegistry, RegistryFile, read_release
-from wheelyard.stages.registry.credentials import Credential
+from wheelyard.registries import GitLabRegistry, RegistryFile, read_release
+from wheelyard.registries.gitlab.credentials import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

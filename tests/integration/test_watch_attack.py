@@ -25,12 +25,12 @@ from wheelyard.core.tags import Interpreter
 from wheelyard.flows import radar as radar_flow
 from wheelyard.flows import requirements as doctor
 from wheelyard.flows.preflight import preflight, remembered
-from wheelyard.flows.registries import open_place
 from wheelyard.io import http, log, sandbox
 from wheelyard.recipe.names import read_names
 from wheelyard.recipe.requirements import read_requirements
+from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries.open_registry import open_place
 from wheelyard.stages.preflight import look_for_paths, sdist_facts
-from wheelyard.stages.registry import FolderRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

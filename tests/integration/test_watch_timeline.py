@@ -28,12 +28,12 @@ from support.timeline import (
 )
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.flows.registries import Place, open_place
 from wheelyard.images import registry
 from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, pin, read_lock, write_lock
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries.open_registry import Place, open_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.digests import sha256_file
-from wheelyard.stages.registry import FolderRegistry, Release, read_release
+from wheelyard.registries import FolderRegistry, Release, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable

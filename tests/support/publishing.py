@@ -11,9 +11,9 @@ import requests
 from support.gitlab import GitLab, Project, Server, serve
 from support.stock import PROJECT, Stock
 from wheelyard.core.digests import sha256_file
-from wheelyard.flows.registry import entry_of
 from wheelyard.records.releases import read_releases, record, releases_file
-from wheelyard.stages.registry import read_release
+from wheelyard.registries import read_release
+from wheelyard.registries.inspect_registry import entry_of
 
 if TYPE_CHECKING:
     import subprocess

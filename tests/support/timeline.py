@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.index import IndexServer
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
     from wheelyard.record.standings import Standing
+    from wheelyard.registries.open_registry import Place
 
     Event = Callable[[IndexServer, date], None]
 

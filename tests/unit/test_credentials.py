@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from wheelyard.core.errors import CredentialsError
 from wheelyard.io import log
-from wheelyard.stages.registry import find_credential, no_credential
-from wheelyard.stages.registry.credentials import _same
+from wheelyard.registries import find_credential, no_credential
+from wheelyard.registries.gitlab.credentials import _same
 
 if TYPE_CHECKING:
     from pathlib import Path

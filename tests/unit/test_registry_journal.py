@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelyard.core.errors import DiskError
-from wheelyard.stages.registry import Journal
+from wheelyard.registries import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path

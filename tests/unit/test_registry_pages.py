@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pypi_simple import ProjectPage
 
-from wheelyard.stages.registry import RegistryFile, pages
+from wheelyard.registries import RegistryFile, simple_index
 
 BASE = "http://index.test/some/path/simple/demo/"
 NAMES = st.from_regex(r"\A[A-Za-z0-9]([A-Za-z0-9._-]{0,12}[A-Za-z0-9])?\Z")
@@ -35,19 +35,19 @@ def wheel_file(version: str = "1.0", **more: object) -> RegistryFile:
 
 def test_attributes_are_escaped() -> None:
     """PEP 503: "it must be encoded as &lt;" — a raw one would end the attribute for some clients."""
-    page = pages.project_html("demo", [wheel_file(requires_python=">=3.9,<4", yanked='"><script>')])
+    page = simple_index.project_html("demo", [wheel_file(requires_python=">=3.9,<4", yanked='"><script>')])
     assert 'data-requires-python="&gt;=3.9,&lt;4"' in page
     assert "<script>" not in page
 
 
 def test_plus_is_percent_encoded() -> None:
-    page = pages.project_html("demo", [wheel_file("2.0+cpu")])
+    page = simple_index.project_html("demo", [wheel_file("2.0+cpu")])
     assert 'href="../../files/demo/demo-2.0%2Bcpu-cp313-cp313-manylinux_2_39_riscv64.whl#sha256=' in page
     assert ">demo-2.0+cpu-cp313" in page
 
 
 def test_json_has_what_pep_700_requires() -> None:
-    page = json.loads(pages.project_json("demo", [wheel_file("1.10"), wheel_file("1.9"), wheel_file("1.9")]))
+    page = json.loads(simple_index.project_json("demo", [wheel_file("1.10"), wheel_file("1.9"), wheel_file("1.9")]))
     assert page["meta"]["api-version"] == "1.1"
     assert page["versions"] == ["1.9", "1.10"]
     assert page["files"][0]["size"] == 7
@@ -59,14 +59,14 @@ def test_json_has_what_pep_700_requires() -> None:
 def test_a_yank_without_reason_is_a_yank() -> None:
     """PEP 592: the attribute's presence counts; PEP 691: ``true`` or a non-empty string."""
     file = wheel_file(yanked="")
-    assert 'data-yanked=""' in pages.project_html("demo", [file])
-    assert json.loads(pages.project_json("demo", [file]))["files"][0]["yanked"] is True
+    assert 'data-yanked=""' in simple_index.project_html("demo", [file])
+    assert json.loads(simple_index.project_json("demo", [file]))["files"][0]["yanked"] is True
 
 
 def test_unknown_facts_are_left_out() -> None:
     file = RegistryFile(file="demo-1.0-py3-none-any.whl", sha256=None)
-    assert "#" not in pages.project_html("demo", [file]).split("href=")[1].split(">")[0]
-    assert json.loads(pages.project_json("demo", [file]))["files"] == [
+    assert "#" not in simple_index.project_html("demo", [file]).split("href=")[1].split(">")[0]
+    assert json.loads(simple_index.project_json("demo", [file]))["files"] == [
         {"filename": file.file, "url": f"../../files/demo/{file.file}", "hashes": {}}
     ]
 
@@ -83,8 +83,8 @@ def test_both_formats_say_the_same_to_another_reader(
         requires_python=requires,
         yanked=yanked,
     )
-    html_page = ProjectPage.from_html(project, pages.project_html(project, [file]), base_url=BASE)
-    json_page = ProjectPage.from_json_data(json.loads(pages.project_json(project, [file])), base_url=BASE)
+    html_page = ProjectPage.from_html(project, simple_index.project_html(project, [file]), base_url=BASE)
+    json_page = ProjectPage.from_json_data(json.loads(simple_index.project_json(project, [file])), base_url=BASE)
     for page in (html_page, json_page):
         (package,) = page.packages
         assert package.filename == file.file
@@ -112,6 +112,6 @@ def test_root_pages_list_every_project(projects: list[str]) -> None:
             self.found += [value or "" for key, value in attrs if tag == "a" and key == "href"]
 
     links = Links()
-    links.feed(pages.root_html(projects))
+    links.feed(simple_index.root_html(projects))
     assert [unquote(link).rstrip("/") for link in links.found] == projects
-    assert [entry["name"] for entry in json.loads(pages.root_json(projects))["projects"]] == projects
+    assert [entry["name"] for entry in json.loads(simple_index.root_json(projects))["projects"]] == projects

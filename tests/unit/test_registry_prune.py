@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from wheelyard.stages.registry import RegistryFile
-from wheelyard.stages.registry.prune import plan_pruning
+from wheelyard.registries import RegistryFile
+from wheelyard.registries.retention import plan_pruning
 
 VERSIONS = st.from_regex(r"\A([12]!)?[0-9](\.[0-9]){0,2}(a1|rc[12])?(\.post1)?(\.dev1)?(\+(cpu|cuda))?\Z").map(Version)
 PYTHONS = ("cp312", "cp313")

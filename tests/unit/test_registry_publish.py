@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import InterruptedRunError, NetworkError
-from wheelyard.stages.registry import (
+from wheelyard.registries import (
     FolderRegistry,
     Journal,
     Outcome,
     Registry,
     Release,
     plan_uploads,
-    publish,
     read_release,
+    uploader,
 )
-from wheelyard.stages.registry.port import nobody
+from wheelyard.registries.registry import nobody
 
 if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from wheelyard.stages.registry.port import Progress
+    from wheelyard.registries.registry import Progress
 
 
 class Watched(FolderRegistry):
@@ -56,7 +56,7 @@ def sent(registry: Registry, folder: Path) -> list[Outcome]:
     with Journal.of(folder / "journal", registry.title) as journal:
         releases = [read_release(wheel, sha256=sha256_file(wheel)) for wheel in wheels]
         plan = plan_uploads(registry, releases, begun=journal.begun)
-        return publish(registry, plan, journal, parallel=4)
+        return uploader(registry, plan, journal, parallel=4)
 
 
 def test_a_wheel_is_read_back_while_the_next_one_goes_out(tmp_path: Path) -> None:

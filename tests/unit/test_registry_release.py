@@ -9,7 +9,7 @@ import pytest
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PublishError
-from wheelyard.stages.registry import (
+from wheelyard.registries import (
     Action,
     FolderRegistry,
     RegistryFile,

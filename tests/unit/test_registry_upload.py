@@ -18,8 +18,8 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import InterruptedRunError, NetworkError
 from wheelyard.io import simple_api
 from wheelyard.io.api import Login, asked_wait
-from wheelyard.stages.registry import read_release
-from wheelyard.stages.registry.upload import Verdict, judge, multipart, said
+from wheelyard.registries import read_release
+from wheelyard.registries.gitlab.upload import Verdict, judge, multipart, said
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from typing import Any, get_args
 
 import pytest
 
-from wheelyard.record.reports import FoundProblem
 from wheelyard.records.releases import ReleasedFile
-from wheelyard.stages.registry import RegistryFile
-from wheelyard.stages.registry.verify import Kind, Problem, compare
+from wheelyard.registries import RegistryFile
+from wheelyard.registries.compare import Kind, Problem, compare
+from wheelyard.registries.registry_reports import FoundProblem
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 

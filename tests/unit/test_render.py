@@ -16,8 +16,6 @@ from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
 from wheelyard.flows.build import BuildReport
 from wheelyard.flows.doctor import Finding as Need
 from wheelyard.flows.doctor import Report
-from wheelyard.flows.publish import Publication
-from wheelyard.flows.registries import open_place
 from wheelyard.images.manage_images import Listing
 from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
@@ -27,6 +25,8 @@ from wheelyard.planning.plan_packages import Plans
 from wheelyard.project.config import Policy, Project
 from wheelyard.record.reviews import ReviewFinding, ReviewReport
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
+from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.publish_wheels import Publication
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
-from wheelyard.flows.silence import Silence
 from wheelyard.io.api import UnansweredError, UnreachedError
+from wheelyard.registries.circuit_breaker import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

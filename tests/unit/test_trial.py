@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wheelyard.core.tags import Interpreter
-from wheelyard.stages.check.trial import Tried, Wanted, try_out
+from wheelyard.registries.pip_smoke_test import Tried, Wanted, try_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,17 +25,17 @@ from wheelyard.record.jobs import JobsReport, SimulationReport
 from wheelyard.record.outcome import NightReport, WheelOutcome
 from wheelyard.record.preflight import Preflight
 from wheelyard.record.recorded import RecordsReport
-from wheelyard.record.reports import PublicationReport, RegistryListing, RegistryVerification
 from wheelyard.record.reviews import ReviewReport
 from wheelyard.record.site import Site
 from wheelyard.record.standings import Histories, WatchReport
 from wheelyard.record.tokens import TokenReport
-from wheelyard.record.trials import TrialReport
 from wheelyard.records.copyleft_sources import Sources, SourcesReport
 from wheelyard.records.durations import Durations
 from wheelyard.records.history import Ledger
 from wheelyard.records.models import Model, Verdict, WheelRecord
 from wheelyard.records.releases import Releases
+from wheelyard.registries.registry_reports import PublicationReport, RegistryListing, RegistryVerification
+from wheelyard.registries.smoke_test_report import TrialReport
 
 _SCHEMAS: dict[str, type[Model]] = {
     "audit": AuditReport,

@@ -204,7 +204,7 @@ def check(package: str, version: str | None, *, as_json: bool) -> None:
 def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: bool) -> None:
     """Put the passing wheels of PACKAGES (all by default) into a registry."""
     from wheelyard.cli import render
-    from wheelyard.flows import publish as flow
+    from wheelyard.registries import publish_wheels as flow
 
     report = flow.publish_packages(
         find_project(),

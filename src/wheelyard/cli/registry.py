@@ -36,8 +36,8 @@ def registry() -> None:
 def list_(packages: tuple[str, ...], target: str | None, *, sizes: bool, as_json: bool) -> None:
     """Show the files of PACKAGES, all by default."""
     from wheelyard.cli import render, render_registry
-    from wheelyard.flows.registries import open_own
-    from wheelyard.flows.registry import list_registry
+    from wheelyard.registries.inspect_registry import list_registry
+    from wheelyard.registries.open_registry import open_own
 
     project = find_project()
     listing = list_registry(project, open_own(project, target), packages, sizes=sizes)
@@ -53,8 +53,8 @@ def list_(packages: tuple[str, ...], target: str | None, *, sizes: bool, as_json
 def verify(packages: tuple[str, ...], target: str | None, *, download: bool, as_json: bool) -> None:
     """Compare a registry with our records of PACKAGES, all by default."""
     from wheelyard.cli import render, render_registry
-    from wheelyard.flows.registries import open_own
-    from wheelyard.flows.registry import verify_registry
+    from wheelyard.registries.inspect_registry import verify_registry
+    from wheelyard.registries.open_registry import open_own
 
     project = find_project()
     report = verify_registry(project, open_own(project, target), packages, download=download)
@@ -71,8 +71,8 @@ def verify(packages: tuple[str, ...], target: str | None, *, download: bool, as_
 def adopt(packages: tuple[str, ...], target: str | None) -> None:
     """Record what is there and not recorded, of PACKAGES, all by default."""
     from wheelyard.cli import render_registry
-    from wheelyard.flows import registry as flow
-    from wheelyard.flows.registries import open_own
+    from wheelyard.registries import inspect_registry as flow
+    from wheelyard.registries.open_registry import open_own
 
     project = find_project()
     result = flow.adopt(project, open_own(project, target), packages)
@@ -99,8 +99,8 @@ def try_(
     """Install the newest version of PACKAGES, all by default, with pip on riscv64, and import their modules."""
     from wheelyard.cli import render, render_registry
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows import trial as flow
-    from wheelyard.flows.registries import open_own
+    from wheelyard.registries import smoke_test as flow
+    from wheelyard.registries.open_registry import open_own
 
     try:
         wanted = tuple(map(Interpreter.parse, pythons))
@@ -122,8 +122,8 @@ def try_(
 def prune(packages: tuple[str, ...], target: str | None, keep: int | None, *, delete: bool) -> None:
     """Delete versions of PACKAGES (all by default) that site policy does not keep."""
     from wheelyard.cli import render_registry
-    from wheelyard.flows import retire
-    from wheelyard.flows.registries import open_own
+    from wheelyard.registries import prune as retire
+    from wheelyard.registries.open_registry import open_own
 
     project = find_project()
     result = retire.prune(project, open_own(project, target), packages, keep=keep, delete=delete)
@@ -140,8 +140,8 @@ def prune(packages: tuple[str, ...], target: str | None, keep: int | None, *, de
 def remove(package: str, files: tuple[str, ...], target: str | None, keep: str, *, delete: bool) -> None:
     """Delete FILES that are listed under PACKAGE and not recorded, and second copies of those that are."""
     from wheelyard.cli import render_registry
-    from wheelyard.flows import remove as flow
-    from wheelyard.flows.registries import open_own
+    from wheelyard.registries import remove as flow
+    from wheelyard.registries.open_registry import open_own
 
     project = find_project()
     result = flow.remove(project, open_own(project, target), package, files, keep=keep, delete=delete)
@@ -157,8 +157,8 @@ def remove(package: str, files: tuple[str, ...], target: str | None, keep: str, 
 def yank_(package: str, version: str, target: str | None, reason: str, *, undo: bool) -> None:
     """Mark PACKAGE VERSION as yanked: nobody gets it without asking for exactly that version."""
     from wheelyard.cli import render_registry
-    from wheelyard.flows import retire
-    from wheelyard.flows.registries import open_own
+    from wheelyard.registries import prune as retire
+    from wheelyard.registries.open_registry import open_own
 
     reason = " ".join(log.clean(reason).split())
     if undo and reason:
@@ -179,8 +179,8 @@ def yank_(package: str, version: str, target: str | None, reason: str, *, undo: 
 def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool) -> None:
     """Copy the wheels of PACKAGES (all by default) from one registry into another one."""
     from wheelyard.cli import render_registry
-    from wheelyard.flows import mirror as flow
-    from wheelyard.flows.registries import open_place
+    from wheelyard.registries import mirror as flow
+    from wheelyard.registries.open_registry import open_place
 
     project = find_project()
     places = open_place(project, source, new=False), open_place(project, target)
@@ -202,8 +202,8 @@ def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool
 def index(target: str | None, folder: Path) -> None:
     """Write static index pages for a registry into DIR: JSON, yanks, one link per package."""
     from wheelyard.cli import render_registry
-    from wheelyard.flows.front import write_index
-    from wheelyard.flows.registries import open_own
+    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.write_static_index import write_index
 
     project = find_project()
     click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))
@@ -211,6 +211,6 @@ def index(target: str | None, folder: Path) -> None:
 
 def _refuse(what: str, errors: Sequence[WheelyardError], *, complete: bool = True) -> None:
     if errors:
-        from wheelyard.flows.registry import together
+        from wheelyard.registries.inspect_registry import together
 
         raise together(f"{len(errors)} {what}; {'all else is done' if complete else 'the rest was not tried'}", errors)

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from wheelyard.core.errors import WheelyardError
     from wheelyard.flows.build import BuildReport
     from wheelyard.flows.doctor import Report
-    from wheelyard.flows.publish import Publication
     from wheelyard.images.manage_images import Listing
     from wheelyard.planning.plan_packages import Plans
     from wheelyard.project.inheritance import Explanation
     from wheelyard.records.models import Verdict, WheelRecord
-    from wheelyard.stages.registry import Upload
+    from wheelyard.registries import Upload
+    from wheelyard.registries.publish_wheels import Publication
 
 
 def as_json(value: dict[str, Any]) -> str:
@@ -137,14 +137,14 @@ def verdict(result: Verdict) -> str:
 
 def uploads(plan: Sequence[Upload]) -> str:
     """Return what is to become of each wheel."""
-    from wheelyard.stages.registry import uploads_table
+    from wheelyard.registries import uploads_table
 
     return uploads_table(plan) if plan else "no wheel may go"
 
 
 def publication(report: Publication) -> str:
     """Return what came of it, and how to install from there."""
-    from wheelyard.flows.publish import counted
+    from wheelyard.registries.publish_wheels import counted
 
     if report.dry_run:
         return "\na dry run: nothing was written"

@@ -11,13 +11,13 @@ from wheelyard.io import log
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.flows.front import Front
-    from wheelyard.flows.mirror import Mirroring
-    from wheelyard.flows.registry import Adoption
-    from wheelyard.flows.remove import Removal
-    from wheelyard.flows.retire import Pruned, Yanked
-    from wheelyard.record.reports import ListedFile, RegistryListing, RegistryVerification
-    from wheelyard.record.trials import TrialReport
+    from wheelyard.registries.inspect_registry import Adoption
+    from wheelyard.registries.mirror import Mirroring
+    from wheelyard.registries.prune import Pruned, Yanked
+    from wheelyard.registries.registry_reports import ListedFile, RegistryListing, RegistryVerification
+    from wheelyard.registries.remove import Removal
+    from wheelyard.registries.smoke_test_report import TrialReport
+    from wheelyard.registries.write_static_index import Front
 
 _COMMIT = "commit the change in packages/"
 

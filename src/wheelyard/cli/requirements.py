@@ -20,9 +20,9 @@ from wheelyard.recipe.requirements import is_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
     from wheelyard.record.availability import Found, Need, RequirementsReport
+    from wheelyard.registries.open_registry import Place
 
 NOWHERE = "none"
 _WORDS = {"wheel": "public", "pure": "pure", "ours": "ours", "sdist": "compile", "none": "none", "unknown": "unknown"}
@@ -82,7 +82,7 @@ def own_place(project: Project, target: str | None) -> Place | None:
     """Return our registry, None if there is none in site policy, or none is wanted."""
     if target == NOWHERE or (target is None and not project.policy.registries):
         return None
-    from wheelyard.flows.registries import open_own  # a runner without a registry need not pay for it
+    from wheelyard.registries.open_registry import open_own  # a runner without a registry need not pay for it
 
     return open_own(project, target)
 

@@ -31,7 +31,7 @@ def site(folder: Path, target: str | None) -> None:
     click.echo(f"{folder}: {files} files of {len(made.packages)} packages; {changed} pages changed")
     if target is not None:
         from wheelyard.cli import render_registry
-        from wheelyard.flows.front import write_index
-        from wheelyard.flows.registries import open_own
+        from wheelyard.registries.open_registry import open_own
+        from wheelyard.registries.write_static_index import write_index
 
         click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def sources(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: bool) -> None:
     """Store the source packages of the copyleft libraries that PACKAGES' wheels (all by default) got from the image."""
     from wheelyard.cli import render
-    from wheelyard.flows.sources import store_sources
+    from wheelyard.registries.publish_sources import store_sources
 
     report = store_sources(find_project(), packages, target, dry_run=dry_run)
     click.echo(render.model(report) if as_json else _shown(report))

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.flows.publish import publish_packages
-from wheelyard.flows.registries import open_place
-from wheelyard.flows.registry import installable
 from wheelyard.io import cache, files, log
 from wheelyard.planning.build_requires import has, wheels
 from wheelyard.records.lockfile import lock_file, read_lock
-from wheelyard.stages.registry import FolderRegistry, read_release
+from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries.inspect_registry import installable
+from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.publish_wheels import publish_packages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.registries import Place
     from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
-    from wheelyard.stages.registry import RegistryFile
+    from wheelyard.registries import RegistryFile
+    from wheelyard.registries.open_registry import Place
 
 _PLACE = "needs"  # in the cache: what is under way
 

@@ -20,13 +20,13 @@ from wheelyard.core.errors import (
 )
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows import wanted
-from wheelyard.flows.publish import publish_packages
 from wheelyard.index.project_summary import Upstream
 from wheelyard.io import cache, files, guard, log
 from wheelyard.io.archive import unpack
 from wheelyard.planning.planner import Planner
 from wheelyard.project.config import Project
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
+from wheelyard.registries.publish_wheels import publish_packages
 from wheelyard.sources.sdist import check_metadata
 from wheelyard.stages.preflight import (
     Built,

@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wheelyard.flows.registries import Place
     from wheelyard.index.project_summary import ReleaseFacts
     from wheelyard.index.sdist_file import Sdist
     from wheelyard.project.config import Policy, Project
     from wheelyard.recipe.names import Entry, NameList
+    from wheelyard.registries.open_registry import Place
 
 _NEWEST = 12  # versions that are looked at; the newest final one is nearly always among them
 _PATIENCE = 25  # projects in a row that the index may not answer for

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.registries import Place
     from wheelyard.index.installer_choice import Availability, Glibc
     from wheelyard.project.config import Project
     from wheelyard.recipe.requirements import Requirements
+    from wheelyard.registries.open_registry import Place
 
 _PIP = "24.1"  # the first that knows the riscv64 manylinux tags
 _MOST_NAMES = 1000

@@ -11,10 +11,10 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion
 
 from wheelyard.core.errors import NetworkError, UnknownPackageError, WheelyardError
-from wheelyard.flows.silence import Silence
 from wheelyard.index.dependencies import Project, dependencies, look
 from wheelyard.index.project_summary import ProjectFacts
 from wheelyard.io import threads
+from wheelyard.registries.circuit_breaker import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.registries import Place
-    from wheelyard.stages.registry import RegistryFile
+    from wheelyard.registries import RegistryFile
+    from wheelyard.registries.open_registry import Place
 
 
 class Ours:

@@ -17,7 +17,7 @@ from wheelyard.records.copyleft_sources import read_sources, sources_file
 from wheelyard.records.history import ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, newest, read_lock
 from wheelyard.records.releases import read_releases, releases_file
-from wheelyard.stages.registry.gitlab import index_url
+from wheelyard.registries.gitlab.gitlab_registry import index_url
 from wheelyard.stages.site import pages, write_site
 
 if TYPE_CHECKING:

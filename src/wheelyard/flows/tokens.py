@@ -20,8 +20,8 @@ from wheelyard.io.environment_token import read_token
 from wheelyard.project.config_tokens import DeployTokenPolicy
 from wheelyard.record.tokens import IssueRecord
 from wheelyard.records.expiry_table import BEGIN, END, PAGE
+from wheelyard.registries import find_credential
 from wheelyard.stages.forge import GitLabIssues
-from wheelyard.stages.registry import find_credential
 from wheelyard.stages.tokens import judge, look_up
 from wheelyard.stages.tokens import rotate as rotate_token
 from wheelyard.stages.tokens.facts import Found, Gap, anew

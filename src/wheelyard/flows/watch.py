@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
     from wheelyard.project.loader import Recipe
-    from wheelyard.stages.registry import RegistryFile
+    from wheelyard.registries import RegistryFile
+    from wheelyard.registries.open_registry import Place
 
 _MORE = 1  # versions of a project that are looked at beyond those that are told of
 _ALL = Version("0.dev0")

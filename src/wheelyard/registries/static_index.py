@@ -1,7 +1,7 @@
 """An index in front of a registry: static pages with what GitLab's own lack.
 
 One link per project, JSON, yanks, sizes; the files stay where they are. Where the folder holds a copy of a file
-(:class:`~wheelyard.stages.registry.folder.FolderRegistry`), the address is ours, and its metadata is served too:
+(:class:`~wheelyard.registries.directory.FolderRegistry`), the address is ours, and its metadata is served too:
 installers look for it at the file's address with ``.metadata`` behind it (PEP 658), which GitLab does not serve.
 """
 
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import PublishError, RegistryContentError
 from wheelyard.io import files
-from wheelyard.stages.registry import pages
-from wheelyard.stages.registry.folder import FolderRegistry, write_changed
+from wheelyard.registries import simple_index
+from wheelyard.registries.directory import FolderRegistry, write_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from wheelyard.records.releases import ReleasedFile
-    from wheelyard.stages.registry.port import RegistryFile
+    from wheelyard.registries.registry import RegistryFile
 
 
 def enrich(listed: Sequence[RegistryFile], records: Iterable[ReleasedFile]) -> list[RegistryFile]:
@@ -78,11 +78,11 @@ def write_front(root: Path, projects: Mapping[str, Sequence[RegistryFile]]) -> i
         merged = _merged(own, projects)
         for project, listed in merged.items():
             folder = root / "simple" / project
-            changed += write_changed(folder / "index.json", pages.project_json(project, listed))
-            changed += write_changed(folder / "index.html", pages.project_html(project, listed))
+            changed += write_changed(folder / "index.json", simple_index.project_json(project, listed))
+            changed += write_changed(folder / "index.html", simple_index.project_html(project, listed))
         names = sorted(merged)
-        changed += write_changed(root / "simple" / "index.json", pages.root_json(names))
-        changed += write_changed(root / "simple" / "index.html", pages.root_html(names))
+        changed += write_changed(root / "simple" / "index.json", simple_index.root_json(names))
+        changed += write_changed(root / "simple" / "index.html", simple_index.root_html(names))
         for page in (root / "simple").glob("*/index.html"):
             if page.parent.name not in merged:
                 files.remove(page.parent)

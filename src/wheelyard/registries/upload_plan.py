@@ -8,13 +8,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log, threads
-from wheelyard.stages.registry.pages import identity
+from wheelyard.registries.simple_index import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from wheelyard.stages.registry.port import Registry
-    from wheelyard.stages.registry.release import Release
+    from wheelyard.registries.registry import Registry
+    from wheelyard.registries.wheel_file import Release
 
 
 class Action(Enum):

@@ -16,16 +16,16 @@ from packaging.version import InvalidVersion, Version
 from wheelyard.core.errors import CredentialsError, PublishError
 from wheelyard.core.pep440 import read_version
 from wheelyard.io import gitlab, log
-from wheelyard.stages.registry.credentials import JOB_USER
-from wheelyard.stages.registry.pages import version_of
-from wheelyard.stages.registry.port import NONE
+from wheelyard.registries.gitlab.credentials import JOB_USER
+from wheelyard.registries.registry import NONE
+from wheelyard.registries.simple_index import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gitlab.v4.objects import Project
 
-    from wheelyard.stages.registry.credentials import Credential
+    from wheelyard.registries.gitlab.credentials import Credential
 
 _PAGE = 100  # the most that one page may hold
 

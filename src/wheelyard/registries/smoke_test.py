@@ -10,12 +10,12 @@ from wheelyard import images
 from wheelyard.core.errors import RecipeError, TrialError, UnknownPackageError, WheelyardError
 from wheelyard.core.tags import wheel_for
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows.registry import installable, listings, projects_of
 from wheelyard.io import cache, engine, files, log
 from wheelyard.project.loader import effective, load_recipe
-from wheelyard.record.trials import Trial, TrialReport
-from wheelyard.stages.check.trial import Wanted, try_out
-from wheelyard.stages.registry import FolderRegistry
+from wheelyard.registries import FolderRegistry
+from wheelyard.registries.inspect_registry import installable, listings, projects_of
+from wheelyard.registries.pip_smoke_test import Wanted, try_out
+from wheelyard.registries.smoke_test_report import Trial, TrialReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from wheelyard.checks import RunIn
     from wheelyard.core.tags import Interpreter, WheelName
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
-    from wheelyard.stages.registry import RegistryFile
+    from wheelyard.registries import RegistryFile
+    from wheelyard.registries.open_registry import Place
 
 
 @dataclass(frozen=True)

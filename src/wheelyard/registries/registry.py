@@ -1,7 +1,7 @@
 """What a package registry is to us: it lists files and takes wheels, and never replaces one.
 
 The port is small on purpose: what GitLab's registry and a folder have in common. What is decided on top of it
-(upload, skip or refuse) is in :mod:`wheelyard.stages.registry.plan`, once for all adapters.
+(upload, skip or refuse) is in :mod:`wheelyard.registries.upload_plan`, once for all adapters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from wheelyard.stages.registry.release import Release
+    from wheelyard.registries.wheel_file import Release
 
     Progress = Callable[[int], object]
 
@@ -55,8 +55,8 @@ class RegistryFile:
 class Registry(Protocol):
     """A package registry.
 
-    Adapters: :class:`~wheelyard.stages.registry.folder.FolderRegistry`,
-    :class:`~wheelyard.stages.registry.gitlab.GitLabRegistry`. Threads may share one.
+    Adapters: :class:`~wheelyard.registries.directory.FolderRegistry`,
+    :class:`~wheelyard.registries.gitlab.gitlab_registry.GitLabRegistry`. Threads may share one.
     """
 
     @property

@@ -28,16 +28,16 @@ from wheelyard.core.errors import ConflictError, DigestMismatchError, PublishErr
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
 from wheelyard.records.models import Model, Sha256
-from wheelyard.stages.registry import pages
-from wheelyard.stages.registry.port import NONE, RegistryFile, nobody
-from wheelyard.stages.registry.release import Release, describe
+from wheelyard.registries import simple_index
+from wheelyard.registries.registry import NONE, RegistryFile, nobody
+from wheelyard.registries.wheel_file import Release, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from threading import Event
 
-    from wheelyard.stages.registry.port import Progress
+    from wheelyard.registries.registry import Progress
 
 _LEFTOVERS = ".*.tmp"  # what io.files leaves when it is killed
 _COMING = ".coming"  # suffix of a wheel that is not whole yet
@@ -88,7 +88,7 @@ class FolderRegistry:
             pass
 
     def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:  # noqa: ARG002
-        """Publish a wheel; see :meth:`wheelyard.stages.registry.port.Registry.put`."""
+        """Publish a wheel; see :meth:`wheelyard.registries.registry.Registry.put`."""
         with files.disk_errors(self.root), self.locked():
             target = self._folder(release.project) / release.name.file
             new = not target.exists()
@@ -120,7 +120,7 @@ class FolderRegistry:
             )
 
     def fetch(self, project: str, file: RegistryFile, target: Path) -> None:
-        """Copy a wheel out; see :meth:`wheelyard.stages.registry.port.Registry.fetch`."""
+        """Copy a wheel out; see :meth:`wheelyard.registries.registry.Registry.fetch`."""
         wheel = self._folder(project) / file.file
         if not wheel.is_file() or not file.sha256:
             raise PublishError(f"{self.title} has no {file.file}", fix=f"wheelyard registry list {project}")
@@ -152,7 +152,7 @@ class FolderRegistry:
             self._write_root()
 
     def yank(self, project: str, file: str, reason: str | None) -> bool:
-        """Mark a wheel as yanked, or take that back; see :meth:`wheelyard.stages.registry.port.Registry.yank`."""
+        """Mark a wheel as yanked, or take that back; see :meth:`wheelyard.registries.registry.Registry.yank`."""
         with files.disk_errors(self.root), self.locked():
             wheel = self._folder(project) / file
             if wheel not in set(self._wheels(project)):
@@ -281,15 +281,15 @@ class FolderRegistry:
                 listed.append(_listed(wheel.name, self._entry(wheel)))
         folder = self.root / "simple" / project
         _sweep(folder)
-        write_changed(folder / "index.json", pages.project_json(project, listed))
-        write_changed(folder / "index.html", pages.project_html(project, listed))
+        write_changed(folder / "index.json", simple_index.project_json(project, listed))
+        write_changed(folder / "index.html", simple_index.project_html(project, listed))
         self._write_root()
 
     def _write_root(self) -> None:
         projects = self.projects()
         _sweep(self.root / "simple")
-        write_changed(self.root / "simple" / "index.json", pages.root_json(projects))
-        write_changed(self.root / "simple" / "index.html", pages.root_html(projects))
+        write_changed(self.root / "simple" / "index.json", simple_index.root_json(projects))
+        write_changed(self.root / "simple" / "index.html", simple_index.root_html(projects))
 
 
 def _beside(wheel: Path, kind: Literal["metadata", "json"]) -> Path:

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.names import canonical, did_you_mean
-from wheelyard.flows.registries import open_place
-from wheelyard.flows.registry import entry_of, together
-from wheelyard.flows.sources import lacking
 from wheelyard.project.loader import project_name
-from wheelyard.record.reports import PublicationReport, PublishedFile
 from wheelyard.records import durations
 from wheelyard.records.releases import record, releases_file
 from wheelyard.records.wheel_records import releasable
-from wheelyard.stages.registry import Action, Journal, Outcome, plan_uploads, publish, read_release
+from wheelyard.registries import Action, Journal, Outcome, plan_uploads, read_release, uploader
+from wheelyard.registries.inspect_registry import entry_of, together
+from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.publish_sources import lacking
+from wheelyard.registries.registry_reports import PublicationReport, PublishedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
     from wheelyard.records.models import WheelRecord
     from wheelyard.records.releases import ReleasedFile
-    from wheelyard.stages.registry import Release, Upload
+    from wheelyard.registries import Release, Upload
+    from wheelyard.registries.open_registry import Place
 
 JOURNALS = ".journal"  # below dist/
 _PAGES = 40  # index pages that are read at once: each is small, and most of its time is waiting
@@ -125,7 +125,7 @@ def publish_packages(
     with ours as journal:
         uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=max(_PAGES, place.parallel))
         show(uploads)
-        outcomes = [] if dry_run else publish(place.registry, uploads, journal, parallel=place.parallel)
+        outcomes = [] if dry_run else uploader(place.registry, uploads, journal, parallel=place.parallel)
         there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
         recorded = _record(project, place, there, dict(sources)) if place.record else ()
         report = Publication(place, uploads, tuple(outcomes), held, recorded, dry_run=dry_run)

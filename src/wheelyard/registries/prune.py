@@ -12,21 +12,21 @@ from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import ConfigError, CredentialsError, UnknownVersionError, WheelyardError
 from wheelyard.core.pep440 import read_version
-from wheelyard.flows.publish import JOURNALS
-from wheelyard.flows.registry import about, listings, projects_of, recorded
 from wheelyard.project.loader import makers
 from wheelyard.records import releases
 from wheelyard.records.lockfile import lock_file, read_lock
-from wheelyard.stages.registry import Journal
-from wheelyard.stages.registry.front import enrich
-from wheelyard.stages.registry.pages import version_of
-from wheelyard.stages.registry.prune import Pruning, plan_pruning
+from wheelyard.registries import Journal
+from wheelyard.registries.inspect_registry import about, listings, projects_of, recorded
+from wheelyard.registries.publish_wheels import JOURNALS
+from wheelyard.registries.retention import Pruning, plan_pruning
+from wheelyard.registries.simple_index import version_of
+from wheelyard.registries.static_index import enrich
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
+    from wheelyard.registries.open_registry import Place
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from wheelyard.core.tags import WheelName
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from wheelyard.stages.registry.port import RegistryFile
+    from wheelyard.registries.registry import RegistryFile
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from wheelyard.core.tags import WheelName
-from wheelyard.stages.registry.pages import identity
+from wheelyard.registries.simple_index import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wheelyard.records.releases import ReleasedFile
-    from wheelyard.stages.registry.port import RegistryFile
+    from wheelyard.registries.registry import RegistryFile
 
 
 class Kind(Enum):

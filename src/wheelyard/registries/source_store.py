@@ -16,14 +16,14 @@ from wheelyard.core.errors import ConflictError, PublishError, RegistryContentEr
 from wheelyard.io import files
 from wheelyard.io.api import Server, UnansweredError, attempts
 from wheelyard.io.body import Pace
-from wheelyard.stages.registry.folder import FolderRegistry
-from wheelyard.stages.registry.gitlab import GitLabRegistry
-from wheelyard.stages.registry.upload import said, watched
+from wheelyard.registries.directory import FolderRegistry
+from wheelyard.registries.gitlab.gitlab_registry import GitLabRegistry
+from wheelyard.registries.gitlab.upload import said, watched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.stages.registry.port import Registry
+    from wheelyard.registries.registry import Registry
 
 _OK, _CREATED, _NOT_FOUND = 200, 201, 404
 _CHUNK = 1 << 18
@@ -34,7 +34,7 @@ class SourceStore(Protocol):
     """Takes the files of source packages, and never replaces one."""
 
     def check_access(self) -> None:
-        """Make sure that we may write; see :meth:`wheelyard.stages.registry.port.Registry.check_access`."""
+        """Make sure that we may write; see :meth:`wheelyard.registries.registry.Registry.check_access`."""
 
     def put(self, name: str, version: str, path: Path, sha256: str) -> str:
         """Have a file there, read back, and return its address.

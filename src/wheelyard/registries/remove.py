@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import PublishError
-from wheelyard.flows.publish import JOURNALS
-from wheelyard.flows.registry import projects_of, recorded
-from wheelyard.stages.registry import Journal
+from wheelyard.registries import Journal
+from wheelyard.registries.inspect_registry import projects_of, recorded
+from wheelyard.registries.publish_wheels import JOURNALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
+    from wheelyard.registries.open_registry import Place
 
 _RECORDED = (
     "is recorded as published, and stays; prune deletes versions, and what is to go for good has its line taken out of "

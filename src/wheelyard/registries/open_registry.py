@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.names import did_you_mean
 from wheelyard.project.config_registries import FolderPolicy, GitLabPolicy
-from wheelyard.stages.registry import FolderRegistry, GitLabRegistry, find_credential
+from wheelyard.registries import FolderRegistry, GitLabRegistry, find_credential
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project
-    from wheelyard.stages.registry import Registry
+    from wheelyard.registries import Registry
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from wheelyard.core.digests import stated_sha256
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.io import log, simple_api
-from wheelyard.stages.registry.port import RegistryFile
+from wheelyard.registries.registry import RegistryFile
 
 if TYPE_CHECKING:
     from requests import Response

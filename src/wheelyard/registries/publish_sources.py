@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from wheelyard.checks.grafts import grafted
 from wheelyard.core.errors import CheckError, PublishError, RegistryContentError, WheelyardError
 from wheelyard.core.names import canonical
-from wheelyard.flows.registries import open_place
 from wheelyard.images.local.source_packages import Wanted, fetch
 from wheelyard.io import cache, files, log
 from wheelyard.records.copyleft_sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
 from wheelyard.records.wheel_records import releasable
-from wheelyard.stages.registry.sources import source_store
+from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.source_store import source_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
     from wheelyard.records.models import GraftRecord, WheelRecord
+    from wheelyard.registries.open_registry import Place
 
     Key = tuple[str, str]
 

@@ -21,15 +21,15 @@ from wheelyard.core.errors import (
     WheelyardError,
 )
 from wheelyard.io import log, threads
-from wheelyard.stages.registry.plan import Action
+from wheelyard.registries.upload_plan import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wheelyard.stages.registry.journal import Journal
-    from wheelyard.stages.registry.plan import Upload
-    from wheelyard.stages.registry.port import Progress, Registry
-    from wheelyard.stages.registry.release import Release
+    from wheelyard.registries.journal import Journal
+    from wheelyard.registries.registry import Progress, Registry
+    from wheelyard.registries.upload_plan import Upload
+    from wheelyard.registries.wheel_file import Release
 
 # What ends a whole run: the next wheel would meet it too.
 _HOPELESS = (CredentialsError, NetworkError)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.flows.registry import about, listings, recorded, together
-from wheelyard.stages.registry import GitLabRegistry
-from wheelyard.stages.registry.front import enrich, listable, write_front
+from wheelyard.registries import GitLabRegistry
+from wheelyard.registries.inspect_registry import about, listings, recorded, together
+from wheelyard.registries.static_index import enrich, listable, write_front
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
-    from wheelyard.stages.registry import RegistryFile
+    from wheelyard.registries import RegistryFile
+    from wheelyard.registries.open_registry import Place
 
 
 @dataclass(frozen=True)

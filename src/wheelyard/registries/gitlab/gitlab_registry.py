@@ -25,10 +25,10 @@ from wheelyard.core.errors import (
 from wheelyard.io import http, log, simple_api
 from wheelyard.io.api import Server, UnansweredError, attempts
 from wheelyard.io.body import PATIENCE, Pace, Patience
-from wheelyard.stages.registry import listing
-from wheelyard.stages.registry.credentials import no_credential
-from wheelyard.stages.registry.port import NONE, nobody
-from wheelyard.stages.registry.upload import Verdict, judge, multipart, said
+from wheelyard.registries.gitlab import index_pages
+from wheelyard.registries.gitlab.credentials import no_credential
+from wheelyard.registries.gitlab.upload import Verdict, judge, multipart, said
+from wheelyard.registries.registry import NONE, nobody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from gitlab.v4.objects import Project
     from requests import Response
 
-    from wheelyard.stages.registry.credentials import Credential
-    from wheelyard.stages.registry.port import Progress, RegistryFile
-    from wheelyard.stages.registry.release import Release
+    from wheelyard.registries.gitlab.credentials import Credential
+    from wheelyard.registries.registry import Progress, RegistryFile
+    from wheelyard.registries.wheel_file import Release
 
 _OK, _FOUND, _FORBIDDEN, _NOT_FOUND = 200, 302, 403, 404
 _REFUSED = frozenset({401, _FORBIDDEN})
@@ -126,14 +126,14 @@ class GitLabRegistry:
         if answer is None:
             raise self._unknown()
         self._checked = True
-        return listing.projects(answer, title=self.title, fix=self._look)
+        return index_pages.projects(answer, title=self.title, fix=self._look)
 
     def files(self, project: str) -> tuple[RegistryFile, ...]:
         """Return the files of a project, sorted by name; the forward to the public index is not followed."""
         answer = self._page(f"/simple/{quote(project)}")
         if answer is None and not self._checked:
             self.projects()  # "no such package" and "no such project" are the same answer
-        found = listing.files(project, answer, title=self.title, fix=self._look) if answer is not None else []
+        found = index_pages.files(project, answer, title=self.title, fix=self._look) if answer is not None else []
         seen: dict[str, set[str | None]] = defaultdict(set)
         for file in found:
             seen[file.file].add(file.sha256)
@@ -165,7 +165,7 @@ class GitLabRegistry:
         )
 
     def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
-        """Upload a wheel; see :meth:`wheelyard.stages.registry.port.Registry.put`."""
+        """Upload a wheel; see :meth:`wheelyard.registries.registry.Registry.put`."""
         known = self._known(release)
         if known:
             self._same(release, known)
@@ -251,7 +251,7 @@ class GitLabRegistry:
                 return
 
     def fetch(self, project: str, file: RegistryFile, target: Path) -> None:  # noqa: ARG002 - the hash is the address
-        """Download a file; see :meth:`wheelyard.stages.registry.port.Registry.fetch`."""
+        """Download a file; see :meth:`wheelyard.registries.registry.Registry.fetch`."""
         if not file.sha256:
             raise PublishError(
                 f"{self.title} does not know the hash of {file.file}", fix="it cannot be copied without one"
@@ -280,7 +280,7 @@ class GitLabRegistry:
 
     def remove(self, project: str, wheels: Sequence[str], *, staying: Mapping[str, str] = NONE) -> None:
         """Delete files through GitLab's packages API, which deploy tokens may not use."""
-        from wheelyard.stages.registry.packages import delete
+        from wheelyard.registries.gitlab.packages_api import delete
 
         delete(self.remote, project, wheels, staying=staying)
         with self._lock:
@@ -299,7 +299,7 @@ class GitLabRegistry:
         Raises:
             CredentialsError: there is no credential.
         """
-        from wheelyard.stages.registry.packages import open_project
+        from wheelyard.registries.gitlab.packages_api import open_project
 
         return open_project(self.url, self.project, self._credential, ca_bundle=self._ca_bundle)
 

@@ -21,23 +21,23 @@ from wheelyard.core.errors import (
 )
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
-from wheelyard.flows.silence import Silence
 from wheelyard.io import cache, files, log, threads
 from wheelyard.io.engine import TARGET_ARCH
 from wheelyard.project.loader import list_recipes, project_name
-from wheelyard.record.reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
 from wheelyard.records.releases import ReleasedFile, read_releases, record, releases_file
-from wheelyard.stages.registry import GitLabRegistry, read_release
-from wheelyard.stages.registry.front import listable
-from wheelyard.stages.registry.pages import version_of
-from wheelyard.stages.registry.verify import Kind, Problem, compare
+from wheelyard.registries import GitLabRegistry, read_release
+from wheelyard.registries.circuit_breaker import Silence
+from wheelyard.registries.compare import Kind, Problem, compare
+from wheelyard.registries.registry_reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
+from wheelyard.registries.simple_index import version_of
+from wheelyard.registries.static_index import listable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
-    from wheelyard.stages.registry import RegistryFile, Release
+    from wheelyard.registries import RegistryFile, Release
+    from wheelyard.registries.open_registry import Place
 
     Found = tuple[RegistryFile, ...] | WheelyardError
 
@@ -229,7 +229,7 @@ def _with_sizes(
     place: Place, registry: GitLabRegistry, listing: dict[str, tuple[ListedFile, ...]]
 ) -> dict[str, tuple[ListedFile, ...]]:
     """Return the packages of which a size was not known, with what GitLab says."""
-    from wheelyard.stages.registry.packages import sizes
+    from wheelyard.registries.gitlab.packages_api import sizes
 
     remote = registry.remote
     wanted = [package for package, listed in listing.items() if any(file.size is None for file in listed)]

@@ -20,24 +20,24 @@ from wheelyard.core.errors import (
     PublishError,
     WheelyardError,
 )
-from wheelyard.flows.publish import JOURNALS
-from wheelyard.flows.registry import about, entry_of, listings, projects_of, recorded
-from wheelyard.flows.retire import mark
 from wheelyard.io import cache, files, log, threads
 from wheelyard.records.releases import read_releases, record, releases_file
-from wheelyard.stages.registry import Journal, Release, plan_uploads, publish, read_release
-from wheelyard.stages.registry.front import enrich, listable
-from wheelyard.stages.registry.pages import identity, version_of
-from wheelyard.stages.registry.port import nobody
+from wheelyard.registries import Journal, Release, plan_uploads, read_release, uploader
+from wheelyard.registries.inspect_registry import about, entry_of, listings, projects_of, recorded
+from wheelyard.registries.prune import mark
+from wheelyard.registries.publish_wheels import JOURNALS
+from wheelyard.registries.registry import nobody
+from wheelyard.registries.simple_index import identity, version_of
+from wheelyard.registries.static_index import enrich, listable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wheelyard.flows.registries import Place
     from wheelyard.project.config import Project
-    from wheelyard.stages.registry import Outcome, RegistryFile
-    from wheelyard.stages.registry.port import Progress
+    from wheelyard.registries import Outcome, RegistryFile
+    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.registry import Progress
 
 _HOPELESS = (CredentialsError, DiskError)  # the next wheel would meet it too
 _PATIENCE = 3  # batches in a row that may fail for want of an answer
@@ -291,7 +291,7 @@ def _copy(
     try:
         with Journal.of(project.dist / JOURNALS, target.registry.title) as journal:
             uploads = plan_uploads(target.registry, releases, begun=journal.begun, parallel=target.parallel)
-            outcomes = publish(target.registry, uploads, journal, parallel=target.parallel, tell=tell)
+            outcomes = uploader(target.registry, uploads, journal, parallel=target.parallel, tell=tell)
             done = [outcome for outcome in outcomes if outcome.error is None]
             if target.record:
                 _record(project, source, target, package, [outcome.upload.release for outcome in done])

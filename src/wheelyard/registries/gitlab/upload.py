@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from wheelyard.core.errors import InterruptedRunError
 from wheelyard.io import log
 from wheelyard.io.api import passes
-from wheelyard.stages.registry.port import nobody
+from wheelyard.registries.registry import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from requests import Response
     from requests_toolbelt import MultipartEncoder
 
-    from wheelyard.stages.registry.port import Progress
+    from wheelyard.registries.registry import Progress
 
 _CREATED, _BAD = 201, 400
 _LONGEST_SAID = 300

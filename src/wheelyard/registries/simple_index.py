@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from wheelyard.stages.registry.port import RegistryFile
+    from wheelyard.registries.registry import RegistryFile
 
 API_VERSION = "1.1"  # PEP 700: sizes, versions and upload times
 

@@ -1,0 +1,1 @@
+"""GitLab's package registry."""
