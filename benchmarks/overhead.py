@@ -13,15 +13,14 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import claim, project
+from wheelyard.builder import BuildRequest, build, run_job
+from wheelyard.builder.cibuildwheel import command, environment
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows import finish
 from wheelyard.images import ensure, resolve
 from wheelyard.planning import fetch_source
 from wheelyard.planning.plan import make_plan
 from wheelyard.planning.target import find_target
 from wheelyard.project.config import find_project
-from wheelyard.stages.build import BuildRequest, build
-from wheelyard.stages.build.cibuildwheel import command, environment
 
 RUNS = 3
 
@@ -51,9 +50,9 @@ def _request() -> BuildRequest:
     work = Path(tempfile.mkdtemp(prefix="wheelyard-bench-"))
     source = fetch_source.prepare_source(here, target, work, log_file=work / "sdist.log")
     needed: dict[str, str] = {}
-    bench = finish.Bench(here, target, source, image, needed, test=False, folder=work, work=work)
+    bench = run_job.Bench(here, target, source, image, needed, test=False, folder=work, work=work)
     return BuildRequest(
-        plan.jobs[0], source, target.settings, image, finish.container(bench), False, work, work / "build.log"
+        plan.jobs[0], source, target.settings, image, run_job.container(bench), False, work, work / "build.log"
     )
 
 

@@ -11,10 +11,10 @@ from support.gitlab import Fault
 from support.publishing import FILE, PAGE, yard_in
 from support.stock import specs
 from support.wheels import WheelSpec
+from wheelyard.builder.fetch_build_requires import bring
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows.bring import bring
 from wheelyard.planning import build_requires
 from wheelyard.planning.target import Target
 from wheelyard.project.config import find_project

@@ -16,11 +16,11 @@ from cibuildwheel.options import CommandLineArguments, Options
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wheelyard.builder import cibuildwheel_config
+from wheelyard.builder.cibuildwheel_config import Composed, Container, compose, upstream_table
 from wheelyard.core.errors import SourceError
 from wheelyard.io.engine import Engine
 from wheelyard.project.recipe import Settings
-from wheelyard.stages.build import config
-from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
 
 CONTAINER = Container(Engine("podman", "/usr/bin/podman"), ("--network=host",), {}, (), Path("constraints.txt"))
 SCHEMA = json.loads((resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json").read_text("utf-8"))
@@ -209,7 +209,7 @@ def test_an_option_that_nobody_looked_at_stays_outside(monkeypatch: pytest.Monke
     """A later cibuildwheel may run more on the host: what its schema allows is not what we take."""
     newer = json.loads(json.dumps(SCHEMA))
     newer["properties"]["host-hook"] = {"type": "string"}
-    monkeypatch.setattr(config, "_validator", lambda: fastjsonschema.compile(newer, use_default=False))
+    monkeypatch.setattr(cibuildwheel_config, "_validator", lambda: fastjsonschema.compile(newer, use_default=False))
     assert make({"host-hook": "touch /tmp/owned"}).dropped == ("host-hook",)
 
 

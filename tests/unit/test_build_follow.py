@@ -13,6 +13,9 @@ from cibuildwheel.logger import Logger
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wheelyard.builder import cibuildwheel
+from wheelyard.builder.cibuildwheel import BuildRequest
+from wheelyard.builder.cibuildwheel_config import Container
 from wheelyard.core.errors import BuildError, CheckError, DiskError, EngineError, TestsFailedError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel, Image, ImageChoice, Job, SourceTree
@@ -20,9 +23,6 @@ from wheelyard.io import log
 from wheelyard.io.engine import Engine
 from wheelyard.io.run import Completed
 from wheelyard.project.recipe import Settings
-from wheelyard.stages.build import cibuildwheel
-from wheelyard.stages.build.cibuildwheel import BuildRequest
-from wheelyard.stages.build.config import Container
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wheelyard.stages.build.cibuildwheel import _STEP
-from wheelyard.stages.build.line import telling_line
+from wheelyard.builder.cibuildwheel import _STEP
+from wheelyard.builder.line import telling_line
 
 CASES = {
     "the first error of a compiler": (

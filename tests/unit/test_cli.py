@@ -17,6 +17,7 @@ import tomli_w
 from click.testing import CliRunner
 
 from support.project import PYPROJECT, make_project
+from wheelyard.builder.cibuildwheel_config import Container, compose
 from wheelyard.cli import main as command_line
 from wheelyard.core.errors import InterruptedRunError
 from wheelyard.io.engine import Engine
@@ -24,7 +25,6 @@ from wheelyard.planning import plan_packages as plan_flow
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.build.config import Container, compose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

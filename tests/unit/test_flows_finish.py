@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.wheels import WheelSpec
+from wheelyard.builder import BuildOutcome, results, run_job
 from wheelyard.core.digests import sha256_file
-from wheelyard.flows import finish, settle
 from wheelyard.records.models import Finding, Verdict, WheelVerdict
 from wheelyard.records.wheel_records import write_verdict
-from wheelyard.stages.build import BuildOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +25,12 @@ UNPACKED = "work"  # a folder beside what is held
 def held(tmp_path: Path) -> Path:
     """What a build leaves before its checks."""
     wheels = tuple(WheelSpec(python=tag, abi=tag).write(tmp_path / UNPACKED) for tag in ("cp313", "cp314"))
-    finish._hold(tmp_path / "held", BuildOutcome(wheels, "5 passed", "pytest", ("old-option",)), DURATIONS)
+    run_job._hold(tmp_path / "held", BuildOutcome(wheels, "5 passed", "pytest", ("old-option",)), DURATIONS)
     return tmp_path / "held"
 
 
 def test_what_is_held_is_taken_up(held: Path) -> None:
-    found = finish._held(held)
+    found = run_job._held(held)
     assert found is not None
     outcome, durations = found
     assert [wheel.parent for wheel in outcome.wheels] == [held, held]
@@ -91,12 +90,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_what_is_not_whole_is_built_again(held: Path, damage: str) -> None:
     DAMAGE[damage](held)
-    assert finish._held(held) is None
+    assert run_job._held(held) is None
 
 
 def test_holding_replaces_what_was_held(held: Path, tmp_path: Path) -> None:
     wheel = WheelSpec(python="cp315", abi="cp315").write(tmp_path / UNPACKED)
-    finish._hold(held, BuildOutcome((wheel,), "", "", ()), {})
+    run_job._hold(held, BuildOutcome((wheel,), "", "", ()), {})
     assert [file.name for file in sorted(held.iterdir())] == [wheel.name, "outcome.json"]
 
 
@@ -116,14 +115,14 @@ def verdict_of(*wheels: str, text: str = "seen", overall: bool = True) -> Verdic
 def test_verdicts_of_wheels_that_are_still_here_stay(tmp_path: Path) -> None:
     (tmp_path / "a.whl").touch()
     write_verdict(tmp_path, verdict_of("a.whl", "gone.whl", "b.whl", text="earlier"))
-    united = settle._united(tmp_path, verdict_of("b.whl", text="now"))
+    united = results._united(tmp_path, verdict_of("b.whl", text="now"))
     assert [(one.wheel, one.findings[0].text) for one in united.wheels] == [("b.whl", "now"), ("a.whl", "earlier")]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": "wheelyard/verdict", "version": 9}', "\0" * 50])
 def test_a_damaged_verdict_gives_way(tmp_path: Path, text: str) -> None:
     (tmp_path / "verdict.json").write_text(text)
-    assert settle._united(tmp_path, verdict_of("b.whl")) == verdict_of("b.whl")
+    assert results._united(tmp_path, verdict_of("b.whl")) == verdict_of("b.whl")
 
 
 # -------------------------------------------------------------------- making way
@@ -141,12 +140,12 @@ def test_another_glibc_floor_replaces_the_wheel_and_its_record(tmp_path: Path) -
         WheelSpec(python="cp314", abi="cp314t").write(tmp_path),
         WheelSpec(python="cp313", abi="abi3").write(tmp_path),
     ]
-    settle._make_way(tmp_path, WheelSpec(platform="manylinux_2_31_riscv64.manylinux_2_39_riscv64").file)
+    results._make_way(tmp_path, WheelSpec(platform="manylinux_2_31_riscv64.manylinux_2_39_riscv64").file)
     assert names(tmp_path) == sorted(other.name for other in others)
 
 
 def test_the_same_name_and_what_is_no_wheel_of_ours_stay(tmp_path: Path) -> None:
     wheel = WheelSpec().write(tmp_path)
     (tmp_path / "notes.whl").touch()
-    settle._make_way(tmp_path, wheel.name)
+    results._make_way(tmp_path, wheel.name)
     assert names(tmp_path) == sorted([wheel.name, "notes.whl"])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
+from wheelyard.builder.cibuildwheel_config import options
+from wheelyard.builder.test_command import effective_tests
 from wheelyard.cli.preflight import findings_table
 from wheelyard.core.errors import NetworkError, PreflightError
 from wheelyard.core.tags import Interpreter, WheelName
@@ -16,8 +18,6 @@ from wheelyard.flows.preflight import problem
 from wheelyard.project.recipe import Settings
 from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts
 from wheelyard.records.wheel_records import releasable
-from wheelyard.stages.build.config import options
-from wheelyard.stages.build.tests import effective_tests
 from wheelyard.stages.preflight import (
     Need,
     Offer,

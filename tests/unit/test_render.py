@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wheelyard.builder.build_package import BuildReport
 from wheelyard.cli import render
 from wheelyard.cli.review import review_text
 from wheelyard.core.errors import RecipeError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
-from wheelyard.flows.build import BuildReport
 from wheelyard.flows.doctor import Finding as Need
 from wheelyard.flows.doctor import Report
 from wheelyard.images.manage_images import Listing

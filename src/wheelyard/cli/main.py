@@ -168,8 +168,8 @@ def build(
     as_json: bool,
 ) -> None:
     """Build, test and check PACKAGE's riscv64 wheels."""
+    from wheelyard.builder.build_package import BuildOptions, build_package
     from wheelyard.cli import render
-    from wheelyard.flows.build import BuildOptions, build_package
 
     options = BuildOptions(version, pythons, image, force=force, test=not no_test, jobs=jobs)
     report = build_package(find_project(), package, options)
@@ -182,8 +182,8 @@ def build(
 @json_option
 def check(package: str, version: str | None, *, as_json: bool) -> None:
     """Check PACKAGE's wheels in dist/ once more; changes nothing."""
+    from wheelyard.builder.recheck import check_package
     from wheelyard.cli import render
-    from wheelyard.flows.check import check_package
 
     verdict = check_package(find_project(), package, version)
     if as_json:

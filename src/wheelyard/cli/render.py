@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from wheelyard.builder.build_package import BuildReport
     from wheelyard.core.errors import WheelyardError
-    from wheelyard.flows.build import BuildReport
     from wheelyard.flows.doctor import Report
     from wheelyard.images.manage_images import Listing
     from wheelyard.planning.plan_packages import Plans

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from wheelyard.builder.test_command import Tests
     from wheelyard.core.values import AppliedPatch, SourceTree
     from wheelyard.planning.plan import Plan
     from wheelyard.planning.target import Target
-    from wheelyard.stages.build.tests import Tests
 
 # These say something of this machine, and nothing of the version.
 _OURS = (ConfigError, DiskError, InterruptedRunError, ProgramError)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from wheelyard.builder.results import settle
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, DiskError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName
-from wheelyard.flows.settle import settle
 from wheelyard.io import cache, log
 from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.outcome import read_outcome, write_outcome

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelyard.builder.build_package import BuildOptions, build_package
 from wheelyard.core.digests import sha256_value
 from wheelyard.core.errors import ConfigError, InterruptedRunError, NeededWheelError, WheelyardError
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows.build import BuildOptions, build_package
 from wheelyard.io import files, log
 from wheelyard.planning.fingerprint import tool_digest
 from wheelyard.record.outcome import Failure, WheelOutcome, line_of, outcome_name, write_outcome
@@ -20,7 +20,7 @@ from wheelyard.record.outcome import Failure, WheelOutcome, line_of, outcome_nam
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.flows.build import BuildReport
+    from wheelyard.builder.build_package import BuildReport
     from wheelyard.project.config import Project
     from wheelyard.record.outcome import JobTicket
 

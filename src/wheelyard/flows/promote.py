@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from wheelyard.builder.fetch_build_requires import bring
+from wheelyard.builder.recheck import check_wheel
 from wheelyard.core.errors import CheckError, ConfigError, DiskError, ProgramError, StepTimeoutError, WheelyardError
-from wheelyard.flows.bring import bring
-from wheelyard.flows.check import check_wheel
 from wheelyard.flows.gather import gather
 from wheelyard.flows.job import artifact_name
 from wheelyard.io import archive, cache, files, log

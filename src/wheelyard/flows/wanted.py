@@ -9,6 +9,8 @@ from packaging.dependency_groups import resolve_dependency_groups
 from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
+from wheelyard.builder.cibuildwheel_config import options, upstream_table
+from wheelyard.builder.test_command import Tests, effective_tests
 from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPackageError
 from wheelyard.index.installer_choice import judge
 from wheelyard.index.project_summary import ProjectFacts
@@ -17,8 +19,6 @@ from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.record.preflight import PreflightFinding
 from wheelyard.records.releases import read_releases, releases_file
 from wheelyard.records.wheel_records import read_record
-from wheelyard.stages.build.config import options, upstream_table
-from wheelyard.stages.build.tests import Tests, effective_tests
 from wheelyard.stages.preflight import Need, Offer, needs_of, project_table, requirement_findings
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from wheelyard.builder.fetch_build_requires import bring
+from wheelyard.builder.run_job import Bench, finish
 from wheelyard.core.errors import DiskError, PlanError, WheelyardError
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows.bring import bring
-from wheelyard.flows.finish import Bench, finish
 from wheelyard.images import ensure, resolve
 from wheelyard.io import cache, engine, files, guard, log, run
 from wheelyard.planning import build_requires

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import tomli_w
 
+from wheelyard.builder.cibuildwheel_config import Composed, Container, compose, upstream_table
+from wheelyard.builder.line import telling_line
 from wheelyard.core.errors import (
     BuildError,
     CheckError,
@@ -26,8 +28,6 @@ from wheelyard.io import engine, files, guard, log
 from wheelyard.io.files import disk_errors, write_text
 from wheelyard.io.idle import Watchdog
 from wheelyard.io.run import run
-from wheelyard.stages.build.config import Composed, Container, compose, upstream_table
-from wheelyard.stages.build.line import telling_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from wheelyard.builder import BuildOutcome, BuildRequest, build
+from wheelyard.builder.cibuildwheel_config import Container
+from wheelyard.builder.graft_origins import grafts_of
+from wheelyard.builder.results import settle
 from wheelyard.checks import check_wheels, install_check, modules_to_import, with_findings
 from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import CheckError
 from wheelyard.core.tags import WheelName
-from wheelyard.flows.grafts import grafts_of
-from wheelyard.flows.settle import settle
 from wheelyard.io import engine, files, log
 from wheelyard.planning.fingerprint import recipe_digest, tools
 from wheelyard.records.models import ImageRecord, Model, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
 from wheelyard.records.wheel_records import write_verdict
-from wheelyard.stages.build import BuildOutcome, BuildRequest, build
-from wheelyard.stages.build.config import Container
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelyard.stages.build.config import Table
+    from wheelyard.builder.cibuildwheel_config import Table
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def effective_tests(table: Table, identifier: str) -> Tests:
     """Return what *table* says of the tests for *identifier*, such as ``cp313-manylinux_riscv64``.
 
     Args:
-        table: ``[tool.cibuildwheel]``, as :func:`wheelyard.stages.build.config.options` gives it.
+        table: ``[tool.cibuildwheel]``, as :func:`wheelyard.builder.cibuildwheel_config.options` gives it.
         identifier: cibuildwheel's build identifier.
     """
     levels = list(_levels(table, identifier))
