@@ -18,8 +18,8 @@ import pytest
 from support.gitlab.serve import self_signed
 from support.remote import Bare, git, http_backend
 from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, WheelyardError
+from wheelyard.forges import PREFIX, Branches, Proposal, Remote, address, open_branches
 from wheelyard.io.git_program import login
-from wheelyard.stages.forge import PREFIX, Branches, Proposal, Remote, address, open_branches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,7 +190,7 @@ def test_what_happens_between_the_look_and_the_push(bare: Bare, monkeypatch: pyt
 
 def _push_alone(bare: Bare, lock: bytes) -> None:
     program = (
-        "import sys; from wheelyard.stages.forge import *\n"
+        "import sys; from wheelyard.forges import *\n"
         "with open_branches(Remote(sys.argv[1], '', {})) as branches:\n"
         f"    assert branches.write({KEY!r}, {{{LOCK!r}: {lock!r}}}, 'x') in ('pushed', 'same')\n"
     )

@@ -16,16 +16,16 @@ import pytest
 from support.forges import BRANCH, KEY, LOCK, START, github_place, gitlab_place, opened, proposal
 from support.gitlab import Fault
 from wheelyard.core.errors import CredentialsError, NetworkError, PublishError
-from wheelyard.stages.forge import Change, Open, Proposal
-from wheelyard.stages.forge.github import GitHubRequests
-from wheelyard.stages.forge.gitlab import GitLabRequests
+from wheelyard.forges import Change, Open, Proposal
+from wheelyard.forges.github import GitHubRequests
+from wheelyard.forges.gitlab import GitLabRequests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from support.forges import Place, Shown
-    from wheelyard.stages.forge import Forge, ProposalAction
+    from wheelyard.forges import Forge, ProposalAction
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
@@ -311,7 +311,7 @@ from pathlib import Path
 from support.forges import proposal
 from wheelyard.project.config_proposals import ProposalPolicy
 from wheelyard.stages import forge
-from wheelyard.stages.forge import {kind} as Requests, Branches
+from wheelyard.forges import {kind} as Requests, Branches
 def die(*_words, **_options):
     os.kill(os.getpid(), signal.SIGKILL)
 setattr({target}, "{method}", die)

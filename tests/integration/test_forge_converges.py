@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from support.forges import BRANCH, KEY, LOCK, github_place, gitlab_place, opened, proposal
 from support.memory_forge import KilledError, MemoryBranches, MemoryGit, MemoryPlace, Mortal
-from wheelyard.stages.forge import Change, ProposalAction, Proposer
+from wheelyard.forges import Change, ProposalAction, Proposer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

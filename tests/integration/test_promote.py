@@ -23,6 +23,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, PlanError
 from wheelyard.flows.job import artifact_name
 from wheelyard.flows.promote import promote, since_last
+from wheelyard.forges.artifacts import GitHubArtifacts
 from wheelyard.io.gh import Answer
 from wheelyard.planning import selection as due
 from wheelyard.planning.fingerprint import tool_digest
@@ -32,7 +33,6 @@ from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.wheel_records import read_record, releasable, write_record, write_verdict
 from wheelyard.registries import FolderRegistry, read_release
-from wheelyard.stages.forge.artifacts import GitHubArtifacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,9 +23,9 @@ from support.timeline import vanish, yank
 from support.tiny import add_tiny
 from wheelyard.flows.propose import propose
 from wheelyard.flows.watch import check_upstream
+from wheelyard.forges import Proposer
 from wheelyard.io import log
 from wheelyard.records.lockfile import lock_file
-from wheelyard.stages.forge import Proposer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

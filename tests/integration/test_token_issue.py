@@ -10,8 +10,8 @@ import pytest
 from support.gitlab import Fault
 from support.watch import NAME, PROJECT, Watch
 from wheelyard.core.errors import CredentialsError, NetworkError
+from wheelyard.forges import Change, GitLabIssues
 from wheelyard.io import http
-from wheelyard.stages.forge import Change, GitLabIssues
 
 LABELS = ["tokens"]
 

@@ -11,8 +11,8 @@ from support.github.app import serve as serve_github
 from support.gitlab import GitLab, serve
 from support.gitlab.merge_requests import add
 from support.remote import Bare
+from wheelyard.forges import Proposal, open_forge
 from wheelyard.project.config_proposals import ProposalPolicy
-from wheelyard.stages.forge import Proposal, open_forge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from support.github import Issue
     from support.gitlab import Fault
     from support.gitlab.model import MergeRequest, Project, User
-    from wheelyard.stages.forge import Forge
+    from wheelyard.forges import Forge
 
 LOCK = "packages/tiny/lock.toml"
 KEY, BRANCH = "update/tiny", "wheelyard/update/tiny"

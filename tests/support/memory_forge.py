@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from support.forges import BRANCH, LOCK, Shown
-from wheelyard.stages.forge import Request, TakenError
+from wheelyard.forges import Request, TakenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -27,7 +27,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     """
     from wheelyard.cli import render
     from wheelyard.flows import audit as flow
-    from wheelyard.flows import tickets
+    from wheelyard.forges import sync_issues
 
     if dry_run and not issues:
         raise click.UsageError("--dry-run goes with --issues")
@@ -39,7 +39,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     if issues:
         try:
             report = flow.keep_issues(project, report, dry_run=dry_run)
-            failure = tickets.problem(report.issues)
+            failure = sync_issues.problem(report.issues)
         except WheelyardError as error:
             failure = error
     if as_json:
@@ -47,7 +47,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     else:
         click.echo(audit_text(report))
         if report.issues or (issues and not failure):
-            click.echo(f"\n{tickets.tickets_table(report.issues)}")
+            click.echo(f"\n{sync_issues.tickets_table(report.issues)}")
     render.end(flow.problem(report), failure)
 
 

@@ -170,7 +170,7 @@ def report(
     """
     from wheelyard.cli import render
     from wheelyard.flows import report as flow
-    from wheelyard.flows.tickets import problem, tickets_table
+    from wheelyard.forges.sync_issues import problem, tickets_table
 
     if dry_run and not issues:
         raise click.UsageError("--dry-run goes with --issues")

@@ -52,7 +52,7 @@ def check_upstream(
         failure = watch.problem(report, fix=_PROPOSE if project.policy.proposals else "")
     else:
         from wheelyard.flows import propose as flow
-        from wheelyard.flows.forge import forge_of
+        from wheelyard.forges.site_forge import forge_of
 
         with forge_of(project, dry_run=dry_run) as (forge, policy):  # first: it may have no token for us
             report = watch.check_upstream(project, packages, place=place, write=not dry_run)

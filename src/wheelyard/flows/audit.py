@@ -11,9 +11,9 @@ from packaging.version import Version
 from wheelyard.core.errors import ConfigError, UnknownPackageError, VulnerableError, WheelyardError
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
-from wheelyard.flows import tickets
-from wheelyard.flows.forge import forge_of
-from wheelyard.flows.tickets import Ticket, inline
+from wheelyard.forges import sync_issues
+from wheelyard.forges.site_forge import forge_of
+from wheelyard.forges.sync_issues import Ticket, inline
 from wheelyard.index import osv
 from wheelyard.io import log
 from wheelyard.record.audit import AuditReport, Ignored, Vulnerability
@@ -98,7 +98,7 @@ def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> Audi
         bad.setdefault(each.package, []).append(each)
     wanted = {package: _ticket(package, found) for package, found in bad.items()}
     with forge_of(project, dry_run=dry_run) as (forge, policy):
-        records = tickets.keep(
+        records = sync_issues.keep(
             forge,
             KIND,
             wanted,

@@ -17,22 +17,22 @@ from wheelyard.builder.recheck import check_wheel
 from wheelyard.core.errors import CheckError, ConfigError, DiskError, ProgramError, StepTimeoutError, WheelyardError
 from wheelyard.flows.gather import gather
 from wheelyard.flows.job import artifact_name
+from wheelyard.forges import open_artifacts
 from wheelyard.io import archive, cache, files, log
 from wheelyard.io.environment_token import read_token
 from wheelyard.planning.changed import repository_of, span_of
 from wheelyard.planning.selection import DuePlanner
 from wheelyard.planning.target import find_target
 from wheelyard.records.wheel_records import read_record, wheel_record_path
-from wheelyard.stages.forge import open_artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
+    from wheelyard.forges import Artifact, Artifacts
     from wheelyard.planning.selection import Due, Selection
     from wheelyard.project.config import Project
-    from wheelyard.stages.forge import Artifact, Artifacts
 
 _PLACE = "promote"  # in the cache: what is under way
 _PATIENCE = 900.0  # seconds; the job that plans has half an hour, and those that build wait for it

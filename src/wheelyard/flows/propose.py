@@ -13,21 +13,21 @@ from packaging.version import Version
 from wheelyard.core import markdown
 from wheelyard.core.errors import NetworkError, UpstreamUnknownError, WheelyardError
 from wheelyard.flows.preflight import diff_facts, facts_of, preflight
+from wheelyard.forges import Proposal
 from wheelyard.io import log
 from wheelyard.planning.target import look_up
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.standings import ProposalRecord
 from wheelyard.records.lockfile import dump, find, lock_file, read_lock
-from wheelyard.stages.forge import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wheelyard.flows.preflight import Preflight
+    from wheelyard.forges import Open, Proposals
     from wheelyard.project.config import Project
     from wheelyard.record.standings import Standing, WatchReport
     from wheelyard.records.models import Lock, LockedVersion
-    from wheelyard.stages.forge import Open, Proposals
 
 _KIND = "update/"  # what keys begin with; what follows is the package
 _SERVED = frozenset({"pure", "ships"})  # by upstream itself

@@ -6,12 +6,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ConfigError
-from wheelyard.flows.forge import forge_of
+from wheelyard.forges import Merge, Proposal
+from wheelyard.forges.site_forge import forge_of
 from wheelyard.io import git_program
 from wheelyard.record.recorded import RecordsReport
 from wheelyard.records.expiry_table import PAGE
 from wheelyard.records.merge import NAMES, merge
-from wheelyard.stages.forge import Merge, Proposal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
-from wheelyard.flows import tickets as issues
-from wheelyard.flows.forge import forge_of
-from wheelyard.flows.tickets import Ticket, inline
+from wheelyard.forges import sync_issues as issues
+from wheelyard.forges.site_forge import forge_of
+from wheelyard.forges.sync_issues import Ticket, inline
 from wheelyard.io import log
 from wheelyard.planning import selection
 from wheelyard.project.loader import list_recipes

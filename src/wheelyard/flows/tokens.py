@@ -15,13 +15,13 @@ from wheelyard.core.errors import (
     WheelyardError,
 )
 from wheelyard.core.names import did_you_mean
+from wheelyard.forges import GitLabIssues
 from wheelyard.io import files, log
 from wheelyard.io.environment_token import read_token
 from wheelyard.project.config_tokens import DeployTokenPolicy
 from wheelyard.record.tokens import IssueRecord
 from wheelyard.records.expiry_table import BEGIN, END, PAGE
 from wheelyard.registries import find_credential
-from wheelyard.stages.forge import GitLabIssues
 from wheelyard.stages.tokens import judge, look_up
 from wheelyard.stages.tokens import rotate as rotate_token
 from wheelyard.stages.tokens.facts import Found, Gap, anew

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.record.tickets import TicketRecord  # noqa: TC001 - pydantic reads it, too
+from wheelyard.forges.issue_report import TicketRecord  # noqa: TC001 - pydantic reads it, too
 from wheelyard.records.models import Model
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, ValidationError
 
 from wheelyard.core.errors import CheckError, ConfigError
+from wheelyard.forges.issue_report import TicketRecord  # noqa: TC001 - pydantic reads it
 from wheelyard.io import cache, files, log
-from wheelyard.record.tickets import TicketRecord  # noqa: TC001 - pydantic reads it
 from wheelyard.records.models import Model, Sha256
 from wheelyard.records.toml_lines import told
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import NetworkError, WheelyardError
+from wheelyard.forges.forge import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
 from wheelyard.io import gh
-from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

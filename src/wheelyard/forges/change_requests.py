@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from wheelyard.core.errors import NetworkError
+from wheelyard.forges.branches import PREFIX
+from wheelyard.forges.forge import Change, Open, TakenError, marked
 from wheelyard.io import log
-from wheelyard.stages.forge.branches import PREFIX
-from wheelyard.stages.forge.port import Change, Open, TakenError, marked
 
 if TYPE_CHECKING:
-    from wheelyard.stages.forge.branches import Branches
-    from wheelyard.stages.forge.port import Proposal, ProposalAction, Request, Requests
+    from wheelyard.forges.branches import Branches
+    from wheelyard.forges.forge import Proposal, ProposalAction, Request, Requests
 
 _MARK = re.compile(r"<!-- wheelyard: (\S+) (\S+) -->")
 _OVER = "withdrawn"  # instead of a digest: we have closed it, so nobody has declined it

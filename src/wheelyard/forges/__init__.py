@@ -7,12 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelyard.io import gh, git_program
-from wheelyard.stages.forge.artifacts import Artifact, Artifacts, GitHubArtifacts, open_artifacts
-from wheelyard.stages.forge.branches import PREFIX, Branches, open_branches
-from wheelyard.stages.forge.github import GitHubIssues, GitHubRequests
-from wheelyard.stages.forge.gitlab import GitLabIssues, GitLabRequests
-from wheelyard.stages.forge.port import (
+from wheelyard.forges.artifacts import Artifact, Artifacts, GitHubArtifacts, open_artifacts
+from wheelyard.forges.branches import PREFIX, Branches, open_branches
+from wheelyard.forges.change_requests import Proposer
+from wheelyard.forges.forge import (
     Change,
     Forge,
     IssueAction,
@@ -26,8 +24,10 @@ from wheelyard.stages.forge.port import (
     Requests,
     TakenError,
 )
-from wheelyard.stages.forge.propose import Proposer
-from wheelyard.stages.forge.remote import Remote, address
+from wheelyard.forges.github import GitHubIssues, GitHubRequests
+from wheelyard.forges.gitlab import GitLabIssues, GitLabRequests
+from wheelyard.forges.remote import Remote, address
+from wheelyard.io import gh, git_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import WheelyardError
+from wheelyard.forges.issue_report import TicketRecord
 from wheelyard.io import log
-from wheelyard.record.tickets import TicketRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wheelyard.stages.forge import Issues
+    from wheelyard.forges import Issues
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import WheelyardError
+from wheelyard.forges.forge import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
 from wheelyard.io import gitlab
-from wheelyard.stages.forge.port import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

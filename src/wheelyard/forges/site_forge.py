@@ -6,15 +6,15 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ConfigError, CredentialsError
+from wheelyard.forges import open_forge
 from wheelyard.io.environment_token import read_token
-from wheelyard.stages.forge import open_forge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wheelyard.forges import Forge
     from wheelyard.project.config import Project
     from wheelyard.project.config_proposals import ProposalPolicy
-    from wheelyard.stages.forge import Forge
 
 
 @contextlib.contextmanager

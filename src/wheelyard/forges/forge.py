@@ -229,7 +229,7 @@ class TakenError(Exception):
 
 
 class Requests(Protocol):
-    """One forge's API for requests, as it is; :class:`~wheelyard.stages.forge.propose.Proposer` decides."""
+    """One forge's API for requests, as it is; :class:`~wheelyard.forges.change_requests.Proposer` decides."""
 
     @property
     def longest_body(self) -> int:

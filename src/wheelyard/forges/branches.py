@@ -11,16 +11,16 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from wheelyard.core.errors import ConfigError, NetworkError, ProgramError
+from wheelyard.forges.forge import Merge
+from wheelyard.forges.remote import problem
 from wheelyard.io import cache, files, git_program, guard, log
-from wheelyard.stages.forge.port import Merge
-from wheelyard.stages.forge.remote import problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from wheelyard.forges.remote import Remote
     from wheelyard.io.run import Completed
-    from wheelyard.stages.forge.remote import Remote
 
 PREFIX = "wheelyard/"
 _NAME, _EMAIL = "wheelyard", "wheelyard@noreply.invalid"
