@@ -9,11 +9,11 @@ import pytest
 
 from support.pages import ROOT
 from wheelyard.project.config import find_project
-from wheelyard.record.tokens import TokenFinding, TokenReport
 from wheelyard.records import expiry_table as ends
 from wheelyard.records.expiry_table import BEGIN, END, Ending, replaced
 from wheelyard.records.merge import merge
-from wheelyard.stages.tokens.text import ends_page
+from wheelyard.security.token_report import TokenFinding, TokenReport
+from wheelyard.security.tokens.text import ends_page
 
 PAGE = (ROOT / "docs/infrastructure.md").read_text(encoding="utf-8")
 

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelyard.core.errors import CredentialsError, NetworkError, TokenDeadError, TokenDueError, TokenScopeError
-from wheelyard.flows.tokens import problem
 from wheelyard.project.config import Policy
 from wheelyard.project.config_tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy, RenewalPolicy
-from wheelyard.record.tokens import STATES, IssueRecord, TokenFinding, TokenReport
-from wheelyard.stages.tokens import judge
-from wheelyard.stages.tokens.facts import Facts, Gap, Listing
-from wheelyard.stages.tokens.judge import judge_renewal, judge_token
-from wheelyard.stages.tokens.text import findings_table, issue_body, summary
+from wheelyard.security.check_tokens import problem
+from wheelyard.security.token_report import STATES, IssueRecord, TokenFinding, TokenReport
+from wheelyard.security.tokens import judge
+from wheelyard.security.tokens.judge import judge_renewal, judge_token
+from wheelyard.security.tokens.text import findings_table, issue_body, summary
+from wheelyard.security.tokens.token_facts import Facts, Gap, Listing
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
     from wheelyard.project.config_tokens import TokenPolicy
-    from wheelyard.record.tokens import State
+    from wheelyard.security.token_report import State
 
 SCHEMA = Path(__file__).parents[2] / "docs/tokens.schema.json"
 NOW = datetime(2027, 3, 20, 12, tzinfo=UTC)

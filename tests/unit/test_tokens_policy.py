@@ -8,11 +8,11 @@ import pytest
 
 from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import ConfigError
-from wheelyard.flows.tokens import check_tokens, keep_issue, rotate
 from wheelyard.io import log
 from wheelyard.io.environment_token import read_token
 from wheelyard.project.config import find_project
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.security.check_tokens import check_tokens, keep_issue, rotate
 
 ROOT = Path(__file__).parents[2]
 GROUP = """

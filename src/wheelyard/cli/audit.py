@@ -11,7 +11,7 @@ from wheelyard.io import log
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from wheelyard.record.audit import AuditReport
+    from wheelyard.security.vulnerability_report import AuditReport
 
 
 @click.command(short_help="Tell which published versions have known vulnerabilities.")
@@ -26,8 +26,8 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     known that site policy does not ignore, 67 if something is.
     """
     from wheelyard.cli import render
-    from wheelyard.flows import audit as flow
     from wheelyard.forges import sync_issues
+    from wheelyard.security import audit as flow
 
     if dry_run and not issues:
         raise click.UsageError("--dry-run goes with --issues")

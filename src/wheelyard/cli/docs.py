@@ -19,7 +19,6 @@ from wheelyard.project.config_registries import FolderPolicy, GitLabPolicy
 from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.project.config_watch import WatchPolicy
-from wheelyard.record.audit import AuditReport
 from wheelyard.record.availability import RadarReport, RequirementsReport
 from wheelyard.record.jobs import JobsReport, SimulationReport
 from wheelyard.record.outcome import NightReport, WheelOutcome
@@ -28,7 +27,6 @@ from wheelyard.record.recorded import RecordsReport
 from wheelyard.record.reviews import ReviewReport
 from wheelyard.record.site import Site
 from wheelyard.record.standings import Histories, WatchReport
-from wheelyard.record.tokens import TokenReport
 from wheelyard.records.copyleft_sources import Sources, SourcesReport
 from wheelyard.records.durations import Durations
 from wheelyard.records.history import Ledger
@@ -36,6 +34,8 @@ from wheelyard.records.models import Model, Verdict, WheelRecord
 from wheelyard.records.releases import Releases
 from wheelyard.registries.registry_reports import PublicationReport, RegistryListing, RegistryVerification
 from wheelyard.registries.smoke_test_report import TrialReport
+from wheelyard.security.token_report import TokenReport
+from wheelyard.security.vulnerability_report import AuditReport
 
 _SCHEMAS: dict[str, type[Model]] = {
     "audit": AuditReport,

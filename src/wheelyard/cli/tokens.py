@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from wheelyard.project.config import Project
-    from wheelyard.record.tokens import IssueRecord
-    from wheelyard.stages.tokens import Rotated
+    from wheelyard.security.token_report import IssueRecord
+    from wheelyard.security.tokens import Rotated
 
 _PRIVATE = 0o600
 
@@ -71,8 +71,8 @@ def check_tokens(
 
 def _check(project: Project, *, issue: bool, record: bool, dry_run: bool, as_json: bool) -> None:
     from wheelyard.cli import render
-    from wheelyard.flows import tokens as flow
-    from wheelyard.stages.tokens.text import findings_table
+    from wheelyard.security import check_tokens as flow
+    from wheelyard.security.tokens.text import findings_table
 
     report, failure = flow.check_tokens(project), None
     if issue:
@@ -102,7 +102,7 @@ def _issue(issue: IssueRecord) -> str:
 
 
 def _rotate(project: Project, name: str, expires: date | None, target: Path | None) -> None:
-    from wheelyard.flows import tokens as flow
+    from wheelyard.security import check_tokens as flow
 
     if target is None:
         made = flow.rotate(project, name, expires)

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
 from wheelyard.project.config_tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy
-from wheelyard.record.tokens import STATES, TokenFinding, TokenReport
-from wheelyard.stages.tokens.facts import anew
+from wheelyard.security.token_report import STATES, TokenFinding, TokenReport
+from wheelyard.security.tokens.token_facts import anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wheelyard.project.config import Policy
     from wheelyard.project.config_tokens import RenewalPolicy, TokenPolicy
-    from wheelyard.record.tokens import State
-    from wheelyard.stages.tokens.facts import Facts, Listing
+    from wheelyard.security.token_report import State
+    from wheelyard.security.tokens.token_facts import Facts, Listing
 
 _WRITE = "write_package_registry"
 _LEVELS = {level: role for role, level in ROLES.items()}

@@ -16,15 +16,15 @@ from wheelyard.forges.site_forge import forge_of
 from wheelyard.forges.sync_issues import Ticket, inline
 from wheelyard.index import osv
 from wheelyard.io import log
-from wheelyard.record.audit import AuditReport, Ignored, Vulnerability
 from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.security.vulnerability_report import AuditReport, Ignored, Vulnerability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
     from wheelyard.project.config import Project
-    from wheelyard.stages.upstream.osv import Advisory, Subject
+    from wheelyard.security.osv import Advisory, Subject
 
 KIND = "vulnerability"
 _HOW = (

@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
-from wheelyard.record.tokens import STATES
 from wheelyard.records import expiry_table
 from wheelyard.records.expiry_table import Ending
+from wheelyard.security.token_report import STATES
 
 _FRESH = timedelta(days=30)  # for so long a line that still holds stays as it is: else every look would change the page
 
 if TYPE_CHECKING:
-    from wheelyard.record.tokens import State, TokenFinding, TokenReport
+    from wheelyard.security.token_report import State, TokenFinding, TokenReport
 
 _WORDS: dict[State, str] = {
     "dead": "dead",

@@ -12,7 +12,7 @@ from wheelyard.io import gitlab, log
 from wheelyard.io.api import Login, Server, attempts
 from wheelyard.io.environment_token import read_token
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy
-from wheelyard.stages.tokens.facts import Facts, Found, Gap, Listing
+from wheelyard.security.tokens.token_facts import Facts, Found, Gap, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

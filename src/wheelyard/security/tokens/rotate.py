@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
 from wheelyard.io import gitlab, log
-from wheelyard.stages.tokens.facts import anew, page
+from wheelyard.security.tokens.token_facts import anew, page
 
 if TYPE_CHECKING:
     from datetime import date

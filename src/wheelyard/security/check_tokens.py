@@ -19,22 +19,22 @@ from wheelyard.forges import GitLabIssues
 from wheelyard.io import files, log
 from wheelyard.io.environment_token import read_token
 from wheelyard.project.config_tokens import DeployTokenPolicy
-from wheelyard.record.tokens import IssueRecord
 from wheelyard.records.expiry_table import BEGIN, END, PAGE
 from wheelyard.registries import find_credential
-from wheelyard.stages.tokens import judge, look_up
-from wheelyard.stages.tokens import rotate as rotate_token
-from wheelyard.stages.tokens.facts import Found, Gap, anew
-from wheelyard.stages.tokens.rotate import LIFETIME
-from wheelyard.stages.tokens.text import ends_page, issue_body, summary
+from wheelyard.security.token_report import IssueRecord
+from wheelyard.security.tokens import judge, look_up
+from wheelyard.security.tokens import rotate as rotate_token
+from wheelyard.security.tokens.rotate import LIFETIME
+from wheelyard.security.tokens.text import ends_page, issue_body, summary
+from wheelyard.security.tokens.token_facts import Found, Gap, anew
 
 if TYPE_CHECKING:
     from datetime import date
 
     from wheelyard.project.config import Project
     from wheelyard.project.config_tokens import IssuePolicy
-    from wheelyard.record.tokens import State, TokenReport
-    from wheelyard.stages.tokens import Rotated
+    from wheelyard.security.token_report import State, TokenReport
+    from wheelyard.security.tokens import Rotated
 
 KEY = "tokens"
 _LONGEST = 365  # days that GitLab lets a token live (PersonalAccessToken, MAX_PERSONAL_ACCESS_TOKEN_LIFETIME_IN_DAYS)

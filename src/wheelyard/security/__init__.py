@@ -1,0 +1,1 @@
+"""Security: tokens and renewals, and known vulnerabilities."""
