@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import ROOT, WHEELYARD, claim, median
+from wheelyard.ci import Comparison, Conditions, Site, compare, matrices, pack, synthetic_tasks
+from wheelyard.ci.github_matrix import Ticket
 from wheelyard.cli.main import SELDOM
 from wheelyard.records import durations, lockfile
 from wheelyard.records.models import Lock, LockedVersion
-from wheelyard.stages.schedule import Comparison, Conditions, Site, compare, matrices, pack, synthetic_tasks
-from wheelyard.stages.schedule.github import Ticket
 
 RECIPES = 80
 PYTHONS = ("cp312", "cp313", "cp314", "cp314t")

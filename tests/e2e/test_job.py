@@ -11,8 +11,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from support.tiny import add_tiny
-from wheelyard.flows.job import artifact_name
-from wheelyard.record.outcome import outcomes
+from wheelyard.ci.outcome import outcomes
+from wheelyard.ci.run_planned_job import artifact_name
 from wheelyard.records.wheel_records import read_record
 
 if TYPE_CHECKING:

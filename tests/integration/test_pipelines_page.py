@@ -13,7 +13,7 @@ import pytest
 
 from support.pages import Snippet, commands
 from support.yard import copy_project
-from wheelyard.record.outcome import WheelOutcome, write_outcome
+from wheelyard.ci.outcome import WheelOutcome, write_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,16 +19,16 @@ from support.project import PYPROJECT, make_project
 from support.remote import Bare, git
 from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
+from wheelyard.ci.outcome import outcomes
+from wheelyard.ci.reuse import promote, since_last
+from wheelyard.ci.run_planned_job import artifact_name
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, PlanError
-from wheelyard.flows.job import artifact_name
-from wheelyard.flows.promote import promote, since_last
 from wheelyard.forges.artifacts import GitHubArtifacts
 from wheelyard.io.gh import Answer
 from wheelyard.planning import selection as due
 from wheelyard.planning.fingerprint import tool_digest
 from wheelyard.project.config import seek_project
-from wheelyard.record.outcome import outcomes
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.wheel_records import read_record, releasable, write_record, write_verdict
@@ -394,7 +394,7 @@ def test_where_there_are_no_artifacts_all_is_built(
 
 def test_what_another_tool_has_built_is_built_again(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     yard.upload(yard.built())
-    monkeypatch.setattr("wheelyard.flows.job.tool_digest", lambda: "another branch has changed it")
+    monkeypatch.setattr("wheelyard.ci.run_planned_job.tool_digest", lambda: "another branch has changed it")
     assert yard.left() == ALL
     assert len(tool_digest()) == 64
 
@@ -413,7 +413,7 @@ def test_a_machine_that_plans_does_not_promote_for_ever(
 ) -> None:
     for python in PAIRS:
         yard.upload(yard.built(python), python)
-    monkeypatch.setattr("wheelyard.flows.promote._PATIENCE", 0.0)
+    monkeypatch.setattr("wheelyard.ci.reuse._PATIENCE", 0.0)
     assert yard.left() == {"demo": ["cp313"]}
     assert "the rest is built" in capsys.readouterr().err
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from wheelyard.ci import Piece, Site, Task, Ticket, pack
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
-from wheelyard.stages.schedule import Piece, Site, Task, Ticket, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.stages.schedule import Layout
+    from wheelyard.ci import Layout
 
 PYTHONS = tuple(map(Interpreter.parse, ("cp312", "cp313", "cp314", "cp314t")))
 

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from support.plans import ESTIMATE, KEY, job_entry
 from support.project import make_project
+from wheelyard.ci.jobs_report import JobsReport
+from wheelyard.ci.outcome import Failure, WheelOutcome, write_outcome
+from wheelyard.ci.report import read_plan
+from wheelyard.ci.retry import tried_again
 from wheelyard.cli.main import cli
 from wheelyard.core.errors import ConfigError
-from wheelyard.flows.again import tried_again
-from wheelyard.flows.report import read_plan
-from wheelyard.record.jobs import JobsReport
-from wheelyard.record.outcome import Failure, WheelOutcome, write_outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from support.project import PYPROJECT, make_project
+from wheelyard.ci.plan_jobs import schedule
 from wheelyard.cli import main as command_line
 from wheelyard.core.errors import PlanError, UnknownPackageError
 from wheelyard.core.values import ImageChoice
-from wheelyard.flows.schedule import schedule
 from wheelyard.images import resolve
 from wheelyard.planning import build_requires
 from wheelyard.planning import selection as due

@@ -14,11 +14,11 @@ import pytest
 
 from support.project import make_project
 from support.stock import Stock, record_of, specs, verdict_of
+from wheelyard.ci.collect import gather
+from wheelyard.ci.outcome import Failure, WheelOutcome, outcomes, write_outcome
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import DiskError
-from wheelyard.flows.gather import gather
 from wheelyard.io import files
-from wheelyard.record.outcome import Failure, WheelOutcome, outcomes, write_outcome
 from wheelyard.records.wheel_records import read_record, read_verdict, releasable, write_record, write_verdict
 
 if TYPE_CHECKING:

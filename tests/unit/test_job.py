@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from support.project import make_project
+from wheelyard.ci import run_planned_job as flow
+from wheelyard.ci.outcome import JobTicket, outcomes
 from wheelyard.core.errors import BuildError
-from wheelyard.flows import job as flow
-from wheelyard.record.outcome import JobTicket, outcomes
 
 if TYPE_CHECKING:
     from pathlib import Path

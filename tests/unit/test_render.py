@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wheelyard.builder.build_package import BuildReport
+from wheelyard.ci.review_report import ReviewFinding, ReviewReport
 from wheelyard.cli import render
 from wheelyard.cli.review import review_text
 from wheelyard.core.errors import RecipeError
@@ -23,7 +24,6 @@ from wheelyard.io.log import Timing
 from wheelyard.planning.plan import Omission, Plan
 from wheelyard.planning.plan_packages import Plans
 from wheelyard.project.config import Policy, Project
-from wheelyard.record.reviews import ReviewFinding, ReviewReport
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
 from wheelyard.registries.open_registry import open_place
 from wheelyard.registries.publish_wheels import Publication

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from support.plans import ESTIMATE, KEY, job_entry
 from support.project import PYPROJECT, make_project
+from wheelyard.ci import report as flow
+from wheelyard.ci.jobs_report import JobsReport
+from wheelyard.ci.outcome import Failure, JobTicket, WheelOutcome, line_of, outcomes, parse_ticket, write_outcome
 from wheelyard.cli.job import night_table
-from wheelyard.flows import report as flow
 from wheelyard.forges.forge import Change
-from wheelyard.record.jobs import JobsReport
-from wheelyard.record.outcome import Failure, JobTicket, WheelOutcome, line_of, outcomes, parse_ticket, write_outcome
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.releases import ReleasedFile, record, releases_file

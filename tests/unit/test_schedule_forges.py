@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from support.pages import ROOT
 from support.tasks import packed, some_tasks, task, tickets
+from wheelyard.ci import Layout, Limits, Matrix, Site, Task, lay_out, matrices, pack, pipelines
+from wheelyard.ci import yaml as own_yaml
+from wheelyard.ci.outcome import parse_ticket
+from wheelyard.ci.packing import MOST_WHEELS
 from wheelyard.cli.schedule import github_outputs
 from wheelyard.core.errors import PlanError
-from wheelyard.record.outcome import parse_ticket
-from wheelyard.stages.schedule import Layout, Limits, Matrix, Site, Task, lay_out, matrices, pack, pipelines
-from wheelyard.stages.schedule import yaml as own_yaml
-from wheelyard.stages.schedule.packing import MOST_WHEELS
 
 if TYPE_CHECKING:
     from pathlib import Path

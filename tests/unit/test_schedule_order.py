@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wheelyard.ci import order
 from wheelyard.core.errors import PlanError
-from wheelyard.stages.schedule import order
 
 NAMES = st.sampled_from("abcdefgh")
 GRAPHS = st.dictionaries(NAMES, st.frozensets(NAMES, max_size=3))

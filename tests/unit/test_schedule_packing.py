@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.tasks import packed, sites, some_tasks, task
+from wheelyard.ci import Layout, Site, Task, clock, lay_out, lower_bound, pack, synthetic_tasks
+from wheelyard.ci.job_model import keys
 from wheelyard.core.errors import PlanError
-from wheelyard.stages.schedule import Layout, Site, Task, clock, lay_out, lower_bound, pack, synthetic_tasks
-from wheelyard.stages.schedule.tasks import keys
 
 MOMENT = 1e-6
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.tasks import sites, some_tasks, task
-from wheelyard.stages.schedule import Conditions, Site, Task, compare, lay_out, run, synthetic_tasks
+from wheelyard.ci import Conditions, Site, Task, compare, lay_out, run, synthetic_tasks
 
 CONDITIONS = st.builds(
     Conditions, sites, failures=st.sampled_from([0.0, 0.3, 1.0]), noise=st.just(0.2), queue=st.sampled_from([0.0, 60.0])

@@ -9,6 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from wheelyard.ci.jobs_report import JobsReport, SimulationReport
+from wheelyard.ci.outcome import NightReport, WheelOutcome
+from wheelyard.ci.review_report import ReviewReport
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
 from wheelyard.project import reference
@@ -20,11 +23,8 @@ from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.project.config_watch import WatchPolicy
 from wheelyard.record.availability import RadarReport, RequirementsReport
-from wheelyard.record.jobs import JobsReport, SimulationReport
-from wheelyard.record.outcome import NightReport, WheelOutcome
 from wheelyard.record.preflight import Preflight
 from wheelyard.record.recorded import RecordsReport
-from wheelyard.record.reviews import ReviewReport
 from wheelyard.record.site import Site
 from wheelyard.record.standings import Histories, WatchReport
 from wheelyard.records.copyleft_sources import Sources, SourcesReport

@@ -16,9 +16,9 @@ from wheelyard.project.config import find_project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.flows.gather import Gathering
+    from wheelyard.ci.collect import Gathering
+    from wheelyard.ci.outcome import JobTicket, NightReport, WheelOutcome
     from wheelyard.project.config import Project
-    from wheelyard.record.outcome import JobTicket, NightReport, WheelOutcome
 
 
 _plan_option = click.option(
@@ -47,8 +47,8 @@ def job(number: int | None, keep: Path | None) -> None:
     come from dist/, where `gather` has put what other jobs built, or from our registries. The exit code is that of the
     first wheel that does not come out.
     """
-    from wheelyard.flows import job as flow
-    from wheelyard.record.outcome import VARIABLE, parse_ticket
+    from wheelyard.ci import run_planned_job as flow
+    from wheelyard.ci.outcome import VARIABLE, parse_ticket
 
     text = os.environ.get(VARIABLE, "")
     if not text:
@@ -99,7 +99,7 @@ def gather(folders: tuple[Path, ...]) -> None:
     A wheel comes with its record and its verdict, and is what they say. What may not be taken is told, and does not
     keep the rest back; then the exit code is 44.
     """
-    from wheelyard.flows.gather import gather as flow
+    from wheelyard.ci.collect import gather as flow
 
     found = flow(find_project(), folders)
     click.echo(_gathered(found))
@@ -130,9 +130,9 @@ def again(plan_file: Path, out: Path) -> None:
 
     By what `gather` has put into dist/. What failed in words of its own is not tried again.
     """
+    from wheelyard.ci.report import read_plan
+    from wheelyard.ci.retry import ROWS, tried_again
     from wheelyard.cli.schedule import replace_all
-    from wheelyard.flows.again import ROWS, tried_again
-    from wheelyard.flows.report import read_plan
 
     found = tried_again(find_project(), read_plan(plan_file, matrices=True))
     rows: dict[str, list[str]] = {}
@@ -168,8 +168,8 @@ def report(
 
     The exit code is 0 if all is built, 43 if not.
     """
+    from wheelyard.ci import report as flow
     from wheelyard.cli import render
-    from wheelyard.flows import report as flow
     from wheelyard.forges.sync_issues import problem, tickets_table
 
     if dry_run and not issues:

@@ -11,7 +11,7 @@ import click
 from wheelyard.io import log
 
 if TYPE_CHECKING:
-    from wheelyard.record.reviews import ReviewReport
+    from wheelyard.ci.review_report import ReviewReport
 
 BODY = "WHEELYARD_BODY"
 
@@ -39,8 +39,8 @@ def review(commits: str, file: Path | None, target: Path | None, *, as_json: boo
     Looks at commit messages, site policy, recipes, patches and their status, records, and at the lines
     'Trigger: package:version' of the description. Reads git, runs nothing of the change, and asks no server.
     """
+    from wheelyard.ci import review as flow
     from wheelyard.cli import render
-    from wheelyard.flows import review as flow
     from wheelyard.io import files
 
     try:

@@ -15,11 +15,11 @@ from wheelyard.project.config import find_project
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from wheelyard.ci.jobs_report import JobsReport, SimulationReport
+    from wheelyard.ci.plan_jobs import Schedule
     from wheelyard.core.tags import Interpreter
-    from wheelyard.flows.schedule import Schedule
     from wheelyard.planning.selection import Selection
     from wheelyard.project.config import Project
-    from wheelyard.record.jobs import JobsReport, SimulationReport
 
 _SHOWN = 6  # jobs of a critical path
 _WAVES = 4  # that .github/workflows/build.yml writes out
@@ -86,7 +86,7 @@ def asked_for(packages: tuple[str, ...], listed: Path | None, *, alone: bool) ->
         PlanError: the file cannot be read, or names nothing.
     """
     if listed:
-        from wheelyard.flows.triggers import read_file
+        from wheelyard.ci.triggers import read_file
 
         packages += read_file(listed)
         if not packages:
@@ -111,7 +111,7 @@ def plan_jobs(
     Raises:
         WheelyardError: some of it cannot be planned; all the rest has been shown.
     """
-    from wheelyard.flows.schedule import schedule
+    from wheelyard.ci.plan_jobs import schedule
     from wheelyard.planning import selection as due
     from wheelyard.planning.changed import changed
     from wheelyard.planning.planner import site_image
@@ -166,7 +166,7 @@ def write_out(made: Schedule, report: JobsReport, form: str | None, folder: Path
 
     texts = {"jobs.json": render.model(report) + "\n"}
     if form == "github":
-        from wheelyard.stages.schedule import matrices
+        from wheelyard.ci import matrices
 
         texts |= {f"{each.name}.json": each.text() + "\n" for each in matrices(made.tickets)}
         texts["outputs"] = "".join(f"{line}\n" for line in github_outputs(report))
@@ -280,8 +280,8 @@ def promote(packages: tuple[str, ...], *, after: str | None, as_json: bool, **jo
     Those are checked and put into dist/; what cannot be had, or is not in order, is built. GitHub only. With --after,
     a file of that name in the folder of --out says that all is planned up to here.
     """
-    from wheelyard.flows.promote import promote as flow
-    from wheelyard.flows.promote import since_last
+    from wheelyard.ci.reuse import promote as flow
+    from wheelyard.ci.reuse import since_last
 
     packages = asked_for(packages, None, alone=bool(jobs["due"]))
     if after:
@@ -328,8 +328,8 @@ def simulate(  # noqa: PLR0917 - the words of one command line
 
     Builds nothing: durations are those of earlier builds, or made up.
     """
+    from wheelyard.ci.simulate_command import simulate as flow
     from wheelyard.cli import render
-    from wheelyard.flows.simulate import simulate as flow
 
     report = flow(
         find_project(),

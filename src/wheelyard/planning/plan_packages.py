@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wheelyard.ci.triggers import pairs
 from wheelyard.core.errors import WheelyardError
-from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
 from wheelyard.planning.plan import plan_json
 from wheelyard.planning.planner import Planner

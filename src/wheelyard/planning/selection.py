@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from wheelyard.ci.triggers import pairs
 from wheelyard.core.errors import PlanError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName, wheel_for
-from wheelyard.flows.triggers import pairs
 from wheelyard.io import log
 from wheelyard.planning import build_requires
 from wheelyard.planning.fingerprint import inputs_digest

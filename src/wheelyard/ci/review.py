@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from wheelyard.ci import triggers
+from wheelyard.ci.review_report import ReviewFinding, ReviewReport
 from wheelyard.core.errors import ConfigError, ReviewError, WheelyardError
 from wheelyard.core.names import did_you_mean
-from wheelyard.flows import triggers
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
 from wheelyard.planning.changed import LOCK, changed, ensure_no_folder, repository_of, span_of, taken_out
 from wheelyard.planning.planner import site_image
 from wheelyard.project.config import seek_project
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record.reviews import ReviewFinding, ReviewReport
 from wheelyard.records.lockfile import dump, lock_file, read_lock
 from wheelyard.records.models import Lock
 from wheelyard.records.releases import read_releases, releases_file
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from wheelyard.ci.review_report import Kind
     from wheelyard.planning.changed import Range, Repository
     from wheelyard.project.config import Project
-    from wheelyard.record.reviews import Kind
     from wheelyard.records.models import LockedVersion
     from wheelyard.records.releases import ReleasedFile
 

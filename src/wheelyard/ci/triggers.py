@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from wheelyard.ci.review_report import ReviewFinding
 from wheelyard.core.errors import PlanError, UnknownPackageError, UnknownVersionError
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.io import log
-from wheelyard.record.reviews import ReviewFinding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

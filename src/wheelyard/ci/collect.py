@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from wheelyard.builder.results import settle
+from wheelyard.ci.outcome import read_outcome, write_outcome
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, DiskError, WheelyardError
 from wheelyard.core.names import canonical
@@ -21,7 +22,6 @@ from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, log
 from wheelyard.project.loader import list_recipes, project_name
-from wheelyard.record.outcome import read_outcome, write_outcome
 from wheelyard.records.wheel_records import read_record, read_verdict, wheel_record_path
 
 if TYPE_CHECKING:

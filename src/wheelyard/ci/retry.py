@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from wheelyard.ci import Row, again
+from wheelyard.ci.report import heard
 from wheelyard.core.errors import InterruptedRunError
-from wheelyard.flows.report import heard
-from wheelyard.stages.schedule import Row, again
 
 if TYPE_CHECKING:
+    from wheelyard.ci import Matrix
+    from wheelyard.ci.jobs_report import JobEntry, JobsReport
+    from wheelyard.ci.outcome import WheelOutcome
     from wheelyard.project.config import Project
-    from wheelyard.record.jobs import JobEntry, JobsReport
-    from wheelyard.record.outcome import WheelOutcome
-    from wheelyard.stages.schedule import Matrix
 
 ROWS = ("first", "next", "rest")
 

@@ -13,8 +13,8 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelyard.stages.schedule import clock, order
-from wheelyard.stages.schedule.tasks import BuildJob, Piece, Task, job_needs
+from wheelyard.ci import clock, order
+from wheelyard.ci.job_model import BuildJob, Piece, Task, job_needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

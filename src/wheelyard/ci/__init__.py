@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wheelyard.stages.schedule.github import Matrix, Row, Ticket, again, matrices
-from wheelyard.stages.schedule.gitlab import Limits, pipeline_of, pipelines
-from wheelyard.stages.schedule.packing import MOST_WHEELS, Layout, Site, lay_out, lower_bound, pack
-from wheelyard.stages.schedule.simulate import Comparison, Conditions, Night, compare, run
-from wheelyard.stages.schedule.synthetic import tasks as synthetic_tasks
-from wheelyard.stages.schedule.tasks import BuildJob, Piece, Task, keys
+from wheelyard.ci.github_matrix import Matrix, Row, Ticket, again, matrices
+from wheelyard.ci.gitlab_pipeline import Limits, pipeline_of, pipelines
+from wheelyard.ci.job_model import BuildJob, Piece, Task, keys
+from wheelyard.ci.packing import MOST_WHEELS, Layout, Site, lay_out, lower_bound, pack
+from wheelyard.ci.simulate import Comparison, Conditions, Night, compare, run
+from wheelyard.ci.synthetic import tasks as synthetic_tasks
 
 __all__ = [
     "MOST_WHEELS",

@@ -10,13 +10,13 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelyard.stages.schedule import clock
-from wheelyard.stages.schedule.packing import Layout, Site, lay_out, lower_bound, pack
+from wheelyard.ci import clock
+from wheelyard.ci.packing import Layout, Site, lay_out, lower_bound, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.stages.schedule.tasks import Piece, Task
+    from wheelyard.ci.job_model import Piece, Task
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelyard.builder.build_package import BuildOptions, build_package
+from wheelyard.ci.outcome import Failure, WheelOutcome, line_of, outcome_name, write_outcome
 from wheelyard.core.digests import sha256_value
 from wheelyard.core.errors import ConfigError, InterruptedRunError, NeededWheelError, WheelyardError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import files, log
 from wheelyard.planning.fingerprint import tool_digest
-from wheelyard.record.outcome import Failure, WheelOutcome, line_of, outcome_name, write_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.builder.build_package import BuildReport
+    from wheelyard.ci.outcome import JobTicket
     from wheelyard.project.config import Project
-    from wheelyard.record.outcome import JobTicket
 
 _DIGITS = 16  # of a digest, in an artifact's name
 _BUG = 1  # what a bug ends with, see core/errors.py

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET  # only written
 
 from pydantic import ValidationError
 
+from wheelyard.ci.jobs_report import JobsReport
+from wheelyard.ci.outcome import NightReport, RowEntry, line_of, outcomes
 from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
 from wheelyard.forges import sync_issues as issues
@@ -16,17 +18,15 @@ from wheelyard.forges.sync_issues import Ticket, inline
 from wheelyard.io import log
 from wheelyard.planning import selection
 from wheelyard.project.loader import list_recipes
-from wheelyard.record.jobs import JobsReport
-from wheelyard.record.outcome import NightReport, RowEntry, line_of, outcomes
 from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from wheelyard.ci.jobs_report import ExpectedFile, JobEntry
+    from wheelyard.ci.outcome import WheelOutcome
     from wheelyard.project.config import Project
-    from wheelyard.record.jobs import ExpectedFile, JobEntry
-    from wheelyard.record.outcome import WheelOutcome
 
 KIND = "failure"
 WAITS = "more is due than one pipeline takes, it waits for the next night"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
+from wheelyard.ci.job_model import Piece, Task
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
-from wheelyard.stages.schedule.tasks import Piece, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from wheelyard.builder.fetch_build_requires import bring
 from wheelyard.builder.recheck import check_wheel
+from wheelyard.ci.collect import gather
+from wheelyard.ci.run_planned_job import artifact_name
 from wheelyard.core.errors import CheckError, ConfigError, DiskError, ProgramError, StepTimeoutError, WheelyardError
-from wheelyard.flows.gather import gather
-from wheelyard.flows.job import artifact_name
 from wheelyard.forges import open_artifacts
 from wheelyard.io import archive, cache, files, log
 from wheelyard.io.environment_token import read_token

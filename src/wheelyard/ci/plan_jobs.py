@@ -6,21 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wheelyard.core.errors import CheckError, PlanError
-from wheelyard.io import log
-from wheelyard.record.jobs import (
-    CriticalPath,
-    Estimate,
-    ExpectedFile,
-    JobEntry,
-    JobImage,
-    JobMatrix,
-    JobsReport,
-    LeftOut,
-)
-from wheelyard.records import durations
-from wheelyard.records.wheel_records import read_record
-from wheelyard.stages.schedule import (
+from wheelyard.ci import (
     MOST_WHEELS,
     Layout,
     Limits,
@@ -34,7 +20,21 @@ from wheelyard.stages.schedule import (
     pack,
     pipeline_of,
 )
-from wheelyard.stages.schedule import pipelines as make_pipelines
+from wheelyard.ci import pipelines as make_pipelines
+from wheelyard.ci.jobs_report import (
+    CriticalPath,
+    Estimate,
+    ExpectedFile,
+    JobEntry,
+    JobImage,
+    JobMatrix,
+    JobsReport,
+    LeftOut,
+)
+from wheelyard.core.errors import CheckError, PlanError
+from wheelyard.io import log
+from wheelyard.records import durations
+from wheelyard.records.wheel_records import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wheelyard.ci import Conditions, Site, compare, synthetic_tasks
+from wheelyard.ci.jobs_report import NightEntry, SimulationReport
+from wheelyard.ci.plan_jobs import schedule
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows.schedule import schedule
 from wheelyard.planning import selection as due
-from wheelyard.record.jobs import NightEntry, SimulationReport
-from wheelyard.stages.schedule import Conditions, Site, compare, synthetic_tasks
 
 if TYPE_CHECKING:
+    from wheelyard.ci import Night
     from wheelyard.project.config import Project
-    from wheelyard.stages.schedule import Night
 
 
 def simulate(

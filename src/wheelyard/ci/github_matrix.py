@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.stages.schedule.tasks import BuildJob
+    from wheelyard.ci.job_model import BuildJob
 
 Row = dict[str, str | int | tuple[str, ...]]
 
