@@ -10,7 +10,7 @@ import pytest
 
 from support.pages import ROOT
 from support.project import make_project
-from wheelyard.flows.preflight import preflight
+from wheelyard.preflight.preflight_package import preflight
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:

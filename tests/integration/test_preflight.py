@@ -21,8 +21,8 @@ from support.stock import record_of
 from support.tiny import add_tiny, sdist, sources
 from support.wheels import WheelSpec
 from wheelyard.core.errors import PreflightError, RecipeError, UnknownPackageError
-from wheelyard.flows.preflight import diff_facts, facts_of, preflight, problem, remembered
 from wheelyard.planning.target import find_target
+from wheelyard.preflight.preflight_package import diff_facts, facts_of, preflight, problem, remembered
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.releases import ReleasedFile, record, releases_file
 from wheelyard.records.wheel_records import write_record
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from wheelyard.preflight.preflight_report import Preflight, PreflightFinding
     from wheelyard.project.config import Project
-    from wheelyard.record.preflight import Preflight, PreflightFinding
 
 RECIPE = """\
 [test]

@@ -24,13 +24,13 @@ from wheelyard.core.errors import DiskError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.flows import radar as radar_flow
 from wheelyard.flows import requirements as doctor
-from wheelyard.flows.preflight import preflight, remembered
 from wheelyard.io import http, log, sandbox
+from wheelyard.preflight import look_for_paths, sdist_facts
+from wheelyard.preflight.preflight_package import preflight, remembered
 from wheelyard.recipe.names import read_names
 from wheelyard.recipe.requirements import read_requirements
 from wheelyard.registries import FolderRegistry, read_release
 from wheelyard.registries.open_registry import open_place
-from wheelyard.stages.preflight import look_for_paths, sdist_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

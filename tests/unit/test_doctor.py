@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wheelyard.flows import doctor
-from wheelyard.flows.doctor import Finding, Report
 from wheelyard.io import engine
+from wheelyard.preflight import doctor
+from wheelyard.preflight.doctor import Finding, Report
 from wheelyard.project.config import find_project
 
 ROOT = Path(__file__).parents[2]

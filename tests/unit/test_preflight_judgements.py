@@ -14,11 +14,7 @@ from wheelyard.cli.preflight import findings_table
 from wheelyard.core.errors import NetworkError, PreflightError
 from wheelyard.core.tags import Interpreter, WheelName
 from wheelyard.core.values import ExpectedWheel
-from wheelyard.flows.preflight import problem
-from wheelyard.project.recipe import Settings
-from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts
-from wheelyard.records.wheel_records import releasable
-from wheelyard.stages.preflight import (
+from wheelyard.preflight import (
     Need,
     Offer,
     diff_facts,
@@ -28,6 +24,10 @@ from wheelyard.stages.preflight import (
     sdist_facts,
     write_stubs,
 )
+from wheelyard.preflight.preflight_package import problem
+from wheelyard.preflight.preflight_report import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts
+from wheelyard.project.recipe import Settings
+from wheelyard.records.wheel_records import releasable
 
 if TYPE_CHECKING:
     from pathlib import Path

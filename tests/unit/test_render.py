@@ -15,14 +15,14 @@ from wheelyard.cli.review import review_text
 from wheelyard.core.errors import RecipeError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
-from wheelyard.flows.doctor import Finding as Need
-from wheelyard.flows.doctor import Report
 from wheelyard.images.manage_images import Listing
 from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
 from wheelyard.io.log import Timing
 from wheelyard.planning.plan import Omission, Plan
 from wheelyard.planning.plan_packages import Plans
+from wheelyard.preflight.doctor import Finding as Need
+from wheelyard.preflight.doctor import Report
 from wheelyard.project.config import Policy, Project
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
 from wheelyard.registries.open_registry import open_place

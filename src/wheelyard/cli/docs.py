@@ -14,6 +14,7 @@ from wheelyard.ci.outcome import NightReport, WheelOutcome
 from wheelyard.ci.review_report import ReviewReport
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
+from wheelyard.preflight.preflight_report import Preflight
 from wheelyard.project import reference
 from wheelyard.project.config import Policy
 from wheelyard.project.config_audit import AuditPolicy, IgnoredVulnerability
@@ -23,7 +24,6 @@ from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.project.config_watch import WatchPolicy
 from wheelyard.record.availability import RadarReport, RequirementsReport
-from wheelyard.record.preflight import Preflight
 from wheelyard.record.recorded import RecordsReport
 from wheelyard.record.site import Site
 from wheelyard.record.standings import Histories, WatchReport

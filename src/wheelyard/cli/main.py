@@ -272,7 +272,7 @@ def doctor(
     index did not answer for some.
     """
     from wheelyard.cli import render
-    from wheelyard.flows.doctor import examine
+    from wheelyard.preflight.doctor import examine
 
     if files or requirements:
         doctor_requirements(files, requirements, pythons, target, glibc, follow=not no_deps, as_json=as_json)

@@ -11,8 +11,8 @@ from wheelyard.io import log
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
+    from wheelyard.preflight.preflight_report import Preflight
     from wheelyard.project.config import Project
-    from wheelyard.record.preflight import Preflight
 
 
 @click.command(short_help="Tell whether a build would come to its end.")
@@ -27,7 +27,7 @@ def preflight(package: str | None, version: str | None, span: str | None, *, for
     Nothing is compiled for riscv64 and nothing is locked. The exit code is 21 if something fails.
     """
     from wheelyard.cli import render
-    from wheelyard.flows import preflight as flow
+    from wheelyard.preflight import preflight_package as flow
 
     if (package is None) == (span is None):
         raise click.UsageError("name a package, or say --changed")
@@ -49,9 +49,9 @@ def preflight(package: str | None, version: str | None, span: str | None, *, for
 
 def _of_range(project: Project, span: str, *, fresh: bool, as_json: bool) -> list[WheelyardError]:
     """Show every result as soon as it is there; return what is wrong. One package does not keep the others back."""
-    from wheelyard.flows import preflight as flow
     from wheelyard.planning import changed
     from wheelyard.planning.planner import site_image
+    from wheelyard.preflight import preflight_package as flow
 
     found = changed.changed(project, span, image=site_image(project))
     failures = list(found.problems)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from wheelyard.builder.build_package import BuildReport
     from wheelyard.core.errors import WheelyardError
-    from wheelyard.flows.doctor import Report
     from wheelyard.images.manage_images import Listing
     from wheelyard.planning.plan_packages import Plans
+    from wheelyard.preflight.doctor import Report
     from wheelyard.project.inheritance import Explanation
     from wheelyard.records.models import Verdict, WheelRecord
     from wheelyard.registries import Upload

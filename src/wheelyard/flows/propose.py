@@ -12,10 +12,10 @@ from packaging.version import Version
 
 from wheelyard.core import markdown
 from wheelyard.core.errors import NetworkError, UpstreamUnknownError, WheelyardError
-from wheelyard.flows.preflight import diff_facts, facts_of, preflight
 from wheelyard.forges import Proposal
 from wheelyard.io import log
 from wheelyard.planning.target import look_up
+from wheelyard.preflight.preflight_package import diff_facts, facts_of, preflight
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.standings import ProposalRecord
 from wheelyard.records.lockfile import dump, find, lock_file, read_lock
@@ -23,8 +23,8 @@ from wheelyard.records.lockfile import dump, find, lock_file, read_lock
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelyard.flows.preflight import Preflight
     from wheelyard.forges import Open, Proposals
+    from wheelyard.preflight.preflight_package import Preflight
     from wheelyard.project.config import Project
     from wheelyard.record.standings import Standing, WatchReport
     from wheelyard.records.models import Lock, LockedVersion

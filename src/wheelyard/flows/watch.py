@@ -213,7 +213,7 @@ class _Watch:
         version = next((version for version in new if SpecifierSet(taken).contains(version)), None)
         if version is None or not self._preflights:
             return {}
-        from wheelyard.flows.preflight import remembered  # most runs need not pay for it
+        from wheelyard.preflight.preflight_package import remembered  # most runs need not pay for it
 
         kept = remembered(self._project, package, str(version))
         if kept is None or kept.ok:

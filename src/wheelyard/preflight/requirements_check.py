@@ -15,11 +15,11 @@ from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPacka
 from wheelyard.index.installer_choice import judge
 from wheelyard.index.project_summary import ProjectFacts
 from wheelyard.io import threads
+from wheelyard.preflight import Need, Offer, needs_of, project_table, requirement_findings
+from wheelyard.preflight.preflight_report import PreflightFinding
 from wheelyard.project.loader import list_recipes, project_name
-from wheelyard.record.preflight import PreflightFinding
 from wheelyard.records.releases import read_releases, releases_file
 from wheelyard.records.wheel_records import read_record
-from wheelyard.stages.preflight import Need, Offer, needs_of, project_table, requirement_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

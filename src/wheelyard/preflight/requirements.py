@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.io import log
-from wheelyard.record.preflight import PreflightFinding
+from wheelyard.preflight.preflight_report import PreflightFinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -17,14 +17,14 @@ from packaging.requirements import InvalidRequirement
 from wheelyard.core import markdown, toml
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.io import log
-from wheelyard.record.preflight import SdistFacts
+from wheelyard.preflight.preflight_report import SdistFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.metadata import RawMetadata
 
-    from wheelyard.record.preflight import PatchFact
+    from wheelyard.preflight.preflight_report import PatchFact
 
 _LARGEST = 4 << 20  # bytes of a file that is looked into
 _COMPILED = frozenset(

@@ -15,16 +15,15 @@ from pydantic import Field
 
 from wheelyard.core.digests import sha256_bytes, sha256_value
 from wheelyard.core.errors import NetworkError, PreflightError, RecipeError, WheelyardError
-from wheelyard.flows import wanted
-from wheelyard.flows.flight import Told, fly, obtained, patched, result_of, scratch
 from wheelyard.io import cache, files, log
 from wheelyard.planning.fingerprint import recipe_digest, tools
 from wheelyard.planning.target import Target, find_target
+from wheelyard.preflight import diff_facts, requirements_check, sdist_facts
+from wheelyard.preflight.preflight_report import STEPS, Preflight, SdistFacts
+from wheelyard.preflight.steps import Told, fly, obtained, patched, result_of, scratch
 from wheelyard.project.loader import effective, load_recipe
-from wheelyard.record.preflight import STEPS, Preflight, SdistFacts
 from wheelyard.records.lockfile import find, lock_file, read_lock
 from wheelyard.records.models import LockedVersion, Model
-from wheelyard.stages.preflight import diff_facts, sdist_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,7 +162,7 @@ class _Kept(Model):
 
 def _inputs(project: Project, target: Target) -> str:
     """Return the digest of what a result depends on and we can know without asking anybody."""
-    needed = {name: wanted.our_wheels(project, name) for name in target.settings.needs}
+    needed = {name: requirements_check.our_wheels(project, name) for name in target.settings.needs}
     return sha256_value(
         {
             "package": target.package,

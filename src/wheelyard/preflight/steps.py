@@ -19,16 +19,11 @@ from wheelyard.core.errors import (
     WheelyardError,
 )
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows import wanted
 from wheelyard.index.project_summary import Upstream
 from wheelyard.io import cache, files, guard, log
 from wheelyard.io.archive import unpack
 from wheelyard.planning.planner import Planner
-from wheelyard.project.config import Project
-from wheelyard.record.preflight import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
-from wheelyard.registries.publish_wheels import publish_packages
-from wheelyard.sources.sdist import check_metadata
-from wheelyard.stages.preflight import (
+from wheelyard.preflight import (
     Built,
     build_sdist,
     cargo_runs,
@@ -36,9 +31,14 @@ from wheelyard.stages.preflight import (
     look_for_paths,
     metadata_of,
     project_table,
+    requirements_check,
     sdist_facts,
     write_stubs,
 )
+from wheelyard.preflight.preflight_report import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
+from wheelyard.project.config import Project
+from wheelyard.registries.publish_wheels import publish_packages
+from wheelyard.sources.sdist import check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -368,7 +368,7 @@ class _Flight:
         where = target.place("test.command", "build.cibuildwheel.test-command", "build.upstream")
         tests: Mapping[Interpreter, Tests] = {}
         with told.step("tests", "Looking for the tests' paths", where):
-            tests = wanted.tests_of(target, package, self.interpreters)
+            tests = requirements_check.tests_of(target, package, self.interpreters)
             distinct = {(each.command, each.sources) for each in tests.values() if each.command}
             inside = target.settings.build.subdirectory
             tree = package if inside == "." else self.work / package.relative_to(self.work).parts[0]
@@ -397,9 +397,9 @@ class _Flight:
         where = target.place("build.needs", "test.requires", "build.upstream")
         with told.step("requirements", "Looking for what it needs", where):
             if package is None:
-                want = wanted.of_recipe(target, self.interpreters)
+                want = requirements_check.of_recipe(target, self.interpreters)
             else:
-                want = wanted.wanted(
+                want = requirements_check.wanted(
                     target,
                     package,
                     requires=requires,
@@ -407,7 +407,7 @@ class _Flight:
                     tests=tests,
                     interpreters=self.interpreters,
                 )
-            found = wanted.judged(self.project, target, want, Upstream(index.index_url()))
+            found = requirements_check.judged(self.project, target, want, Upstream(index.index_url()))
             told.findings += found
             if not found:
                 told.add("requirements", "ok", "nothing is needed")
