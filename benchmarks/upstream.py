@@ -29,16 +29,16 @@ import requests
 
 from benchmarks.measure import ROOT, WHEELYARD, claim, seconds
 from support.index import JSON, Fault, IndexServer
-from wheelyard.flows.watch import check_upstream
 from wheelyard.index import index_url
 from wheelyard.io import log
 from wheelyard.io.simple_api import ACCEPT
 from wheelyard.project.config import find_project
+from wheelyard.watch.check_upstream import check_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelyard.record.standings import WatchReport
+    from wheelyard.watch.status_report import WatchReport
 
 # The distributions that RISE builds: those documented as active in gitlab.com/riseproject/python/wheel_builder.
 NAMES = (
@@ -54,7 +54,7 @@ AMONG = 6  # packages of theirs, between two runs of ours
 FAR = 0.25  # seconds for an answer: two of these and pip's own time are the second a package
 NETWORK = (0.05, 12.5e6)  # seconds for an answer; bytes a second (100 Mbit/s)
 NO_NETWORK = (0.0, 0.0)
-IMPORTS = "import wheelyard.cli.main, wheelyard.flows.watch, pypi_simple"
+IMPORTS = "import wheelyard.cli.main, wheelyard.watch.check_upstream, pypi_simple"
 NEWS = 17  # the exit code when there is something to do
 
 

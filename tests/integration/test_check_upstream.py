@@ -33,11 +33,11 @@ from support.timeline import (
 )
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.record.standings import STATES
 from wheelyard.records.history import Fact, ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
 from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.watch.status_report import STATES
 
 if TYPE_CHECKING:
     import subprocess

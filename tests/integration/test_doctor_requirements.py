@@ -20,14 +20,14 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnavailableError, UpstreamUnknownError
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows import requirements as flow
 from wheelyard.index.dependencies import MetadataFile, dependencies
 from wheelyard.registries import FolderRegistry, read_release
 from wheelyard.registries.open_registry import open_own, open_place
+from wheelyard.watch import check_requirements as flow
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project
-    from wheelyard.record.availability import Need, RequirementsReport
+    from wheelyard.watch.availability_report import Need, RequirementsReport
 
 ROOT = Path(__file__).parents[2]
 CP312, CP313 = Interpreter(12), Interpreter(13)

@@ -21,17 +21,17 @@ from support.memory_forge import KilledError, MemoryBranches, MemoryPlace, Morta
 from support.project import make_project
 from support.timeline import vanish, yank
 from support.tiny import add_tiny
-from wheelyard.flows.propose import propose
-from wheelyard.flows.watch import check_upstream
 from wheelyard.forges import Proposer
 from wheelyard.io import log
 from wheelyard.records.lockfile import lock_file
+from wheelyard.watch.check_upstream import check_upstream
+from wheelyard.watch.propose_updates import propose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wheelyard.record.standings import ProposalRecord
+    from wheelyard.watch.status_report import ProposalRecord
 
 POLICY = """\
 [tool.wheelyard]

@@ -17,14 +17,14 @@ from support.offers import Offer, sdist_bytes
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnsafeArchiveError, UpstreamUnknownError
-from wheelyard.flows import radar as flow
 from wheelyard.io import archive
 from wheelyard.registries import FolderRegistry, read_release
 from wheelyard.registries.open_registry import open_place
+from wheelyard.watch import gap_report as flow
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project
-    from wheelyard.record.availability import RadarReport
+    from wheelyard.watch.availability_report import RadarReport
 
 ROOT = Path(__file__).parents[2]
 ARM = "cp312-cp312-manylinux_2_17_aarch64"

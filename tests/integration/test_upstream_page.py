@@ -16,9 +16,9 @@ from support.pages import ROOT, Snippet, commands
 from support.publishing import yard_in
 from support.timeline import ALL, RISCV, Timeline, release
 from support.wheels import WheelSpec
-from wheelyard.record.standings import STATES
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
+from wheelyard.watch.status_report import STATES
 
 if TYPE_CHECKING:
     import subprocess

@@ -22,21 +22,21 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import DiskError, ListError
 from wheelyard.core.tags import Interpreter
-from wheelyard.flows import radar as radar_flow
-from wheelyard.flows import requirements as doctor
 from wheelyard.io import http, log, sandbox
 from wheelyard.preflight import look_for_paths, sdist_facts
 from wheelyard.preflight.preflight_package import preflight, remembered
-from wheelyard.recipe.names import read_names
-from wheelyard.recipe.requirements import read_requirements
 from wheelyard.registries import FolderRegistry, read_release
 from wheelyard.registries.open_registry import open_place
+from wheelyard.watch import check_requirements as doctor
+from wheelyard.watch import gap_report as radar_flow
+from wheelyard.watch.name_lists import read_names
+from wheelyard.watch.requirements_file import read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wheelyard.project.config import Project
-    from wheelyard.record.availability import RadarReport
+    from wheelyard.watch.availability_report import RadarReport
 
 ARM = "cp313-cp313-manylinux_2_17_aarch64"
 CP313 = Interpreter(13)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.project.config import Project
-    from wheelyard.record.standings import Standing
+    from wheelyard.watch.status_report import Standing
 
 SITE = (
     PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')

@@ -20,15 +20,15 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from support.index import JSON, Fault, IndexFile
-from wheelyard.flows.watch import check_upstream
+from wheelyard.watch.check_upstream import check_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.index import IndexServer
     from wheelyard.project.config import Project
-    from wheelyard.record.standings import Standing
     from wheelyard.registries.open_registry import Place
+    from wheelyard.watch.status_report import Standing
 
     Event = Callable[[IndexServer, date], None]
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from wheelyard.core.errors import PlanError
-from wheelyard.flows.history import history
 from wheelyard.records.history import UPSTREAM, Fact, dump, join, ledger_file, observe, read_ledger, update
+from wheelyard.watch.history_summary import history
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wheelyard.core.errors import ListError
-from wheelyard.recipe.names import Entry, read_names
+from wheelyard.watch.name_lists import Entry, read_names
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from wheelyard.core.errors import ListError
-from wheelyard.recipe.requirements import Requirements, read_requirements
+from wheelyard.watch.requirements_file import Requirements, read_requirements
 
 HASH = f"--hash=sha256:{'0' * 64}"
 

@@ -15,8 +15,8 @@ from packaging.version import Version
 from wheelyard.core.errors import NetworkError, UnknownPackageError
 from wheelyard.core.tags import Interpreter
 from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts, Shipped
-from wheelyard.record.standings import STATES, Standing
-from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge, ripeness
+from wheelyard.watch.status import Known, Terms, candidates, judge, ripeness
+from wheelyard.watch.status_report import STATES, Standing
 
 TODAY = date(2026, 6, 1)
 SITE = tuple(map(Interpreter.parse, ("cp312", "cp313", "cp314t")))

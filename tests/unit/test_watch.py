@@ -12,8 +12,17 @@ import pytest
 
 from wheelyard.cli.watch import history_text, standings_table
 from wheelyard.core.errors import UpstreamNewsError, UpstreamUnknownError
-from wheelyard.flows.watch import problem
-from wheelyard.record.standings import STATES, Histories, History, Ships, Standing, VersionHistory, Waiting, WatchReport
+from wheelyard.watch.check_upstream import problem
+from wheelyard.watch.status_report import (
+    STATES,
+    Histories,
+    History,
+    Ships,
+    Standing,
+    VersionHistory,
+    Waiting,
+    WatchReport,
+)
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -12,7 +12,7 @@ from wheelyard.io import log
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from wheelyard.record.availability import Gap, RadarReport
+    from wheelyard.watch.availability_report import Gap, RadarReport
 
 _LIST = "ci/top-packages.tsv"
 
@@ -40,7 +40,7 @@ def radar(path: Path | None, target: str | None, *, top: int, as_json: bool) -> 
     not be looked at.
     """
     from wheelyard.cli import render
-    from wheelyard.flows import radar as flow
+    from wheelyard.watch import gap_report as flow
 
     project = find_project()
     report = flow.radar(project, path or project.root / _LIST, top=top, place=own_place(project, target))

@@ -15,8 +15,8 @@ from wheelyard.project.config import find_project
 def records(*, propose: bool, push: bool, dry_run: bool, as_json: bool) -> None:
     """Tell which records of this checkout have changed; --propose and --push bring them out."""
     from wheelyard.cli import render
-    from wheelyard.flows import records as flow
-    from wheelyard.record.recorded import RecordsReport
+    from wheelyard.watch import records_request as flow
+    from wheelyard.watch.records_report import RecordsReport
 
     project = find_project()
     if propose or push:

@@ -15,14 +15,14 @@ from wheelyard.core.errors import ConfigError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
 from wheelyard.project.config import default_project, seek_project
-from wheelyard.recipe.requirements import is_file
+from wheelyard.watch.requirements_file import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.project.config import Project
-    from wheelyard.record.availability import Found, Need, RequirementsReport
     from wheelyard.registries.open_registry import Place
+    from wheelyard.watch.availability_report import Found, Need, RequirementsReport
 
 NOWHERE = "none"
 _WORDS = {"wheel": "public", "pure": "pure", "ours": "ours", "sdist": "compile", "none": "none", "unknown": "unknown"}
@@ -54,10 +54,10 @@ def doctor_requirements(
 ) -> None:
     """Tell what the files *listed* and *words* get on riscv64.
 
-    See :func:`wheelyard.flows.requirements.check_requirements`.
+    See :func:`wheelyard.watch.check_requirements.check_requirements`.
     """
     from wheelyard.cli import render
-    from wheelyard.flows import requirements as flow
+    from wheelyard.watch import check_requirements as flow
 
     if missing := [log.clean(name)[:200] for name in listed if not is_file(name)]:
         raise ListError(f"there is no file {', '.join(missing)}", fix="name files of requirements behind -r")

@@ -11,7 +11,7 @@ from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project
-    from wheelyard.record.standings import History, WatchReport
+    from wheelyard.watch.status_report import History, WatchReport
 
 _NOTHING = "there is no recipe in recipes/"
 _PROPOSE = "wheelyard check-upstream --propose"
@@ -40,7 +40,7 @@ def check_upstream(
     """
     from wheelyard.cli import render
     from wheelyard.cli.requirements import own_place
-    from wheelyard.flows import watch
+    from wheelyard.watch import check_upstream as watch
 
     if limit is not None and not propose:
         raise click.UsageError("--limit goes with --propose")
@@ -51,8 +51,8 @@ def check_upstream(
         click.echo(render.model(report) if as_json else standings_table(report))
         failure = watch.problem(report, fix=_PROPOSE if project.policy.proposals else "")
     else:
-        from wheelyard.flows import propose as flow
         from wheelyard.forges.site_forge import forge_of
+        from wheelyard.watch import propose_updates as flow
 
         with forge_of(project, dry_run=dry_run) as (forge, policy):  # first: it may have no token for us
             report = watch.check_upstream(project, packages, place=place, write=not dry_run)
@@ -66,7 +66,7 @@ def check_upstream(
 
 def standings_table(report: WatchReport) -> str:
     """Return a report for people: what needs somebody last, where the eye is."""
-    from wheelyard.record.standings import STATES
+    from wheelyard.watch.status_report import STATES
 
     if not report.packages:
         return _NOTHING
@@ -100,8 +100,8 @@ def proposals_table(report: WatchReport) -> str:
 def ledger(packages: tuple[str, ...], *, as_json: bool) -> None:
     """Tell for each PACKAGE since when its versions are on riscv64, from the ledgers alone."""
     from wheelyard.cli import render
-    from wheelyard.flows.history import histories
-    from wheelyard.record.standings import Histories
+    from wheelyard.watch.history_summary import histories
+    from wheelyard.watch.status_report import Histories
 
     project: Project = find_project()
     found = histories(project, packages)

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from packaging.version import Version
 
 from wheelyard.core.tags import Interpreter, WheelName, wheel_for
-from wheelyard.flows.history import history
 from wheelyard.project.config_registries import GitLabPolicy
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.record.site import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
@@ -19,14 +18,15 @@ from wheelyard.records.lockfile import lock_file, newest, read_lock
 from wheelyard.records.releases import read_releases, releases_file
 from wheelyard.registries.gitlab.gitlab_registry import index_url
 from wheelyard.stages.site import pages, write_site
+from wheelyard.watch.history_summary import history
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.project.config import Project
     from wheelyard.project.loader import Recipe
-    from wheelyard.record.standings import VersionHistory
     from wheelyard.records.releases import ReleasedFile
+    from wheelyard.watch.status_report import VersionHistory
 
 
 def make_site(project: Project, folder: Path) -> tuple[Site, int]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from wheelyard.project.loader import list_recipes, load_recipe
-from wheelyard.record.standings import History, VersionHistory
 from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
+from wheelyard.watch.status_report import History, VersionHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,12 +16,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelyard.core.errors import UnavailableError, UnknownPackageError, UpstreamUnknownError, WheelyardError
-from wheelyard.flows.shelf import Ours, Shelf, applies
 from wheelyard.index import index_url
 from wheelyard.index.installer_choice import judge
 from wheelyard.io import http, log
-from wheelyard.recipe.requirements import is_file, read_requirements
-from wheelyard.record.availability import Found, Need, RequirementsReport
+from wheelyard.watch.availability import Ours, Shelf, applies
+from wheelyard.watch.availability_report import Found, Need, RequirementsReport
+from wheelyard.watch.requirements_file import is_file, read_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.index.installer_choice import Availability, Glibc
     from wheelyard.project.config import Project
-    from wheelyard.recipe.requirements import Requirements
     from wheelyard.registries.open_registry import Place
+    from wheelyard.watch.requirements_file import Requirements
 
 _PIP = "24.1"  # the first that knows the riscv64 manylinux tags
 _MOST_NAMES = 1000

@@ -9,9 +9,9 @@ from wheelyard.core.errors import ConfigError
 from wheelyard.forges import Merge, Proposal
 from wheelyard.forges.site_forge import forge_of
 from wheelyard.io import git_program
-from wheelyard.record.recorded import RecordsReport
 from wheelyard.records.expiry_table import PAGE
 from wheelyard.records.merge import NAMES, merge
+from wheelyard.watch.records_report import RecordsReport
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,14 +28,14 @@ from wheelyard.core.errors import (
 )
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.core.tags import Interpreter, wheel_for
-from wheelyard.flows.shelf import Ours, Shelf, applies
 from wheelyard.index import index_url
 from wheelyard.index.installer_choice import judge
 from wheelyard.index.project_summary import ProjectFacts, Upstream
 from wheelyard.index.sdist_file import find_sdist
 from wheelyard.io import archive, cache, files, http, log, threads
-from wheelyard.recipe.names import read_names
-from wheelyard.record.availability import Failed, Gap, Lacking, RadarReport
+from wheelyard.watch.availability import Ours, Shelf, applies
+from wheelyard.watch.availability_report import Failed, Gap, Lacking, RadarReport
+from wheelyard.watch.name_lists import read_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from wheelyard.index.project_summary import ReleaseFacts
     from wheelyard.index.sdist_file import Sdist
     from wheelyard.project.config import Policy, Project
-    from wheelyard.recipe.names import Entry, NameList
     from wheelyard.registries.open_registry import Place
+    from wheelyard.watch.name_lists import Entry, NameList
 
 _NEWEST = 12  # versions that are looked at; the newest final one is nearly always among them
 _PATIENCE = 25  # projects in a row that the index may not answer for
@@ -61,7 +61,7 @@ def radar(project: Project, path: Path, *, top: int, place: Place | None) -> Rad
 
     Args:
         project: its policy says for which interpreters, and how many pages are read at once.
-        path: the list; see :mod:`wheelyard.recipe.names`.
+        path: the list; see :mod:`wheelyard.watch.name_lists`.
         top: how many gaps are told.
         place: our registry, None to compare with none.
 

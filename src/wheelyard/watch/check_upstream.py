@@ -29,12 +29,12 @@ from wheelyard.io import cache, log, threads
 from wheelyard.planning.planner import Planner
 from wheelyard.planning.target import Target
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record.standings import Standing, WatchReport
 from wheelyard.records import history
 from wheelyard.records.history import UPSTREAM, Fact
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.records.models import LockedVersion
-from wheelyard.stages.upstream.standing import Known, Terms, candidates, judge, ripeness
+from wheelyard.watch.status import Known, Terms, candidates, judge, ripeness
+from wheelyard.watch.status_report import Standing, WatchReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

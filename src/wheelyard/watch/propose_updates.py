@@ -17,8 +17,8 @@ from wheelyard.io import log
 from wheelyard.planning.target import look_up
 from wheelyard.preflight.preflight_package import diff_facts, facts_of, preflight
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record.standings import ProposalRecord
 from wheelyard.records.lockfile import dump, find, lock_file, read_lock
+from wheelyard.watch.status_report import ProposalRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from wheelyard.forges import Open, Proposals
     from wheelyard.preflight.preflight_package import Preflight
     from wheelyard.project.config import Project
-    from wheelyard.record.standings import Standing, WatchReport
     from wheelyard.records.models import Lock, LockedVersion
+    from wheelyard.watch.status_report import Standing, WatchReport
 
 _KIND = "update/"  # what keys begin with; what follows is the package
 _SERVED = frozenset({"pure", "ships"})  # by upstream itself

@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from wheelyard.core.errors import UnknownPackageError, WheelyardError
 from wheelyard.core.tags import wheel_for
-from wheelyard.record.standings import Ships, Standing, State, Waiting
+from wheelyard.watch.status_report import Ships, Standing, State, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -1,0 +1,1 @@
+"""Watch: how packages stand against upstream, and what is available for riscv64."""
