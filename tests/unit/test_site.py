@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 
 from support.pages import ROOT
 from support.project import PYPROJECT, make_project
-from wheelyard.flows.site import gather, make_site
-from wheelyard.record.site import Site, SitePackage, SitePatch, SiteVersion
 from wheelyard.records.copyleft_sources import SourceFile, sources_file
 from wheelyard.records.copyleft_sources import dump as dump_sources
 from wheelyard.records.history import Fact, ledger_file
@@ -26,8 +24,10 @@ from wheelyard.records.history import dump as dump_ledger
 from wheelyard.records.lockfile import lock_file, write_lock
 from wheelyard.records.models import Lock, LockedVersion
 from wheelyard.records.releases import ReleasedFile, dump, releases_file
-from wheelyard.stages.site import pages
-from wheelyard.stages.site.html import tag
+from wheelyard.site import pages
+from wheelyard.site.build_site import gather, make_site
+from wheelyard.site.html import tag
+from wheelyard.site.site_report import Site, SitePackage, SitePatch, SiteVersion
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -23,7 +23,6 @@ from wheelyard.project.config_registries import FolderPolicy, GitLabPolicy
 from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.project.config_watch import WatchPolicy
-from wheelyard.record.site import Site
 from wheelyard.records.copyleft_sources import Sources, SourcesReport
 from wheelyard.records.durations import Durations
 from wheelyard.records.history import Ledger
@@ -33,6 +32,7 @@ from wheelyard.registries.registry_reports import PublicationReport, RegistryLis
 from wheelyard.registries.smoke_test_report import TrialReport
 from wheelyard.security.token_report import TokenReport
 from wheelyard.security.vulnerability_report import AuditReport
+from wheelyard.site.site_report import Site
 from wheelyard.watch.availability_report import RadarReport, RequirementsReport
 from wheelyard.watch.records_report import RecordsReport
 from wheelyard.watch.status_report import Histories, WatchReport

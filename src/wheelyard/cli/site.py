@@ -23,7 +23,7 @@ from wheelyard.project.config import find_project
 )
 def site(folder: Path, target: str | None) -> None:
     """Write the pages into DIR: one for each package, an overview, and packages.json; from records only."""
-    from wheelyard.flows.site import make_site
+    from wheelyard.site.build_site import make_site
 
     project = find_project()
     made, changed = make_site(project, folder)

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from packaging.version import Version
 
-from wheelyard.stages.site.html import Html, link, tag, text
+from wheelyard.site.html import Html, link, tag, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wheelyard.record.site import Site, SiteFile, SitePackage, SitePatch, SiteVersion
+    from wheelyard.site.site_report import Site, SiteFile, SitePackage, SitePatch, SiteVersion
 
 FOLDER = "package"  # not "packages": where records are has that name
 STYLE = """\

@@ -11,13 +11,13 @@ from packaging.version import Version
 from wheelyard.core.tags import Interpreter, WheelName, wheel_for
 from wheelyard.project.config_registries import GitLabPolicy
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.record.site import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
 from wheelyard.records.copyleft_sources import read_sources, sources_file
 from wheelyard.records.history import ledger_file, read_ledger
 from wheelyard.records.lockfile import lock_file, newest, read_lock
 from wheelyard.records.releases import read_releases, releases_file
 from wheelyard.registries.gitlab.gitlab_registry import index_url
-from wheelyard.stages.site import pages, write_site
+from wheelyard.site import pages, write_site
+from wheelyard.site.site_report import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
 from wheelyard.watch.history_summary import history
 
 if TYPE_CHECKING:

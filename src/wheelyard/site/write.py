@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelyard.io import files
-from wheelyard.stages.site.pages import FOLDER
+from wheelyard.site.pages import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
