@@ -24,7 +24,7 @@ from wheelyard.io.files import write_text
 from wheelyard.io.run import run
 
 ROOT = Path(__file__).parents[1]
-IMAGE = "src/wheelyard/stages/image/definitions"
+IMAGE = "src/wheelyard/images/definitions"
 # One version, a marker perhaps, and hashes: no option, no address, no path.
 _ENTRY = re.compile(
     r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[\w.!+]+)(?: ; (?P<marker>[^\\\n;@]+?))?"

@@ -22,7 +22,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io.api import Login
 from wheelyard.records.releases import read_releases
-from wheelyard.registries import Credential, GitLabRegistry, Journal, plan_uploads, read_release, uploader
+from wheelyard.registries import Credential, GitLabRegistry, Journal, plan_uploads, publish, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,7 +233,7 @@ def test_one_version_is_never_sent_twice_at_once(yard: Yard) -> None:
     yard.gitlab.fault(Fault("stall", **UPLOAD, seconds=0.02))
     with Journal.of(yard.stock.root / "journal", registry.title) as journal:
         plan = plan_uploads(registry, [read_release(path, sha256=sha256_file(path)) for path in wheels])
-        outcomes = uploader(registry, plan, journal, parallel=4)
+        outcomes = publish(registry, plan, journal, parallel=4)
     assert all(outcome.error is None for outcome in outcomes)
     assert most.pop("all") == 4
     assert set(most.values()) == {1}

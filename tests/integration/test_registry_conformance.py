@@ -28,8 +28,8 @@ from wheelyard.registries import (
     Release,
     Upload,
     plan_uploads,
+    publish,
     read_release,
-    uploader,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Again]:
 
 def journaled(registry: Registry, plan: Sequence[Upload], folder: Path) -> list[Outcome]:
     with Journal.of(folder / "journal", registry.title) as journal:
-        return uploader(registry, plan, journal, parallel=3)
+        return publish(registry, plan, journal, parallel=3)
 
 
 def release(folder: Path, spec: WheelSpec | None = None, *, salt: bytes = b"") -> Release:

@@ -83,7 +83,7 @@ class MemoryGit:
 
 
 class MemoryBranches:
-    """As :class:`wheelyard.stages.forge.Branches`."""
+    """As :class:`wheelyard.forges.Branches`."""
 
     base = "main"
 

@@ -33,7 +33,7 @@ INFO = "demo-1.0.dist-info"
 @pytest.fixture(autouse=True)
 def no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     """auditwheel is a program of half a second: it has tests of its own, on the same wheels."""
-    monkeypatch.setattr("wheelyard.stages.check.audit", lambda _wheel, _terms: ())
+    monkeypatch.setattr("wheelyard.checks.audit", lambda _wheel, _terms: ())
 
 
 def check(*wheels: Path, expected: tuple[ExpectedWheel, ...] = EXPECTED, policy: Policy = POLICY) -> Verdict:

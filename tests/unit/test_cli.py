@@ -381,7 +381,7 @@ def test_a_bug_is_not_dressed_up(
 
 def test_a_bug_keeps_its_traceback_and_ends_with_1(site: Site) -> None:
     program = (
-        "import sys; from wheelyard.flows import plan; from wheelyard.cli.main import main\n"
+        "import sys; from wheelyard.planning import plan_packages; from wheelyard.cli.main import main\n"
         "def plan_packages(*_, **__): return 1 / 0\n"
         "plan.plan_packages = plan_packages; sys.argv = ['wheelyard', 'plan']; main()"
     )

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from support.wheels import WheelSpec
 
 ROOT = Path(__file__).parents[2]
-IMAGE = "src/wheelyard/stages/image/definitions/requirements"
+IMAGE = "src/wheelyard/images/definitions/requirements"
 STEMS = ("ci/requirements", "ci/requirements-dev", IMAGE)
 
 

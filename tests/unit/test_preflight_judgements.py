@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from wheelyard.builder.cibuildwheel_config import options
-from wheelyard.builder.test_command import effective_tests
+from wheelyard.builder.effective_tests import effective_tests
 from wheelyard.cli.preflight import findings_table
 from wheelyard.core.errors import NetworkError, PreflightError
 from wheelyard.core.tags import Interpreter, WheelName

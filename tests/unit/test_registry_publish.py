@@ -15,8 +15,8 @@ from wheelyard.registries import (
     Registry,
     Release,
     plan_uploads,
+    publish,
     read_release,
-    uploader,
 )
 from wheelyard.registries.registry import nobody
 
@@ -56,7 +56,7 @@ def sent(registry: Registry, folder: Path) -> list[Outcome]:
     with Journal.of(folder / "journal", registry.title) as journal:
         releases = [read_release(wheel, sha256=sha256_file(wheel)) for wheel in wheels]
         plan = plan_uploads(registry, releases, begun=journal.begun)
-        return uploader(registry, plan, journal, parallel=4)
+        return publish(registry, plan, journal, parallel=4)
 
 
 def test_a_wheel_is_read_back_while_the_next_one_goes_out(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_copyright_folders_that_lead_in_a_circle_have_none(tmp_path: Path) -> No
 
 
 def test_what_an_official_image_answers_is_read() -> None:
-    """Made up: no official image was asked. The fields are those of rpm's --qf in stages/image/origin.py."""
+    """Made up: no official image was asked. The fields are those of rpm's --qf in images/origin.py."""
     sha256 = "71f3569b" + "0" * 56
     text = (
         f"libgfortran.so.5.0.0\t{sha256}\tlibgfortran\t14.2.1-7.el10\tgcc-14.2.1-7.el10.src.rpm\t"

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelyard.ci.triggers import LONGEST, pairs, read, read_file
+from wheelyard.ci.triggers import LONGEST, read
 from wheelyard.core.errors import PlanError, UnknownPackageError, UnknownVersionError
+from wheelyard.planning.package_words import pairs, read_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -86,7 +86,7 @@ def asked_for(packages: tuple[str, ...], listed: Path | None, *, alone: bool) ->
         PlanError: the file cannot be read, or names nothing.
     """
     if listed:
-        from wheelyard.ci.triggers import read_file
+        from wheelyard.planning.package_words import read_file
 
         packages += read_file(listed)
         if not packages:

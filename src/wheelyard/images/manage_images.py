@@ -65,7 +65,7 @@ def build_image(project: Project, text: str | None) -> Image:
     """Pull or make the image that *text* means, site policy's by default; one that is there is left as it is.
 
     Raises:
-        WheelyardError: see :func:`wheelyard.stages.image.ensure`.
+        WheelyardError: see :func:`wheelyard.images.ensure`.
     """
     choice = ImageChoice.parse(text or project.policy.image)
     return images.ensure(images.resolve(choice, project.policy.policy))

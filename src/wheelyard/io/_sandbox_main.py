@@ -1,4 +1,4 @@
-"""Runs a stranger's program where it can neither see nor read any process of ours: ``_apart_main.py COMMAND…``.
+"""Runs a stranger's program where it can neither see nor read any process of ours: ``_sandbox_main.py COMMAND…``.
 
 Run as ``python -I -S``; imports the standard library only. The program gets a user namespace: whoever is outside of it
 cannot be traced, nor can ``/proc/PID/environ`` or ``mem`` be read, by root neither (ptrace(2), "Ptrace access mode

@@ -1,7 +1,7 @@
 """Strangers' programs on this machine, kept apart from every process of ours: those hold secrets, and so does nox.
 
 What is in a process's memory or first environment can be read by whoever runs as the same user, in
-``/proc/PID/environ`` and ``mem``. See ``_apart_main.py`` for how that is prevented.
+``/proc/PID/environ`` and ``mem``. See ``_sandbox_main.py`` for how that is prevented.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wheelyard.io.run import run
 
-_PROGRAM = Path(__file__).with_name("_apart_main.py")
+_PROGRAM = Path(__file__).with_name("_sandbox_main.py")
 _PATIENCE = 60  # seconds
 
 

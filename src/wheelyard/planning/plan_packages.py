@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wheelyard.ci.triggers import pairs
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import log
+from wheelyard.planning.package_words import pairs
 from wheelyard.planning.plan import plan_json
 from wheelyard.planning.planner import Planner
 from wheelyard.planning.target import find_target

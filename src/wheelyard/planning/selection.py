@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from wheelyard.ci.triggers import pairs
 from wheelyard.core.errors import PlanError, WheelyardError
 from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.io import log
 from wheelyard.planning import build_requires
 from wheelyard.planning.fingerprint import inputs_digest
+from wheelyard.planning.package_words import pairs
 from wheelyard.planning.planner import Planner
 from wheelyard.planning.target import Target, find_target
 from wheelyard.project.loader import effective, list_recipes, load_recipe, project_name

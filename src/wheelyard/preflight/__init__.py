@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from wheelyard.preflight.command_paths import Paths, look_for_paths
 from wheelyard.preflight.make_sdist import Built, build_sdist, cargo_runs, exposed
 from wheelyard.preflight.requirements import Need, Offer, needs_of, requirement_findings
 from wheelyard.preflight.source_facts import diff_facts, metadata_of, project_table, sdist_facts
 from wheelyard.preflight.stub_wheel import write_stubs
-from wheelyard.preflight.test_paths import Paths, look_for_paths
 
 __all__ = [
     "Built",

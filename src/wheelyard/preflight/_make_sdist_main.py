@@ -1,4 +1,4 @@
-"""Has a package's own build backend make its sdist: ``python -I _sdist_main.py SOURCE OUT RESULT [sdist]``.
+"""Has a package's own build backend make its sdist: ``python -I _make_sdist_main.py SOURCE OUT RESULT [sdist]``.
 
 Runs as a program of its own, since all of it is upstream's code; whatever that has started ends with it. What says
 where packages are installed from may hold a login: the installer gets it, the backend does not. RESULT is written

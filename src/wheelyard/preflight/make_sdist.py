@@ -16,7 +16,7 @@ from wheelyard.io import cache, files, guard, log, sandbox
 from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
 
-_PROGRAM = Path(__file__).with_name("_sdist_main.py")
+_PROGRAM = Path(__file__).with_name("_make_sdist_main.py")
 _TAIL = 12
 _LARGEST_RESULT = 16 << 20  # bytes
 _NETWORK = re.compile(

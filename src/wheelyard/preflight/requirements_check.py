@@ -10,7 +10,7 @@ from packaging.metadata import parse_email
 from packaging.utils import canonicalize_name
 
 from wheelyard.builder.cibuildwheel_config import options, upstream_table
-from wheelyard.builder.test_command import Tests, effective_tests
+from wheelyard.builder.effective_tests import Tests, effective_tests
 from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPackageError
 from wheelyard.index.installer_choice import judge
 from wheelyard.index.project_summary import ProjectFacts

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wheelyard.builder.test_command import Tests
+    from wheelyard.builder.effective_tests import Tests
     from wheelyard.core.values import AppliedPatch, SourceTree
     from wheelyard.planning.plan import Plan
     from wheelyard.planning.target import Target

@@ -1,6 +1,6 @@
 """The trial's own program, run in the target environment: pip installs each package from the index, it is imported.
 
-Run as ``python -I _trial_main.py REPORT-MARK TASK-FILE``; imports the standard library only. For each package one
+Run as ``python -I _smoke_test_main.py REPORT-MARK TASK-FILE``; imports the standard library only. For each package one
 line begins with the mark: a JSON object with ``name``, ``step`` (the last one), ``ok``, ``text`` and ``sha256``.
 """
 

@@ -22,7 +22,7 @@ from wheelyard.core.errors import (
 )
 from wheelyard.io import cache, files, log, threads
 from wheelyard.records.releases import read_releases, record, releases_file
-from wheelyard.registries import Journal, Release, plan_uploads, read_release, uploader
+from wheelyard.registries import Journal, Release, plan_uploads, publish, read_release
 from wheelyard.registries.inspect_registry import about, entry_of, listings, projects_of, recorded
 from wheelyard.registries.prune import mark
 from wheelyard.registries.publish_wheels import JOURNALS
@@ -291,7 +291,7 @@ def _copy(
     try:
         with Journal.of(project.dist / JOURNALS, target.registry.title) as journal:
             uploads = plan_uploads(target.registry, releases, begun=journal.begun, parallel=target.parallel)
-            outcomes = uploader(target.registry, uploads, journal, parallel=target.parallel, tell=tell)
+            outcomes = publish(target.registry, uploads, journal, parallel=target.parallel, tell=tell)
             done = [outcome for outcome in outcomes if outcome.error is None]
             if target.record:
                 _record(project, source, target, package, [outcome.upload.release for outcome in done])

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 State = Literal["ok", "install", "other", "import", "lost"]
 
-_PROGRAM = Path(__file__).with_name("_trial_main.py")
-_MODULES = Path(__file__).with_name("_modules.py")
+_PROGRAM = Path(__file__).with_name("_smoke_test_main.py")
+_MODULES = Path(__file__).parents[1] / "checks/_modules.py"
 _INSIDE = "/trial"
 _START = 600  # seconds for a container to start, beside what its packages take
 

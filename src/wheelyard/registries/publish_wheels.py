@@ -13,7 +13,7 @@ from wheelyard.project.loader import project_name
 from wheelyard.records import durations
 from wheelyard.records.releases import record, releases_file
 from wheelyard.records.wheel_records import releasable
-from wheelyard.registries import Action, Journal, Outcome, plan_uploads, read_release, uploader
+from wheelyard.registries import Action, Journal, Outcome, plan_uploads, publish, read_release
 from wheelyard.registries.inspect_registry import entry_of, together
 from wheelyard.registries.open_registry import open_place
 from wheelyard.registries.publish_sources import lacking
@@ -125,7 +125,7 @@ def publish_packages(
     with ours as journal:
         uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=max(_PAGES, place.parallel))
         show(uploads)
-        outcomes = [] if dry_run else uploader(place.registry, uploads, journal, parallel=place.parallel)
+        outcomes = [] if dry_run else publish(place.registry, uploads, journal, parallel=place.parallel)
         there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
         recorded = _record(project, place, there, dict(sources)) if place.record else ()
         report = Publication(place, uploads, tuple(outcomes), held, recorded, dry_run=dry_run)

@@ -14,9 +14,9 @@ from wheelyard.core.tags import WheelName
 from wheelyard.forges import sync_issues
 from wheelyard.forges.site_forge import forge_of
 from wheelyard.forges.sync_issues import Ticket, inline
-from wheelyard.index import osv
 from wheelyard.io import log
 from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.security import osv
 from wheelyard.security.vulnerability_report import AuditReport, Ignored, Vulnerability
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ class SiteVersion(Model):
 
 
 class SiteSource(Model):
-    """A file of a source package of a copyleft library in wheels here; see :mod:`wheelyard.records.copyleft_sources`."""
+    """A file of a source package of a copyleft library in wheels here (:mod:`wheelyard.records.copyleft_sources`)."""
 
     name: str
     version: str

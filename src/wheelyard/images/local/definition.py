@@ -116,7 +116,7 @@ class Definition:
 
 @functools.cache
 def _shipped() -> tuple[dict[str, Any], str]:
-    folder = resources.files(__package__).joinpath("definitions")
+    folder = resources.files("wheelyard.images").joinpath("definitions")
     return tomllib.loads(folder.joinpath("images.toml").read_text()), folder.joinpath("requirements.txt").read_text()
 
 
@@ -127,7 +127,7 @@ def shipped_lock(suite: str) -> lock.Lock | None:
     Raises:
         ImageError: it is damaged.
     """
-    file = resources.files(__package__).joinpath("definitions", f"{suite}.lock")
+    file = resources.files("wheelyard.images").joinpath("definitions", f"{suite}.lock")
     return lock.parse(file.read_text(encoding="utf-8"), file.name) if file.is_file() else None
 
 
