@@ -173,7 +173,7 @@ def image(session: nox.Session) -> None:
 # Most tests wait for servers and programs: two files at a time. Those that look at the same real wheels come last and
 # in one process, as these are built once, two at a time.
 TWO = ("--numprocesses=2", "--dist=loadfile")
-YARD = ("tests/e2e/test_recipes.py", "tests/e2e/test_trial.py")
+YARD = ("tests/e2e/builder/test_recipes.py", "tests/e2e/registries/test_smoke_test_containers.py")
 TIERS = (
     ("tests/unit", *TWO),
     ("tests/integration", *TWO),
