@@ -1,7 +1,7 @@
 """The pages' commands, taken from the pages and run in their order: a fresh copy, an empty home, nothing on PATH.
 
 A command that nobody has said how to try fails here. What a whole session of nox is (tests, lint and the like) is not
-run inside of itself; `tests/unit/test_docs.py` sees that it exists and takes what is written behind it.
+run inside of itself; `tests/unit/cli/test_docs.py` sees that it exists and takes what is written behind it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wheelyard.io import engine
 # How each command is tried; the first pattern that matches the whole of it counts.
 HOW = (
     (r"ci/bootstrap nox -s (tests|unit|lint|hooks|docs|pins|bench)", "a session of its own"),
-    (r"wheelyard image (build|remove) .*", "in tests/e2e/test_image_variants.py"),  # others use this machine's images
+    (r"wheelyard image (build|remove) .*", "in tests/e2e/images/test_image_variants.py"),  # others use this machine's images
     (r"source \.venv/bin/activate", "activate"),
     (r"(ci/bootstrap )?(nox -s|nox -l|wheelyard) ?.*|mkdir .*|touch .*", "here"),
     (r"(python3 -m pip|ldd|pip install|uv pip install) .*", "board"),

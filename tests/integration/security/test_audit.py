@@ -18,7 +18,7 @@ from support.osv import OSV
 from support.pages import ROOT, commands
 from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import NetworkError
-from wheelyard.index import osv as client
+from wheelyard.security import osv as client
 from wheelyard.records.releases import ReleasedFile, record, releases_file
 
 if TYPE_CHECKING:

@@ -382,8 +382,8 @@ def test_a_bug_is_not_dressed_up(
 def test_a_bug_keeps_its_traceback_and_ends_with_1(site: Site) -> None:
     program = (
         "import sys; from wheelyard.planning import plan_packages; from wheelyard.cli.main import main\n"
-        "def plan_packages(*_, **__): return 1 / 0\n"
-        "plan.plan_packages = plan_packages; sys.argv = ['wheelyard', 'plan']; main()"
+        "def broken(*_, **__): return 1 / 0\n"
+        "plan_packages.plan_packages = broken; sys.argv = ['wheelyard', 'plan']; main()"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=site.root, capture_output=True, text=True, check=False)
     assert done.returncode == 1
