@@ -22,11 +22,11 @@ from wheelyard.core.errors import (
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files, log, threads
+from wheelyard.io.circuit_breaker import CircuitBreaker
 from wheelyard.io.engine import TARGET_ARCH
 from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.records.releases import ReleasedFile, read_releases, record, releases_file
 from wheelyard.registries import GitLabRegistry, read_release
-from wheelyard.registries.circuit_breaker import Silence
 from wheelyard.registries.compare import Kind, Problem, compare
 from wheelyard.registries.registry_reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
 from wheelyard.registries.simple_index import version_of
@@ -71,21 +71,23 @@ def projects_of(place: Place, packages: Sequence[str], *, known: Collection[str]
     return names or there
 
 
-def listings(place: Place, projects: Sequence[str], silence: Silence | None = None) -> Iterator[tuple[str, Found]]:
+def listings(
+    place: Place, projects: Sequence[str], breaker: CircuitBreaker | None = None
+) -> Iterator[tuple[str, Found]]:
     """Yield each project with its files, or with why they cannot be read; some are read ahead, several at once.
 
     Args:
         place: the registry.
         projects: canonical names.
-        silence: for who asks the server more than this: once it is silent, nobody asks.
+        breaker: the circuit to the server, for a caller that sends it more than this.
     """
-    silence = silence or Silence()
+    breaker = breaker or CircuitBreaker()
     done: SimpleQueue[tuple[str, Found] | BaseException] = SimpleQueue()
     found: dict[str, Found] = {}
 
     def read(project: str) -> None:
         try:
-            done.put((project, silence.ask(functools.partial(place.registry.files, project))))
+            done.put((project, breaker.ask(functools.partial(place.registry.files, project))))
         except WheelyardError as error:
             done.put((project, about(project, error)))
 
@@ -264,14 +266,14 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
     where = place.name if place.record else None
     problems: list[Problem] = []
     count = 0
-    silence = Silence()
-    for package, found in listings(place, there, silence):
+    breaker = CircuitBreaker()
+    for package, found in listings(place, there, breaker):
         try:
             if isinstance(found, WheelyardError):
                 raise found
             count += len(found)
             if download:
-                problems += _damaged(place, package, found, silence)
+                problems += _damaged(place, package, found, breaker)
             records = recorded(project, place, package)
             problems += compare(package, found, records, known=package in recipes, where=where)
         except WheelyardError as error:
@@ -310,14 +312,14 @@ def _problem(kind: Kind, package: str, file: str, error: WheelyardError) -> Prob
     return Problem(kind, package, file, text, error.fix or "run the same command again")
 
 
-def _damaged(place: Place, package: str, found: Sequence[RegistryFile], silence: Silence) -> list[Problem]:
+def _damaged(place: Place, package: str, found: Sequence[RegistryFile], breaker: CircuitBreaker) -> list[Problem]:
     """Read files back, and return what is wrong with them; one without a hash cannot be judged."""
     known = [file for file in found if file.sha256]
     with log.progress(f"reading {package} back", len(known), unit="files") as tell:
 
         def read(file: RegistryFile) -> Problem | None:
             try:
-                silence.ask(functools.partial(place.registry.confirm, package, file.file, file.sha256 or ""))
+                breaker.ask(functools.partial(place.registry.confirm, package, file.file, file.sha256 or ""))
             except RegistryContentError as error:
                 return _problem(Kind.DAMAGED, package, file.file, error)
             except WheelyardError as error:
@@ -360,8 +362,8 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
     files.sweep_scratch(cache.cache_dir("work"), "adopt")
     adopted: list[str] = []
     refused: list[WheelyardError] = []
-    silence = Silence()
-    for package, found in listings(place, projects_of(place, packages), silence):
+    breaker = CircuitBreaker()
+    for package, found in listings(place, projects_of(place, packages), breaker):
         try:
             if isinstance(found, WheelyardError):
                 raise found
@@ -372,7 +374,7 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
         news = [file for file in found if file.file not in known and file.file.endswith(".whl")]
         wanted, reasons = listable(news, ())
         refused += (RegistryContentError(reason, fix=_AGAIN) for reason in reasons)
-        read = threads.each(functools.partial(_read, place, package, silence), wanted, parallel=place.parallel)
+        read = threads.each(functools.partial(_read, place, package, breaker), wanted, parallel=place.parallel)
         entries = [entry for entry in read if isinstance(entry, ReleasedFile)]
         refused += (error for error in read if isinstance(error, WheelyardError))
         record(releases_file(project.packages, package), entries)
@@ -380,11 +382,11 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
     return Adoption(tuple(adopted), tuple(refused))
 
 
-def _read(place: Place, package: str, silence: Silence, file: RegistryFile) -> ReleasedFile | WheelyardError:
+def _read(place: Place, package: str, breaker: CircuitBreaker, file: RegistryFile) -> ReleasedFile | WheelyardError:
     """Return the record of a wheel, read from its bytes, or why there can be none."""
     try:
         with files.scratch(cache.cache_dir("work"), "adopt") as scratch:
-            silence.ask(functools.partial(place.registry.fetch, package, file, scratch / file.file))
+            breaker.ask(functools.partial(place.registry.fetch, package, file, scratch / file.file))
             release = read_release(scratch / file.file, sha256=file.sha256 or "")
         if release.project != package:
             raise RegistryContentError(f"is not a wheel of {package}", fix=_AGAIN)

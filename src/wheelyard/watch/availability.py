@@ -14,7 +14,7 @@ from wheelyard.core.errors import NetworkError, UnknownPackageError, WheelyardEr
 from wheelyard.index.dependencies import Project, dependencies, look
 from wheelyard.index.project_summary import ProjectFacts
 from wheelyard.io import threads
-from wheelyard.registries.circuit_breaker import Silence
+from wheelyard.io.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ class Ours:
         self._place = place
         self._files: dict[str, tuple[RegistryFile, ...]] = {}
         self._lock = threading.Lock()
-        self._silence = Silence()
+        self._breaker = CircuitBreaker()
         self.notes: dict[str, None] = {}
         self._projects: frozenset[str] = frozenset()
         if place is not None:
@@ -72,7 +72,7 @@ class Ours:
             if project in self._files:
                 return self._files[project]
         try:
-            found = self._silence.ask(functools.partial(self._place.registry.files, project))
+            found = self._breaker.ask(functools.partial(self._place.registry.files, project))
         except WheelyardError as error:
             found = ()
             self.notes[f"{project} was not looked at in our registry: {error.what}"] = None

@@ -22,7 +22,10 @@ from wheelyard.io import engine
 # How each command is tried; the first pattern that matches the whole of it counts.
 HOW = (
     (r"ci/bootstrap nox -s (tests|unit|lint|hooks|docs|pins|bench)", "a session of its own"),
-    (r"wheelyard image (build|remove) .*", "in tests/e2e/images/test_image_variants.py"),  # others use this machine's images
+    (
+        r"wheelyard image (build|remove) .*",
+        "in tests/e2e/images/test_image_variants.py",
+    ),  # others use this machine's images
     (r"source \.venv/bin/activate", "activate"),
     (r"(ci/bootstrap )?(nox -s|nox -l|wheelyard) ?.*|mkdir .*|touch .*", "here"),
     (r"(python3 -m pip|ldd|pip install|uv pip install) .*", "board"),

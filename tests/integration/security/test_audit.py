@@ -18,8 +18,8 @@ from support.osv import OSV
 from support.pages import ROOT, commands
 from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import NetworkError
-from wheelyard.security import osv as client
 from wheelyard.records.releases import ReleasedFile, record, releases_file
+from wheelyard.security import osv as client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import pytest
 
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
 from wheelyard.io.api import UnansweredError, UnreachedError
-from wheelyard.registries.circuit_breaker import Silence
+from wheelyard.io.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,9 @@ GONE = failing(NetworkError("cannot be connected to"), UnreachedError("refused")
 REFUSED = failing(CredentialsError("may not"))
 
 
-def outcome(silence: Silence, question: Callable[[], str]) -> str:
+def outcome(breaker: CircuitBreaker, question: Callable[[], str]) -> str:
     try:
-        return silence.ask(question)
+        return breaker.ask(question)
     except WheelyardError as error:
         return error.what
 
@@ -45,14 +45,14 @@ def outcome(silence: Silence, question: Callable[[], str]) -> str:
     ],
 )
 def test_who_is_asked_once_more(questions: list[Callable[[], str]], asked: bool) -> None:
-    silence = Silence()
+    breaker = CircuitBreaker()
     *before, last = questions
     for question in before:
-        outcome(silence, question)
-    assert (outcome(silence, last) == "") == asked
+        outcome(breaker, question)
+    assert (outcome(breaker, last) == "") == asked
 
 
 def test_what_was_not_asked_says_why() -> None:
-    silence = Silence()
-    assert outcome(silence, GONE) == "cannot be connected to"
-    assert outcome(silence, str) == "was not looked at: cannot be connected to"
+    breaker = CircuitBreaker()
+    assert outcome(breaker, GONE) == "cannot be connected to"
+    assert outcome(breaker, str) == "was not looked at: cannot be connected to"
