@@ -211,7 +211,7 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
     for name in (".github", "ci/actions"):
         shutil.copytree(ROOT / name, clone / name)
     shutil.copy(ROOT / "ci/requirements.txt", clone / "ci")
-    (clone / "docs").mkdir()
+    (clone / "docs/how-to").mkdir(parents=True)
     shutil.copy(ROOT / PAGE, clone / PAGE)
     (clone / ".gitignore").write_text("dist/\nsite/\nbrought/\n", encoding="utf-8")
     (clone / "recipes/tiny").mkdir(parents=True)

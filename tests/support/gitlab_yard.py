@@ -208,7 +208,7 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
     text = STAND_IN.format(path=Path(sys.executable).parent, scratch=scratch)
     (clone / "ci/bootstrap").write_text(text, encoding="utf-8")
     (clone / "ci/bootstrap").chmod(0o755)
-    (clone / "docs").mkdir()
+    (clone / "docs/how-to").mkdir(parents=True)
     shutil.copy(ROOT / PAGE, clone / PAGE)
     (clone / ".gitignore").write_text("dist/\n.cache/\n.gitlab-ci-local/\npublic/\nbrought/\n", encoding="utf-8")
     (clone / ".gitlab-ci-local.yml").write_text(LOCAL, encoding="utf-8")

@@ -8,8 +8,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # In the order in which a newcomer meets them.
-PAGES = ("README.md", "docs/porting.md", "docs/images.md", "docs/installing.md", "CONTRIBUTING.md")
-ALL = sorted({*PAGES, *(f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md"))})
+PAGES = (
+    "README.md",
+    "docs/tutorial/porting.md",
+    "docs/how-to/images.md",
+    "docs/how-to/installing.md",
+    "CONTRIBUTING.md",
+)
+ALL = sorted({*PAGES, *(str(file.relative_to(ROOT)) for file in (ROOT / "docs").rglob("*.md"))})
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class Schedule:
         return self.selection.problems
 
     def report(self, *, github: bool = False, gitlab: bool = False) -> JobsReport:
-        """Return it for machines (``docs/jobs.schema.json``), with GitHub's matrices or GitLab's pipelines if asked."""
+        """Return the report (schema ``jobs``), with GitHub's matrices or GitLab's pipelines if asked."""
         shown = matrices(self.tickets) if github else ()
         pipeline = pipeline_of(self.layout.needs, self._limits) if gitlab else (None,) * len(self.tickets)
         left_out = [LeftOut(package=name, version=text, reason=why) for name, text, why in self.selection.left_out]

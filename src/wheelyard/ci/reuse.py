@@ -93,7 +93,8 @@ def _artifacts(project: Project) -> Iterator[Artifacts]:
     policy = project.policy.proposals
     if policy is None:
         raise ConfigError(
-            "site policy does not say where pipelines run", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
+            "site policy does not say where pipelines run",
+            fix="add [tool.wheelyard.proposals]; docs/how-to/change-requests.md",
         )
     with open_artifacts(policy, read_token(policy.variable)) as artifacts:
         yield artifacts

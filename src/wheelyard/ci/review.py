@@ -97,7 +97,7 @@ def problem(report: ReviewReport) -> WheelyardError | None:
         f"{len(report.findings)} thing(s) to mend before this can be merged",
         where=log.clean(report.asked),
         details=[f"{each.where}: {each.text}" for each in report.findings],
-        fix="see the fixes on standard output, and docs/review.md",
+        fix="see the fixes on standard output, and docs/how-to/review.md",
     )
 
 

@@ -67,7 +67,7 @@ _SCHEMAS: dict[str, type[Model]] = {
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON schemas of what is stored, by file stem: ``docs/<stem>.schema.json`` holds each."""
+    """Return the JSON schemas of what is stored, by the stem of their file in ``docs/reference/schemas``."""
     return {
         stem: {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema(by_alias=True)}
         for stem, model in _SCHEMAS.items()
@@ -78,9 +78,9 @@ def pages() -> dict[str, str]:
     """Return every generated file: its path relative to the project, and its text."""
     made = reference.pages()
     for stem, schema in schemas().items():
-        made[f"docs/{stem}.schema.json"] = json.dumps(schema, indent=2) + "\n"
-    made["docs/errors.md"] = _errors()
-    made["docs/policy.md"] = _policy()
+        made[f"docs/reference/schemas/{stem}.schema.json"] = json.dumps(schema, indent=2) + "\n"
+    made["docs/reference/exit-codes.md"] = _errors()
+    made["docs/reference/site-configuration.md"] = _policy()
     return made
 
 
@@ -132,7 +132,8 @@ def _policy() -> str:
             "",
             "## `[tool.wheelyard.registries.<name>]`",
             "",
-            "`wheelyard publish --to <name>` publishes there; see [publishing.md](publishing.md). Of kind `gitlab`:",
+            "`wheelyard publish --to <name>` publishes there; see [publishing](../how-to/publishing.md).",
+            "Of kind `gitlab`:",
             "",
             *_keys(GitLabPolicy),
             "",
@@ -150,7 +151,7 @@ def _policy() -> str:
             "",
             "## `[tool.wheelyard.audit]`",
             "",
-            "See [audit.md](audit.md).",
+            "See [audit](../how-to/audit.md).",
             "",
             *_keys(AuditPolicy),
             "",
@@ -160,13 +161,13 @@ def _policy() -> str:
             "",
             "## `[tool.wheelyard.runners]`",
             "",
-            "See [planning.md](planning.md).",
+            "See [planning](../how-to/planning.md).",
             "",
             *_keys(RunnersPolicy),
             "",
             "## `[[tool.wheelyard.tokens]]`",
             "",
-            "What `wheelyard check-tokens` watches; see [tokens.md](tokens.md). Of kind `group`:",
+            "What `wheelyard check-tokens` watches; see [tokens](../how-to/tokens.md). Of kind `group`:",
             "",
             *_keys(GroupTokenPolicy),
             "",

@@ -25,7 +25,7 @@ _PRIVATE = 0o600
 @click.command("check-tokens", short_help="Tell when tokens and renewals end.")
 @click.option("--issue", is_flag=True, help="Open, change or close the one issue that tells of it.")
 @click.option("--dry-run", is_flag=True, help="With --issue: say what would become of it, change nothing.")
-@click.option("--record", is_flag=True, help="Write into docs/infrastructure.md when what was seen ends.")
+@click.option("--record", is_flag=True, help="Write into docs/how-to/infrastructure.md when what was seen ends.")
 @click.option("--rotate", "name", metavar="NAME", help="Renew this group token by itself; shows the new one, once.")
 @click.option(
     "--expires",

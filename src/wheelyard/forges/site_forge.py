@@ -28,7 +28,8 @@ def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, Propos
     policy = project.policy.proposals
     if policy is None:
         raise ConfigError(
-            "site policy does not say where proposals go", fix="add [tool.wheelyard.proposals]; docs/proposals.md"
+            "site policy does not say where proposals go",
+            fix="add [tool.wheelyard.proposals]; docs/how-to/change-requests.md",
         )
     token = read_token(policy.variable)
     if not token:

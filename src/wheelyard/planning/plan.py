@@ -209,7 +209,7 @@ def _notes(
 
 
 def plan_json(plans: Iterable[Plan]) -> dict[str, Any]:
-    """Return plans as ``docs/plan.schema.json`` describes them."""
+    """Return plans as ``docs/reference/schemas/plan.schema.json`` describes them."""
     return {"schema": SCHEMA, "version": VERSION, "plans": [_as_json(plan) for plan in plans]}
 
 

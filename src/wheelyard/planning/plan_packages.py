@@ -35,7 +35,7 @@ class Plans:
     problems: tuple[WheelyardError, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plans for machines (``docs/plan.schema.json``)."""
+        """Return the plans for machines (``docs/reference/schemas/plan.schema.json``)."""
         return plan_json(self.plans)
 
 

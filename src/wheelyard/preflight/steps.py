@@ -307,7 +307,7 @@ class _Flight:
         tree, built = found.folder, Built(None, ())
         if reason := exposed():
             told.lasting = False
-            fix = "take the tokens out of the environment, or allow user namespaces (docs/porting.md)"
+            fix = "take the tokens out of the environment, or allow user namespaces (docs/tutorial/porting.md)"
             told.add("sdist", "skipped", f"not tried: upstream's code could read our tokens ({reason})", fix=fix)
             return tree / inside, Built(None, sdist_facts(tree / inside).build_requires)
         with told.step("sdist", "Making the sdist", where):

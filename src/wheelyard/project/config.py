@@ -55,7 +55,8 @@ class Policy(Model):
     cleared_grafts: tuple[str, ...] = Field(
         (),
         description="Libraries, by patterns of their file names, that are in wheels though not from the build image, "
-        "and whose licences somebody has looked at: no sources are asked for; see [sources.md](sources.md).",
+        "and whose licences somebody has looked at: no sources are asked for; see "
+        "[copyleft sources](../how-to/sources.md).",
     )
     tokens: Tokens = Field((), description="The tokens that `check-tokens` watches; see below.")
     renewals: tuple[RenewalPolicy, ...] = Field((), description="Renewals that no API tells of; see below.")
@@ -161,5 +162,8 @@ def _read(table: dict[str, Any], file: Path) -> Policy:
             for item in error.errors(include_url=False)
         ]
         raise ConfigError(
-            "site policy is not valid", where=str(file), details=details, fix="see docs/policy.md for every key"
+            "site policy is not valid",
+            where=str(file),
+            details=details,
+            fix="see docs/reference/site-configuration.md for every key",
         ) from error

@@ -1,4 +1,4 @@
-"""What a recipe may say. The docstrings and field descriptions here are the reference page, ``docs/recipe.md``.
+"""What a recipe may say. Docstrings and field descriptions are the reference page, ``docs/reference/recipe.md``.
 
 All models are closed (an unknown key is an error) and frozen. The empty file is a valid recipe.
 """

@@ -1,4 +1,4 @@
-"""``docs/recipe.md``, made from the models: each table's docstring, each key's type, default and description."""
+"""``docs/reference/recipe.md``, made from the models: a table's docstring, a key's type, default, description."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-FILE = "docs/recipe.md"
+FILE = "docs/reference/recipe.md"
 
 _HEAD = """\
 # Recipes: the reference
@@ -33,7 +33,7 @@ command = "pytest {project}/tests"
 ```
 
 Patches and scripts lie beside `recipe.toml` in the same folder. A mistake in a recipe is reported with its file and
-line, and all mistakes at once. [recipe.schema.json](recipe.schema.json) is the same reference for editors.
+line, and all mistakes at once. [recipe.schema.json](schemas/recipe.schema.json) is the same reference for editors.
 
 ## Where a setting comes from
 
@@ -80,7 +80,7 @@ def pages() -> dict[str, str]:
 
 
 def recipe_page() -> str:
-    """Return the text of ``docs/recipe.md``."""
+    """Return the text of ``docs/reference/recipe.md``."""
     published = schema.recipe_schema()
     sections = [_HEAD]
     for name, field in Settings.model_fields.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from wheelyard.project.recipe import RecipeFile
 
-FILE = "docs/recipe.schema.json"
+FILE = "docs/reference/schemas/recipe.schema.json"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 
 

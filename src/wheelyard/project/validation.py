@@ -92,7 +92,7 @@ def raise_all(package: str, findings: Iterable[Finding]) -> None:
     found = sorted(set(findings), key=lambda finding: (finding.order, finding.text))
     if not found:
         return
-    fix = "see docs/recipe.md for every key"
+    fix = "see docs/reference/recipe.md for every key"
     if len(found) == 1:
         raise RecipeError(found[0].text, where=found[0].where, fix=fix)
     raise RecipeError(

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_HEADER = "# Written by wheelyard: the sources of copyleft libraries in wheels, one line a file. See docs/sources.md.\n"
+_HEADER = (
+    "# Written by wheelyard: the sources of copyleft libraries in wheels, one line a file. "
+    "See docs/how-to/sources.md.\n"
+)
 
 
 class SourceFile(Model):

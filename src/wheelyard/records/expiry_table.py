@@ -1,11 +1,11 @@
-"""When tokens and renewals end: a table in ``docs/infrastructure.md``, between two marks; the rest is people's."""
+"""The expiry table of tokens: it is in ``docs/how-to/infrastructure.md``, between two marks; people write the rest."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-PAGE = "docs/infrastructure.md"
+PAGE = "docs/how-to/infrastructure.md"
 BEGIN, END = "<!-- check-tokens: begin -->", "<!-- check-tokens: end -->"
 _LINE = re.compile(r"\A\| `([^`]+)` \| (\d{4}-\d\d-\d\d) \| (\d{4}-\d\d-\d\d) \|\Z", re.ASCII)
 

@@ -30,7 +30,7 @@ KIND = "vulnerability"
 _HOW = (
     "Build and publish a fixed version, and yank this one; or, if it does no harm here, say so in "
     "`[[tool.wheelyard.audit.ignore]]`. `wheelyard audit --issues` keeps this issue, and closes it when nothing that "
-    "is published is affected any more; see docs/audit.md."
+    "is published is affected any more; see docs/how-to/audit.md."
 )
 
 
@@ -80,7 +80,7 @@ def problem(report: AuditReport) -> WheelyardError | None:
         return VulnerableError(
             f"{len({(each.package, each.version) for each in counting})} published version(s) are vulnerable",
             details=[f"{each.package} {each.version}: {each.id}" for each in counting],
-            fix="publish a fixed version and yank these; see docs/audit.md",
+            fix="publish a fixed version and yank these; see docs/how-to/audit.md",
         )
     return None
 

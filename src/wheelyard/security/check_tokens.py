@@ -58,7 +58,8 @@ def check_tokens(project: Project) -> TokenReport:
     policy = project.policy
     if not policy.tokens and not policy.renewals:
         raise ConfigError(
-            "site policy names no token and no renewal to watch", fix="see docs/tokens.md for [[tool.wheelyard.tokens]]"
+            "site policy names no token and no renewal to watch",
+            fix="see docs/how-to/tokens.md for [[tool.wheelyard.tokens]]",
         )
     now = datetime.now(UTC).replace(microsecond=0)
     with log.step("Asking about tokens"):
@@ -82,7 +83,7 @@ def _find(token: DeployTokenPolicy) -> Found | Gap | None:
 
 
 def record_ends(project: Project, report: TokenReport) -> None:
-    """Write into ``docs/infrastructure.md`` when what was seen ends; of what was not seen, its line stays.
+    """Write into ``docs/how-to/infrastructure.md`` when what was seen ends; of what was not seen, its line stays.
 
     Raises:
         ConfigError: there is no such page, or no place for it.
@@ -117,7 +118,7 @@ def problem(report: TokenReport) -> WheelyardError | None:
     return kind(
         f"tokens and renewals: {summary(report)}",
         details=[f"{each.name}: " + "; ".join(filter(None, (each.text, each.detail))) for each in bad],
-        fix="see the fixes on standard output, and docs/tokens.md",
+        fix="see the fixes on standard output, and docs/how-to/tokens.md",
     )
 
 
@@ -134,7 +135,9 @@ def keep_issue(project: Project, report: TokenReport, *, dry_run: bool) -> Token
     """
     policy = project.policy.issues
     if policy is None:
-        raise ConfigError("site policy does not say where issues go", fix="add [tool.wheelyard.issues]; docs/tokens.md")
+        raise ConfigError(
+            "site policy does not say where issues go", fix="add [tool.wheelyard.issues]; docs/how-to/tokens.md"
+        )
     title = f"Tokens and renewals: {summary(report)}" if report.state != "ok" else ""
     forge = _forge(policy, dry_run=dry_run)
     if title:

@@ -79,7 +79,7 @@ def problem(report: RequirementsReport) -> WheelyardError | None:
         return UnavailableError(
             f"{len({need for need, _ in missing})} requirement(s) cannot be had on riscv64",
             details=[text for _, text in (*missing, *unknown)],
-            fix="ask for another version, or for a recipe: docs/porting.md",
+            fix="ask for another version, or for a recipe: docs/tutorial/porting.md",
         )
     if unknown:
         return UpstreamUnknownError(

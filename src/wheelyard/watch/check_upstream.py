@@ -127,7 +127,7 @@ def problem(report: WatchReport, *, fix: str = "") -> WheelyardError | None:
         return UpstreamNewsError(
             f"{len(news)} of {len(report.packages)} packages want something done",
             details=news,
-            fix=(f"{fix}; " if fix else "") + "docs/upstream.md says what each state asks for",
+            fix=(f"{fix}; " if fix else "") + "docs/how-to/upstream.md says what each state asks for",
         )
     return None
 

@@ -85,7 +85,7 @@ def read_names(path: Path) -> NameList:
     except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else log.clean(str(error))[:200]
         raise ListError(
-            f"{path} cannot be read as a list of names: {why}", fix="docs/radar.md tells the formats"
+            f"{path} cannot be read as a list of names: {why}", fix="docs/how-to/radar.md tells the formats"
         ) from error
     if problems or not count:
         raise ListError(

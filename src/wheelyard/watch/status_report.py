@@ -54,7 +54,7 @@ class Standing(Model):
 
     Attributes:
         package: its canonical name.
-        state: the one thing that counts most; see docs/upstream.md.
+        state: the one thing that counts most; see docs/how-to/upstream.md.
         text: that, in words.
         have: the newest version that is pinned, empty if none is.
         newest: upstream's newest final release, empty if there is none.

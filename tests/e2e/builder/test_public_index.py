@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import fastjsonschema
 import pytest
 
-from support.yard import RECIPES, ROOT, copy_project, wheelyard
+from support.schemas import validator
+from support.yard import RECIPES, copy_project, wheelyard
 from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def standings(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode in {0, 17}, done.stderr
     value = json.loads(done.stdout)
-    fastjsonschema.compile(json.loads((ROOT / "docs/upstream.schema.json").read_text(encoding="utf-8")))(value)
+    validator("upstream")(value)
     return {each["package"]: each for each in value["packages"]}
 
 

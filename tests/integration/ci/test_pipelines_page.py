@@ -1,4 +1,4 @@
-"""The commands of docs/pipelines.md, run in their order: a plan, and what came of it."""
+"""The commands of docs/how-to/pipelines.md, run in their order: a plan, and what came of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wheelyard.ci.outcome import WheelOutcome, write_outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COMMANDS = commands("docs/pipelines.md")
+COMMANDS = commands("docs/how-to/pipelines.md")
 # What must be read on the screen, and the exit code.
 SAYS = {
     "wheelyard plan --due --format github --out dist/jobs": (0, "critical path"),

@@ -347,7 +347,7 @@ def test_the_commands_of_the_page(change: Change) -> None:
     shutil.copy(ROOT / "noxfile.py", change.root)
     env = {key: value for key, value in os.environ.items() if not key.startswith(("GITHUB_", "GITLAB_", "NOX"))}
     env["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    texts = [command.text for command in commands("docs/review.md")]
+    texts = [command.text for command in commands("docs/how-to/review.md")]
     assert len(texts) == 4
     for text, says in zip(texts, ("nothing to mend", '"findings": []', "one==1.0", "1 jobs, "), strict=True):
         done = subprocess.run(

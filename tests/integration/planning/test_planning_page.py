@@ -1,4 +1,4 @@
-"""The commands of docs/planning.md, run in their order with real nox; and what publishing leaves for the next plan."""
+"""The commands of docs/how-to/planning.md, run in order with real nox; and what publishing leaves for the next plan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.yard import copy_project
 from wheelyard.records.durations import durations_file, read_durations
 from wheelyard.records.wheel_records import read_record, write_record
 
-COMMANDS = commands("docs/planning.md")
+COMMANDS = commands("docs/how-to/planning.md")
 # What must be read on the screen.
 SAYS = {
     "nox -s plan -- --format table": r"11 jobs, .*critical path",

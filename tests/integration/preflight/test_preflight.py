@@ -11,12 +11,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import fastjsonschema
 import pytest
 
 from support.index import Fault, IndexFile, IndexServer
-from support.pages import ROOT
 from support.project import make_project
+from support.schemas import validator
 from support.stock import record_of
 from support.tiny import add_tiny, sdist, sources
 from support.wheels import WheelSpec
@@ -547,7 +546,7 @@ def run(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_ends_with_its_code_and_speaks_its_schema(tmp_path: Path, index: IndexServer) -> None:
     add_tiny(index)
-    validate = fastjsonschema.compile(json.loads((ROOT / "docs/preflight.schema.json").read_text()))
+    validate = validator("preflight")
     well = run(site(tmp_path / "site"), "tiny", "--json")
     assert well.returncode == 0, well.stderr
     validate(json.loads(well.stdout))

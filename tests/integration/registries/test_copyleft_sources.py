@@ -217,7 +217,7 @@ def test_the_page_runs_as_it_is_written(yard: Yard) -> None:
     shutil.copy(ROOT / "noxfile.py", yard.stock.root)
     yard.stock.env["PATH"] = f"{Path(sys.executable).parent}:{yard.stock.env['PATH']}"
     says = iter(["would be fetched", "libhum_1.2~rc1-3.dsc", "1 published"])
-    for command in commands("docs/sources.md"):
+    for command in commands("docs/how-to/sources.md"):
         done = yard.stock.shell(command.text)
         assert done.returncode == 0, done.stdout + done.stderr
         assert next(says) in done.stdout, done.stdout

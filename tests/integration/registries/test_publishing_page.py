@@ -1,4 +1,4 @@
-"""The commands of docs/publishing.md, run in their order with real nox, against the GitLab of the tests."""
+"""The commands of docs/how-to/publishing.md, run in their order with real nox, against the GitLab of the tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What needs an image is in tests/e2e/registries/test_smoke_test_containers.py.
-COMMANDS = [command for command in commands("docs/publishing.md") if " -- try" not in command.text]
+COMMANDS = [command for command in commands("docs/how-to/publishing.md") if " -- try" not in command.text]
 # What must be read on the screen.
 SAYS = {
     "nox -s publish -- --to gitlab --dry-run": r"a dry run: nothing was written",

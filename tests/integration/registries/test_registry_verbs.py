@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fastjsonschema
 import pytest
 
 from support.gitlab import Fault
 from support.publishing import UPLOAD, Yard, refused, yard_in
+from support.schemas import validator
 from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
@@ -40,7 +40,7 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
 def report(done: subprocess.CompletedProcess[str], schema: str) -> dict[str, Any]:
     """Return what a command says to machines, held against its schema."""
     value: dict[str, Any] = json.loads(done.stdout)
-    fastjsonschema.compile(json.loads((ROOT / f"docs/{schema}.schema.json").read_text(encoding="utf-8")))(value)
+    validator(schema)(value)
     return value
 
 

@@ -335,7 +335,7 @@ def test_the_commands_of_the_page(scene: Scene, tmp_path: Path) -> None:
         settle(scene, place)
         shutil.copy(ROOT / "noxfile.py", scene.root)
         scene.env["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-        texts = [command.text for command in commands("docs/audit.md")]
+        texts = [command.text for command in commands("docs/how-to/audit.md")]
         assert len(texts) >= 4
         for text in texts:
             done = scene.shell(["bash", "-euc", text])

@@ -11,12 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-import fastjsonschema
 import pytest
 
 from support.gitlab import Fault, GitLab, serve
 from support.pages import commands
 from support.policy import SCOPES
+from support.schemas import validator
 from support.watch import DEPLOY_NAME, GROUP, NAME, PROJECT, Watch, in_days
 
 ROOT = Path(__file__).parents[3]
@@ -42,7 +42,7 @@ def test_the_json_is_what_its_schema_says(watch: Watch) -> None:
     watch.use(group=watch.group_token(5, scopes=(*SCOPES, "read_registry")))
     ended = watch.run("--json")
     value = json.loads(ended.out)
-    fastjsonschema.compile(json.loads((ROOT / "docs/tokens.schema.json").read_text(encoding="utf-8")))(value)
+    validator("tokens")(value)
     assert (ended.code, value["state"], value["issue"]) == (66, "over-scoped", None)
     assert [each["state"] for each in value["findings"]] == ["due", "over-scoped", "ok", "ok"]
     assert value["findings"][0]["days"] == 5
@@ -336,13 +336,13 @@ def test_words_that_do_not_go_together(watch: Watch, words: list[str]) -> None:
 
 
 def test_the_pages_commands_do_what_it_says(watch: Watch) -> None:
-    """Every command of docs/tokens.md, in its order, through nox."""
+    """Every command of docs/how-to/tokens.md, in its order, through nox."""
     shutil.copy(ROOT / "noxfile.py", watch.root)
     (watch.root / "recipes").mkdir()
     ours = ("NOX", "CI", "GITHUB_", "GITLAB_", "FORCE_COLOR")
     env = {key: value for key, value in os.environ.items() if not key.startswith(ours)} | watch.env
     env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    texts = [command.text for command in commands("docs/tokens.md")]
+    texts = [command.text for command in commands("docs/how-to/tokens.md")]
     assert len(texts) > 3
     for text in texts:
         program, *words = text.split()

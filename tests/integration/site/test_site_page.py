@@ -1,4 +1,4 @@
-"""The commands of docs/site.md and docs/infrastructure.md, run in their order with real nox against a forge here."""
+"""The commands of the pages site.md and infrastructure.md, run in order with real nox against a local forge."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ local-images = true
 
 [tool.wheelyard.proposals]
 """
-COMMANDS = commands("docs/site.md")
+COMMANDS = commands("docs/how-to/site.md")
 # What must be read on the screen.
 SAYS = {
     "nox -s site -- --to dist/site": r"page",
@@ -120,20 +120,20 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
     made = Watch(tmp_path)
     with serve(made.gitlab) as server:
         made.settle(server.url)
-        (made.root / "docs").mkdir()
-        shutil.copy(ROOT / "docs/infrastructure.md", made.root / "docs")
+        (made.root / "docs/how-to").mkdir(parents=True)
+        shutil.copy(ROOT / "docs/how-to/infrastructure.md", made.root / "docs/how-to")
         shutil.copy(ROOT / "noxfile.py", made.root)
         yield made
 
 
 def ends(watch: Watch) -> dict[str, str]:
-    text = (watch.root / "docs/infrastructure.md").read_text(encoding="utf-8")
+    text = (watch.root / "docs/how-to/infrastructure.md").read_text(encoding="utf-8")
     between = text.partition("<!-- check-tokens: begin -->")[2].partition("<!-- check-tokens: end -->")[0]
     return dict(re.findall(r"(?m)^\| `([^`]+)` \| (\S+) \| \S+ \|$", between))
 
 
 def test_the_page_shows_when_tokens_end_as_they_were_last_seen(watch: Watch) -> None:
-    (command,) = commands("docs/infrastructure.md")
+    (command,) = commands("docs/how-to/infrastructure.md")
     assert command.text == "nox -s check-tokens -- --record"
     done = run(watch.root, command.text, HOME=str(watch.home), **watch.env)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -144,7 +144,7 @@ def test_the_page_shows_when_tokens_end_as_they_were_last_seen(watch: Watch) -> 
         DEPLOY_NAME: str(in_days(200)),
         "GitLab for Open Source": str(in_days(200)),
     }
-    page = watch.root / "docs/infrastructure.md"
+    page = watch.root / "docs/how-to/infrastructure.md"
     before = page.read_bytes()
     assert watch.run("--record").code == 0
     assert page.read_bytes() == before
@@ -157,8 +157,8 @@ def test_the_page_shows_when_tokens_end_as_they_were_last_seen(watch: Watch) -> 
 
 
 def test_a_page_without_its_marks_is_told(watch: Watch) -> None:
-    (watch.root / "docs/infrastructure.md").write_text("# Nothing\n")
+    (watch.root / "docs/how-to/infrastructure.md").write_text("# Nothing\n")
     ended = watch.run("--record")
     assert ended.code == 4, ended.err
     assert "marks" in ended.err
-    assert (watch.root / "docs/infrastructure.md").read_text() == "# Nothing\n"
+    assert (watch.root / "docs/how-to/infrastructure.md").read_text() == "# Nothing\n"

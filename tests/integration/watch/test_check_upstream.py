@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fastjsonschema
 import pytest
 
 from support.index import JSON, Fault, IndexServer
 from support.publishing import Yard, refused, yard_in
+from support.schemas import validator
 from support.timeline import (
     ALL,
     PURE,
@@ -102,7 +102,7 @@ class Scene:
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == code or (code is None and done.returncode in {0, 17}), done.stdout + done.stderr
         value = json.loads(done.stdout)
-        fastjsonschema.compile(json.loads((ROOT / "docs/upstream.schema.json").read_text(encoding="utf-8")))(value)
+        validator("upstream")(value)
         assert value["registry"] == (of if of != "none" else "")
         return {each["package"]: each for each in value["packages"]}
 
@@ -489,7 +489,7 @@ def test_the_history_of_wheels_that_vanish_and_come_back(scene: Scene, monkeypat
         done = scene.yard.stock.run("ledger", "--json", "Demo")
         assert (done.returncode, done.stderr) == (0, "")
         value = json.loads(done.stdout)
-        fastjsonschema.compile(json.loads((ROOT / "docs/history.schema.json").read_text(encoding="utf-8")))(value)
+        validator("history")(value)
         ((version,),) = [each["versions"] for each in value["packages"]]
         told.append((version["released"], version["upstream"], version["upstream-gone"]))
     assert told == [

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fastjsonschema
 import pytest
 
 from support.index import Fault, IndexFile, IndexServer
 from support.installers import environment
 from support.offers import Offer
 from support.project import PYPROJECT, make_project
+from support.schemas import validator
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnavailableError, UpstreamUnknownError
@@ -363,7 +363,7 @@ def test_json_is_as_its_schema_says(index: IndexServer, tmp_path: Path) -> None:
     done = wheelyard(tmp_path, index, *words)
     assert done.returncode == 19
     told = json.loads(done.stdout)
-    fastjsonschema.compile(json.loads((ROOT / "docs/requirements.schema.json").read_text(encoding="utf-8")))(told)
+    validator("requirements")(told)
     assert told["interpreters"] == ["cp312", "cp313"]
     assert told["needs"][0]["found"]["cp313"] == {"kind": "wheel", "version": "1.0", "glibc": "2.31", "reason": ""}
     assert "gone for cp312, cp313: the index has no package 'gone'" in done.stderr

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fastjsonschema
 import pytest
 
 from support.index import Fault, IndexFile, IndexServer
 from support.installers import environment
 from support.offers import Offer, sdist_bytes
+from support.schemas import validator
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnsafeArchiveError, UpstreamUnknownError
@@ -278,6 +278,6 @@ def test_the_table_and_the_json(index: IndexServer, project: Project) -> None:
     done = wheelyard(project.root, index, "--list", "names", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    fastjsonschema.compile(json.loads((ROOT / "docs/radar.schema.json").read_text(encoding="utf-8")))(told)
+    validator("radar")(told)
     assert (told["source"], told["top"][0]["weight"]) == ("names", None)
     assert wheelyard(project.root, index, "--list", "none").returncode == 5

@@ -1,4 +1,4 @@
-"""The commands of docs/upstream.md, run in their order with real nox, against an index and a registry of the tests."""
+"""The commands of docs/how-to/upstream.md, run in order with real nox, against an index and a registry of the tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
-PAGE = "docs/upstream.md"
+PAGE = "docs/how-to/upstream.md"
 COMMANDS = commands(PAGE)
 # How each ends, and what must be read on the screen.
 SAYS = {

@@ -9,11 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fastjsonschema
 import pytest
 import yaml  # type: ignore[import-untyped]
 
 from support.project import PYPROJECT, make_project
+from support.schemas import validator
 from wheelyard.ci.plan_jobs import schedule
 from wheelyard.cli import main as command_line
 from wheelyard.core.errors import PlanError, UnknownPackageError
@@ -285,7 +285,7 @@ def wheelyard(
 
 def valid(text: str, name: str) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(text)
-    validate = fastjsonschema.compile(json.loads((ROOT / f"docs/{name}.schema.json").read_text(encoding="utf-8")))
+    validate = validator(name)
     validate(value)
     return value
 

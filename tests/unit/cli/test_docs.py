@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -12,10 +11,10 @@ import tomllib
 from typing import Any
 
 import click
-import fastjsonschema
 import pytest
 
 from support.pages import ALL, ROOT, Snippet, anchors, commands, links, snippets
+from support.schemas import validator
 from wheelyard.cli import docs
 from wheelyard.cli.main import cli
 from wheelyard.core.errors import all_errors
@@ -30,7 +29,7 @@ def test_what_is_made_from_the_code_is_current(name: str) -> None:
 
 
 def test_every_exit_code_has_its_line() -> None:
-    page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
     for error in all_errors():
         assert re.search(rf"(?m)^\| {error.exit_code} \| `{error.__name__}` \| \w", page)
 
@@ -71,7 +70,7 @@ TOML = [snippet for page in ALL for snippet in snippets(page) if snippet.languag
 
 @pytest.mark.parametrize("snippet", TOML, ids=str)
 def test_examples_of_recipes_are_valid(snippet: Snippet) -> None:
-    validate = fastjsonschema.compile(json.loads((ROOT / "docs/recipe.schema.json").read_text(encoding="utf-8")))
+    validate = validator("recipe")
     table: dict[str, Any] = tomllib.loads(snippet.text)
     if "tool" in table:
         policy = dict(table["tool"]["wheelyard"])

@@ -59,15 +59,15 @@ def test_every_dependency_of_the_tool_is_pinned_and_explained() -> None:
     assert {name: str(each.specifier) for name, each in wanted.items()} == {
         name: str(each.specifier) for name, each in asked.items()
     }
-    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/explanation/dependencies.md").read_text(encoding="utf-8")
     explained = {canonicalize_name(name) for name in re.findall(r"(?m)^\| ([\w-]+) \|", page)} - {"package"}
     assert explained == set(wanted)
 
 
 def test_every_tool_of_development_is_explained() -> None:
-    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8").partition("## Development")[2]
+    page = (ROOT / "docs/explanation/dependencies.md").read_text(encoding="utf-8").partition("## Development")[2]
     for name in requirements((ROOT / "ci/requirements-dev.in").read_text(encoding="utf-8")):
-        assert re.search(rf"\b{re.escape(name)}\b", page), f"{name} has no reason in docs/dependencies.md"
+        assert re.search(rf"\b{re.escape(name)}\b", page), f"{name} has no reason in docs/explanation/dependencies.md"
 
 
 def test_pipelines_name_no_version_of_a_tool() -> None:

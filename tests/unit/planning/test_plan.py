@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, cast
 
 import fastjsonschema
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
+from support.schemas import validator
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import Image, ImageChoice
@@ -18,7 +18,6 @@ from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings
 from wheelyard.records.models import LockedVersion
 
-SCHEMA = Path(__file__).parents[3] / "docs" / "plan.schema.json"
 SITE = ("cp312", "cp313", "cp314", "cp314t")
 
 
@@ -240,8 +239,7 @@ def test_the_wheel_is_the_one_an_installer_takes(interpreter: Interpreter, pairs
 
 
 def test_the_json_is_what_its_schema_says() -> None:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    validate = fastjsonschema.compile(schema)
+    validate = validator("plan")
     page = plan_json([plan(locked(*PER_PYTHON), "cp313"), plan(locked("cp38-abi3"), split=True)])
     assert validate(json.loads(json.dumps(page))) == page
     assert page["plans"][0]["omissions"][0] == {

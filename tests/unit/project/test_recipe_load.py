@@ -176,7 +176,7 @@ def test_one_mistake_is_said_in_one_line_with_a_fix(tmp_path: Path) -> None:
         load_recipe(make_project(tmp_path, {"demo/recipe.toml": "\n[tests]\n"}), "demo")
     assert str(caught.value) == (
         "recipes/demo/recipe.toml:2: unknown key 'tests' (did you mean 'test'?)\n"
-        "  fix: see docs/recipe.md for every key"
+        "  fix: see docs/reference/recipe.md for every key"
     )
 
 

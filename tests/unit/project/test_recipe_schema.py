@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import fastjsonschema
 import pytest
 
+from support.schemas import validator
 from wheelyard.project.config import find_project
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.project.recipe import RecipeFile
@@ -20,7 +20,7 @@ FRAGMENTS = sorted(ROOT.glob("recipes/_shared/*.toml"))
 
 @pytest.fixture(scope="module")
 def validate() -> Any:
-    return fastjsonschema.compile(json.loads((ROOT / "docs" / "recipe.schema.json").read_text(encoding="utf-8")))
+    return validator("recipe")
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
@@ -99,7 +99,7 @@ def test_schema_and_models_agree_on_what_is_wrong(text: str, validate: Any) -> N
 
 
 def test_every_key_of_the_models_is_in_the_reference() -> None:
-    page = pages()["docs/recipe.md"]
+    page = pages()["docs/reference/recipe.md"]
     for name, field in RecipeFile.model_fields.items():
         heading = (
             f"`[[{name}]]`" if field.annotation is not None and "tuple" in str(field.annotation) else f"`[{name}]`"

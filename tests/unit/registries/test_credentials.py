@@ -1,7 +1,7 @@
 """Where a credential is looked for, in which order, for which server; and that no token is ever quoted.
 
-The places are those of docs/publishing.md; python-gitlab's file is described in its own documentation ("Configuration
-files"), netrc's in the manual of GNU inetutils.
+The places are those of docs/how-to/publishing.md; python-gitlab's file is described in its own documentation
+("Configuration files"), netrc's in the manual of GNU inetutils.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/infrastructure.md: its table is site policy's, and when tokens end is written into it."""
+"""docs/how-to/infrastructure.md: its table is site policy's, and when tokens end is written into it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wheelyard.records.merge import merge
 from wheelyard.security.token_report import TokenFinding, TokenReport
 from wheelyard.security.tokens.text import ends_page
 
-PAGE = (ROOT / "docs/infrastructure.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/how-to/infrastructure.md").read_text(encoding="utf-8")
 
 
 def test_the_table_says_what_site_policy_says() -> None:

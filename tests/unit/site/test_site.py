@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import fastjsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.pages import ROOT
 from support.project import PYPROJECT, make_project
+from support.schemas import validator
 from wheelyard.records.copyleft_sources import SourceFile, sources_file
 from wheelyard.records.copyleft_sources import dump as dump_sources
 from wheelyard.records.history import Fact, ledger_file
@@ -227,7 +226,7 @@ def test_pages_are_well_formed_and_links_lead_somewhere(root: Path, tmp_path: Pa
 
 def test_packages_json_is_what_its_schema_says(root: Path, tmp_path: Path) -> None:
     value = json.loads(made(root, tmp_path / "site")["packages.json"])
-    fastjsonschema.compile(json.loads((ROOT / "docs/packages.schema.json").read_text()))(value)
+    validator("packages")(value)
     assert [each["package"] for each in value["packages"]] == ["bare", "demo", "old"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import fastjsonschema
 import pytest
 
+from support.schemas import validator
 from wheelyard.cli.watch import history_text, standings_table
 from wheelyard.core.errors import UpstreamNewsError, UpstreamUnknownError
 from wheelyard.watch.check_upstream import problem
@@ -36,11 +36,6 @@ def report(*packages: Standing, registry: str = "gitlab") -> WatchReport:
 
 def one(state: Any, package: str = "demo", text: str = "said", **more: Any) -> Standing:
     return Standing(package=package, state=state, text=text, **more)
-
-
-def schema(name: str, value: Any) -> None:
-    told = json.loads((ROOT / f"docs/{name}.schema.json").read_text(encoding="utf-8"))
-    fastjsonschema.compile(told)(value)
 
 
 def test_the_table(snapshot: SnapshotAssertion) -> None:
@@ -78,12 +73,12 @@ def test_the_report_is_what_its_schema_says() -> None:
         notes=("a note",),
     )
     value = report(*(one(state) for state in STATES), whole).model_dump(mode="json", by_alias=True)
-    schema("upstream", value)
+    validator("upstream")(value)
     with pytest.raises(fastjsonschema.JsonSchemaValueException):
-        schema("upstream", value | {"more": 1})
+        validator("upstream")(value | {"more": 1})
     value["packages"][0]["state"] = "frobnicated"
     with pytest.raises(fastjsonschema.JsonSchemaValueException):
-        schema("upstream", value)
+        validator("upstream")(value)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -116,6 +111,6 @@ def test_a_history(snapshot: SnapshotAssertion) -> None:
         VersionHistory(version="0.8", released=day, ours=day, ours_after=0),
     )
     found = History(package="demo", ships_since="2.0", began=day, versions=versions)
-    schema("history", Histories(packages=(found,)).model_dump(mode="json", by_alias=True))
+    validator("history")(Histories(packages=(found,)).model_dump(mode="json", by_alias=True))
     assert history_text(found) == snapshot
     assert history_text(History(package="demo", versions=())) == snapshot

@@ -70,7 +70,7 @@ def no_credential(where: str, variables: Sequence[str]) -> CredentialsError:
         "no credential was found",
         where=where,
         fix=f"set {variables[0]} to a deploy token with write_package_registry, or to a "
-        "personal access token with api; see docs/publishing.md",
+        "personal access token with api; see docs/how-to/publishing.md",
     )
 
 

@@ -359,7 +359,7 @@ class GitLabRegistry:
                 return CredentialsError(
                     f"the credential from {self._source} is not accepted: wrong, expired or revoked",
                     where=self.title,
-                    fix="wheelyard check-tokens says which; docs/tokens.md says how to renew it",
+                    fix="wheelyard check-tokens says which; docs/how-to/tokens.md says how to renew it",
                 )
             case 403 if "protected" not in said(answer).lower():
                 return CredentialsError(

@@ -248,6 +248,6 @@ def _gap(what: str, error: Exception) -> Gap:
     return Gap(
         "unreachable" if unreachable else "unknown",
         log.redact(f"cannot tell {what}: {'; '.join(words)}{where}"),
-        error.fix or "see docs/tokens.md",
+        error.fix or "see docs/how-to/tokens.md",
         log.redact("; ".join(error.details)) if unreachable else "",
     )

@@ -61,7 +61,7 @@ def issue_body(report: TokenReport) -> str:
             "",
             *fixes,
             "",
-            "`wheelyard check-tokens --issue` keeps this issue, and closes it when all is well; see docs/tokens.md.",
+            "`wheelyard check-tokens --issue` keeps this issue, closes it when all is well; see docs/how-to/tokens.md.",
         ]
     )
 
