@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from wheelyard.ci import Piece, Site, Task, Ticket, pack
+from wheelyard.ci import BuildJob, Piece, Site, Task, Ticket, lay_out, pack
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
 
@@ -59,6 +59,10 @@ def tickets(layout: Layout, *, label: str = "ubuntu-24.04-riscv") -> tuple[Ticke
 
 def packed(*tasks: Task, runners: int = 2, start: float = 60) -> Layout:
     return pack(tasks, Site(runners, start))
+
+
+def one_job_each(tasks: Sequence[Task], site: Site) -> Layout:
+    return lay_out(tasks, [BuildJob(each, each.pieces) for each in tasks], site)
 
 
 @st.composite

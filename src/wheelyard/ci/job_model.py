@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.core.values import ExpectedWheel, Image
 
+# A workflow of GitHub has a step to build and one to keep each wheel of a job, written out: this many of them.
+MOST_WHEELS = 6
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -101,6 +104,51 @@ class BuildJob:
     def seconds(self, start: float) -> float:
         """Return how long it is likely to take on an image that starts in *start* seconds."""
         return start + self._own
+
+
+@dataclass(frozen=True)
+class Site:
+    """What jobs run on.
+
+    Attributes:
+        runners: how many jobs run at once.
+        start: seconds until an image has started.
+        longest: seconds that the forge lets a job take.
+        most: wheels that one job may build.
+        few: whether to make as few jobs as possible, however long each takes.
+    """
+
+    runners: int
+    start: float
+    longest: float = 86_400
+    most: int = MOST_WHEELS
+    few: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Jobs in the order in which they should start: the one that holds back most comes first.
+
+    Attributes:
+        jobs: all jobs.
+        needs: for each job the numbers of the jobs it waits for; these come before it.
+        waves: for each job its wave, counted from 1.
+        seconds: for each job its expected duration.
+        begins: for each job the second in which it is expected to start.
+        critical: the numbers of the jobs on the critical path.
+    """
+
+    jobs: tuple[BuildJob, ...] = ()
+    needs: tuple[tuple[int, ...], ...] = ()
+    waves: tuple[int, ...] = ()
+    seconds: tuple[float, ...] = ()
+    begins: tuple[float, ...] = ()
+    critical: tuple[int, ...] = ()
+
+    @property
+    def makespan(self) -> float:
+        """Seconds from the start of the first job to the end of the last."""
+        return max((begin + length for begin, length in zip(self.begins, self.seconds, strict=True)), default=0.0)
 
 
 def job_needs(jobs: Sequence[BuildJob]) -> list[tuple[int, ...]]:

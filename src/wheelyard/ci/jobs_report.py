@@ -1,4 +1,4 @@
-"""What ``wheelyard plan --format`` and ``wheelyard simulate`` print for machines."""
+"""The JSON that ``wheelyard plan --format`` prints: the report of a plan's jobs."""
 
 from __future__ import annotations
 
@@ -147,51 +147,3 @@ class JobsReport(Model):
     jobs: tuple[JobEntry, ...]
     matrices: tuple[JobMatrix, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
-
-
-class NightEntry(Model):
-    """How a night went in one layout.
-
-    Attributes:
-        layout: ``planned``, ``one job per package`` or ``one job per wheel``.
-        jobs: how many.
-        seconds: until the last one ended.
-        of_bound: that, over the bound.
-        runner_minutes: minutes that runners were busy, in all.
-        built, failed, stopped: wheels that came out, that did not, and that were not tried for what failed before.
-    """
-
-    layout: str
-    jobs: int
-    seconds: float
-    of_bound: float
-    runner_minutes: int
-    built: int
-    failed: int
-    stopped: int
-
-
-class SimulationReport(Model):
-    """What ``wheelyard simulate`` prints.
-
-    Attributes:
-        packages, wheels: what was due.
-        synthetic: whether they are made up.
-        runners, image_start, failures, noise, queue, seed: what the night was like.
-        bound: seconds that no layout can beat if nothing fails.
-        nights: how it went in each layout, the planner's first.
-    """
-
-    schema_: Literal["wheelyard/simulation"] = Field("wheelyard/simulation", alias="schema")
-    version_: Literal[1] = Field(1, alias="version")
-    packages: int
-    wheels: int
-    synthetic: bool
-    runners: int
-    image_start: int
-    failures: float
-    noise: float
-    queue: float
-    seed: int
-    bound: float
-    nights: tuple[NightEntry, ...]

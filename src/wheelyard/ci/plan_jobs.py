@@ -90,15 +90,18 @@ class Schedule:
 
     def estimate(self) -> Estimate:
         """Return what it is likely to take."""
-        length, path = self.layout.critical()
+        layout = self.layout
         return Estimate(
             runners=self.site.runners,
             image_start=round(self.site.start),
-            seconds=round(self.layout.makespan, 1),
+            seconds=round(layout.makespan, 1),
             bound=round(lower_bound(self.tasks, self.site), 1),
-            critical=CriticalPath(seconds=round(length, 1), jobs=tuple(job.name for job in path)),
-            runner_minutes=round(self.layout.work / 60),
-            known=sum(job.task.known for job in self.layout.jobs),
+            critical=CriticalPath(
+                seconds=round(sum(layout.seconds[number] for number in layout.critical), 1),
+                jobs=tuple(layout.jobs[number].name for number in layout.critical),
+            ),
+            runner_minutes=round(sum(layout.seconds) / 60),
+            known=sum(job.task.known for job in layout.jobs),
         )
 
     def pipelines(self) -> tuple[str, ...]:

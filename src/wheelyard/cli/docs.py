@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from wheelyard.ci.jobs_report import JobsReport, SimulationReport
+from wheelyard.ci.jobs_report import JobsReport
 from wheelyard.ci.outcome import NightReport, WheelOutcome
 from wheelyard.ci.review_report import ReviewReport
 from wheelyard.core.errors import all_errors
@@ -56,7 +56,6 @@ _SCHEMAS: dict[str, type[Model]] = {
     "releases": Releases,
     "requirements": RequirementsReport,
     "review": ReviewReport,
-    "simulation": SimulationReport,
     "sources": Sources,
     "sources-report": SourcesReport,
     "tokens": TokenReport,

@@ -27,7 +27,7 @@ from wheelyard.cli.records import records
 from wheelyard.cli.registry import registry
 from wheelyard.cli.requirements import GlibcType, doctor_requirements
 from wheelyard.cli.review import review
-from wheelyard.cli.schedule import Wish, asked_for, job_options, plan_jobs, promote, simulate
+from wheelyard.cli.schedule import Wish, asked_for, job_options, plan_jobs, promote
 from wheelyard.cli.site import site
 from wheelyard.cli.sources import sources
 from wheelyard.cli.tokens import check_tokens
@@ -227,7 +227,6 @@ cli.add_command(check_tokens)
 cli.add_command(check_upstream)
 cli.add_command(radar)
 cli.add_command(ledger)
-cli.add_command(simulate)
 cli.add_command(promote)
 cli.add_command(again)
 cli.add_command(job)

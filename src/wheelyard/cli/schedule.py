@@ -1,4 +1,4 @@
-"""``wheelyard plan --format``, ``promote`` and ``simulate``: their words and tables."""
+"""``wheelyard plan --format`` and ``promote``: their words and tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wheelyard.project.config import find_project
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from wheelyard.ci.jobs_report import JobsReport, SimulationReport
+    from wheelyard.ci.jobs_report import JobsReport
     from wheelyard.ci.plan_jobs import Schedule
     from wheelyard.core.tags import Interpreter
     from wheelyard.planning.selection import Selection
@@ -292,86 +292,3 @@ def promote(packages: tuple[str, ...], *, after: str | None, as_json: bool, **jo
         if jobs["out"]:
             mark_planned(jobs["out"] / after, whole)
     plan_jobs(Wish(**jobs), packages, None, (), None, as_json=as_json, take=flow)
-
-
-@click.command(short_help="Try the planner on a night: real recipes, or made-up ones.")
-@click.option("--packages", metavar="N", type=click.IntRange(1, 20_000), help="Made-up packages, not the recipes.")
-@click.option("--runners", metavar="N", type=click.IntRange(1, 10_000), help="Jobs at once; site policy says else.")
-@click.option(
-    "--start", metavar="SECONDS", type=click.IntRange(0, 86_400), help="Until an image starts; site policy says else."
-)
-@click.option(
-    "--failures", metavar="RATE", type=click.FloatRange(0, 1), default=0.0, help="The share of wheels that fail."
-)
-@click.option(
-    "--noise", metavar="RATE", type=click.FloatRange(0, 0.9), default=0.2, help="How far off expected durations are."
-)
-@click.option(
-    "--queue", metavar="SECONDS", type=click.FloatRange(0, 86_400), default=0.0, help="A job's wait for its runner."
-)
-@click.option("--giants", metavar="N", type=click.IntRange(0), default=0, help="Made-up packages that take hours.")
-@click.option("--seed", metavar="N", type=int, default=0, help="Which night; the same one goes the same way.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def simulate(  # noqa: PLR0917 - the words of one command line
-    packages: int | None,
-    runners: int | None,
-    start: int | None,
-    failures: float,
-    noise: float,
-    queue: float,
-    giants: int,
-    seed: int,
-    *,
-    as_json: bool,
-) -> None:
-    """Try the planner on a night, beside one job per package and one job per wheel.
-
-    Builds nothing: durations are those of earlier builds, or made up.
-    """
-    from wheelyard.ci.simulate_command import simulate as flow
-    from wheelyard.cli import render
-
-    report = flow(
-        find_project(),
-        packages,
-        runners=runners,
-        start=start,
-        failures=failures,
-        noise=noise,
-        queue=queue,
-        seed=seed,
-        giants=giants,
-    )
-    click.echo(render.model(report) if as_json else nights_table(report))
-
-
-def nights_table(report: SimulationReport) -> str:
-    """Return a simulated night for people."""
-    rows = [
-        (
-            night.layout,
-            night.jobs,
-            log.duration(night.seconds),
-            f"{night.of_bound:.2f}",
-            night.runner_minutes,
-            night.built,
-            night.failed,
-            night.stopped,
-        )
-        for night in report.nights
-    ]
-    columns = ("layout", "jobs", "until the end", "of the bound", "runner-minutes", "built", "failed", "not tried")
-    planned, *_, apart = report.nights
-    times = apart.seconds / planned.seconds if planned.seconds else 1.0
-    kind = "made-up packages" if report.synthetic else "packages"
-    head = f"{report.packages} {kind}, {report.wheels} wheels, {report.runners} jobs at once"
-    bound = f"no layout beats {log.duration(report.bound)}" + (" if nothing fails" if report.failures else "")
-    return "\n".join(
-        [
-            f"{head}, an image starts in {log.duration(report.image_start)}",
-            "",
-            log.table(columns, rows),
-            "",
-            f"{bound}; one job per wheel takes {times:.2f} times as long as the plan",
-        ]
-    )

@@ -10,7 +10,7 @@ from wheelyard.project.recipe import Model, RunnerLabel, Seconds
 
 
 class RunnersPolicy(Model):
-    """What `plan` and `simulate` go by when they make jobs."""
+    """The machines that jobs run on."""
 
     label: RunnerLabel = Field(
         "ubuntu-24.04-riscv", description="The runner's label on GitHub; a recipe's `[build] runner` says otherwise."

@@ -30,8 +30,6 @@ SAYS = {
     "nox -s plan -- --due --runners 20": r" 20 at once",
     "nox -s plan -- --due --format github --out dist/jobs": r"critical path",
     "nox -s plan -- --due --format gitlab --out dist/jobs": r"critical path",
-    "wheelyard simulate --packages 80 --runners 8 --start 600": r"planned .*one job per package .*no layout beats",
-    "wheelyard simulate --packages 80 --runners 8 --start 600 --failures 0.1 --queue 120 --seed 7": r"if nothing fails",
 }
 
 

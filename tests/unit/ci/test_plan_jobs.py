@@ -422,21 +422,3 @@ def test_a_recipes_mistake_is_told_after_all_else(wheelyard: Command, project: P
     assert code == 10
     assert [job["package"] for job in valid(out, "jobs")["jobs"]] == ["user", "stable"]
     assert "recipes/base/recipe.toml:1" in err
-
-
-@pytest.mark.parametrize("words", [[], ["--packages", "40", "--failures", "0.2", "--queue", "30", "--giants", "1"]])
-def test_a_simulated_night(wheelyard: Command, words: list[str]) -> None:
-    code, out, err = wheelyard("simulate", *words)
-    assert (code, err) == (0, "")
-    assert "no layout beats" in out
-    value = valid(wheelyard("simulate", *words, "--json")[1], "simulation")
-    assert value == valid(wheelyard("simulate", *words, "--json")[1], "simulation")
-    assert [night["layout"] for night in value["nights"]] == ["planned", "one job per package", "one job per wheel"]
-    assert value["synthetic"] == bool(words)
-
-
-def test_a_site_without_recipes_is_told_how_to_simulate(wheelyard: Command, project: Project) -> None:
-    for name in RECIPES:
-        (project.recipes / name).unlink()
-    code, _, err = wheelyard("simulate")
-    assert (code, "--packages 80 makes some up" in err) == (20, True)

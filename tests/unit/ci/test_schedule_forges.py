@@ -16,11 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.pages import ROOT
-from support.tasks import packed, some_tasks, task, tickets
-from wheelyard.ci import Layout, Limits, Matrix, Site, Task, lay_out, matrices, pack, pipelines
-from wheelyard.ci import yaml as own_yaml
+from support.tasks import one_job_each, packed, some_tasks, task, tickets
+from wheelyard.ci import MOST_WHEELS, Layout, Limits, Matrix, Site, Task, matrices, pack, pipelines
 from wheelyard.ci.outcome import parse_ticket
-from wheelyard.ci.packing import MOST_WHEELS
 from wheelyard.cli.schedule import github_outputs
 from wheelyard.core.errors import PlanError
 
@@ -62,13 +60,13 @@ def test_zero_jobs_make_no_matrix() -> None:
 
 
 def test_three_hundred_jobs_make_two_matrices() -> None:
-    found = matrices(tickets(lay_out(MANY, SITE, together=True)))
+    found = matrices(tickets(one_job_each(MANY, SITE)))
     assert [(each.name, len(each.include)) for each in found] == [("wave-1-rest-1", 256), ("wave-1-rest-2", 44)]
 
 
 def test_a_matrix_is_no_larger_than_a_jobs_outputs() -> None:
     wide = [task("x" * 20_000 + str(number), 60) for number in range(50)]
-    found = matrices(tickets(lay_out(wide, SITE, together=True)))
+    found = matrices(tickets(one_job_each(wide, SITE)))
     assert len(found) > 1
     # docs.github.com, "Passing information between jobs": 1 MB, counted in UTF-16.
     assert all(len(each.text().encode("utf-16-le")) <= 1_000_000 for each in found)
@@ -123,7 +121,7 @@ def test_what_hangs_together_is_in_one_pipeline(tasks: tuple[Task, ...], most: i
 
 
 def test_three_hundred_jobs_fit_into_what_the_server_takes() -> None:
-    layout = lay_out(MANY, SITE, together=True)
+    layout = one_job_each(MANY, SITE)
     assert [len(jobs(child)) for child in children(layout)] == [300]
     assert [len(jobs(child)) for child in children(layout, Limits(128, 50, ("riscv64",), ""))] == [128, 128, 44]
 
@@ -250,21 +248,3 @@ def test_a_hostile_name_stays_a_value(name: str) -> None:
         assert "\n" not in text
         assert text.isascii()
         assert json.loads(text)["include"]
-
-
-@given(
-    st.recursive(
-        st.text() | st.booleans() | st.integers(),
-        lambda inner: st.dictionaries(st.text(min_size=1), inner, max_size=3) | st.lists(st.text(), max_size=3),
-        max_leaves=12,
-    ).map(lambda value: {"key": value})
-)
-def test_what_is_written_is_read_back(value: dict[str, Any]) -> None:
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in json.dumps(value, ensure_ascii=False)):
-        return  # half a character is none
-    assert yaml.safe_load(own_yaml.dump(value)) == value
-
-
-def test_what_is_no_yaml_of_ours_is_refused() -> None:
-    with pytest.raises(TypeError, match="float"):
-        own_yaml.dump({"a": 1.5})

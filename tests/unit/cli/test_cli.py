@@ -126,7 +126,6 @@ VERBS = (
     "radar",
     "check-upstream",
     "ledger",
-    "simulate",
     "promote",
     "again",
     "job",
