@@ -235,6 +235,13 @@ def docs(session: nox.Session) -> None:
     session.run("python", "-m", "wheelyard.cli.docs", *session.posargs)
 
 
+@nox.session(name="docs-site", tags=["dev"])
+def docs_site(session: nox.Session) -> None:
+    """Build the documentation as a website in dist/docs-site; a broken link is an error."""
+    session.run("uv", "pip", "install", "--quiet", "--require-hashes", "-r", "ci/requirements-docs.txt", external=True)
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
 @nox.session(tags=["dev"])
 def bench(session: nox.Session) -> None:
     """Measure the speed claims, as ratios in one run (minutes)."""

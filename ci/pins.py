@@ -1,9 +1,9 @@
 """Refreshes every pin of the project: ``python ci/pins.py [--check]``, or ``nox -s pins``.
 
-Locks are made from what people write beside them. Three hold Python packages, each entry one version and its sha256
-hashes: of the tool, of development, of a local image. One for each stable suite holds the Debian packages of its
-images, as apt resolves them from the suite's signed index. The official image needs no lock of its own: its digest
-is cibuildwheel's pin, and moves with cibuildwheel's version. All are written, or none.
+Locks are made from what people write beside them. Four hold Python packages, each entry one version and its sha256
+hashes: of the tool, of development, of the documentation site, of a local image. One for each stable suite holds the
+Debian packages of its images, as apt resolves them from the suite's signed index. The official image needs no lock of
+its own: its digest is cibuildwheel's pin, and moves with cibuildwheel's version. All are written, or none.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ LOCKS = (
     # The tool runs on every Python and machine that pyproject.toml admits; development follows the tool's pins.
     Lock("ci/requirements", ("--universal", "--python-version=3.11")),
     Lock("ci/requirements-dev", ("--universal", "--python-version=3.11")),
+    Lock("ci/requirements-docs", ("--universal", "--python-version=3.11")),
     Lock(f"{IMAGE}/requirements", ("--python-platform=linux", "--python-version=3.13")),
 )
 

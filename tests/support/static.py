@@ -16,6 +16,7 @@ class StaticServer(Loopback):
     """Serves *folder* while the context lasts; ``paths`` lists what was asked for, ``statuses`` the answers."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.paths: list[str] = []
         self.statuses: dict[str, int] = {}
         server = self

@@ -167,6 +167,15 @@ def test_without_root_it_says_what_to_run_and_installs_nothing(tmp_path: Path, b
     assert not (folder / ".venv").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="packages of tests are root's business")
+@pytest.mark.skipif("ID=debian\n" not in Path("/etc/os-release").read_text(), reason="Ubuntu's Chromium is a snap")
+def test_only_tests_want_a_browser(tmp_path: Path, bare: Path) -> None:
+    folder = checkout(tmp_path)
+    env = environment(tmp_path / "home") | {"PATH": str(bare)}
+    assert "chromium" not in bootstrap(folder, "--check", env=env).stdout
+    assert "chromium chromium-driver" in bootstrap(folder, "--check", "nox", "-s", "tests", env=env).stdout
+
+
 def test_without_a_usable_python_it_says_what_to_install(tmp_path: Path, bare: Path) -> None:
     (bare / "python3").unlink()
     (bare / "python3").write_text("#!/bin/bash\nexit 1\n")

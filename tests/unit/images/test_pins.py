@@ -19,7 +19,7 @@ from support.wheels import WheelSpec
 
 ROOT = Path(__file__).parents[3]
 IMAGE = "src/wheelyard/images/definitions/requirements"
-STEMS = ("ci/requirements", "ci/requirements-dev", IMAGE)
+STEMS = ("ci/requirements", "ci/requirements-dev", "ci/requirements-docs", IMAGE)
 
 
 def requirements(text: str) -> dict[str, Requirement]:
@@ -66,7 +66,8 @@ def test_every_dependency_of_the_tool_is_pinned_and_explained() -> None:
 
 def test_every_tool_of_development_is_explained() -> None:
     page = (ROOT / "docs/explanation/dependencies.md").read_text(encoding="utf-8").partition("## Development")[2]
-    for name in requirements((ROOT / "ci/requirements-dev.in").read_text(encoding="utf-8")):
+    asked = [(ROOT / f"ci/requirements-{group}.in").read_text(encoding="utf-8") for group in ("dev", "docs")]
+    for name in requirements("".join(asked)):
         assert re.search(rf"\b{re.escape(name)}\b", page), f"{name} has no reason in docs/explanation/dependencies.md"
 
 
@@ -110,7 +111,9 @@ class Site:
         self.root, self.wheels = root, root / "wheels"
         (root / "ci").mkdir()
         shutil.copy(ROOT / "ci/pins.py", root / "ci")
-        for stem, text in zip(STEMS, ("alpha>=1\n", "-c requirements.txt\nalpha\nbeta\n", "beta\n"), strict=True):
+        for stem, text in zip(
+            STEMS, ("alpha>=1\n", "-c requirements.txt\nalpha\nbeta\n", "beta\n", "beta\n"), strict=True
+        ):
             file = root / f"{stem}.in"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"# why\n{text}")
@@ -155,6 +158,7 @@ def test_locks_are_written_and_then_stand(site: Site) -> None:
         ["ci/requirements.txt", "alpha", "-", "1.0"],
         ["ci/requirements-dev.txt", "alpha", "-", "1.0"],
         ["ci/requirements-dev.txt", "beta", "-", "2.0"],
+        ["ci/requirements-docs.txt", "beta", "-", "2.0"],
         [f"{IMAGE}.txt", "beta", "-", "2.0"],
     ]
     locks = site.locks()
