@@ -223,7 +223,7 @@ def checks(session: nox.Session) -> None:
 
 @nox.session(tags=["dev"])
 def hooks(session: nox.Session) -> None:
-    """Have git run lint before each commit from now on."""
+    """Have git check each commit and its message from now on."""
     tools(session)
     session.run("pre-commit", "install")
 
