@@ -74,7 +74,7 @@ def _project(folder: Path) -> Path:
             )
             for python in PYTHONS
         ]
-        durations.record(durations.durations_file(folder / "packages", task.package), entries)
+        durations.DURATIONS.add(durations.DURATIONS.path(folder / "packages", task.package), entries)
     return folder
 
 

@@ -13,7 +13,7 @@ from benchmarks.measure import WHEELYARD, claim, run
 from support.gitlab import GitLab
 from support.stock import PROJECT, Stock
 from wheelyard.core.tags import WheelName
-from wheelyard.records.releases import ReleasedFile, dump, releases_file
+from wheelyard.records.releases import RELEASES, ReleasedFile
 
 if TYPE_CHECKING:
     from benchmarks.measure import Run
@@ -70,9 +70,9 @@ def _record(stock: Stock, size: int, scratch: Path) -> None:
     for file in gitlab.preload(gitlab.add_project(PROJECT), size):
         files[file.package_name].append(file)
     for package, stored in files.items():
-        path = releases_file(stock.root / "packages", package)
+        path = RELEASES.path(stock.root / "packages", package)
         path.parent.mkdir(parents=True)
-        path.write_text(dump(map(_entry, stored)), encoding="utf-8")
+        path.write_text(RELEASES.dump(map(_entry, stored)), encoding="utf-8")
         recipe = stock.root / "recipes" / package / "recipe.toml"
         recipe.parent.mkdir()
         recipe.touch()

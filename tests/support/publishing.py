@@ -11,7 +11,7 @@ import requests
 from support.gitlab import GitLab, Project, Server, serve
 from support.stock import PROJECT, Stock
 from wheelyard.core.digests import sha256_file
-from wheelyard.records.releases import read_releases, record, releases_file
+from wheelyard.records.releases import RELEASES, record
 from wheelyard.registries import read_release
 from wheelyard.registries.inspect_registry import entry_of
 
@@ -61,14 +61,14 @@ class Yard:
             release = read_release(path, sha256=sha256_file(path))
             self.upload(path, requires_python=release.requires_python)
             facts = {"source": f"sha256:{'2' * 64}", "image": f"sha256:{'5' * 64}"}
-            record(releases_file(self.stock.root / "packages", release.project), [entry_of(release, "gitlab", **facts)])
+            record(RELEASES.path(self.stock.root / "packages", release.project), [entry_of(release, "gitlab", **facts)])
         self.recipes(*{path.parent.parent.name for path in made})
         return made
 
     def records(self, package: str = "demo", where: str = "gitlab") -> dict[str, str]:
         """Return the sha256 of each file that is recorded as published there."""
-        path = releases_file(self.stock.root / "packages", package)
-        return {each.file: each.sha256 for each in read_releases(path) if each.where == where}
+        path = RELEASES.path(self.stock.root / "packages", package)
+        return {each.file: each.sha256 for each in RELEASES.read(path) if each.where == where}
 
     def upload(self, wheel: Path, **fields: str | None) -> None:
         """Upload a file as any other client may, with *fields* in place of the right ones; None leaves one out."""

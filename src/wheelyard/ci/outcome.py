@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError
 from wheelyard.core.errors import CheckError, ConfigError
 from wheelyard.forges.issue_report import TicketRecord  # noqa: TC001 - pydantic reads it
 from wheelyard.io import cache, files, log
+from wheelyard.records.line_file import validation_problems
 from wheelyard.records.models import Model, Sha256
-from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -175,7 +175,7 @@ def parse_ticket(text: str) -> JobTicket:
     except ValidationError as error:
         raise ConfigError(
             f"${VARIABLE} is not a job of a plan",
-            details=[log.clean(said) for _, said in told(error)],
+            details=[log.clean(said) for _, said in validation_problems(error)],
             fix="it is a row of a matrix that `wheelyard plan --format github` writes",
         ) from error
 

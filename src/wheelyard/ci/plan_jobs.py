@@ -236,8 +236,8 @@ def _task(project: Project, due: Due, building: set[str]) -> Task:
 def pace_of(project: Project, package: str, version: str) -> durations.Pace | None:
     """Return how long a package is likely to take: by its committed durations, else by the records in ``dist/``."""
     try:
-        known: Sequence[durations.Duration] = durations.read_durations(
-            durations.durations_file(project.packages, package)
+        known: Sequence[durations.Duration] = durations.DURATIONS.read(
+            durations.DURATIONS.path(project.packages, package)
         )
     except PlanError as error:  # a plan without them is a plan
         log.warn(str(error))

@@ -18,7 +18,7 @@ from wheelyard.forges.sync_issues import Ticket, inline
 from wheelyard.io import log
 from wheelyard.planning import selection
 from wheelyard.project.loader import list_recipes
-from wheelyard.records.toml_lines import told
+from wheelyard.records.line_file import validation_problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
     except OSError as error:
         raise ConfigError("there is no plan", where=str(path), fix="wheelyard plan … --out dist/jobs") from error
     except ValidationError as error:
-        details = [said for _, said in told(error)][:20]
+        details = [said for _, said in validation_problems(error)][:20]
         raise ConfigError(
             "this is no plan", where=str(path), details=details, fix="wheelyard plan … --out dist/jobs writes one"
         ) from error

@@ -23,7 +23,7 @@ from wheelyard.project.config import seek_project
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.records.lockfile import dump, lock_file, read_lock
 from wheelyard.records.models import Lock
-from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.records.releases import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +182,7 @@ def _lock(folder: Path, package: str) -> Lock:
 
 def _record_findings(package: str, base: Path, head: Path) -> Iterator[ReviewFinding]:
     """Yield what is wrong with records that a change touches: what no tool writes, and pins that were moved."""
-    lock, releases = (make(head / "packages", package) for make in (lock_file, releases_file))
+    lock, releases = (make(head / "packages", package) for make in (lock_file, RELEASES.path))
     shown = f"packages/{package}/"
     try:
         new = read_lock(lock)
@@ -199,7 +199,7 @@ def _record_findings(package: str, base: Path, head: Path) -> Iterator[ReviewFin
         yield from _told("record", error, head)
     try:
         there = {entry.key: entry.sha256 for entry in _releases(base, package)}
-        for entry in read_releases(releases):
+        for entry in RELEASES.read(releases):
             if there.get(entry.key, entry.sha256) != entry.sha256:
                 text = f"{entry.file} has another sha256 in {entry.where}, where nothing is ever replaced"
                 yield _finding("record", shown + _RELEASES, text, f"wheelyard registry verify {package}")
@@ -214,7 +214,7 @@ def _moved(old: LockedVersion, new: LockedVersion) -> bool:
 
 def _releases(folder: Path, package: str) -> tuple[ReleasedFile, ...]:
     try:
-        return read_releases(releases_file(folder / "packages", package))
+        return RELEASES.read(RELEASES.path(folder / "packages", package))
     except WheelyardError:
         return ()
 

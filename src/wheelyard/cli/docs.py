@@ -23,11 +23,11 @@ from wheelyard.project.config_registries import FolderPolicy, GitLabPolicy
 from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.project.config_watch import WatchPolicy
-from wheelyard.records.copyleft_sources import Sources, SourcesReport
-from wheelyard.records.durations import Durations
-from wheelyard.records.history import Ledger
+from wheelyard.records.copyleft_sources import SOURCES, SourcesReport
+from wheelyard.records.durations import DURATIONS
+from wheelyard.records.history import HISTORY
 from wheelyard.records.models import Model, Verdict, WheelRecord
-from wheelyard.records.releases import Releases
+from wheelyard.records.releases import RELEASES
 from wheelyard.registries.registry_reports import PublicationReport, RegistryListing, RegistryVerification
 from wheelyard.registries.smoke_test_report import TrialReport
 from wheelyard.security.token_report import TokenReport
@@ -39,10 +39,10 @@ from wheelyard.watch.status_report import Histories, WatchReport
 
 _SCHEMAS: dict[str, type[Model]] = {
     "audit": AuditReport,
-    "durations": Durations,
-    "history": Histories,
+    "history": HISTORY.model,
+    "durations": DURATIONS.model,
+    "history-report": Histories,
     "jobs": JobsReport,
-    "ledger": Ledger,
     "night": NightReport,
     "outcome-of-wheel": WheelOutcome,
     "preflight": Preflight,
@@ -53,10 +53,10 @@ _SCHEMAS: dict[str, type[Model]] = {
     "registry-trial": TrialReport,
     "packages": Site,
     "records": RecordsReport,
-    "releases": Releases,
+    "releases": RELEASES.model,
     "requirements": RequirementsReport,
     "review": ReviewReport,
-    "sources": Sources,
+    "sources": SOURCES.model,
     "sources-report": SourcesReport,
     "tokens": TokenReport,
     "upstream": WatchReport,

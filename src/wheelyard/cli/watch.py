@@ -35,7 +35,7 @@ def check_upstream(
 ) -> None:
     """Tell how each PACKAGE, by default every recipe's, stands between the public index and our registry.
 
-    Brings packages/<pkg>/ledger.toml up to date; --propose changes branches and requests of its own, nothing else. The
+    Brings packages/<pkg>/history.toml up to date; --propose changes branches and requests of its own, nothing else. The
     exit code is 0 if nothing is to do, 17 if there is, 18 if some packages could not be checked.
     """
     from wheelyard.cli import render

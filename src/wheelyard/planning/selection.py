@@ -18,9 +18,9 @@ from wheelyard.planning.package_words import pairs
 from wheelyard.planning.planner import Planner
 from wheelyard.planning.target import Target, find_target
 from wheelyard.project.loader import effective, list_recipes, load_recipe, project_name
-from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
+from wheelyard.records.history import HISTORY, UPSTREAM
 from wheelyard.records.lockfile import lock_file, read_lock
-from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.records.releases import RELEASES
 from wheelyard.sources import identity
 
 if TYPE_CHECKING:
@@ -186,11 +186,11 @@ def _there(project: Project, package: str, registry: str | None) -> dict[Version
     """Return the tag pairs of the riscv64 wheels that records tell of, by version."""
     names = {registry} if registry else set(project.policy.registries)
     found: dict[Version, list[str]] = {}
-    for entry in read_releases(releases_file(project.packages, project_name(project, package))):
+    for entry in RELEASES.read(RELEASES.path(project.packages, project_name(project, package))):
         if entry.where in names:
             name = WheelName.parse(entry.file)
             found.setdefault(name.version, []).append(name.pair)
-    for fact in read_ledger(ledger_file(project.packages, package)):
-        if fact.wheel and fact.gone is None and fact.where in {*names, UPSTREAM}:
+    for fact in HISTORY.read(HISTORY.path(project.packages, package)):
+        if fact.wheel and fact.removed is None and fact.where in {*names, UPSTREAM}:
             found.setdefault(Version(fact.version), []).append(fact.wheel)
     return found

@@ -18,7 +18,7 @@ from wheelyard.io import threads
 from wheelyard.preflight import Need, Offer, needs_of, project_table, requirement_findings
 from wheelyard.preflight.preflight_report import PreflightFinding
 from wheelyard.project.loader import list_recipes, project_name
-from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.records.releases import RELEASES
 from wheelyard.records.wheel_records import read_record
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def our_wheels(project: Project, name: str) -> tuple[str, ...]:
     """Return the file names of our wheels of a package: in the index folder, and published by our records."""
     here = {wheel.name for wheel in (project.index / "files" / name).glob("*.whl")}
     try:
-        published = read_releases(releases_file(project.packages, project_name(project, name)))
+        published = RELEASES.read(RELEASES.path(project.packages, project_name(project, name)))
     except RegistryContentError:
         published = ()
     return tuple(sorted(here | {each.file for each in published if each.yanked is None}))

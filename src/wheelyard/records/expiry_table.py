@@ -1,4 +1,4 @@
-"""The expiry table of tokens: it is in ``docs/how-to/infrastructure.md``, between two marks; people write the rest."""
+"""The expiry table of tokens: in ``docs/how-to/infrastructure.md``, between two marks; people write the rest."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ BEGIN, END = "<!-- check-tokens: begin -->", "<!-- check-tokens: end -->"
 _LINE = re.compile(r"\A\| `([^`]+)` \| (\d{4}-\d\d-\d\d) \| (\d{4}-\d\d-\d\d) \|\Z", re.ASCII)
 
 
-class Ending(NamedTuple):
+class Expiry(NamedTuple):
     """One line of the table.
 
     Attributes:
         name: of the token or renewal.
-        ends: the day on which it does.
-        seen: the day on which that was seen.
+        ends: the day on which it expires.
+        checked: the day on which that was checked.
     """
 
     name: str
     ends: str
-    seen: str
+    checked: str
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What there is one line of."""
+        """The values that only one line has."""
         return (self.name,)
 
 
-def parse(page: str) -> tuple[Ending, ...]:
+def parse(page: str) -> tuple[Expiry, ...]:
     """Return the lines of the table.
 
     Raises:
         ValueError: the page has no such marks.
     """
     _, table, _ = _split(page)
-    return tuple(Ending(*match.groups()) for match in map(_LINE.match, table.splitlines()) if match)
+    return tuple(Expiry(*match.groups()) for match in map(_LINE.match, table.splitlines()) if match)
 
 
-def replaced(page: str, endings: list[Ending]) -> str:
+def replaced(page: str, expiries: list[Expiry]) -> str:
     """Return the page with these lines.
 
     Raises:
         ValueError: the page has no such marks.
     """
     before, _, after = _split(page)
-    lines = (f"| `{name}` | {ends} | {seen} |\n" for name, ends, seen in sorted(endings))
+    lines = (f"| `{name}` | {ends} | {checked} |\n" for name, ends, checked in sorted(expiries))
     return f"{before}{BEGIN}\n| what | ends | seen |\n|---|---|---|\n{''.join(lines)}{END}{after}"
 
 
-def later(one: Ending, two: Ending) -> Ending:
-    """Return which of two lines of one name holds: what was seen last; of two that say the same, what was seen first.
+def later(first: Expiry, second: Expiry) -> Expiry:
+    """Return the line that counts of two with one name: the one checked last; of two with one day, checked first.
 
-    So nothing changes for a look that tells nothing new.
+    So the page does not change for a check that finds the same day again.
     """
-    if one.ends == two.ends:
-        return min(one, two, key=lambda each: each.seen)
-    return max(one, two, key=lambda each: each.seen)
+    if first.ends == second.ends:
+        return min(first, second, key=lambda expiry: expiry.checked)
+    return max(first, second, key=lambda expiry: expiry.checked)
 
 
 def _split(page: str) -> tuple[str, str, str]:
-    before, found, rest = page.partition(BEGIN)
-    table, ended, after = rest.partition(END)
-    if not found or not ended:
-        raise ValueError("its marks are not there")
+    before, begin, rest = page.partition(BEGIN)
+    table, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page has no marks")
     return before, table, after

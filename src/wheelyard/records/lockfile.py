@@ -1,22 +1,19 @@
-"""``packages/<pkg>/lock.toml``: what each version is pinned to; read, and changed one entry at a time."""
+"""``packages/<pkg>/lock.toml``: the source that each version is pinned to."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
 
-from wheelyard.core import toml
 from wheelyard.core.errors import PlanError
 from wheelyard.core.pep440 import read_specifier, read_version
-from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
+from wheelyard.records.line_file import RecordFile, validation_problems
 from wheelyard.records.models import Lock, LockedVersion
-from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,31 +26,27 @@ _PLAIN = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
 _HEADER = "# Written by wheelyard: what each version is pinned to. To pin one anew, remove its entry.\n"
 
 
+LOCK = RecordFile("lock", PlanError, "git checkout -- {path}, or remove the file to pin every version again")
+
+
 def lock_file(packages: Path, package: str) -> Path:
-    """Return where *package*'s lock is, in the folder of records."""
-    return packages / package / "lock.toml"
+    """Return the lock of *package* in the folder of records."""
+    return LOCK.path(packages, package)
 
 
 def read_lock(path: Path) -> Lock:
-    """Read a lock; the empty one where there is none.
+    """Return the lock in *path*; an empty one if there is no such file.
 
     Raises:
-        PlanError: the file is not a lock of a layout we know; every problem is named with its line.
+        PlanError: the file is not a lock of layout 1; the error names every problem with its line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    text = LOCK.text(path)
+    if text is None:
         return Lock()
-    except (UnicodeDecodeError, OSError) as error:
-        raise _unusable(path, [f"{path}: {error}"]) from error
-    try:
-        table = toml.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _unusable(path, [f"{path}: is not valid TOML: {error}"]) from error
+    table = LOCK.table(text, path)
     problems = list(_problems(table))
     if problems:
-        lines = key_lines(text)
-        raise _unusable(path, [f"{path}:{line_of(lines, key)}: {said}" for key, said in problems])
+        raise LOCK.refuse_keys(path, text, problems)
     return Lock.model_validate(table)
 
 
@@ -63,8 +56,8 @@ def find(lock: Lock, version: str) -> LockedVersion | None:
     Raises:
         InvalidVersion: *version* is no version.
     """
-    wanted = Version(version)
-    return next((entry for entry in lock.versions if Version(entry.version) == wanted), None)
+    searched = Version(version)
+    return next((entry for entry in lock.versions if Version(entry.version) == searched), None)
 
 
 def newest(lock: Lock) -> LockedVersion | None:
@@ -78,15 +71,15 @@ def newest(lock: Lock) -> LockedVersion | None:
 
 
 def pin(path: Path, entry: LockedVersion, *, replace: bool = False) -> LockedVersion:
-    """Add *entry* to the lock, and return the one that stands.
+    """Add *entry* to the lock, and return the entry of its version.
 
-    Runs that pin at the same time do not lose each other's entries. A version that is pinned already stays as it
-    is: nobody moves a pin by accident.
+    Runs that pin at the same time do not lose each other's entries. An entry for the version stays as it is unless
+    *replace* is set, so that no pin moves by accident.
 
     Args:
         path: the lock.
-        entry: what to pin.
-        replace: let *entry* take the place of what its version is pinned to.
+        entry: the entry to add.
+        replace: put *entry* in the place of the entry for its version.
 
     Raises:
         PlanError: the file is not a lock.
@@ -94,11 +87,11 @@ def pin(path: Path, entry: LockedVersion, *, replace: bool = False) -> LockedVer
     """
     with cache.writing(path):
         lock = read_lock(path)
-        standing = find(lock, entry.version)
-        if standing is not None and not replace:
-            return standing
-        others = [other for other in lock.versions if other is not standing]
-        write_lock(path, lock.model_copy(update={"versions": (*others, entry)}))
+        pinned = find(lock, entry.version)
+        if pinned is not None and not replace:
+            return pinned
+        versions = (*(version for version in lock.versions if version is not pinned), entry)
+        write_lock(path, lock.model_copy(update={"versions": versions}))
     return entry
 
 
@@ -115,7 +108,7 @@ def write_lock(path: Path, lock: Lock) -> None:
 
 def dump(lock: Lock) -> str:
     """Return the text of a lock: sorted, without what is empty."""
-    import tomli_w  # only who writes pays for it
+    import tomli_w  # only writers need it
 
     ordered = sorted(lock.versions, key=lambda entry: Version(entry.version), reverse=True)
     table = lock.model_copy(update={"versions": tuple(ordered)}).model_dump(mode="json", exclude_defaults=True)
@@ -124,20 +117,17 @@ def dump(lock: Lock) -> str:
 
 
 def _problems(table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    if table.get("schema") != "wheelyard/lock" or table.get("layout") != 1:
-        yield ("schema",), "this is not a lock of layout 1, the one that this wheelyard knows"
-        return
     try:
         lock = Lock.model_validate(table)
     except ValidationError as error:
-        yield from told(error)
+        yield from validation_problems(error)
         return
     if lock.retired and not _is_version(lock.retired):
         yield ("retired",), f"{lock.retired!r} is not a version (PEP 440)"
-    seen: set[Version] = set()
+    versions: set[Version] = set()
     for index, entry in enumerate(lock.versions):
-        for key, said in _entry_problems(entry, seen):
-            yield ("version", index, key), said
+        for key, problem in _entry_problems(entry, versions):
+            yield ("version", index, key), problem
 
 
 def _is_version(text: str) -> bool:
@@ -148,14 +138,14 @@ def _is_version(text: str) -> bool:
     return True
 
 
-def _entry_problems(entry: LockedVersion, seen: set[Version]) -> Iterator[tuple[str, str]]:
+def _entry_problems(entry: LockedVersion, versions: set[Version]) -> Iterator[tuple[str, str]]:
     try:
         version = read_version(entry.version)
-        if version in seen:
+        if version in versions:
             yield "version", f"{entry.version} is pinned twice"
         if str(version) != entry.version:  # it becomes the name of folders, jobs and artifacts
             yield "version", f"{entry.version!r} is not a version in its normal form, {version}"
-        seen.add(version)
+        versions.add(version)
     except InvalidVersion:
         yield "version", f"{entry.version[:100]!r} is not a version (PEP 440)"
     try:
@@ -168,12 +158,3 @@ def _entry_problems(entry: LockedVersion, seen: set[Version]) -> Iterator[tuple[
         for pair in pairs:
             if not _PAIR.match(pair):
                 yield key, f"{pair!r} is not a pair of tags such as cp313-cp313"
-
-
-def _unusable(path: Path, details: list[str]) -> PlanError:
-    return PlanError(
-        "the lock cannot be used",
-        where=str(path),
-        details=details,
-        fix=f"git checkout -- {path}, or remove the file to pin every version anew",
-    )

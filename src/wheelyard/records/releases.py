@@ -1,51 +1,34 @@
-"""``packages/<pkg>/releases.toml``: what was published where; one line a file, so that branches merge line by line.
-
-Entries are sorted, and the same entry again changes nothing. Git joins two branches' lines by itself
-(``.gitattributes``: ``merge=union``); an entry that stands twice afterwards counts once, and the next write puts
-all in order. Only when two lines say different things of one file is a person asked.
-"""
+"""``packages/<pkg>/releases.toml``: the published wheels of a package, one line a file and registry."""
 
 from __future__ import annotations
 
-import tomllib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from pydantic import Field, ValidationError
 
-from wheelyard.core import toml
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.core.tags import WheelName
-from wheelyard.core.toml_positions import key_lines, line_of
-from wheelyard.io import cache, files
-from wheelyard.records import toml_lines
-from wheelyard.records.models import Model, Sha256
+from wheelyard.records.line_file import Entry, LineFile
+from wheelyard.records.models import Sha256  # noqa: TC001 - pydantic reads it at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wheelyard.core.toml_positions import Path as KeyPath
 
-_HEADER = (
-    "# Written by wheelyard: what was published where, one line a file. `wheelyard registry verify` compares it with\n"
-    "# the registries.\n"
-)
-
-
-class ReleasedFile(Model):
+class ReleasedFile(Entry):
     """One file in one registry.
 
     Attributes:
         file: its name.
-        where: the registry's name in site policy.
+        where: the registry's name in the site configuration.
         sha256: its hash.
         size: bytes.
         tags: the tags of its name, each ``python-abi-platform`` (PEP 425), sorted.
-        licence: an SPDX expression where METADATA has one, else what it says.
+        licence: an SPDX expression where METADATA has one, else its text there.
         patched: whether the source was patched here.
-        source: what it was built from: ``sha256:…`` of the sdist or tree; empty where that is not known.
-        image: the build image's digest; empty where that is not known.
+        source: the source that it was built from: ``sha256:…`` of the sdist or tree; empty where not recorded.
+        image: the build image's digest; empty where not recorded.
         yanked: why it is yanked (PEP 592), which may be empty; None if it is not.
     """
 
@@ -61,158 +44,23 @@ class ReleasedFile(Model):
     yanked: str | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
-        """What there is one of."""
+    def key(self) -> tuple[str, ...]:
+        """The values that only one entry has."""
         return self.file, self.where
 
 
-class Releases(Model):
-    """The whole file."""
-
-    schema_: Literal["wheelyard/releases"] = Field("wheelyard/releases", alias="schema")
-    layout: Literal[1] = 1
-    files: tuple[ReleasedFile, ...] = ()
-
-
-def releases_file(packages: Path, package: str) -> Path:
-    """Return where *package*'s releases are recorded, in the folder of records."""
-    return packages / package / "releases.toml"
-
-
-def read_releases(path: Path) -> tuple[ReleasedFile, ...]:
-    """Read the record of a package, sorted, each entry once; nothing where there is none.
-
-    Raises:
-        RegistryContentError: it is not such a record, or says different things of one file; all that is wrong is told
-            with its line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ()
-    except (UnicodeDecodeError, OSError) as error:
-        raise _unusable(path, [f"{path}: {error}"]) from error
-    return parse(text, path)
-
-
-def parse(text: str, path: Path) -> tuple[ReleasedFile, ...]:
-    """Return the entries of a record's *text*, sorted, each once. *path* is for messages.
-
-    Raises:
-        RegistryContentError: it is not such a record; all that is wrong is told with its line.
-    """
-    try:
-        table = toml.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _unusable(path, [f"{path}: is not valid TOML: {error}"]) from error
-    found, problems = _understood(table, path.parent.name)
-    if problems:
-        places = key_lines(text)
-        told = sorted((line_of(places, key), said) for key, said in problems)
-        raise _unusable(path, [f"{path}:{line}: {said}" for line, said in told])
-    return _ordered(found)
-
-
-def record(path: Path, entries: Iterable[ReleasedFile]) -> bool:
-    """Add *entries* to the record, each in place of what it said of that file and registry.
-
-    Of the very same bytes a yank stays, and so does how they came to be where an entry does not know it. Runs that
-    record at the same time do not lose each other's entries.
-
-    Returns:
-        Whether anything changed.
-
-    Raises:
-        RegistryContentError: what is there is no such record.
-        DiskError: it cannot be written.
-    """
-    with cache.writing(path):
-        known = {entry.key: entry for entry in read_releases(path)}
-        for entry in entries:
-            known[entry.key] = _joined(entry, known.get(entry.key))
-        return _write(path, known.values())
-
-
-def yank(path: Path, names: Sequence[str], where: str, reason: str | None) -> bool:
-    """Note that files are yanked for *reason*, or with None that they no longer are; return whether that is new.
-
-    Raises:
-        RegistryContentError: one of them is not recorded there, or the record cannot be used.
-        DiskError: it cannot be written.
-    """
-    with cache.writing(path):
-        known = {entry.key: entry for entry in read_releases(path)}
-        missing = [name for name in names if (name, where) not in known]
-        if missing:
-            raise RegistryContentError(
-                f"not recorded as published to {where}",
-                where=str(path),
-                details=missing,
-                fix=f"wheelyard registry adopt {path.parent.name} --of {where}",
-            )
-        for name in names:
-            known[name, where] = known[name, where].model_copy(update={"yanked": reason})
-        return _write(path, known.values())
-
-
-def forget(path: Path, names: Iterable[str], where: str) -> bool:
-    """Take files out of the record, since they are no longer there; return whether that is new.
-
-    Raises:
-        RegistryContentError: the record cannot be used.
-        DiskError: it cannot be written.
-    """
-    with cache.writing(path):
-        gone = {(name, where) for name in names}
-        return _write(path, [entry for entry in read_releases(path) if entry.key not in gone])
-
-
-def dump(entries: Iterable[ReleasedFile]) -> str:
-    """Return the text of a record: one line a file, sorted, without what is empty."""
-    return toml_lines.dump(_HEADER, "wheelyard/releases", "files", _ordered(entries))
-
-
-def _ordered(entries: Iterable[ReleasedFile]) -> tuple[ReleasedFile, ...]:
+def _join(entries: Iterable[ReleasedFile]) -> tuple[ReleasedFile, ...]:
     def rank(entry: ReleasedFile) -> tuple[object, str, str]:
         return WheelName.parse(entry.file).version, entry.file, entry.where
 
     return tuple(sorted({entry.key: entry for entry in entries}.values(), key=rank))
 
 
-def _joined(entry: ReleasedFile, standing: ReleasedFile | None) -> ReleasedFile:
-    if standing is None or standing.sha256 != entry.sha256:
-        return entry
-    kept: dict[str, object] = {} if standing.yanked is None else {"yanked": standing.yanked}
-    if not entry.source:
-        kept |= {"source": standing.source, "image": standing.image, "patched": standing.patched}
-    return entry.model_copy(update=kept)
-
-
-def _understood(table: Mapping[str, Any], package: str) -> tuple[list[ReleasedFile], list[tuple[KeyPath, str]]]:
-    """Return the entries, and what is wrong with any of them, with its place."""
-    if table.get("schema") != "wheelyard/releases" or table.get("layout") != 1:
-        said = "this is not a record of releases of layout 1, the one that this wheelyard knows"
-        return [], [(("schema",), said)]
-    items = table.get("files", [])
-    listed = items if isinstance(items, list) else []
-    entries: dict[int, ReleasedFile] = {}
-    problems: list[tuple[KeyPath, str]] = []
-    try:
-        Releases.model_validate({**table, "files": [] if listed is items else items})
-    except ValidationError as error:
-        problems += toml_lines.told(error)
-    for index, item in enumerate(listed):
-        try:
-            entries[index] = ReleasedFile.model_validate(item)
-        except ValidationError as error:
-            problems += toml_lines.told(error, ("files", index))
-    problems += ((("files", index), said) for index, said in _contradictions(entries, package))
-    return list(entries.values()), problems
-
-
-def _contradictions(entries: Mapping[int, ReleasedFile], package: str) -> Iterator[tuple[int, str]]:
-    first: dict[tuple[str, str], int] = {}
-    told: set[int] = set()
+def _check(entries: Mapping[int, ReleasedFile], path: Path) -> Iterator[tuple[int, str]]:
+    """Yield files of other packages, and lines that differ about one file: only a person can choose between them."""
+    package = path.parent.name
+    first_index: dict[tuple[str, ...], int] = {}
+    reported: set[int] = set()
     for index, entry in entries.items():
         try:
             name = WheelName.parse(entry.file).name
@@ -221,33 +69,101 @@ def _contradictions(entries: Mapping[int, ReleasedFile], package: str) -> Iterat
             continue
         if name != canonicalize_name(package):
             yield index, f"{entry.file} is not a wheel of {package}"
-        other = first.setdefault(entry.key, index)
-        if entries[other] != entry:
-            for each in {other, index} - told:
-                yield each, f"{entry.file} in {entry.where}: two lines say different things"
-            told |= {other, index}
+        first = first_index.setdefault(entry.key, index)
+        if entries[first] != entry:
+            for line in {first, index} - reported:
+                yield line, f"{entry.file} in {entry.where}: two lines differ"
+            reported |= {first, index}
 
 
-def _write(path: Path, entries: Iterable[ReleasedFile]) -> bool:
-    ordered = _ordered(entries)
-    try:
-        standing = path.read_bytes()
-    except FileNotFoundError:
-        if not ordered:
-            return False
-        standing = b""
-    text = dump(ordered)
-    if standing == text.encode():
-        return False
-    files.write_text(path, text)
-    return True
-
-
-def _unusable(path: Path, details: list[str]) -> RegistryContentError:
-    return RegistryContentError(
-        "the record of releases cannot be used",
-        where=str(path),
-        details=details,
-        fix="mend these lines: of two on one file, keep the one that is true (wheelyard registry list shows what is "
-        "there)",
+def _refuse_both(path: str, local: ReleasedFile, remote: ReleasedFile) -> Iterable[ReleasedFile]:
+    raise RegistryContentError(
+        f"{local.file} in {local.where}: this checkout and the base branch differ",
+        where=path,
+        details=[
+            f"this checkout: {local.sha256}, yanked {local.yanked!r}",
+            f"base branch: {remote.sha256}, yanked {remote.yanked!r}",
+        ],
+        fix="merge the base branch, then compare both with the registry: wheelyard registry verify",
     )
+
+
+RELEASES = LineFile(
+    name="releases",
+    key="files",
+    entry=ReleasedFile,
+    header="# Written by wheelyard: the published wheels, one line a file. `wheelyard registry verify` compares them\n"
+    "# with the registries.\n",
+    join=_join,
+    check=_check,
+    both=_refuse_both,
+    error=RegistryContentError,
+    fix="correct these lines; of two about one file, keep the one that agrees with `wheelyard registry list`",
+)
+
+
+def record(path: Path, entries: Iterable[ReleasedFile]) -> bool:
+    """Add *entries* to the record, each in place of the entry of that file and registry.
+
+    An entry of the same bytes keeps a yank, and the recorded source and image if the new entry has none.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        RegistryContentError: the record cannot be used.
+        DiskError: the record cannot be written.
+    """
+
+    def add(recorded: tuple[ReleasedFile, ...]) -> Iterable[ReleasedFile]:
+        by_key = {entry.key: entry for entry in recorded}
+        for entry in entries:
+            by_key[entry.key] = _completed(entry, by_key.get(entry.key))
+        return by_key.values()
+
+    return RELEASES.update(path, add)[0]
+
+
+def yank(path: Path, names: Sequence[str], where: str, reason: str | None) -> bool:
+    """Mark files as yanked for *reason*, or as no longer yanked if it is None; return whether anything changed.
+
+    Raises:
+        RegistryContentError: a file is not recorded there, or the record cannot be used.
+        DiskError: the record cannot be written.
+    """
+
+    def mark(recorded: tuple[ReleasedFile, ...]) -> Iterable[ReleasedFile]:
+        by_key = {entry.key: entry for entry in recorded}
+        missing = [name for name in names if (name, where) not in by_key]
+        if missing:
+            raise RegistryContentError(
+                f"not recorded as published to {where}",
+                where=str(path),
+                details=missing,
+                fix=f"wheelyard registry adopt {path.parent.name} --of {where}",
+            )
+        for name in names:
+            by_key[name, where] = by_key[name, where].model_copy(update={"yanked": reason})
+        return by_key.values()
+
+    return RELEASES.update(path, mark)[0]
+
+
+def forget(path: Path, names: Iterable[str], where: str) -> bool:
+    """Remove files that left a registry from the record; return whether anything changed.
+
+    Raises:
+        RegistryContentError: the record cannot be used.
+        DiskError: the record cannot be written.
+    """
+    removed = {(name, where) for name in names}
+    return RELEASES.update(path, lambda recorded: [entry for entry in recorded if entry.key not in removed])[0]
+
+
+def _completed(entry: ReleasedFile, recorded: ReleasedFile | None) -> ReleasedFile:
+    if recorded is None or recorded.sha256 != entry.sha256:
+        return entry
+    update: dict[str, object] = {} if recorded.yanked is None else {"yanked": recorded.yanked}
+    if not entry.source:
+        update |= {"source": recorded.source, "image": recorded.image, "patched": recorded.patched}
+    return entry.model_copy(update=update)

@@ -1,4 +1,4 @@
-"""Verdicts and wheel records on disk: read, written whole, and found again.
+"""Verdicts and wheel records on disk: read, written whole, and searched.
 
 A folder of results, ``dist/<pkg>/<version>/``, holds wheels, ``<wheel>.json`` beside each, and ``verdict.json``.
 """
@@ -13,8 +13,8 @@ from pydantic_core import from_json
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
+from wheelyard.records.line_file import validation_problems
 from wheelyard.records.models import Model, Verdict, WheelRecord
-from wheelyard.records.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,12 @@ _Kind = TypeVar("_Kind", Verdict, WheelRecord)
 
 
 def wheel_record_path(wheel: Path) -> Path:
-    """Return where the record of *wheel* is: beside it, ``<wheel>.json``."""
+    """Return the path of the record of *wheel*: beside it, ``<wheel>.json``."""
     return wheel.with_name(f"{wheel.name}.json")
 
 
 def write_record(folder: Path, record: WheelRecord) -> Path:
-    """Write the record of a wheel that lies in *folder*, and return its path.
+    """Write the record of a wheel in *folder*, and return its path.
 
     Raises:
         DiskError: no space, or no right to write there.
@@ -44,7 +44,7 @@ def read_record(wheel: Path) -> WheelRecord:
     """Return the record of *wheel*.
 
     Raises:
-        CheckError: there is none, or not one that this version reads.
+        CheckError: there is none, or this version cannot read it.
     """
     return _read(wheel_record_path(wheel), WheelRecord)
 
@@ -64,7 +64,7 @@ def read_verdict(folder: Path) -> Verdict:
     """Return the verdict on the wheels in *folder*.
 
     Raises:
-        CheckError: there is none, or not one that this version reads.
+        CheckError: there is none, or this version cannot read it.
     """
     return _read(folder / VERDICT_FILE, Verdict)
 
@@ -78,7 +78,7 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         value = from_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise CheckError("is not there", where=str(path), fix=fix) from error
+        raise CheckError("does not exist", where=str(path), fix=fix) from error
     except ValueError as error:
         raise CheckError(f"is not JSON: {error}", where=str(path), fix=fix) from error
     schema, version = kind.model_fields["schema_"].default, kind.model_fields["version_"].default
@@ -93,12 +93,12 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        details = [said for _, said in told(error)]
+        details = [problem for _, problem in validation_problems(error)]
         raise CheckError(f"is not a valid {schema} file", where=str(path), details=details, fix=fix) from error
 
 
 def find_by_inputs(folder: Path, inputs: str) -> WheelRecord | None:
-    """Return the record of a wheel in *folder* that was built from *inputs*, None if there is none to rely on.
+    """Return the record of a wheel in *folder* that was built from *inputs*, None without a reliable one.
 
     The wheel must still be there with the recorded hash, and have passed. A record that cannot be read counts as
     none: the wheel is built again.
@@ -106,12 +106,12 @@ def find_by_inputs(folder: Path, inputs: str) -> WheelRecord | None:
     Raises:
         OSError: a file cannot be read.
     """
-    return next((record for record in _records(folder, inputs) if _stands(folder, record)), None)
+    return next((record for record in _records(folder, inputs) if _is_unchanged(folder, record)), None)
 
 
 def _records(folder: Path, inputs: str) -> Iterator[WheelRecord]:
     for path in sorted(folder.glob("*.whl.json")):
-        # Looking for the digest in the text first spares us from parsing the others.
+        # A search of the text is cheaper than parsing every record.
         if inputs in path.read_text(encoding="utf-8", errors="replace"):
             try:
                 record = _read(path, WheelRecord)
@@ -121,7 +121,7 @@ def _records(folder: Path, inputs: str) -> Iterator[WheelRecord]:
                 yield record
 
 
-def _stands(folder: Path, record: WheelRecord) -> bool:
+def _is_unchanged(folder: Path, record: WheelRecord) -> bool:
     wheel = folder / record.wheel
     try:
         same_size = wheel.stat().st_size == record.size
@@ -133,42 +133,44 @@ def _stands(folder: Path, record: WheelRecord) -> bool:
 def releasable(folder: Path) -> list[tuple[Path, WheelRecord]]:
     """Return the wheels in *folder* that may be published, each with its record.
 
-    All or nothing: a version goes out whole. Every wheel must have passed, and be unchanged since.
+    A version is published whole: every wheel must have passed, and be unchanged since.
 
     Raises:
-        PublishError: there are no wheels, or at least one may not go; every reason is told.
+        PublishError: there are no wheels, or a wheel may not be published; the error lists every reason.
     """
     fix = "build the version again: `nox -s build-<pkg> -- --force`"
     wheels = sorted(folder.glob("*.whl"))
     if not wheels:
-        raise PublishError("there is no wheel here", where=str(folder), fix="nox -s build-<pkg>")
+        raise PublishError("the folder has no wheel", where=str(folder), fix="nox -s build-<pkg>")
     try:
         verdict = read_verdict(folder)
     except CheckError as error:
-        raise PublishError(f"no verdict to go by: {error.what}", where=error.where, fix=fix) from error
+        raise PublishError(f"the verdict {error.what}", where=error.where, fix=fix) from error
     problems = [f"{finding.rule}: {finding.text}" for finding in verdict.overall if not finding.ok]
-    found: list[tuple[Path, WheelRecord]] = []
+    released: list[tuple[Path, WheelRecord]] = []
     for wheel in wheels:
         reasons, record = _reasons(wheel, verdict)
         problems += [f"{wheel.name}: {reason}" for reason in reasons]
         if record is not None:
-            found.append((wheel, record))
-    named = {one.wheel for one in verdict.wheels}
-    problems += [f"{name}: is in the verdict and not here" for name in sorted(named - {wheel.name for wheel in wheels})]
+            released.append((wheel, record))
+    judged = {wheel_verdict.wheel for wheel_verdict in verdict.wheels}
+    missing = sorted(judged - {wheel.name for wheel in wheels})
+    problems += [f"{name}: is in the verdict, but not in the folder" for name in missing]
     if problems:
         raise PublishError("these wheels may not be published", where=str(folder), details=problems, fix=fix)
-    return found
+    return released
 
 
 def _reasons(wheel: Path, verdict: Verdict) -> tuple[list[str], WheelRecord | None]:
     """Return why *wheel* may not be published."""
-    mine = [one for one in verdict.wheels if one.wheel == wheel.name]
-    if not mine:
+    verdicts = [wheel_verdict for wheel_verdict in verdict.wheels if wheel_verdict.wheel == wheel.name]
+    if not verdicts:
         return ["has no verdict"], None
-    reasons = [f"{finding.rule}: {finding.text}" for one in mine for finding in one.findings if not finding.ok]
+    failures = [finding for wheel_verdict in verdicts for finding in wheel_verdict.findings if not finding.ok]
+    reasons = [f"{finding.rule}: {finding.text}" for finding in failures]
     sha256 = sha256_file(wheel)
-    if {one.sha256 for one in mine} != {sha256}:
-        reasons.append(f"was changed after its verdict: sha256 {mine[0].sha256} then, {sha256} now")
+    if {wheel_verdict.sha256 for wheel_verdict in verdicts} != {sha256}:
+        reasons.append(f"was changed after its verdict: sha256 {verdicts[0].sha256} then, {sha256} now")
     try:
         record = read_record(wheel)
     except CheckError as error:
@@ -176,5 +178,5 @@ def _reasons(wheel: Path, verdict: Verdict) -> tuple[list[str], WheelRecord | No
     if record.wheel != wheel.name or record.sha256 != sha256:
         reasons.append("its record is of another file")
     if record.verdict != "passed":
-        reasons.append("its record says that it failed")
+        reasons.append("its record has the verdict 'failed'")
     return reasons, record

@@ -25,7 +25,7 @@ from wheelyard.io import cache, files, log, threads
 from wheelyard.io.circuit_breaker import CircuitBreaker
 from wheelyard.io.engine import TARGET_ARCH
 from wheelyard.project.loader import list_recipes, project_name
-from wheelyard.records.releases import ReleasedFile, read_releases, record, releases_file
+from wheelyard.records.releases import RELEASES, ReleasedFile, record
 from wheelyard.registries import GitLabRegistry, read_release
 from wheelyard.registries.compare import Kind, Problem, compare
 from wheelyard.registries.registry_reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
@@ -137,7 +137,7 @@ def recorded(project: Project, place: Place, package: str) -> tuple[ReleasedFile
         RegistryContentError: the record cannot be used.
     """
     return tuple(
-        entry for entry in read_releases(releases_file(project.packages, package)) if entry.where == place.name
+        entry for entry in RELEASES.read(RELEASES.path(project.packages, package)) if entry.where == place.name
     )
 
 
@@ -377,7 +377,7 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
         read = threads.each(functools.partial(_read, place, package, breaker), wanted, parallel=place.parallel)
         entries = [entry for entry in read if isinstance(entry, ReleasedFile)]
         refused += (error for error in read if isinstance(error, WheelyardError))
-        record(releases_file(project.packages, package), entries)
+        record(RELEASES.path(project.packages, package), entries)
         adopted += (entry.file for entry in entries)
     return Adoption(tuple(adopted), tuple(refused))
 

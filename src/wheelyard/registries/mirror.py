@@ -21,7 +21,7 @@ from wheelyard.core.errors import (
     WheelyardError,
 )
 from wheelyard.io import cache, files, log, threads
-from wheelyard.records.releases import read_releases, record, releases_file
+from wheelyard.records.releases import RELEASES, record
 from wheelyard.registries import Journal, Release, plan_uploads, publish, read_release
 from wheelyard.registries.inspect_registry import about, entry_of, listings, projects_of, recorded
 from wheelyard.registries.prune import mark
@@ -318,8 +318,8 @@ def _fetched(source: Place, package: str, folder: Path, file: RegistryFile) -> R
 
 def _record(project: Project, source: Place, target: Place, package: str, releases: Sequence[Release]) -> None:
     """Record copies with what is known of how their originals came to be, wherever those are recorded."""
-    path = releases_file(project.packages, package)
-    known = sorted(read_releases(path), key=lambda entry: entry.where == source.name)
+    path = RELEASES.path(project.packages, package)
+    known = sorted(RELEASES.read(path), key=lambda entry: entry.where == source.name)
     origins = {(entry.file, entry.sha256): entry for entry in known}
     entries = []
     for release in releases:

@@ -118,7 +118,7 @@ def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int
 
 def _delete(project: Project, place: Place, package: str, names: Sequence[str]) -> None:
     """Delete files, and forget them first: what a kill in between leaves, the next run finds, and deletes again."""
-    path = releases.releases_file(project.packages, package)
+    path = releases.RELEASES.path(project.packages, package)
     entries = [entry for entry in recorded(project, place, package) if entry.file in names]
     if place.record:
         releases.forget(path, names, place.name)
@@ -194,7 +194,7 @@ def mark(project: Project, place: Place, package: str, names: Sequence[str], rea
         NetworkError: the registry does not answer.
     """
     if place.record:
-        releases.yank(releases.releases_file(project.packages, package), names, place.name, reason)
+        releases.yank(releases.RELEASES.path(project.packages, package), names, place.name, reason)
     shown = {place.registry.yank(package, file, reason) for file in names} == {True}
     if not shown and not place.record:
         raise ConfigError(

@@ -10,7 +10,7 @@ from wheelyard.core.errors import CheckError, PublishError, RegistryContentError
 from wheelyard.core.names import canonical
 from wheelyard.images.local.source_packages import Wanted, fetch
 from wheelyard.io import cache, files, log
-from wheelyard.records.copyleft_sources import SourceFile, SourcesReport, read_sources, record_sources, sources_file
+from wheelyard.records.copyleft_sources import SOURCES, SourceFile, SourcesReport
 from wheelyard.records.wheel_records import releasable
 from wheelyard.registries.open_registry import open_place
 from wheelyard.registries.source_store import source_store
@@ -58,7 +58,7 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
     if not dry_run:
         for package, keys in owed.items():
             if there := [file for key in keys if key in known for file in known[key]]:
-                record_sources(sources_file(project.packages, package), there)
+                SOURCES.add(SOURCES.path(project.packages, package), there)
     if failed:
         first = next(iter(failed.values()))
         raise PublishError(
@@ -155,7 +155,7 @@ def _stored(project: Project, place: Place) -> dict[Key, tuple[SourceFile, ...]]
     """Return the source packages that are recorded as being there, whichever package's wheels asked for them."""
     found: dict[Key, list[SourceFile]] = {}
     for path in sorted(project.packages.glob("*/sources.toml")):
-        for file in read_sources(path):
+        for file in SOURCES.read(path):
             if file.where == place.name and file not in found.setdefault((file.name, file.version), []):
                 found[file.name, file.version].append(file)
     return {key: tuple(each) for key, each in found.items() if each}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import InterruptedRunError, PublishError, WheelyardError
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.project.loader import project_name
-from wheelyard.records import durations
-from wheelyard.records.releases import record, releases_file
+from wheelyard.records.durations import DURATIONS, Duration, of_record
+from wheelyard.records.releases import RELEASES, record
 from wheelyard.records.wheel_records import releasable
 from wheelyard.registries import Action, Journal, Outcome, plan_uploads, publish, read_release
 from wheelyard.registries.inspect_registry import entry_of, together
@@ -216,7 +216,7 @@ def _record(
     project: Project, place: Place, releases: Sequence[Release], known: dict[Release, WheelRecord]
 ) -> tuple[Path, ...]:
     entries: dict[Path, list[ReleasedFile]] = defaultdict(list)
-    took: dict[Path, list[durations.Duration]] = defaultdict(list)
+    took: dict[Path, list[Duration]] = defaultdict(list)
     for release in releases:
         source = known[release]
         entry = entry_of(
@@ -226,10 +226,10 @@ def _record(
             source=f"sha256:{source.source.sha256}",
             image=source.image.digest,
         )
-        entries[releases_file(project.packages, release.project)].append(entry)
-        took[durations.durations_file(project.packages, source.package)] += durations.of_record(source)
+        entries[RELEASES.path(project.packages, release.project)].append(entry)
+        took[DURATIONS.path(project.packages, source.package)] += of_record(source)
     changed = [path for path, files in sorted(entries.items()) if record(path, files)]
-    return (*changed, *(path for path, each in sorted(took.items()) if each and durations.record(path, each)))
+    return (*changed, *(path for path, each in sorted(took.items()) if each and DURATIONS.add(path, each)))
 
 
 def _folders(project: Project, packages: Sequence[str]) -> list[Path]:

@@ -15,7 +15,7 @@ from wheelyard.forges import sync_issues
 from wheelyard.forges.site_forge import forge_of
 from wheelyard.forges.sync_issues import Ticket, inline
 from wheelyard.io import log
-from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.records.releases import RELEASES
 from wheelyard.security import osv
 from wheelyard.security.vulnerability_report import AuditReport, Ignored, Vulnerability
 
@@ -135,7 +135,7 @@ def _published(project: Project, packages: Sequence[str]) -> dict[Subject, tuple
     found: dict[Subject, tuple[str, ...]] = {}
     for package in names or known:
         where: dict[Version, set[str]] = {}
-        for entry in read_releases(releases_file(project.packages, package)):
+        for entry in RELEASES.read(RELEASES.path(project.packages, package)):
             if entry.yanked is None:
                 where.setdefault(WheelName.parse(entry.file).version, set()).add(entry.where)
         # A local version is the public one with patches, and known by that (PEP 440, "Local version identifiers").

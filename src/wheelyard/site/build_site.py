@@ -11,10 +11,10 @@ from packaging.version import Version
 from wheelyard.core.tags import Interpreter, WheelName, wheel_for
 from wheelyard.project.config_registries import GitLabPolicy
 from wheelyard.project.loader import effective, list_recipes, load_recipe
-from wheelyard.records.copyleft_sources import read_sources, sources_file
-from wheelyard.records.history import ledger_file, read_ledger
+from wheelyard.records.copyleft_sources import SOURCES
+from wheelyard.records.history import HISTORY
 from wheelyard.records.lockfile import lock_file, newest, read_lock
-from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.records.releases import RELEASES
 from wheelyard.registries.gitlab.gitlab_registry import index_url
 from wheelyard.site import pages, write_site
 from wheelyard.site.site_report import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
@@ -62,13 +62,13 @@ def gather(project: Project) -> Site:
 
 def _package(project: Project, name: str, recipe: Recipe | None) -> SitePackage:
     settings = effective(recipe, None)[0] if recipe else None
-    lock, facts = read_lock(lock_file(project.packages, name)), read_ledger(ledger_file(project.packages, name))
+    lock, facts = read_lock(lock_file(project.packages, name)), HISTORY.read(HISTORY.path(project.packages, name))
     through = {Version(each.version): each for each in history(name, facts).versions}
     by_version: dict[Version, list[ReleasedFile]] = defaultdict(list)
-    for file in read_releases(releases_file(project.packages, name)):
+    for file in RELEASES.read(RELEASES.path(project.packages, name)):
         by_version[WheelName.parse(file.file).version].append(file)
     pinned = newest(lock)
-    days = [day for fact in facts for day in (fact.first, fact.gone) if day]
+    days = [day for fact in facts for day in (fact.first, fact.removed) if day]
     return SitePackage(
         package=name,
         pinned=pinned.version if pinned else "",
@@ -78,7 +78,7 @@ def _package(project: Project, name: str, recipe: Recipe | None) -> SitePackage:
         record=_record(project, name) if by_version else "",
         sources=tuple(
             SiteSource(name=each.name, version=each.version, file=each.file, sha256=each.sha256, url=each.url)
-            for each in read_sources(sources_file(project.packages, name))
+            for each in SOURCES.read(SOURCES.path(project.packages, name))
         ),
         versions=tuple(
             _version(project, recipe, version, by_version[version], through.get(version))
@@ -137,5 +137,5 @@ def _record(project: Project, name: str) -> str:
     if policy is None:
         return ""
     middle = "-/blob" if policy.forge == "gitlab" else "blob"
-    path = releases_file(project.packages, name).relative_to(project.root).as_posix()
+    path = RELEASES.path(project.packages, name).relative_to(project.root).as_posix()
     return f"{policy.server}/{policy.project}/{middle}/{policy.base or 'HEAD'}/{quote(path)}"

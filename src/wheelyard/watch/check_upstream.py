@@ -30,7 +30,7 @@ from wheelyard.planning.planner import Planner
 from wheelyard.planning.target import Target
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.records import history
-from wheelyard.records.history import UPSTREAM, Fact
+from wheelyard.records.history import UPSTREAM, HistoryEntry
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.records.models import LockedVersion
 from wheelyard.watch.status import Known, Terms, candidates, judge, ripeness
@@ -167,11 +167,11 @@ class _Watch:
             upstream = self._facts(name, pinned, settings.upstream.versions)
         except UnknownPackageError as error:
             upstream = error
-        file = history.ledger_file(self._project.packages, recipe.package)
+        file = history.HISTORY.path(self._project.packages, recipe.package)
         if isinstance(upstream, ProjectFacts) and upstream.name == name:
             facts = self._record(file, upstream, pinned, published)
         else:
-            facts = history.read_ledger(file)
+            facts = history.HISTORY.read(file)
         retired = lock.retired or settings.upstream.ships_since
         known = Known(
             package=recipe.package,
@@ -260,7 +260,7 @@ class _Watch:
         upstream: ProjectFacts,
         pinned: tuple[Version, ...],
         published: tuple[_Published, ...] | None,
-    ) -> tuple[Fact, ...]:
+    ) -> tuple[HistoryEntry, ...]:
         """Bring a package's ledger up to date, on disk if that is wanted."""
         today, where = self._terms.today, self._place.name if self._place else ""
         if self._place and not self._place.record:  # any folder: none of the places that the ledger is about
@@ -273,7 +273,7 @@ class _Watch:
 
         if self._write:
             return history.update(file, seen, looked=looked, today=today)
-        return history.observe(history.read_ledger(file), seen, looked=looked, today=today)
+        return history.observe(history.HISTORY.read(file), seen, looked=looked, today=today)
 
 
 def _observed(  # noqa: PLR0917 - the places, and the day
@@ -283,7 +283,7 @@ def _observed(  # noqa: PLR0917 - the places, and the day
     where: str,
     today: date,
     limit: int,
-) -> list[Fact]:
+) -> list[HistoryEntry]:
     """Return the facts worth a line: of what we pin or publish, and of upstream's newest releases."""
     newest = [release.version for release in upstream.releases if release.final][:limit]
     kept = {*pinned, *newest, *(each.version for each in published)}
@@ -297,9 +297,9 @@ def _observed(  # noqa: PLR0917 - the places, and the day
     return seen
 
 
-def _fact(version: Version, where: str, wheel: str, told: date | None, today: date) -> Fact:
+def _fact(version: Version, where: str, wheel: str, told: date | None, today: date) -> HistoryEntry:
     first = min(told or today, today)  # a day that is still to come was not told in earnest
-    return Fact(version=str(version), where=where, wheel=wheel, first=first)
+    return HistoryEntry(version=str(version), where=where, wheel=wheel, first=first)
 
 
 def _wheel(file: RegistryFile) -> _Published | None:

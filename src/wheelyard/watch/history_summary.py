@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from wheelyard.project.loader import list_recipes, load_recipe
-from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
+from wheelyard.records.history import HISTORY, UPSTREAM
 from wheelyard.watch.status_report import History, VersionHistory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wheelyard.project.config import Project
-    from wheelyard.records.history import Fact
+    from wheelyard.records.history import HistoryEntry
 
 
 def histories(project: Project, packages: Sequence[str] = ()) -> tuple[History, ...]:
@@ -26,10 +26,10 @@ def histories(project: Project, packages: Sequence[str] = ()) -> tuple[History, 
         PlanError: a ledger cannot be used.
     """
     names = [load_recipe(project, name).package for name in packages] or list_recipes(project)
-    return tuple(history(name, read_ledger(ledger_file(project.packages, name))) for name in names)
+    return tuple(history(name, HISTORY.read(HISTORY.path(project.packages, name))) for name in names)
 
 
-def history(package: str, facts: Iterable[Fact]) -> History:
+def history(package: str, facts: Iterable[HistoryEntry]) -> History:
     """Return one package through time, from the facts of its ledger."""
     by_version = defaultdict(list)
     for fact in facts:
@@ -44,12 +44,12 @@ def history(package: str, facts: Iterable[Fact]) -> History:
     )
 
 
-def _version(version: str, facts: Sequence[Fact]) -> VersionHistory:
+def _version(version: str, facts: Sequence[HistoryEntry]) -> VersionHistory:
     released = min((fact.first for fact in facts if (fact.where, fact.wheel) == (UPSTREAM, "")), default=None)
     ours = min((fact.first for fact in facts if fact.where != UPSTREAM and fact.wheel), default=None)
     wheels = [fact for fact in facts if fact.where == UPSTREAM and fact.wheel]
     upstream = min((fact.first for fact in wheels), default=None)
-    gone = [fact.gone for fact in wheels if fact.gone]
+    removed = [fact.removed for fact in wheels if fact.removed]
     return VersionHistory(
         version=version,
         released=released,
@@ -57,5 +57,5 @@ def _version(version: str, facts: Sequence[Fact]) -> VersionHistory:
         ours_after=(ours - released).days if ours and released else None,
         upstream=upstream,
         upstream_after=(upstream - released).days if upstream and released else None,
-        upstream_gone=max(gone) if gone and len(gone) == len(wheels) else None,
+        upstream_gone=max(removed) if removed and len(removed) == len(wheels) else None,
     )

@@ -149,6 +149,6 @@ class History(Model):
 class Histories(Model):
     """``wheelyard ledger --json``."""
 
-    schema_: Literal["wheelyard/history"] = Field("wheelyard/history", alias="schema")
+    schema_: Literal["wheelyard/history-report"] = Field("wheelyard/history-report", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
     packages: tuple[History, ...]

@@ -9,7 +9,7 @@ import pytest
 
 from support.schemas import validator
 from support.yard import RECIPES, copy_project, wheelyard
-from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
+from wheelyard.records.history import HISTORY, UPSTREAM
 
 if TYPE_CHECKING:
     import subprocess
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_project(tmp_path_factory.mktemp("watch") / "project")
-    for path in root.glob("packages/*/ledger.toml"):
+    for path in root.glob("packages/*/history.toml"):
         path.unlink()
     return root
 
@@ -37,12 +37,12 @@ def test_every_recipe_stands_somewhere(project: Path) -> None:
     # All of these are on the public index, under these names, and have been for years.
     assert not {each["state"] for each in found.values()} & {"error", "gone", "renamed"}
     assert all(each["newest"] for each in found.values())
-    ledgers = {package: read_ledger(ledger_file(project / "packages", package)) for package in RECIPES}
+    ledgers = {package: HISTORY.read(HISTORY.path(project / "packages", package)) for package in RECIPES}
     for package, facts in ledgers.items():
         released = {each.version for each in facts if (each.where, each.wheel) == (UPSTREAM, "")}
         assert {found[package]["newest"], found[package]["have"]} - {""} <= released
     assert standings(wheelyard(project, "check-upstream", "--of", "none", "--json")) == found
-    assert ledgers == {package: read_ledger(ledger_file(project / "packages", package)) for package in RECIPES}
+    assert ledgers == {package: HISTORY.read(HISTORY.path(project / "packages", package)) for package in RECIPES}
 
 
 def test_history_is_told_from_what_was_written(project: Path) -> None:

@@ -259,7 +259,7 @@ def test_a_night_looks_for_news_upstream_and_keeps_what_it_saw(yard: Yard) -> No
         heads = {each.pull.head for each in yard.github.repository.issues.values() if each.pull}
         assert len(yard.github.repository.issues) == len(heads) == 2
         changed = {head: git(yard.bare.path, "diff", "--name-only", f"main...{head}").split() for head in heads}
-        assert sorted(changed.values()) == [["packages/tiny/ledger.toml"], ["packages/tiny/lock.toml"]]
+        assert sorted(changed.values()) == [["packages/tiny/history.toml"], ["packages/tiny/lock.toml"]]
 
 
 def test_what_is_seen_of_tokens_goes_out_with_the_records(yard: Yard) -> None:

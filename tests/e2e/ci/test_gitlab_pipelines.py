@@ -131,7 +131,7 @@ def test_the_versions_schedule_proposes_what_is_new_and_keeps_what_it_saw(yard: 
         assert ended(done, "WARN") == {"versions": 17}
         branches = [each.source_branch for each in yard.project.merge_requests.values()]
         changed = [git(yard.bare.path, "diff", "--name-only", f"main...{branch}") for branch in branches]
-        assert sorted(changed) == ["packages/tiny/ledger.toml", "packages/tiny/lock.toml"]
+        assert sorted(changed) == ["packages/tiny/history.toml", "packages/tiny/lock.toml"]
 
 
 def test_a_misspelt_schedule_is_red(yard: Yard) -> None:

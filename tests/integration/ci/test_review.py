@@ -16,7 +16,7 @@ from support.pages import ROOT, commands
 from support.project import PYPROJECT, make_project
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
-from wheelyard.records.releases import ReleasedFile, record, releases_file
+from wheelyard.records.releases import RELEASES, ReleasedFile, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class Change:
 
     def release(self, sha256: str) -> None:
         entry = {"file": WHEEL, "where": "gitlab", "sha256": sha256, "size": 1, "tags": ("cp313-cp313-x",)}
-        record(releases_file(self.packages, "one"), [ReleasedFile.model_validate(entry)])
+        record(RELEASES.path(self.packages, "one"), [ReleasedFile.model_validate(entry)])
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name

@@ -17,7 +17,7 @@ from support.pages import ROOT, Snippet, commands
 from support.stock import PROJECT, Stock
 from support.wheels import WheelSpec
 from support.yard import copy_project
-from wheelyard.records.durations import durations_file, read_durations
+from wheelyard.records.durations import DURATIONS
 from wheelyard.records.wheel_records import read_record, write_record
 
 COMMANDS = commands("docs/how-to/planning.md")
@@ -94,10 +94,10 @@ def test_published_builds_tell_how_long_the_next_take(tmp_path: Path) -> None:
         update = {"durations": took, "machine": "riscv64"}
         write_record(wheel.parent, read_record(wheel).model_copy(update=update))
         done = stock.run("publish", "--to", "gitlab")
-        path = durations_file(stock.root / "packages", "demo")
+        path = DURATIONS.path(stock.root / "packages", "demo")
         assert done.returncode == 0, done.stderr
         assert f"recorded in {path}" in done.stdout
-        assert [(each.interpreter, each.seconds) for each in read_durations(path)] == [("", 30.0), ("cp313", 100.0)]
+        assert [(each.interpreter, each.seconds) for each in DURATIONS.read(path)] == [("", 30.0), ("cp313", 100.0)]
         before = path.read_bytes()
         assert stock.run("publish", "--to", "gitlab").returncode == 0
         assert path.read_bytes() == before

@@ -23,7 +23,7 @@ from wheelyard.core.errors import PreflightError, RecipeError, UnknownPackageErr
 from wheelyard.planning.target import find_target
 from wheelyard.preflight.preflight_package import diff_facts, facts_of, preflight, problem, remembered
 from wheelyard.records.lockfile import lock_file, pin
-from wheelyard.records.releases import ReleasedFile, record, releases_file
+from wheelyard.records.releases import RELEASES, ReleasedFile, record
 from wheelyard.records.wheel_records import write_record
 
 if TYPE_CHECKING:
@@ -298,10 +298,10 @@ def test_a_wheel_of_ours_that_is_needed_is_not_compiled_and_a_yanked_one_is_none
     assert not any("will be compiled" in each.text for each in preflight(project, "tiny").findings)
 
     wheel = ReleasedFile(file=WheelSpec(name="ours").file, where="gitlab", sha256="0" * 64, size=1, tags=())
-    record(releases_file(project.packages, "ours"), [wheel.model_copy(update={"yanked": "broken"})])
+    record(RELEASES.path(project.packages, "ours"), [wheel.model_copy(update={"yanked": "broken"})])
     assert not preflight(project, "tiny").ok
-    releases_file(project.packages, "ours").unlink()
-    record(releases_file(project.packages, "ours"), [wheel])
+    RELEASES.path(project.packages, "ours").unlink()
+    record(RELEASES.path(project.packages, "ours"), [wheel])
     assert preflight(project, "tiny").ok
 
 

@@ -20,7 +20,7 @@ from support.pages import ROOT, commands
 from support.publishing import Yard, refused, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_bytes
-from wheelyard.records.copyleft_sources import read_sources, sources_file
+from wheelyard.records.copyleft_sources import SOURCES
 from wheelyard.records.models import GraftRecord
 from wheelyard.records.wheel_records import read_record, write_record
 
@@ -84,7 +84,7 @@ def test_publishing_waits_for_the_sources(yard: Yard) -> None:
     refused(yard.publish(), 60, "libhum", "wheelyard sources demo --to gitlab")
     yard.exactly([])
     assert "would be fetched" in sources(yard, "--dry-run").stdout
-    assert not sources_file(yard.stock.root / "packages", "demo").exists()
+    assert not SOURCES.path(yard.stock.root / "packages", "demo").exists()
 
     done = sources(yard, "demo", "--json")
     assert done.returncode == 0, done.stderr
@@ -94,7 +94,7 @@ def test_publishing_waits_for_the_sources(yard: Yard) -> None:
     }
     for file in report["stored"]:  # the addresses are everybody's
         assert requests.get(file["url"], timeout=30).content == FILES[file["file"]]
-    recorded = read_sources(sources_file(yard.stock.root / "packages", "demo"))
+    recorded = SOURCES.read(SOURCES.path(yard.stock.root / "packages", "demo"))
     assert {(one.name, one.version, one.file, one.where) for one in recorded} == {
         ("libhum", VERSION, name, "gitlab") for name in FILES
     }
@@ -106,7 +106,7 @@ def test_publishing_waits_for_the_sources(yard: Yard) -> None:
 def test_again_nothing_is_sent_and_nothing_changes(yard: Yard) -> None:
     have(yard, GRAFT)
     assert sources(yard).returncode == 0
-    record = sources_file(yard.stock.root / "packages", "demo")
+    record = SOURCES.path(yard.stock.root / "packages", "demo")
     before, sent = record.read_bytes(), len(yard.gitlab.requests)
     assert sources(yard).returncode == 0
     assert (record.read_bytes(), len(yard.gitlab.requests)) == (before, sent)
@@ -131,7 +131,7 @@ def test_two_runs_at_once_send_each_file_once(yard: Yard) -> None:
     assert [process.returncode for process in running] == [0, 0], said
     assert sum("waiting for another run: fetching the source of libhum" in each for each in said) == 1, said
     assert sum(seen.method == "PUT" for seen in yard.gitlab.requests) == len(FILES)
-    assert len(read_sources(sources_file(yard.stock.root / "packages", "demo"))) == len(FILES)
+    assert len(SOURCES.read(SOURCES.path(yard.stock.root / "packages", "demo"))) == len(FILES)
 
 
 def test_a_run_that_is_killed_is_gone_on_with(yard: Yard) -> None:
@@ -144,11 +144,11 @@ def test_a_run_that_is_killed_is_gone_on_with(yard: Yard) -> None:
             time.sleep(0.1)
         time.sleep(0.5)  # it is at the next one, most likely; wherever it is, it must do no harm
         process.kill()
-    assert not sources_file(yard.stock.root / "packages", "demo").exists()
+    assert not SOURCES.path(yard.stock.root / "packages", "demo").exists()
     yard.gitlab.plan.clear()
     done = sources(yard)
     assert done.returncode == 0, done.stderr
-    stored = read_sources(sources_file(yard.stock.root / "packages", "demo"))
+    stored = SOURCES.read(SOURCES.path(yard.stock.root / "packages", "demo"))
     assert {one.file: one.sha256 for one in stored} == {name: sha256_bytes(data) for name, data in FILES.items()}
     sent = [seen.path for seen in yard.gitlab.requests if seen.method == "PUT" and seen.path.endswith(".dsc")]
     assert len(sent) == 1
@@ -158,7 +158,7 @@ def test_what_the_server_damages_is_told_and_not_recorded(yard: Yard) -> None:
     have(yard, GRAFT)
     yard.gitlab.fault(Fault("corrupt", method="PUT", path=r"\.orig\.tar\.gz$"))
     refused(sources(yard), 60, "gives other bytes for libhum_1.2~rc1.orig.tar.gz")
-    assert not sources_file(yard.stock.root / "packages", "demo").exists()
+    assert not SOURCES.path(yard.stock.root / "packages", "demo").exists()
     refused(sources(yard), 60, "is in", "with other bytes")  # and it is never replaced
 
 

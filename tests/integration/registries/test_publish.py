@@ -15,7 +15,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
-from wheelyard.records.releases import read_releases
+from wheelyard.records.releases import RELEASES
 from wheelyard.records.wheel_records import write_record, write_verdict
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_wheels_go_out_once_and_are_recorded(yard: Yard) -> None:
     assert done.stdout.count("upload  demo-") == 4
     assert "4 published" in done.stdout
     yard.exactly(wheels)
-    records = read_releases(yard.stock.root / "packages/demo/releases.toml")
+    records = RELEASES.read(yard.stock.root / "packages/demo/releases.toml")
     assert [(each.file, each.sha256, each.where) for each in records] == [
         (path.name, sha256_file(path), "gitlab") for path in sorted(wheels)
     ]
@@ -248,7 +248,7 @@ def test_a_version_whose_verdict_is_not_passed_stays_and_others_go(yard: Yard) -
     assert "record: seen" in done.stderr
     yard.exactly(wheels)
     (bad[0].parent / "verdict.json").unlink()
-    assert "no verdict to go by" in yard.publish().stderr
+    assert "the verdict does not exist" in yard.publish().stderr
     yard.exactly(wheels)
 
 
@@ -460,7 +460,7 @@ def test_a_recipe_whose_wheels_have_another_name(yard: Yard) -> None:
     done = yard.publish("fancy")
     assert done.returncode == 0, done.stderr
     yard.exactly([folder / made.name])
-    assert [each.file for each in read_releases(root / "packages/demo/releases.toml")] == [made.name]
+    assert [each.file for each in RELEASES.read(root / "packages/demo/releases.toml")] == [made.name]
     assert not (root / "packages/demo/durations.toml").exists()
     verified = yard.registry("verify", "--of", "gitlab")
     assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -21,7 +21,7 @@ from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io.api import Login
-from wheelyard.records.releases import read_releases
+from wheelyard.records.releases import RELEASES
 from wheelyard.registries import Credential, GitLabRegistry, Journal, plan_uploads, publish, read_release
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_what_passes_is_survived(yard: Yard, what: str) -> None:
     done = yard.publish()
     assert done.returncode == 0, (what, done.stderr)
     yard.exactly(wheels)
-    assert len(read_releases(yard.stock.root / "packages/demo/releases.toml")) == 2
+    assert len(RELEASES.read(yard.stock.root / "packages/demo/releases.toml")) == 2
     assert "2 there before" in yard.publish().stdout
 
 
@@ -298,7 +298,7 @@ def test_500_wheels_a_third_of_the_requests_faulty_and_20_kills(tmp_path: Path) 
 
 
 def records(stock: Stock, package: str) -> list[tuple[str, str]]:
-    return [(each.file, each.where) for each in read_releases(stock.root / "packages" / package / "releases.toml")]
+    return [(each.file, each.where) for each in RELEASES.read(stock.root / "packages" / package / "releases.toml")]
 
 
 def test_memory_stays_flat_for_two_gigabytes(yard: Yard) -> None:

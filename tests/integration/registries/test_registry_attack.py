@@ -25,7 +25,7 @@ from support.publishing import FILE, UPLOAD, Yard, yard_in
 from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.records.releases import read_releases
+from wheelyard.records.releases import RELEASES
 from wheelyard.registries import GitLabRegistry, Journal
 
 if TYPE_CHECKING:
@@ -410,7 +410,7 @@ def test_line_ends_of_windows_in_a_record(yard: Yard) -> None:
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     yard.stock.add(WheelSpec(version="9.0"))
     assert yard.publish().returncode == 0
-    assert len(read_releases(path)) == 3
+    assert len(RELEASES.read(path)) == 3
     assert b"\r" not in path.read_bytes()
 
 
@@ -423,5 +423,5 @@ def test_odd_versions_go_all_the_way(yard: Yard, version: str) -> None:
     assert yard.stock.run("registry", "mirror", "gitlab", "./copy").returncode == 0
     assert [sha256_file(path) for path in (yard.stock.root / "copy").rglob("*.whl")] == [sha256_file(wheel)]
     assert yard.stock.run("registry", "yank", "demo", version, "--reason", "ünïcode \U0001f40d").returncode == 0
-    (record,) = read_releases(yard.stock.root / "packages/demo/releases.toml")
+    (record,) = RELEASES.read(yard.stock.root / "packages/demo/releases.toml")
     assert record.yanked == "ünïcode \U0001f40d"

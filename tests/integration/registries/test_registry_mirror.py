@@ -17,7 +17,7 @@ from support.publishing import FILE, UPLOAD, Yard, refused, yard_in
 from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.records.releases import read_releases, releases_file, yank
+from wheelyard.records.releases import RELEASES, yank
 from wheelyard.registries import FolderRegistry, read_release
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def cached(yard: Yard) -> list[str]:
 
 def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     wheels = yard.have(*specs(4), WheelSpec(name="Other.One", version="2.0+cpu"))
-    record = releases_file(yard.stock.root / "packages", "demo")
+    record = RELEASES.path(yard.stock.root / "packages", "demo")
     yank(record, [path.name for path in wheels[:2]], "gitlab", "crashes")
     del yard.stock.env["WHEELYARD_GITLAB_TOKEN"]  # what is public can be copied by everybody
     done = mirror(yard, "gitlab", "backup/")
@@ -123,7 +123,7 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     )
     assert {file.package_name for file in yard.gitlab.files(new)} == {"demo", "other-one"}
     # How they came to be is known still, and so is what was wrong with them.
-    entries = read_releases(record)
+    entries = RELEASES.read(record)
     assert {(each.where, each.source) for each in entries} == {
         (where, f"sha256:{'2' * 64}") for where in ("gitlab", "new")
     }
@@ -175,7 +175,7 @@ def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path) -> Non
     assert "gitlab: 7 copied, 0 there before\ncommit the change in packages/" in done.stdout
     yard.exactly(wheels)
     assert yard.records() == yard.records(where="old")
-    assert {each.yanked for each in read_releases(releases_file(yard.stock.root / "packages", "demo"))} == {None, "bad"}
+    assert {each.yanked for each in RELEASES.read(RELEASES.path(yard.stock.root / "packages", "demo"))} == {None, "bad"}
     for place in ("old", "gitlab"):
         assert yard.registry("verify", "--of", place, "--download").returncode == 0
     for project, name in ((old, "OLD_TOKEN"), (yard.project, "WHEELYARD_GITLAB_TOKEN")):
@@ -279,7 +279,7 @@ def test_bytes_that_are_not_those_of_the_index_are_not_copied(yard: Yard, tmp_pa
 
 def test_what_cannot_be_copied_is_not_marked_either(yard: Yard) -> None:
     wheels = yard.have(WheelSpec(), WheelSpec(version="2.0"))
-    yank(releases_file(yard.stock.root / "packages", "demo"), [wheels[0].name], "gitlab", "bad")
+    yank(RELEASES.path(yard.stock.root / "packages", "demo"), [wheels[0].name], "gitlab", "bad")
     yard.gitlab.fault(Fault("status", method="GET", path=r"/pypi/files/.*demo-1\.0", status=404))
     done = yard.registry("mirror", "gitlab", "./copy")
     refused(done, 73, "1 not copied; all else is done")
@@ -488,7 +488,7 @@ def test_a_wheel_that_a_publication_began_is_finished_by_either(yard: Yard, tmp_
     assert "1 copied" in mirror(yard, "old", "gitlab").stdout
     assert yard.records() == hashes([wheel])
     assert "1 there before" in yard.publish().stdout
-    (entry,) = read_releases(releases_file(yard.stock.root / "packages", "demo"))
+    (entry,) = RELEASES.read(RELEASES.path(yard.stock.root / "packages", "demo"))
     assert entry.source == f"sha256:{'2' * 64}"
 
 

@@ -18,7 +18,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.lockfile import write_lock
 from wheelyard.records.models import Lock, LockedVersion
-from wheelyard.records.releases import read_releases, releases_file
+from wheelyard.records.releases import RELEASES
 
 if TYPE_CHECKING:
     import subprocess
@@ -137,7 +137,7 @@ def test_packages_that_are_not_there_are_told_at_once(yard: Yard) -> None:
 
 def test_what_cannot_be_read_does_not_hide_the_rest(yard: Yard) -> None:
     yard.have(WheelSpec(name="bad"), WheelSpec(name="good"), WheelSpec(name="odd"))
-    releases_file(yard.stock.root / "packages", "odd").write_text("nonsense")
+    RELEASES.path(yard.stock.root / "packages", "odd").write_text("nonsense")
     yard.gitlab.fault(Fault("status", method="GET", path="/simple/bad", status=418))
     done = yard.registry("list")
     refused(done, 60, "2 packages cannot be listed", "bad: ", "answers 418", "odd: ", "is not valid TOML")
@@ -213,9 +213,9 @@ def spoil(yard: Yard, tmp_path: Path) -> None:
     for name, salt in (("Foo_Bar", b"one"), ("foo-bar", b"two")):
         yard.upload(other(tmp_path, WheelSpec(name="foo-bar"), salt=salt), name=name)
     yard.recipes("nohash", "unrecorded", "foo-bar")
-    changed = releases_file(yard.stock.root / "packages", "changed")
+    changed = RELEASES.path(yard.stock.root / "packages", "changed")
     changed.write_text(changed.read_text().replace('sha256 = "', 'sha256 = "' + "0" * 64 + '", licence = "', 1))
-    releases_file(yard.stock.root / "packages", "broken").write_text("<<<<<<< HEAD\n")
+    RELEASES.path(yard.stock.root / "packages", "broken").write_text("<<<<<<< HEAD\n")
     for package in list(yard.gitlab.store.named(yard.project, "deleted")):
         yard.gitlab.store.destroy(package)
     yard.gitlab.fault(Fault("status", method="GET", path="/simple/unreadable", status=418))
@@ -295,7 +295,7 @@ def test_adopt_records_what_came_by_other_means(yard: Yard, tmp_path: Path) -> N
     assert done.stdout.count("recorded: demo-") == 4
     assert "4 recorded; commit" in done.stdout
     assert yard.records() == {wheel.name: sha256_file(wheel) for wheel in wheels}
-    (entry, *_) = read_releases(releases_file(yard.stock.root / "packages", "demo"))
+    (entry, *_) = RELEASES.read(RELEASES.path(yard.stock.root / "packages", "demo"))
     assert (entry.size, entry.licence, entry.source, entry.image) == (
         wheels[0].stat().st_size,
         "MIT AND BSD-3-Clause",
@@ -575,19 +575,19 @@ def test_remove_from_a_folder(yard: Yard) -> None:
 
 def test_a_yank_is_recorded_and_can_be_taken_back(yard: Yard) -> None:
     yard.have(*specs(4))
-    path = releases_file(yard.stock.root / "packages", "demo")
+    path = RELEASES.path(yard.stock.root / "packages", "demo")
     done = yard.registry("yank", "Demo", "1.1.0", "--reason", "crashes \x1b[31m without\n zba")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("yanked: demo-1.1-") == 2
     assert "registry index --of gitlab" in done.stdout
     assert "commit the change in packages/" in done.stdout
-    assert [each.yanked for each in read_releases(path)] == [None, None, *["crashes [31m without zba"] * 2]
+    assert [each.yanked for each in RELEASES.read(path)] == [None, None, *["crashes [31m without zba"] * 2]
     assert yard.publish().returncode == 0  # publishing what is there again does not take it back
-    assert [each.yanked is not None for each in read_releases(path)] == [False, False, True, True]
+    assert [each.yanked is not None for each in RELEASES.read(path)] == [False, False, True, True]
     assert yard.registry("verify").returncode == 0
     undone = yard.registry("yank", "demo", "1.1", "--undo")
     assert undone.returncode == 0, undone.stderr
-    assert {each.yanked for each in read_releases(path)} == {None}
+    assert {each.yanked for each in RELEASES.read(path)} == {None}
 
 
 def test_what_cannot_be_yanked(yard: Yard, tmp_path: Path) -> None:
@@ -595,10 +595,10 @@ def test_what_cannot_be_yanked(yard: Yard, tmp_path: Path) -> None:
     refused(yard.registry("yank", "demo", "3.0", "--reason", "x"), 12, "has no demo 3.0; it has 1.1, 1.0")
     refused(yard.registry("yank", "demo", "new", "--reason", "x"), 12, "'new' is not a version")
     yard.upload(other(tmp_path, WheelSpec(version="1.1", python="cp314", abi="cp314")))
-    before = releases_file(yard.stock.root / "packages", "demo").read_text()
+    before = RELEASES.path(yard.stock.root / "packages", "demo").read_text()
     done = yard.registry("yank", "demo", "1.1", "--reason", "x")
     refused(done, 63, "- demo-1.1-cp314", "wheelyard registry adopt demo --of gitlab")
-    assert releases_file(yard.stock.root / "packages", "demo").read_text() == before
+    assert RELEASES.path(yard.stock.root / "packages", "demo").read_text() == before
     yard.stock.more = "record = false"
     yard.stock.policy()
     refused(yard.registry("yank", "demo", "1.0", "--reason", "x"), 4, "cannot show a yank", "record = true")
@@ -620,7 +620,7 @@ def test_a_reason_that_is_no_text(yard: Yard) -> None:
     (wheel,) = yard.have(WheelSpec())
     done = yard.stock.shell(f"{sys.executable} -m wheelyard registry yank demo 1.0 --reason $'a\\xffb'")
     assert done.returncode == 0, done.stderr
-    (entry,) = read_releases(releases_file(yard.stock.root / "packages", "demo"))
+    (entry,) = RELEASES.read(RELEASES.path(yard.stock.root / "packages", "demo"))
     assert (entry.file, entry.yanked) == (wheel.name, "a b")
 
 

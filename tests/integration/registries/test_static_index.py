@@ -16,7 +16,7 @@ from support.static import StaticServer
 from support.stock import PROJECT, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.records.releases import releases_file, yank
+from wheelyard.records.releases import RELEASES, yank
 
 if TYPE_CHECKING:
     import subprocess
@@ -53,7 +53,7 @@ def state(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def mark(yard: Yard, wheels: list[Path], reason: str | None) -> None:
-    yank(releases_file(yard.stock.root / "packages", "demo"), [path.name for path in wheels], "gitlab", reason)
+    yank(RELEASES.path(yard.stock.root / "packages", "demo"), [path.name for path in wheels], "gitlab", reason)
 
 
 # ------------------------------------------------------------------ what it says
@@ -136,7 +136,7 @@ def test_a_failure_leaves_the_old_pages_as_they_were(yard: Yard, tmp_path: Path,
             assert "demo: " in said
             assert "other: " in said
         case "a broken record":
-            releases_file(yard.stock.root / "packages", "other").write_text("nonsense")
+            RELEASES.path(yard.stock.root / "packages", "other").write_text("nonsense")
             refused(yard.registry("index", "--to", "front"), 63, "other: ", "is not valid TOML")
         case _:
             copy = WheelSpec(name="other", version="9.0").write(tmp_path, salt=b"other")

@@ -18,7 +18,7 @@ from support.osv import OSV
 from support.pages import ROOT, commands
 from support.project import PYPROJECT, make_project
 from wheelyard.core.errors import NetworkError
-from wheelyard.records.releases import ReleasedFile, record, releases_file
+from wheelyard.records.releases import RELEASES, ReleasedFile, record
 from wheelyard.security import osv as client
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Scene:
     def publish(self, name: str, version: str, *, where: str = "gitlab", yanked: str | None = None) -> None:
         file = f"{name}-{version}-cp313-cp313-manylinux_2_39_riscv64.whl"
         entry = {"file": file, "where": where, "sha256": "1" * 64, "size": 1, "tags": ("x",), "yanked": yanked}
-        record(releases_file(self.root / "packages", name), [ReleasedFile.model_validate(entry)])
+        record(RELEASES.path(self.root / "packages", name), [ReleasedFile.model_validate(entry)])
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.shell([sys.executable, "-m", "wheelyard", "audit", *words])

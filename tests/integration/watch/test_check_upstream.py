@@ -33,7 +33,7 @@ from support.timeline import (
 )
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.records.history import Fact, ledger_file, read_ledger
+from wheelyard.records.history import HISTORY, HistoryEntry
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
 from wheelyard.registries import FolderRegistry, read_release
@@ -106,8 +106,8 @@ class Scene:
         assert value["registry"] == (of if of != "none" else "")
         return {each["package"]: each for each in value["packages"]}
 
-    def ledger(self, package: str) -> tuple[Fact, ...]:
-        return read_ledger(ledger_file(self.root / "packages", package))
+    def ledger(self, package: str) -> tuple[HistoryEntry, ...]:
+        return HISTORY.read(HISTORY.path(self.root / "packages", package))
 
     def states(self, *words: str, of: str = "none", code: int | None = None) -> dict[str, str]:
         return {name: each["state"] for name, each in self.check(*words, of=of, code=code).items()}
@@ -239,7 +239,7 @@ def test_one_packages_failure_does_not_stop_the_others(scene: Scene) -> None:
     scene.timeline.now(breaks("slow", Fault(delay=1, times=1)))
     (scene.root / "recipes/bad-recipe/recipe.toml").write_text("[biuld]\n")
     lock_file(scene.root / "packages", "bad-lock").write_text("version = [")
-    ledger_file(scene.root / "packages", "bad-ledger").write_text("<<<<<<< ours\n")
+    HISTORY.path(scene.root / "packages", "bad-ledger").write_text("<<<<<<< ours\n")
     found = scene.check(code=18)
     broken = {*BAD_PAGES, "bad-recipe", "bad-lock", "bad-ledger"}
     assert {name for name, each in found.items() if each["state"] == "error"} == broken
@@ -247,7 +247,7 @@ def test_one_packages_failure_does_not_stop_the_others(scene: Scene) -> None:
     for name, (_, said) in BAD_PAGES.items():
         assert said in found[name]["text"] + " ".join(found[name]["notes"]), found[name]
     assert "recipes/bad-recipe/recipe.toml:1" in " ".join([found["bad-recipe"]["text"], *found["bad-recipe"]["notes"]])
-    assert ledger_file(scene.root / "packages", "bad-ledger").read_text() == "<<<<<<< ours\n"
+    assert HISTORY.path(scene.root / "packages", "bad-ledger").read_text() == "<<<<<<< ours\n"
     scene.timeline.now(lambda index, _: index.heal())
     assert set(scene.states(*BAD_PAGES).values()) == {"current"}
 
@@ -394,12 +394,12 @@ def test_twice_is_once(scene: Scene) -> None:
     everything(scene, "shelf")
     first = scene.check(of="shelf", code=18)
     written = {
-        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (scene.root / "packages").rglob("ledger.toml")
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (scene.root / "packages").rglob("history.toml")
     }
     assert len(written) == len(STATES) - 3  # nothing is known of what is gone, renamed or broken
     assert scene.check(of="shelf", code=18) == first
     assert written == {
-        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (scene.root / "packages").rglob("ledger.toml")
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (scene.root / "packages").rglob("history.toml")
     }
 
 
@@ -407,7 +407,7 @@ def test_a_dry_run_writes_no_ledger(scene: Scene) -> None:
     scene.well("one")
     scene.timeline.advance(AGE)
     assert scene.states("--dry-run") == {"one": "current"}
-    assert not ledger_file(scene.root / "packages", "one").exists()
+    assert not HISTORY.path(scene.root / "packages", "one").exists()
 
 
 # ----------------------------------------------------------- ended, and at once
@@ -415,7 +415,7 @@ def test_a_dry_run_writes_no_ledger(scene: Scene) -> None:
 PACKAGES = tuple(f"p{n}" for n in range(8))
 
 
-def ledgers(scene: Scene) -> dict[str, tuple[Fact, ...]]:
+def ledgers(scene: Scene) -> dict[str, tuple[HistoryEntry, ...]]:
     return {package: scene.ledger(package) for package in PACKAGES}
 
 
@@ -465,7 +465,7 @@ def test_two_runs_at_once(scene: Scene) -> None:
         assert Counter((each.where, bool(each.wheel)) for each in facts) == Counter(
             {("upstream", False): 1, ("upstream", True): 1, ("shelf", True): 4}
         )
-        assert all(each.gone is None for each in facts)
+        assert all(each.removed is None for each in facts)
 
 
 # ----------------------------------------------------------------------- history
@@ -489,7 +489,7 @@ def test_the_history_of_wheels_that_vanish_and_come_back(scene: Scene, monkeypat
         done = scene.yard.stock.run("ledger", "--json", "Demo")
         assert (done.returncode, done.stderr) == (0, "")
         value = json.loads(done.stdout)
-        validator("history")(value)
+        validator("history-report")(value)
         ((version,),) = [each["versions"] for each in value["packages"]]
         told.append((version["released"], version["upstream"], version["upstream-gone"]))
     assert told == [

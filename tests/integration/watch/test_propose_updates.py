@@ -123,7 +123,7 @@ def test_a_new_version_is_one_request_that_keeps_up(scene: Scene) -> None:
     assert scene.place.writes() == writes
     assert scene.requests() == []
     assert "fix: wheelyard check-upstream --propose" in scene.run("--propose", "--dry-run").stderr
-    assert not (scene.root / "packages/tiny/ledger.toml").read_text().count("1.1")
+    assert not (scene.root / "packages/tiny/history.toml").read_text().count("1.1")
 
     done = scene.run("--propose")
     assert done.returncode == 17

@@ -15,8 +15,8 @@ from support.forges import github_place, gitlab_place
 from support.project import make_project
 from support.remote import git
 from wheelyard.core.errors import CredentialsError
-from wheelyard.records.expiry_table import BEGIN, END, PAGE, Ending, replaced
-from wheelyard.records.releases import ReleasedFile, dump
+from wheelyard.records.expiry_table import BEGIN, END, PAGE, Expiry, replaced
+from wheelyard.records.releases import RELEASES, ReleasedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ BRANCH = "wheelyard/records"
 
 
 def lines(*numbers: int, package: str = "demo") -> str:
-    return dump(
+    return RELEASES.dump(
         ReleasedFile(
             file=f"{package}-1.{number}-cp313-cp313-manylinux_2_39_riscv64.whl",
             where="gitlab",
@@ -244,7 +244,7 @@ def test_only_records_go_out(scene: Scene) -> None:
     (folder / "README.md").write_text("mine")
     (folder / "packages/demo/lock.toml").write_text("mine")
     (folder / "packages/demo/sub").mkdir()
-    (folder / "packages/demo/sub/ledger.toml").write_text("mine")
+    (folder / "packages/demo/sub/history.toml").write_text("mine")
     assert scene.run(folder, "--propose")["files"] == [path()]
     assert scene.place.git.changed(BRANCH) == {path()}
 
@@ -254,7 +254,7 @@ def test_only_records_go_out(scene: Scene) -> None:
 
 def ends_on(**lines: tuple[str, str]) -> str:
     """Return the page, on which each token ends on one day, as was seen on another."""
-    return replaced(f"# People's\n\n{BEGIN}{END}\n", [Ending(name, *days) for name, days in lines.items()])
+    return replaced(f"# People's\n\n{BEGIN}{END}\n", [Expiry(name, *days) for name, days in lines.items()])
 
 
 def seen(scene: Scene, name: str, text: str) -> Path:

@@ -29,7 +29,7 @@ from support.timeline import (
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.images import registry
-from wheelyard.records.history import UPSTREAM, ledger_file, read_ledger
+from wheelyard.records.history import HISTORY, UPSTREAM
 from wheelyard.records.lockfile import lock_file, pin, read_lock, write_lock
 from wheelyard.records.models import LockedVersion
 from wheelyard.registries import FolderRegistry, read_release
@@ -80,8 +80,8 @@ class Days:
     def facts(self, where: str = UPSTREAM) -> list[tuple[str, str, int, int | None]]:
         """The ledger, in days: version, wheel, first, gone."""
         return [
-            (each.version, each.wheel, (each.first - START).days, (each.gone - START).days if each.gone else None)
-            for each in read_ledger(ledger_file(self.project.packages, "demo"))
+            (each.version, each.wheel, (each.first - START).days, (each.removed - START).days if each.removed else None)
+            for each in HISTORY.read(HISTORY.path(self.project.packages, "demo"))
             if each.where == where
         ]
 

@@ -26,7 +26,7 @@ from wheelyard.planning.plan import make_plan
 from wheelyard.planning.target import find_target
 from wheelyard.records import durations, history, lockfile, releases
 from wheelyard.records.durations import Duration
-from wheelyard.records.history import Fact
+from wheelyard.records.history import HistoryEntry
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.releases import ReleasedFile
 from wheelyard.sources import identity
@@ -85,7 +85,7 @@ def released(name: str, version: str, pair: str, where: str = "ours") -> Release
 
 
 def record(project: Project, package: str, *entries: ReleasedFile) -> None:
-    releases.record(releases.releases_file(project.packages, package), entries)
+    releases.record(releases.RELEASES.path(project.packages, package), entries)
 
 
 def shown(selection: Selection) -> dict[str, list[str]]:
@@ -126,16 +126,18 @@ def test_what_upstream_ships_is_not_due(project: Project) -> None:
 
 
 def test_the_ledger_knows_of_wheels_that_are_not_on_record(project: Project) -> None:
-    facts = [Fact(version="1.0", where="ours", wheel=pair, first=date(2026, 11, 1)) for pair in PAIRS[:3]]
-    facts.append(Fact(version="1.0", where="ours", wheel=PAIRS[3], first=date(2026, 11, 1), gone=date(2026, 11, 2)))
+    facts = [HistoryEntry(version="1.0", where="ours", wheel=pair, first=date(2026, 11, 1)) for pair in PAIRS[:3]]
+    facts.append(
+        HistoryEntry(version="1.0", where="ours", wheel=PAIRS[3], first=date(2026, 11, 1), removed=date(2026, 11, 2))
+    )
     history.update(
-        history.ledger_file(project.packages, "base"),
+        history.HISTORY.path(project.packages, "base"),
         facts,
         looked=lambda _version, _where: False,
         today=date(2026, 11, 3),
     )
-    path = history.ledger_file(project.packages, "base")
-    path.write_text(history.dump(facts), encoding="utf-8")
+    path = history.HISTORY.path(project.packages, "base")
+    path.write_text(history.HISTORY.dump(facts), encoding="utf-8")
     assert shown(due.missing(due.DuePlanner(project), ["base"])) == {"base 1.0": [PAIRS[3]]}
 
 
@@ -235,7 +237,7 @@ def record_durations(project: Project) -> None:
         Duration(version="0.9", machine="riscv64", interpreter=python, seconds=seconds, day=day)
         for python, seconds in (("", 60), ("cp312", 3000), ("cp313", 3000), ("cp314", 3000), ("cp314t", 3000))
     ]
-    durations.record(durations.durations_file(project.packages, "base"), entries)
+    durations.DURATIONS.add(durations.DURATIONS.path(project.packages, "base"), entries)
 
 
 def test_durations_split_a_package(project: Project) -> None:
@@ -244,7 +246,7 @@ def test_durations_split_a_package(project: Project) -> None:
     assert [job.seconds for job in made.report().jobs] == [120 + 60 + 3000] * 4
     assert made.report().estimate.known == 4
     assert len(schedule(project, due.by_name(due.DuePlanner(project), ["base"]), runners=1).report().jobs) == 1
-    durations.durations_file(project.packages, "base").write_text("broken")
+    durations.DURATIONS.path(project.packages, "base").write_text("broken")
     assert len(schedule(project, due.by_name(due.DuePlanner(project), ["base"])).report().jobs) == 1
 
 

@@ -21,7 +21,7 @@ from wheelyard.cli.job import night_table
 from wheelyard.forges.forge import Change
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
-from wheelyard.records.releases import ReleasedFile, record, releases_file
+from wheelyard.records.releases import RELEASES, ReleasedFile, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,7 +233,7 @@ def test_an_issue_is_closed_once_nothing_of_the_package_is_due_however_that_came
     (project.recipes / "broken/recipe.toml").write_text("tags = 3\n")
     tags = "cp312-cp312-manylinux_2_39_riscv64"
     file = ReleasedFile(file=f"published-1.0-{tags}.whl", where="ours", sha256="0" * 64, size=1, tags=(tags,))
-    record(releases_file(project.packages, "published"), [file])
+    record(RELEASES.path(project.packages, "published"), [file])
     made = plan(*((name, ("cp312",)) for name in ("built", "failed", "stopped")))
     tell(project, "built 1.0 cp312", "cp312")
     tell(project, "failed 1.0 cp312", "cp312", "failed", line="no")

@@ -107,7 +107,7 @@ def test_what_is_not_known_is_refused(dist: Path, change: Callable[[Any], Any], 
 
 
 def test_what_is_missing_or_torn_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CheckError, match="is not there"):
+    with pytest.raises(CheckError, match="does not exist"):
         read_verdict(tmp_path)
     (tmp_path / "verdict.json").write_text('{"schema": "wheely')
     with pytest.raises(CheckError, match="is not JSON"):
@@ -162,7 +162,7 @@ def test_what_may_not_be_published_is_told_at_once(dist: Path) -> None:
     for said in (
         "expected-wheels: seen",
         f"{first.name}: record: seen",
-        f"{first.name}: its record is not there",
+        f"{first.name}: its record does not exist",
         f"{second.name}: was changed after its verdict",
         f"{second.name}: its record is of another file",
         f"{third.name}: has no verdict",
@@ -171,14 +171,14 @@ def test_what_may_not_be_published_is_told_at_once(dist: Path) -> None:
 
 
 def test_no_verdict_no_wheels_no_record_no_publishing(dist: Path, tmp_path: Path) -> None:
-    with pytest.raises(PublishError, match="there is no wheel here"):
+    with pytest.raises(PublishError, match="the folder has no wheel"):
         releasable(tmp_path / "empty")
     gone = wheels_in(dist)[1]
     gone.unlink()
-    with pytest.raises(PublishError, match="is in the verdict and not here"):
+    with pytest.raises(PublishError, match="is in the verdict, but not in the folder"):
         releasable(dist)
     (dist / "verdict.json").unlink()
-    with pytest.raises(PublishError, match="no verdict to go by"):
+    with pytest.raises(PublishError, match="the verdict does not exist"):
         releasable(dist)
 
 
@@ -187,7 +187,7 @@ def test_a_failed_record_is_not_published(dist: Path) -> None:
     write_record(dist, record_of(wheel, verdict="failed"))
     with pytest.raises(PublishError, match="may not be published") as caught:
         releasable(dist)
-    assert "its record says that it failed" in str(caught.value)
+    assert "its record has the verdict 'failed'" in str(caught.value)
 
 
 @pytest.mark.parametrize("stem", ["tokens", "verdict", "wheel"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter
-from wheelyard.records.durations import Duration, dump, durations_file, join, of_record, pace, read_durations, record
+from wheelyard.records.durations import DURATIONS, Duration, join, of_record, pace
 from wheelyard.records.models import ImageRecord, SourceRecord, TestRecord, WheelRecord
 
 if TYPE_CHECKING:
@@ -89,28 +89,28 @@ def test_neither_order_nor_repetition_counts(one: list[Duration], other: list[Du
 
 @given(st.lists(ENTRIES))
 def test_what_is_written_is_read_back(entries: list[Duration]) -> None:
-    table = tomllib.loads(dump(entries))
+    table = tomllib.loads(DURATIONS.dump(entries))
     assert tuple(map(Duration.model_validate, table["builds"])) == join(entries)
-    assert len(dump(entries).splitlines()) == 5 + len(join(entries))  # one line each: branches merge by lines
+    assert len(DURATIONS.dump(entries).splitlines()) == 5 + len(join(entries))  # one line each: branches merge by lines
 
 
 def test_the_same_again_changes_nothing(tmp_path: Path) -> None:
-    path = durations_file(tmp_path, "demo")
-    assert record(path, [entry("1.0", "cp313", 60)])
-    assert not record(path, [entry("1.0", "cp313", 60)])
-    assert record(path, [entry("1.1", "cp313", 70)])
-    assert [each.version for each in read_durations(path)] == ["1.0", "1.1"]
-    assert not record(durations_file(tmp_path, "other"), [])
+    path = DURATIONS.path(tmp_path, "demo")
+    assert DURATIONS.add(path, [entry("1.0", "cp313", 60)])
+    assert not DURATIONS.add(path, [entry("1.0", "cp313", 60)])
+    assert DURATIONS.add(path, [entry("1.1", "cp313", 70)])
+    assert [each.version for each in DURATIONS.read(path)] == ["1.0", "1.1"]
+    assert not DURATIONS.add(DURATIONS.path(tmp_path, "other"), [])
     assert not (tmp_path / "other").exists()
 
 
 def test_two_branches_lines_are_joined_by_reading_them(tmp_path: Path) -> None:
-    one, other = dump([entry("1.0", "cp313", 60)]), dump([entry("1.0", "cp313", 90, day=2)])
+    one, other = DURATIONS.dump([entry("1.0", "cp313", 60)]), DURATIONS.dump([entry("1.0", "cp313", 90, day=2)])
     lines = one.splitlines()
     lines.insert(-1, other.splitlines()[-2])  # as git's union driver does
     path = tmp_path / "durations.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
-    assert [each.seconds for each in read_durations(path)] == [90]
+    assert [each.seconds for each in DURATIONS.read(path)] == [90]
 
 
 def test_only_the_newest_versions_are_kept() -> None:
@@ -128,9 +128,9 @@ def test_only_the_newest_versions_are_kept() -> None:
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "durations.toml"
-    path.write_text(dump([]).replace("]", f"  {line},\n]"), encoding="utf-8")
+    path.write_text(DURATIONS.dump([]).replace("]", f"  {line},\n]"), encoding="utf-8")
     with pytest.raises(PlanError) as raised:
-        read_durations(path)
+        DURATIONS.read(path)
     assert any(f"{path}:5" in detail and said in detail for detail in raised.value.details), raised.value.details
 
 

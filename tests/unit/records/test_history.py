@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from wheelyard.core.errors import PlanError
-from wheelyard.records.history import UPSTREAM, Fact, dump, join, ledger_file, observe, read_ledger, update
+from wheelyard.records.history import HISTORY, UPSTREAM, HistoryEntry, join, observe, update
 from wheelyard.watch.history_summary import history
 
 if TYPE_CHECKING:
@@ -31,8 +31,12 @@ def day(number: int) -> date:
     return DAY + timedelta(days=number)
 
 
-def fact(version: str, wheel: str = "", *, where: str = UPSTREAM, first: int = 0, gone: int | None = None) -> Fact:
-    return Fact(version=version, where=where, wheel=wheel, first=day(first), gone=None if gone is None else day(gone))
+def fact(
+    version: str, wheel: str = "", *, where: str = UPSTREAM, first: int = 0, gone: int | None = None
+) -> HistoryEntry:
+    return HistoryEntry(
+        version=version, where=where, wheel=wheel, first=day(first), removed=None if gone is None else day(gone)
+    )
 
 
 def at(*pairs: tuple[str, str]) -> Callable[[str, str], bool]:
@@ -43,19 +47,21 @@ def at(*pairs: tuple[str, str]) -> Callable[[str, str], bool]:
 DAYS = st.dates(date(2026, 1, 1), date(2026, 1, 9))
 FACTS = st.lists(
     st.builds(
-        Fact,
+        HistoryEntry,
         version=st.sampled_from(["1.0", "1.9", "1.10", "2.0rc1"]),
         where=st.sampled_from([UPSTREAM, "gitlab", "dist/index"]),
         wheel=st.sampled_from(["", "cp312-cp312", "cp39-abi3", "py2.py3-none"]),
         first=DAYS,
-        gone=st.none() | DAYS,
+        removed=st.none() | DAYS,
     ),
     max_size=8,
 )
 
 
 @given(FACTS, FACTS, FACTS)
-def test_joining_knows_no_order_and_no_repetition(one: list[Fact], two: list[Fact], three: list[Fact]) -> None:
+def test_joining_knows_no_order_and_no_repetition(
+    one: list[HistoryEntry], two: list[HistoryEntry], three: list[HistoryEntry]
+) -> None:
     assert join([*one, *two]) == join([*two, *one])
     assert join([*join([*one, *two]), *three]) == join([*one, *join([*two, *three])])
     assert join([*join(one), *one]) == join(one)
@@ -66,9 +72,9 @@ def test_joining_knows_no_order_and_no_repetition(one: list[Fact], two: list[Fac
 
 @given(FACTS, FACTS, DAYS)
 def test_what_is_seen_is_there_since_the_earliest_day_that_was_told(
-    known: list[Fact], seen: list[Fact], today: date
+    known: list[HistoryEntry], seen: list[HistoryEntry], today: date
 ) -> None:
-    seen = [each.model_copy(update={"gone": None}) for each in seen]
+    seen = [each.model_copy(update={"removed": None}) for each in seen]
     pairs = {(each.version, each.where) for each in seen} | {("1.0", UPSTREAM)}
     looked = at(*pairs)
     after = {each.key: each for each in observe(known, seen, looked=looked, today=today)}
@@ -78,41 +84,41 @@ def test_what_is_seen_is_there_since_the_earliest_day_that_was_told(
         days = [other.first for other in (*known, *seen) if other.key == key]
         assert each.first == min(days)
         if key in {other.key for other in seen}:
-            assert each.gone is None
+            assert each.removed is None
         elif key[:2] in pairs:
-            assert each.gone == (before[key].gone or today)
+            assert each.removed == (before[key].removed or today)
         else:
-            assert each.gone == before[key].gone
+            assert each.removed == before[key].removed
     assert observe(after.values(), seen, looked=looked, today=today) == tuple(after.values())
     assert observe(join(known), seen, looked=looked, today=today) == observe(known, seen, looked=looked, today=today)
 
 
 @given(FACTS)
-def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, facts: list[Fact]) -> None:
-    path = tmp_path_factory.mktemp("ledger") / "ledger.toml"
-    path.write_text(dump(facts), encoding="utf-8")
-    assert read_ledger(path) == join(facts)
-    assert dump(read_ledger(path)) == dump(facts)
+def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, facts: list[HistoryEntry]) -> None:
+    path = tmp_path_factory.mktemp("ledger") / "history.toml"
+    path.write_text(HISTORY.dump(facts), encoding="utf-8")
+    assert HISTORY.read(path) == join(facts)
+    assert HISTORY.dump(HISTORY.read(path)) == HISTORY.dump(facts)
 
 
 def test_a_wheel_that_vanishes_and_comes_back(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
-    path = tmp_path / "demo/ledger.toml"
+    path = tmp_path / "demo/history.toml"
     looked = at(("1.0", UPSTREAM), ("1.0", "gitlab"))
     ours = fact("1.0", "cp312-cp312", where="gitlab", first=4)
     update(path, [fact("1.0"), fact("1.0", "cp312-cp312", first=3), ours], looked=looked, today=day(5))
     update(path, [fact("1.0")], looked=at(("1.0", UPSTREAM)), today=day(8))
     assert path.read_text(encoding="utf-8") == snapshot
     update(path, [fact("1.0")], looked=at(("1.0", UPSTREAM)), today=day(9))  # first missed, not missed last
-    assert [each.gone for each in read_ledger(path)] == [None, None, day(8)]
+    assert [each.removed for each in HISTORY.read(path)] == [None, None, day(8)]
     written = path.stat().st_mtime_ns, path.stat().st_ino
     update(path, [fact("1.0")], looked=at(("1.0", UPSTREAM)), today=day(10))
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == written
     update(path, [fact("1.0", "cp312-cp312", first=11)], looked=at(), today=day(11))
-    assert [(each.first, each.gone) for each in read_ledger(path)][2] == (day(3), None)
+    assert [(each.first, each.removed) for each in HISTORY.read(path)][2] == (day(3), None)
 
 
 def test_nothing_seen_makes_no_file(tmp_path: Path) -> None:
-    assert update(tmp_path / "demo/ledger.toml", [], looked=at(), today=DAY) == ()
+    assert update(tmp_path / "demo/history.toml", [], looked=at(), today=DAY) == ()
     assert not (tmp_path / "demo").exists()
 
 
@@ -131,10 +137,10 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def committed(root: Path, *facts: Fact) -> None:
-    path = ledger_file(root / "packages", "demo")
+def committed(root: Path, *facts: HistoryEntry) -> None:
+    path = HISTORY.path(root / "packages", "demo")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dump(facts), encoding="utf-8")
+    path.write_text(HISTORY.dump(facts), encoding="utf-8")
     git(root, "add", ".")
     git(root, "commit", "--message=facts")
 
@@ -160,41 +166,50 @@ def test_two_branches_merge_without_a_conflict(repository: Path, *, turned: bool
     git(repository, "switch", "main")
     committed(repository, *ours)
     git(repository, "merge", "theirs")
-    path = ledger_file(repository / "packages", "demo")
-    found = read_ledger(path)
+    path = HISTORY.path(repository / "packages", "demo")
+    found = HISTORY.read(path)
     assert {each.key for each in found} == {each.key for each in (*OURS, *THEIRS)}
-    firsts: defaultdict[tuple[str, str, str], list[date]] = defaultdict(list)
+    firsts: defaultdict[tuple[str, ...], list[date]] = defaultdict(list)
     for each in (*OURS, *THEIRS):
         firsts[each.key].append(each.first)
     assert {each.key: each.first for each in found} == {key: min(days) for key, days in firsts.items()}
     # The next run puts the lines in order, each once.
     update(path, [fact("1.0"), fact("1.1"), fact("1.1", "cp313-cp313")], looked=at(("1.0", UPSTREAM)), today=day(20))
-    assert path.read_text(encoding="utf-8") == dump(read_ledger(path))
+    assert path.read_text(encoding="utf-8") == HISTORY.dump(HISTORY.read(path))
     assert path.read_text(encoding="utf-8").count("cp313-cp313") == 1
 
 
 # ------------------------------------------------------------- what is no ledger
 
-HEAD = 'schema = "wheelyard/ledger"\nlayout = 1\n'
+HEAD = 'schema = "wheelyard/history"\nlayout = 1\n'
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("facts = [", "(at "),
-        ('schema = "wheelyard/ledger"\nlayout = 2\nfacts = []\n', ":1: this is not a ledger of layout 1"),
-        (f'{HEAD}facts = [\n  {{ version = "x", where = "upstream", first = 2026-01-01 }},\n]\n', ":4: 'x' is not"),
-        (f'{HEAD}facts = [\n  {{ version = "1.0.RC1", where = "gitlab", first = 2026-01-01 }},\n]\n', "normal form"),
-        (f'{HEAD}facts = [{{ version = "1{"0" * 5000}", where = "a", first = 2026-01-01 }}]\n', "normal form"),
-        (f"{HEAD}facts = [{{ version = '1', where = 'a\"b', first = 2026-01-01 }}]\n", "is not a place"),
-        (f"{HEAD}facts = [{{ version = '1', where = 'a', wheel = '../x', first = 2026-01-01 }}]\n", "wheel"),
-        (f"{HEAD}facts = [{{ version = '1', where = 'a' }}]\n", "first"),
-        (f"{HEAD}facts = [{{ version = '1', where = 'a', first = 2026-01-01, more = 1 }}]\n", "more"),
-        (f"{HEAD}facts = 3\n", "facts"),
+        ("entries = [", "(at "),
+        (
+            'schema = "wheelyard/history"\nlayout = 2\nentries = []\n',
+            ":1: this is not a wheelyard/history file of layout 1",
+        ),
+        (
+            f'{HEAD}entries = [\n  {{ version = "x", where = "upstream", first = 2026-01-01 }},\n]\n',
+            ":4: version: 'x' is not",
+        ),
+        (f'{HEAD}entries = [\n  {{ version = "1.0.RC1", where = "gitlab", first = 2026-01-01 }},\n]\n', "normal form"),
+        (f'{HEAD}entries = [{{ version = "1{"0" * 5000}", where = "a", first = 2026-01-01 }}]\n', "normal form"),
+        (
+            f"{HEAD}entries = [{{ version = '1', where = 'a\"b', first = 2026-01-01 }}]\n",
+            "is not the name of a registry",
+        ),
+        (f"{HEAD}entries = [{{ version = '1', where = 'a', wheel = '../x', first = 2026-01-01 }}]\n", "wheel"),
+        (f"{HEAD}entries = [{{ version = '1', where = 'a' }}]\n", "first"),
+        (f"{HEAD}entries = [{{ version = '1', where = 'a', first = 2026-01-01, more = 1 }}]\n", "more"),
+        (f"{HEAD}entries = 3\n", "entries"),
     ],
 )
 def test_what_is_no_ledger_is_refused_and_stays(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "demo/ledger.toml"
+    path = tmp_path / "demo/history.toml"
     path.parent.mkdir()
     path.write_text(text, encoding="utf-8")
     with pytest.raises(PlanError) as caught:

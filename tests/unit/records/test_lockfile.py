@@ -133,8 +133,8 @@ HEAD = 'schema = "wheelyard/lock"\nlayout = 1\n'
     ("text", "said"),
     [
         ("schema = ", "is not valid TOML"),
-        ('schema = "wheelyard/lock"\nlayout = 2\n', ":1: this is not a lock of layout 1"),
-        ("", ":1: this is not a lock of layout 1"),
+        ('schema = "wheelyard/lock"\nlayout = 2\n', ":1: this is not a wheelyard/lock file of layout 1"),
+        ("", ":1: this is not a wheelyard/lock file of layout 1"),
         (HEAD + "[[version]]\nsize = 1\n", ":3: version.0.version: Field required"),
         (HEAD + '[[version]]\nversion = "1"\nsha = "x"\n', ":5: version.0.sha: Extra inputs"),
         (HEAD + '[[version]]\nversion = "new"\n', ":4: 'new' is not a version"),

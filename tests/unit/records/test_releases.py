@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wheelyard.core.errors import RegistryContentError
-from wheelyard.records.releases import ReleasedFile, dump, forget, read_releases, record, releases_file, yank
+from wheelyard.records.releases import RELEASES, ReleasedFile, forget, record, yank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return releases_file(tmp_path / "packages", "demo")
+    return RELEASES.path(tmp_path / "packages", "demo")
 
 
 def wheel(version: str = "1.0", python: str = "cp313") -> str:
@@ -78,26 +78,26 @@ def write(path: Path, *lines: str, head: str = HEAD) -> None:
 
 
 def line(entry: ReleasedFile) -> str:
-    return dump([entry]).splitlines()[-2].strip().rstrip(",")
+    return RELEASES.dump([entry]).splitlines()[-2].strip().rstrip(",")
 
 
 # ------------------------------------------------------------------ what it looks like
 
 
 def test_a_record_reads_as_it_was_written(path: Path) -> None:
-    assert read_releases(path) == ()
+    assert RELEASES.read(path) == ()
     full = entry("1.0", licence="MIT", patched=True, source=f"sha256:{SHA}", image=f"sha256:{SHA}", yanked="bad")
     assert record(path, [full, entry("0.9")])
     assert path.read_text() == (
-        "# Written by wheelyard: what was published where, one line a file. `wheelyard registry verify` compares it "
-        "with\n# the registries.\n"
+        "# Written by wheelyard: the published wheels, one line a file. `wheelyard registry verify` compares them\n"
+        "# with the registries.\n"
         'schema = "wheelyard/releases"\nlayout = 1\nfiles = [\n'
         f'  {{ file = "{wheel("0.9")}", where = "gitlab", sha256 = "{SHA}", size = 7, tags = ["cp313-cp313-x"] }},\n'
         f'  {{ file = "{wheel()}", where = "gitlab", sha256 = "{SHA}", size = 7, tags = ["cp313-cp313-x"], '
         f'licence = "MIT", patched = true, source = "sha256:{SHA}", image = "sha256:{SHA}", yanked = "bad" }},\n'
         "]\n"
     )
-    assert read_releases(path) == (entry("0.9"), full)
+    assert RELEASES.read(path) == (entry("0.9"), full)
 
 
 @given(MANY)
@@ -106,11 +106,11 @@ def test_any_record_survives_being_written_in_any_order(
 ) -> None:
     path = tmp_path_factory.mktemp("packages") / "demo" / "releases.toml"
     assert record(path, entries) == bool(entries)
-    assert set(read_releases(path)) == set(entries)
+    assert set(RELEASES.read(path)) == set(entries)
     if entries:
         text = path.read_bytes()
         assert text.count(b"\n") == 6 + len(entries)  # one line a file, whatever is in it
-        assert dump(reversed(entries)).encode() == text == dump(read_releases(path)).encode()
+        assert RELEASES.dump(reversed(entries)).encode() == text == RELEASES.dump(RELEASES.read(path)).encode()
         assert not record(path, entries[:1])
         assert path.read_bytes() == text
 
@@ -119,7 +119,7 @@ def test_it_is_sorted_by_version_then_name_then_place(path: Path) -> None:
     entries = [entry("1.9"), entry("1.10", "cp313"), entry("1.10", "cp312", where="z"), entry("1.10", "cp312")]
     for each in reversed(entries):
         record(path, [each])
-    assert [(each.file, each.where) for each in read_releases(path)] == [
+    assert [(each.file, each.where) for each in RELEASES.read(path)] == [
         (wheel("1.9"), "gitlab"),
         (wheel("1.10", "cp312"), "gitlab"),
         (wheel("1.10", "cp312"), "z"),
@@ -151,27 +151,27 @@ def test_of_the_same_bytes_what_is_known_stays(path: Path) -> None:
     record(path, [built])
     yank(path, [wheel()], "gitlab", "bad")
     assert not record(path, [entry()])  # as adopt does, which knows less
-    assert read_releases(path) == (built.model_copy(update={"yanked": "bad"}),)
+    assert RELEASES.read(path) == (built.model_copy(update={"yanked": "bad"}),)
     record(path, [rebuilt := entry(source="sha256:" + "e" * 64)])
-    assert read_releases(path) == (rebuilt.model_copy(update={"yanked": "bad"}),)
+    assert RELEASES.read(path) == (rebuilt.model_copy(update={"yanked": "bad"}),)
 
 
 def test_other_bytes_are_another_wheel(path: Path) -> None:
     record(path, [entry(source=f"sha256:{SHA}", yanked="bad")])
     record(path, [entry(sha256="f" * 64)])
-    assert read_releases(path) == (entry(sha256="f" * 64),)
+    assert RELEASES.read(path) == (entry(sha256="f" * 64),)
 
 
 def test_a_yank_concerns_one_registry_and_can_be_taken_back(path: Path) -> None:
     record(path, [entry(), entry(where="backup"), entry("2.0")])
     assert yank(path, [wheel()], "gitlab", "")  # no reason is a yank all the same (PEP 592)
-    assert {(each.file, each.where): each.yanked for each in read_releases(path)} == {
+    assert {(each.file, each.where): each.yanked for each in RELEASES.read(path)} == {
         (wheel(), "gitlab"): "",
         (wheel(), "backup"): None,
         (wheel("2.0"), "gitlab"): None,
     }
     assert yank(path, [wheel()], "gitlab", None)
-    assert {each.yanked for each in read_releases(path)} == {None}
+    assert {each.yanked for each in RELEASES.read(path)} == {None}
 
 
 def test_a_yank_of_what_is_not_recorded_changes_nothing(path: Path) -> None:
@@ -180,13 +180,13 @@ def test_a_yank_of_what_is_not_recorded_changes_nothing(path: Path) -> None:
         yank(path, [wheel(), wheel("2.0"), wheel("3.0")], "gitlab", "bad")
     assert caught.value.details == (wheel("2.0"), wheel("3.0"))
     assert caught.value.fix == "wheelyard registry adopt demo --of gitlab"
-    assert read_releases(path) == (entry(),)
+    assert RELEASES.read(path) == (entry(),)
 
 
 def test_what_left_is_forgotten_where_it_left(path: Path) -> None:
     record(path, [entry(), entry(where="backup"), entry("2.0")])
     assert forget(path, [wheel()], "gitlab")
-    assert [each.key for each in read_releases(path)] == [(wheel(), "backup"), (wheel("2.0"), "gitlab")]
+    assert [each.key for each in RELEASES.read(path)] == [(wheel(), "backup"), (wheel("2.0"), "gitlab")]
 
 
 # ------------------------------------------------------------------ merging
@@ -206,7 +206,7 @@ def merged(folder: Path, base: Sequence[ReleasedFile], *branches: Sequence[Relea
     """Let each branch record what it has (and nothing else), and merge them one after the other; return the record."""
     folder.mkdir()
     shutil.copy(ROOT / ".gitattributes", folder)
-    path = releases_file(folder / "packages", "demo")
+    path = RELEASES.path(folder / "packages", "demo")
     git(folder, "init", "--quiet")
     record(path, base)
     git(folder, "add", ".")
@@ -214,7 +214,7 @@ def merged(folder: Path, base: Sequence[ReleasedFile], *branches: Sequence[Relea
     for number, entries in enumerate(branches):
         git(folder, "checkout", "--quiet", "-b", f"b{number}", "main")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump(entries), encoding="utf-8")
+        path.write_text(RELEASES.dump(entries), encoding="utf-8")
         git(folder, "add", ".")
         git(folder, "commit", "--quiet", "--allow-empty", "-m", f"b{number}")
     git(folder, "checkout", "--quiet", "b0")
@@ -228,21 +228,23 @@ def merged(folder: Path, base: Sequence[ReleasedFile], *branches: Sequence[Relea
 def test_branches_that_add_files_merge_to_their_union(
     tmp_path_factory: pytest.TempPathFactory, base: list[ReleasedFile], one: list[ReleasedFile], two: list[ReleasedFile]
 ) -> None:
-    known: dict[tuple[str, str], ReleasedFile] = {}
+    known: dict[tuple[str, ...], ReleasedFile] = {}
     for each in (*base, *one, *two):
         known.setdefault(each.key, each)  # one file is the same on all branches
     grown = [[known[each.key] for each in {e.key: e for e in (*base, *more)}.values()] for more in (one, two)]
     path = merged(tmp_path_factory.mktemp("merge") / "project", [known[each.key] for each in base], *grown)
-    assert set(read_releases(path)) == set(known.values())
+    assert set(RELEASES.read(path)) == set(known.values())
     # The next write puts all in order, whatever order git's union has left.
     record(path, [])
-    assert path.read_text(encoding="utf-8") == (dump(known.values()) if known else path.read_text(encoding="utf-8"))
+    assert path.read_text(encoding="utf-8") == (
+        RELEASES.dump(known.values()) if known else path.read_text(encoding="utf-8")
+    )
 
 
 def test_two_branches_that_begin_a_record(tmp_path: Path) -> None:
     """Both add the file: git has no base for it then."""
     path = merged(tmp_path / "project", [], [entry("1.0")], [entry("2.0")])
-    assert read_releases(path) == (entry("1.0"), entry("2.0"))
+    assert RELEASES.read(path) == (entry("1.0"), entry("2.0"))
     assert path.read_text().count("schema") == 1
 
 
@@ -250,7 +252,7 @@ def test_three_branches_that_publish_neighbours(tmp_path: Path) -> None:
     base = [entry("1.0"), entry("3.0")]
     news = [entry("1.1"), entry("1.2"), entry("2.0")]
     path = merged(tmp_path / "project", base, *([*base, new] for new in news))
-    assert read_releases(path) == (base[0], *news, base[1])
+    assert RELEASES.read(path) == (base[0], *news, base[1])
 
 
 def test_a_yank_on_one_branch_and_a_neighbour_on_the_other_ask_a_person(tmp_path: Path) -> None:
@@ -258,17 +260,17 @@ def test_a_yank_on_one_branch_and_a_neighbour_on_the_other_ask_a_person(tmp_path
     bad = entry("1.0").model_copy(update={"yanked": "bad"})
     path = merged(tmp_path / "project", [entry("1.0")], [bad], [entry("1.0"), entry("1.1")])
     with pytest.raises(RegistryContentError) as caught:
-        read_releases(path)
+        RELEASES.read(path)
     assert [detail.partition(": ")[2] for detail in caught.value.details] == [
-        f"{wheel()} in gitlab: two lines say different things"
+        f"{wheel()} in gitlab: two lines differ"
     ] * 2
 
 
 def test_a_line_that_stands_twice_counts_once(path: Path) -> None:
     write(path, line(entry()), line(entry("2.0")), line(entry()))
-    assert read_releases(path) == (entry(), entry("2.0"))
+    assert RELEASES.read(path) == (entry(), entry("2.0"))
     assert record(path, [])
-    assert path.read_text() == dump([entry(), entry("2.0")])
+    assert path.read_text() == RELEASES.dump([entry(), entry("2.0")])
 
 
 # ------------------------------------------------------------------ what is no record
@@ -287,12 +289,12 @@ def test_every_problem_is_told_at_once_with_its_line(path: Path) -> None:
     )
     before = path.read_bytes()
     with pytest.raises(RegistryContentError) as caught:
-        read_releases(path)
+        RELEASES.read(path)
     assert caught.value.exit_code == 63
     details = [detail.removeprefix(f"{path}:") for detail in caught.value.details]
     assert [(int(detail.partition(":")[0]), detail.partition(": ")[2]) for detail in details] == [
-        (4, f"{wheel()} in gitlab: two lines say different things"),
-        (5, f"{wheel()} in gitlab: two lines say different things"),
+        (4, f"{wheel()} in gitlab: two lines differ"),
+        (5, f"{wheel()} in gitlab: two lines differ"),
         (6, "sha256: String should match pattern '^[0-9a-f]{64}$'"),
         (7, "colour: Extra inputs are not permitted"),
         (7, "size: Input should be a valid integer, unable to parse string as an integer"),
@@ -312,9 +314,9 @@ def test_every_problem_is_told_at_once_with_its_line(path: Path) -> None:
         (b"schema = ", "is not valid TOML"),
         (b"<<<<<<< HEAD\n", "is not valid TOML"),
         (b"\xff", "can't decode"),
-        (b"", "not a record of releases of layout 1"),
-        (HEAD.replace("1", "2").encode(), "not a record of releases of layout 1"),
-        (b'schema = "wheelyard/lock"\nlayout = 1\n', "not a record of releases of layout 1"),
+        (b"", "not a wheelyard/releases file of layout 1"),
+        (HEAD.replace("1", "2").encode(), "not a wheelyard/releases file of layout 1"),
+        (b'schema = "wheelyard/lock"\nlayout = 1\n', "not a wheelyard/releases file of layout 1"),
         (HEAD.encode() + b"files = 3\n", "files: Input should be"),
         (HEAD.encode() + b"[[file]]\n", "file: Extra inputs are not permitted"),
     ],
@@ -323,7 +325,7 @@ def test_what_is_no_record_is_told(path: Path, text: bytes, said: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(text)
     with pytest.raises(RegistryContentError) as caught:
-        read_releases(path)
+        RELEASES.read(path)
     assert said in "\n".join(caught.value.details)
     assert str(path) in caught.value.details[0]
     assert caught.value.fix
@@ -362,7 +364,7 @@ def test_runs_at_once_lose_nothing(path: Path) -> None:
     for process in others:
         process.join()
     assert [process.exitcode for process in others] == [0] * 4
-    assert read_releases(path) == (
+    assert RELEASES.read(path) == (
         *(each.model_copy(update={"yanked": "bad"}) for each in standing),
         *staying,
         *(entry(f"{first}.{number}") for first in (10, 20) for number in range(_ROUNDS)),
@@ -388,6 +390,6 @@ def test_a_kill_leaves_the_old_record_or_the_new_one(path: Path) -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         seen.add(path.read_text())
-        assert seen <= {dump(old), dump(new)}
+        assert seen <= {RELEASES.dump(old), RELEASES.dump(new)}
     yank(path, [old[0].file], "gitlab", "done")
     assert [each.name for each in path.parent.iterdir()] == ["releases.toml"]  # leftovers are swept by the next write

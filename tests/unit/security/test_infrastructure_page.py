@@ -10,7 +10,7 @@ import pytest
 from support.pages import ROOT
 from wheelyard.project.config import find_project
 from wheelyard.records import expiry_table as ends
-from wheelyard.records.expiry_table import BEGIN, END, Ending, replaced
+from wheelyard.records.expiry_table import BEGIN, END, Expiry, replaced
 from wheelyard.records.merge import merge
 from wheelyard.security.token_report import TokenFinding, TokenReport
 from wheelyard.security.tokens.text import ends_page
@@ -59,7 +59,7 @@ def test_a_line_that_still_holds_stays_for_a_month() -> None:
 
 def page(**lines: tuple[int, int]) -> bytes:
     """Return a page on which each token ends in some year, as was seen on some day."""
-    endings = [Ending(name, f"{year}-01-01", f"2026-08-{day:02}") for name, (year, day) in lines.items()]
+    endings = [Expiry(name, f"{year}-01-01", f"2026-08-{day:02}") for name, (year, day) in lines.items()]
     return replaced(PAGE, endings).encode()
 
 

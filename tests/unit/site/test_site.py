@@ -16,13 +16,11 @@ from hypothesis import strategies as st
 
 from support.project import PYPROJECT, make_project
 from support.schemas import validator
-from wheelyard.records.copyleft_sources import SourceFile, sources_file
-from wheelyard.records.copyleft_sources import dump as dump_sources
-from wheelyard.records.history import Fact, ledger_file
-from wheelyard.records.history import dump as dump_ledger
+from wheelyard.records.copyleft_sources import SOURCES, SourceFile
+from wheelyard.records.history import HISTORY, HistoryEntry
 from wheelyard.records.lockfile import lock_file, write_lock
 from wheelyard.records.models import Lock, LockedVersion
-from wheelyard.records.releases import ReleasedFile, dump, releases_file
+from wheelyard.records.releases import RELEASES, ReleasedFile
 from wheelyard.site import pages
 from wheelyard.site.build_site import gather, make_site
 from wheelyard.site.html import tag
@@ -108,12 +106,12 @@ def root(tmp_path: Path) -> Path:
         wheel("1.1", "cp38-abi3", patched=True, **built),
         wheel("1.1", "cp314-cp314t", patched=True, **built),
     ]
-    releases_file(project.packages, "demo").write_text(dump(releases))
+    RELEASES.path(project.packages, "demo").write_text(RELEASES.dump(releases))
     facts = [
         {"version": "1.1", "where": "gitlab", "wheel": "cp38-abi3", "first": "2026-08-02"},
         {"version": "1.1", "where": "upstream", "first": "2026-08-01"},
     ]
-    ledger_file(project.packages, "demo").write_text(dump_ledger(map(Fact.model_validate, facts)))
+    HISTORY.path(project.packages, "demo").write_text(HISTORY.dump(map(HistoryEntry.model_validate, facts)))
     return tmp_path
 
 
@@ -142,8 +140,8 @@ def test_what_pages_say(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["index.html", "package/demo/index.html", "package/old/index.html", "style.css"])
 def test_whole_pages(root: Path, tmp_path: Path, name: str, snapshot: SnapshotAssertion) -> None:
     other = wheel("1.9", "cp313-cp313", file="old-1.9-cp313-cp313-manylinux_2_39_riscv64.whl")
-    releases_file(root / "packages", "old").write_text(dump([other]))
-    sources_file(root / "packages", "old").write_text(dump_sources([SOURCE]))
+    RELEASES.path(root / "packages", "old").write_text(RELEASES.dump([other]))
+    SOURCES.path(root / "packages", "old").write_text(SOURCES.dump([SOURCE]))
     assert made(root, tmp_path / "site")[name] == snapshot
 
 
@@ -158,8 +156,8 @@ def builds(page: str) -> dict[str, list[str]]:
 
 def test_each_file_refers_to_the_record_of_its_build(root: Path, tmp_path: Path) -> None:
     first, other = (f"sha256:{word * 64}" for word in "de")
-    releases_file(root / "packages", "demo").write_text(
-        dump(
+    RELEASES.path(root / "packages", "demo").write_text(
+        RELEASES.dump(
             [
                 wheel("1.0", "cp312-cp312"),
                 wheel("1.1+cpu", "cp312-cp312", source=first, image=other),
@@ -178,7 +176,7 @@ def test_each_file_refers_to_the_record_of_its_build(root: Path, tmp_path: Path)
 
 
 def test_patches_that_the_recipe_has_no_more_are_not_passed_over(root: Path, tmp_path: Path) -> None:
-    releases_file(root / "packages", "demo").write_text(dump([wheel("0.9", "cp312-cp312", patched=True)]))
+    RELEASES.path(root / "packages", "demo").write_text(RELEASES.dump([wheel("0.9", "cp312-cp312", patched=True)]))
     (cells,) = builds(made(root, tmp_path / "site")["package/demo/index.html"]).values()
     assert cells[-1] == "not known which"
 
@@ -196,14 +194,14 @@ def test_the_newest_version_is_what_installers_choose(
     root: Path, tmp_path: Path, listed: list[tuple[str, str | None]], newest: str
 ) -> None:
     wheels = [wheel(version, "cp312-cp312", yanked=reason) for version, reason in listed]
-    releases_file(root / "packages", "demo").write_text(dump(wheels))
+    RELEASES.path(root / "packages", "demo").write_text(RELEASES.dump(wheels))
     overview = made(root, tmp_path / "site")["index.html"]
     assert f"demo</a></th><td>{newest}</td>" in overview
 
 
 def test_where_a_file_is_published_is_told(root: Path, tmp_path: Path) -> None:
     wheels = [wheel("1.0", "cp312-cp312"), wheel("1.0", "cp312-cp312", where="backup", yanked="")]
-    releases_file(root / "packages", "demo").write_text(dump(wheels))
+    RELEASES.path(root / "packages", "demo").write_text(RELEASES.dump(wheels))
     page = made(root, tmp_path / "site")["package/demo/index.html"]
     assert "<td>gitlab</td><td>no</td>" in page
     assert "<td>backup</td><td>yanked</td>" in page

@@ -111,6 +111,6 @@ def test_a_history(snapshot: SnapshotAssertion) -> None:
         VersionHistory(version="0.8", released=day, ours=day, ours_after=0),
     )
     found = History(package="demo", ships_since="2.0", began=day, versions=versions)
-    validator("history")(Histories(packages=(found,)).model_dump(mode="json", by_alias=True))
+    validator("history-report")(Histories(packages=(found,)).model_dump(mode="json", by_alias=True))
     assert history_text(found) == snapshot
     assert history_text(History(package="demo", versions=())) == snapshot

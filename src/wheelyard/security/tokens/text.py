@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.io import log
 from wheelyard.records import expiry_table
-from wheelyard.records.expiry_table import Ending
+from wheelyard.records.expiry_table import Expiry
 from wheelyard.security.token_report import STATES
 
 _FRESH = timedelta(days=30)  # for so long a line that still holds stays as it is: else every look would change the page
@@ -81,10 +81,10 @@ def ends_page(page: str, report: TokenReport) -> str:
         ValueError: the page has no such marks.
     """
     today, names = report.checked.date(), {each.name for each in report.findings}
-    known = {each.name: Ending(each.name, str(each.expires), str(today)) for each in _ending(report)}
+    known = {each.name: Expiry(each.name, str(each.expires), str(today)) for each in _ending(report)}
     for line in expiry_table.parse(page):
         now = known.setdefault(line.name, line)
-        if now.ends == line.ends and line.seen > str(today - _FRESH):
+        if now.ends == line.ends and line.checked > str(today - _FRESH):
             known[line.name] = line
     return expiry_table.replaced(page, [line for name, line in known.items() if name in names])
 
