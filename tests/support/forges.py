@@ -263,10 +263,10 @@ def gitlab_place(root: Path, *, tls: bool = False) -> Iterator[GitLabPlace]:
 
 @contextlib.contextmanager
 def github_place(root: Path, patch: pytest.MonkeyPatch) -> Iterator[GitHubPlace]:
-    """Serve a GitHub over TLS, by a certificate that gh is told to trust."""
+    """Serve a GitHub over TLS, by a certificate that is to be trusted."""
     github = GitHub("riseproject/wheel_builder", Bare(root / "github.git", START))
     place = GitHubPlace(github, github.add_token())
     with serve_github(github) as server:
-        patch.setenv("SSL_CERT_FILE", str(server.ca))
+        patch.setenv("REQUESTS_CA_BUNDLE", str(server.ca))
         place.settle(server.url)
         yield place

@@ -51,7 +51,8 @@ POLICY = BUILDS + REGISTRY + PROPOSALS + GROUP_TOKEN
 STAND_IN = """\
 #!/bin/bash
 env >>"{scratch}/seen"
-export PATH="{path}:$PATH" WHEELYARD_CACHE="{cache}" WHEELYARD_INDEX="{index}" SSL_CERT_FILE="{ca}" NO_PROXY=127.0.0.1
+export PATH="{path}:$PATH" WHEELYARD_CACHE="{cache}" WHEELYARD_INDEX="{index}"
+export REQUESTS_CA_BUNDLE="{ca}" NO_PROXY=127.0.0.1
 export WHEELYARD_OSV="{osv}"
 if [[ $* == *" job "* ]]; then
     if [[ -e "{scratch}/instead" ]]; then . "{scratch}/instead"; exit; fi

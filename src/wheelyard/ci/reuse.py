@@ -7,7 +7,6 @@ They are taken from runs of the project itself, never of a fork, and are hostile
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -16,9 +15,10 @@ from wheelyard.builder.fetch_build_requires import bring
 from wheelyard.builder.recheck import check_wheel
 from wheelyard.ci.collect import gather
 from wheelyard.ci.run_planned_job import artifact_name
-from wheelyard.core.errors import CheckError, ConfigError, DiskError, ProgramError, StepTimeoutError, WheelyardError
+from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
 from wheelyard.forges import open_artifacts
 from wheelyard.io import archive, cache, files, log
+from wheelyard.io.body import SlowServerError
 from wheelyard.io.environment_token import read_token
 from wheelyard.planning.changed import repository_of, span_of
 from wheelyard.planning.selection import DuePlanner
@@ -26,7 +26,6 @@ from wheelyard.planning.target import find_target
 from wheelyard.records.wheel_records import read_record, wheel_record_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
@@ -48,9 +47,8 @@ def promote(project: Project, selection: Selection) -> Selection:
         DiskError: no space.
     """
     try:
-        with _artifacts(project) as artifacts:
-            return _Promotion(project, artifacts).run(selection)
-    except (ConfigError, ProgramError) as error:
+        return _Promotion(project, _artifacts(project)).run(selection)
+    except ConfigError as error:
         log.warn(f"all is built: {error}")
         return selection
 
@@ -75,8 +73,7 @@ def since_last(project: Project, text: str, name: str) -> str | None:
     repository = repository_of(project.root)
     span = span_of(repository, text)
     try:
-        with _artifacts(project) as artifacts:
-            commits = dict.fromkeys(artifact.commit for artifact in artifacts.find(name))
+        commits = dict.fromkeys(artifact.commit for artifact in _artifacts(project).find(name))
     except WheelyardError as error:
         log.warn(f"what the push before this one has left undone is not known: {error}")
         return None
@@ -88,16 +85,14 @@ def since_last(project: Project, text: str, name: str) -> str | None:
     return f"{last}..{span.head}" if last else text
 
 
-@contextlib.contextmanager
-def _artifacts(project: Project) -> Iterator[Artifacts]:
+def _artifacts(project: Project) -> Artifacts:
     policy = project.policy.proposals
     if policy is None:
         raise ConfigError(
             "site policy does not say where pipelines run",
             fix="add [tool.wheelyard.proposals]; docs/how-to/change-requests.md",
         )
-    with open_artifacts(policy, read_token(policy.variable)) as artifacts:
-        yield artifacts
+    return open_artifacts(policy, read_token(policy.variable))
 
 
 @dataclass
@@ -178,7 +173,7 @@ class _Promotion:
                 raise
             except WheelyardError as error:
                 log.warn(f"{name} of run {artifact.run} is not taken: {error}")
-                if isinstance(error, StepTimeoutError):  # the next one would take as long
+                if isinstance(error, (SlowServerError, StepTimeoutError)):  # the next one would take as long
                     self.down = True
                     break
             else:

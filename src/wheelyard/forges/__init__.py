@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelyard.forges.artifacts import Artifact, Artifacts, GitHubArtifacts, open_artifacts
@@ -25,12 +23,14 @@ from wheelyard.forges.forge import (
     TakenError,
 )
 from wheelyard.forges.github import GitHubIssues, GitHubRequests
+from wheelyard.forges.github_api import GitHubApi
 from wheelyard.forges.gitlab import GitLabIssues, GitLabRequests
 from wheelyard.forges.remote import Remote, address
-from wheelyard.io import gh, git_program
+from wheelyard.io import git_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from wheelyard.project.config_proposals import ProposalPolicy
 
@@ -96,21 +96,18 @@ def open_forge(policy: ProposalPolicy, token: str, root: Path, *, dry_run: bool 
 
     Raises:
         ConfigError: the checkout has no such git remote.
-        ProgramError: gh is not installed, and the forge is GitHub.
         DiskError: no space, or no right to write in the cache.
     """
     url = address(policy.address, root)
     remote = Remote(url, policy.base, git_program.login(url, _USERS[policy.forge], token))
-    with contextlib.ExitStack() as stack:
-        pushed = stack.enter_context(open_branches(remote, dry_run=dry_run))
+    with open_branches(remote, dry_run=dry_run) as pushed:
         issues: Issues
         requests: Requests
         if policy.forge == "gitlab":
             issues = GitLabIssues(policy.server, policy.project, token, dry_run=dry_run, confidential=False)
             requests = GitLabRequests(policy.server, policy.project, token)
         else:
-            empty = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wheelyard-gh-")))
-            client = gh.Client(policy.server, token, where=policy.project, folder=empty)
+            client = GitHubApi(policy.server, token, where=policy.project)
             issues = GitHubIssues(client, policy.project, dry_run=dry_run)
             requests = GitHubRequests(client, policy.project)
         yield _Forge(issues, requests, pushed, dry_run=dry_run)

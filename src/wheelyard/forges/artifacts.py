@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from wheelyard.core.errors import ConfigError, NetworkError
-from wheelyard.io import gh
+from wheelyard.forges.github_api import GitHubApi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from wheelyard.project.config_proposals import ProposalPolicy
 
@@ -70,7 +67,7 @@ class GitHubArtifacts:
         repository: ``owner/name``.
     """
 
-    def __init__(self, client: gh.Client, repository: str) -> None:
+    def __init__(self, client: GitHubApi, repository: str) -> None:
         self._client = client
         self._path = f"repos/{repository}/actions/artifacts"
 
@@ -79,7 +76,7 @@ class GitHubArtifacts:
         found: list[Artifact] = []
         for page in range(1, _PAGES + 1):
             asked = urlencode({"per_page": _PAGE, "page": page, "name": name})
-            value = self._client.ask("GET", f"{self._path}?{asked}").value
+            value = self._client.ask("GET", f"{self._path}?{asked}")
             try:
                 there = list(value["artifacts"])
                 found += [_artifact(each) for each in there if each["name"] == name and _is_own(each)]
@@ -107,19 +104,15 @@ def _artifact(given: dict[str, Any]) -> Artifact:
     return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(run["id"]), commit)
 
 
-@contextlib.contextmanager
-def open_artifacts(policy: ProposalPolicy, token: str) -> Iterator[Artifacts]:
-    """Yield the artifacts of the project that site policy names for proposals; nothing is asked yet.
+def open_artifacts(policy: ProposalPolicy, token: str) -> Artifacts:
+    """Return the artifacts of the project that site policy names for proposals; nothing is asked yet.
 
     Raises:
         ConfigError: the forge is not GitHub.
-        ProgramError: gh is not installed.
     """
     if policy.forge != "github":
         raise ConfigError(
             "wheels are promoted from GitHub's artifacts only, and site policy names GitLab",
             fix="there a pipeline on the default branch builds what was merged: wheelyard plan",
         )
-    with tempfile.TemporaryDirectory(prefix="wheelyard-gh-") as empty:
-        client = gh.Client(policy.server, token, where=policy.project, folder=Path(empty))
-        yield GitHubArtifacts(client, policy.project)
+    return GitHubArtifacts(GitHubApi(policy.server, token, where=policy.project), policy.project)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import NetworkError, WheelyardError
+from wheelyard.forges import github_api
 from wheelyard.forges.forge import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
-from wheelyard.io import gh
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from wheelyard.forges.github_api import GitHubApi
 
 _INVALID = 422
 # Not in GitHub's documentation, but in its answers: "body is too long (maximum is 65536 characters)".
@@ -26,7 +28,7 @@ class GitHubIssues:
         dry_run: whether to look and change nothing.
     """
 
-    def __init__(self, client: gh.Client, repository: str, *, dry_run: bool = False) -> None:
+    def __init__(self, client: GitHubApi, repository: str, *, dry_run: bool = False) -> None:
         self._client = client
         self._path = f"repos/{repository}/issues"
         self._dry_run = dry_run
@@ -38,7 +40,7 @@ class GitHubIssues:
         if not found:
             if self._dry_run:
                 return Change("open")
-            made = self._client.ask("POST", self._path, wanted | {"labels": list(labels)}).value
+            made = self._client.ask("POST", self._path, wanted | {"labels": list(labels)})
             # Of two runs at once both may find none; both then keep the older of the two.
             return Change("open", self._one(self._open(key, labels) or [made])["html_url"])
         says = all(found[0][name] == text for name, text in wanted.items())
@@ -92,7 +94,7 @@ class GitHubRequests:
     longest_body = _LONGEST
     longest_title = 256
 
-    def __init__(self, client: gh.Client, repository: str) -> None:
+    def __init__(self, client: GitHubApi, repository: str) -> None:
         self._client = client
         self._repository = repository
         self._owner = repository.partition("/")[0]
@@ -128,10 +130,9 @@ class GitHubRequests:
         """
         wanted = {"head": branch, "base": base, "title": title, "body": body, "maintainer_can_modify": True}
         try:
-            made = _request(self._client.ask("POST", f"{self._path}/pulls", wanted).value)
+            made = _request(self._client.ask("POST", f"{self._path}/pulls", wanted))
         except WheelyardError as error:
-            answer = gh.answer_to(error)
-            if answer and answer.status == _INVALID and any(_TAKEN in line.lower() for line in error.details):
+            if github_api.status(error) == _INVALID and any(_TAKEN in line.lower() for line in error.details):
                 raise TakenError(branch) from error
             raise
         self._label(made, labels)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import WheelyardError
 from wheelyard.forges.forge import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
-from wheelyard.io import gitlab
+from wheelyard.registries.gitlab import gitlab_api
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ _COMMAND = re.compile(r"^([ \t]*)/(?=[a-z])", re.MULTILINE | re.IGNORECASE)
 
 
 def _project(url: str, path: str, token: str) -> Project:
-    return gitlab.client(url, token=token).projects.get(path, lazy=True)
+    return gitlab_api.client(url, token=token).projects.get(path, lazy=True)
 
 
 def _inert(text: str) -> str:
@@ -59,7 +59,7 @@ class GitLabIssues:
     def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
         """Open or change the issue."""
         wanted = {"title": title, "description": marked(_inert(body.rstrip()), issue_mark(key), _LONGEST)}
-        with gitlab.errors(self._project_path):
+        with gitlab_api.errors(self._project_path):
             found = self._open(key, labels)
             if not found:
                 if self._dry_run:
@@ -79,7 +79,7 @@ class GitLabIssues:
 
     def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
         """Close the issue, and every double of it."""
-        with gitlab.errors(self._project_path):
+        with gitlab_api.errors(self._project_path):
             found = self._open(key, labels)
             if not self._dry_run:
                 for issue in found:
@@ -88,7 +88,7 @@ class GitLabIssues:
 
     def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
         """Return the keys of those that are open."""
-        with gitlab.errors(self._project_path):
+        with gitlab_api.errors(self._project_path):
             return issue_keys(issue.description or "" for issue in self._listed(labels))
 
     def _open(self, key: str, labels: Sequence[str]) -> list[ProjectIssue]:
@@ -139,7 +139,7 @@ class GitLabRequests:
         return self._list(state="opened")
 
     def _list(self, **query: str) -> list[Request]:
-        with gitlab.errors(self._path):
+        with gitlab_api.errors(self._path):
             listed = list(self._project.mergerequests.list(iterator=True, per_page=100, **query))
         own = [_request(each) for each in listed if each.source_project_id == each.target_project_id]
         return sorted(own, key=lambda request: request.number)
@@ -159,10 +159,10 @@ class GitLabRequests:
             "remove_source_branch": True,
         }
         try:
-            with gitlab.errors(self._path):
+            with gitlab_api.errors(self._path):
                 return _request(self._project.mergerequests.create(wanted))
         except WheelyardError as error:
-            if gitlab.status(error) == _TAKEN:
+            if gitlab_api.status(error) == _TAKEN:
                 raise TakenError(branch) from error
             raise
 
@@ -171,17 +171,17 @@ class GitLabRequests:
         wanted: dict[str, Any] = {"title": title, "description": body}
         if labels:
             wanted["add_labels"] = ",".join(labels)
-        with gitlab.errors(self._path):
+        with gitlab_api.errors(self._path):
             self._project.mergerequests.update(request.number, wanted)
 
     def close(self, request: Request) -> None:
         """Close it; one that is closed stays so."""
-        with gitlab.errors(self._path):
+        with gitlab_api.errors(self._path):
             self._project.mergerequests.update(request.number, {"state_event": "close"})
 
     def comment(self, request: Request, text: str) -> None:
         """Add a note."""
-        with gitlab.errors(self._path):
+        with gitlab_api.errors(self._path):
             self._project.mergerequests.get(request.number, lazy=True).notes.create({"body": text})
 
 

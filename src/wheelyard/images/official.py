@@ -93,7 +93,7 @@ def answers(policy: str, *, offline: bool = False) -> bool:
         there, asked = False, 0.0
     if offline or 0 <= time.time() - asked < _REMEMBERED:
         return there
-    status = http.answers(f"https://{host}/v2/", timeout=_PATIENCE)
+    status = http.status_of(f"https://{host}/v2/", timeout=_PATIENCE)
     there = status is not None and (200 <= status < 300 or status == _AUTHENTICATE)  # noqa: PLR2004
     files.write_json(memory, {"answers": there, "asked": time.time()})
     return there

@@ -11,13 +11,15 @@ from urllib.parse import unquote, urlsplit
 from wheelyard.core.errors import ConfigError, NetworkError, UnknownPackageError
 from wheelyard.core.names import did_you_mean
 from wheelyard.io import body, http, log, simple_api
+from wheelyard.io.retry import UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.version import Version
     from pypi_simple import ProjectPage
-    from requests import Response
+
+    from wheelyard.io.http import Response
 
 # A page of the largest projects is a few MiB; what is far larger is no such page.
 _PAGE_LIMIT = 128 << 20
@@ -153,8 +155,7 @@ def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mappi
         if not file.is_file():
             raise _unknown_package(project, known)
         return Page(file.as_uri(), file.read_bytes(), "text/html")
-    headers = {"Accept": simple_api.ACCEPT, **body.ACCEPT_ENCODING, **(validators or {})}
-    with http.get(url, headers=headers, stream=True) as answer:
+    with http.get(url, headers={"Accept": simple_api.ACCEPT, **(validators or {})}) as answer:
         host = urlsplit(url).hostname
         if answer.status_code == _UNCHANGED and validators:
             return Page(answer.url, b"", "", validators, changed=False)
@@ -182,11 +183,9 @@ def _validators(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _body(answer: Response, project: str) -> bytes:
-    from requests.exceptions import RequestException
-
     try:
         return body.read(answer, largest=_PAGE_LIMIT)
-    except RequestException as error:
+    except UnansweredError as error:
         raise NetworkError(
             f"the index broke off in the middle of its page of {project!r}",
             details=[log.clean(str(error))[:200]],

@@ -22,6 +22,7 @@ from wheelyard.index.client import is_served, project_page
 from wheelyard.index.project_releases import TARGET
 from wheelyard.index.project_summary import condense
 from wheelyard.io import body, http, log
+from wheelyard.io.retry import UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,19 +111,17 @@ def _file(package: DistributionPackage) -> MetadataFile:
 
 
 def _read(file: MetadataFile) -> bytes:
-    import requests
-
     parts = urlsplit(file.url)
     try:
         if parts.scheme == "file":
             with Path(unquote(parts.path)).open("rb") as local:
                 return local.read(_LARGEST)
-        answer = http.get(file.url, headers=body.ACCEPT_ENCODING, stream=True)
+        answer = http.get(file.url)
         if not answer.ok:
             answer.close()
             raise NetworkError(f"{parts.hostname} answers {answer.status_code} for {_name(file.url)}")
         return body.read(answer, largest=_LARGEST)
-    except (requests.exceptions.RequestException, OSError) as error:
+    except (UnansweredError, OSError) as error:
         raise NetworkError(f"{_name(file.url)} cannot be had", details=[http.plain(str(error))[:200]]) from error
 
 

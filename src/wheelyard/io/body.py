@@ -1,8 +1,9 @@
-"""Bodies of answers: none may hold us without end, or fill the memory, however slowly or tightly packed it comes."""
+"""Bodies of answers: read within a limit of size and of speed, however tightly packed they come."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import time
 import zlib
@@ -11,13 +12,21 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wheelyard.core.errors import NetworkError
+from wheelyard.io.retry import UnansweredError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from requests import Response
 
 ACCEPT_ENCODING = {"Accept-Encoding": "gzip"}  # what read() unpacks
+LARGEST = 128 << 20  # bytes, unpacked: an index page of a hundred thousand files is a third of it
 _PACKED = frozenset({"gzip", "x-gzip"})
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
+
+
+class SlowServerError(NetworkError):
+    """An answer comes too slowly."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +48,26 @@ PATIENCE = Patience()
 
 
 class Pace:
-    """Watches how fast one body comes.
+    """The speed of one body.
 
     Args:
-        url: whose body.
+        url: where it comes from.
         patience: how slowly it may come.
-        whole: it is one that is read into memory.
+        whole: whether it is read into memory.
     """
 
-    def __init__(self, url: str, patience: Patience, *, whole: bool = False) -> None:
+    def __init__(self, url: str, patience: Patience = PATIENCE, *, whole: bool = False) -> None:
         self._url = url
         self._patience = patience
         self._end = time.monotonic() + patience.whole if whole else None
         self._since = time.monotonic()
         self._came = 0
 
-    def came(self, size: int) -> None:
-        """Take note of *size* bytes.
+    def count(self, size: int) -> None:
+        """Count *size* bytes.
 
         Raises:
-            NetworkError: it is too slow.
+            SlowServerError: it is too slow.
         """
         now = time.monotonic()
         if self._end is not None and now > self._end:
@@ -70,19 +79,47 @@ class Pace:
                 raise self._slow(f"{self._came} bytes in {lasted:.0f} seconds")
             self._since, self._came = now, 0
 
-    def _slow(self, seen: str) -> NetworkError:
-        return NetworkError(
-            f"{_host(self._url)} sends too slowly to wait for it",
-            details=[seen],
+    def _slow(self, detail: str) -> SlowServerError:
+        return SlowServerError(
+            f"{host_of(self._url)} sends too slowly to wait for it",
+            details=[detail],
             fix="run the same command again later: it goes on where it stopped",
         )
 
 
-def read(answer: Response, *, largest: int, patience: Patience = PATIENCE) -> bytes:
-    """Return an answer's whole body, within bounds; what comes slowly, and unpacks to ever more, ends.
+def chunks(answer: Response, pace: Pace) -> Iterator[bytes]:
+    """Yield a body as it comes, undecoded: some servers declare a .tar.gz as an encoding.
 
-    requests would unpack while it reads, and wait inside for bytes that make something; so the answer is to be one
-    to a request that has :data:`ACCEPT_ENCODING`.
+    Raises:
+        UnansweredError: it breaks off.
+        NetworkError: it comes too slowly.
+    """
+    from urllib3.exceptions import HTTPError
+
+    while True:
+        try:
+            chunk = answer.raw.read1(_CHUNK, decode_content=False)  # read() would wait until it has all of a chunk
+        except HTTPError as error:
+            raise UnansweredError("the answer broke off") from error
+        if not chunk:
+            return
+        yield chunk
+        pace.count(len(chunk))
+
+
+def sha256_of(answer: Response, pace: Pace) -> str:
+    """Return the sha256 of a body; see :func:`chunks`."""
+    digest = hashlib.sha256()
+    for chunk in chunks(answer, pace):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read(answer: Response, *, largest: int = LARGEST, patience: Patience = PATIENCE) -> bytes:
+    """Return an answer's whole body, within limits of time and, unpacked, of size.
+
+    requests would unpack while it reads, and wait inside for bytes that make something; so the request must have
+    :data:`ACCEPT_ENCODING`.
 
     Args:
         answer: its body is unread; it is closed afterwards.
@@ -90,46 +127,36 @@ def read(answer: Response, *, largest: int, patience: Patience = PATIENCE) -> by
         patience: how slowly they may come.
 
     Raises:
-        requests.exceptions.ConnectionError: it breaks off.
+        UnansweredError: it breaks off.
         NetworkError: it is too large, or comes too slowly.
     """
-    import requests
-    from urllib3.exceptions import HTTPError
-
-    pace = Pace(answer.url, patience, whole=True)
     body = bytearray()
     with answer:
-        while True:
-            try:
-                piece = answer.raw.read1(_CHUNK, decode_content=False)
-            except HTTPError as error:
-                raise requests.exceptions.ConnectionError(error) from error
-            if not piece:
-                break
-            body += piece
+        for chunk in chunks(answer, Pace(answer.url, patience, whole=True)):
+            body += chunk
             if len(body) > largest:
                 break
-            pace.came(len(piece))
     whole = bytes(body)
     if answer.headers.get("Content-Encoding", "").strip().lower() in _PACKED:
         try:
             with gzip.open(io.BytesIO(whole)) as file:
                 whole = file.read(largest + 1)
         except (OSError, EOFError, zlib.error) as error:
-            raise requests.exceptions.ConnectionError("it cannot be unpacked") from error
+            raise UnansweredError("the answer cannot be unpacked") from error
     if len(whole) > largest:
         raise NetworkError(
-            f"{_host(answer.url)} sends an answer of more than {largest >> 20} MiB",
-            fix="look at what is behind that address; no index is that large",
+            f"{host_of(answer.url)} sends an answer of more than {largest >> 20} MiB",
+            fix="check what is behind that address; no index is that large",
         )
     return whole
 
 
-def keep(answer: Response, body: bytes) -> None:
-    """Make *body*, which was :func:`read`, what requests takes for the answer's; it has no public way to say so."""
-    answer._content = body  # noqa: SLF001
+def load(answer: Response, *, largest: int = LARGEST, patience: Patience = PATIENCE) -> None:
+    """Read a body within limits and make it the answer's content; requests has no public way to set it."""
+    answer._content = read(answer, largest=largest, patience=patience)  # noqa: SLF001
     answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the name of the server in an address."""
     return urlsplit(url).hostname or url

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from wheelyard.core.errors import NetworkError, WheelyardError
-from wheelyard.io import api
+from wheelyard.io import retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,6 @@ class CircuitBreaker:
         are not.
         """
         with self._lock:
-            self._failures = self._failures + 1 if error is not None and api.silent(error) else 0
-            if error is not None and (api.unreached(error) or self._failures == _FAILURES):
+            self._failures = self._failures + 1 if error is not None and retry.silent(error) else 0
+            if error is not None and (retry.unreached(error) or self._failures == _FAILURES):
                 self._error = self._error or error

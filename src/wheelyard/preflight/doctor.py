@@ -187,7 +187,7 @@ def _disk(project: Project) -> Finding:
 
 def _index() -> Finding:
     try:
-        status = http.answers(index_url(), timeout=_PATIENCE)
+        status = http.status_of(index_url(), timeout=_PATIENCE)
     except WheelyardError as error:
         return Finding("index", "missing", error.what, error.fix or "")
     if status is None or status >= _SERVER_ERROR:

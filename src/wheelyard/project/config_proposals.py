@@ -64,7 +64,7 @@ class ProposalPolicy(Model):
         if self.forge == "github" and not _REPOSITORY.match(self.project):
             raise ValueError("project must be owner/name on GitHub")
         if self.forge == "github" and not self.server.startswith("https://"):
-            raise ValueError("url must be https: gh, by which GitHub is asked, speaks nothing else")
+            raise ValueError("url must be https: the token is sent there")
         if self.project.isdigit() and not self.remote:
             raise ValueError("remote must be named where project is a number")
         if any("," in label for label in self.labels):

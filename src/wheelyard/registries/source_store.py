@@ -6,7 +6,6 @@ is there is read before anything is sent, and read back afterwards.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -14,19 +13,19 @@ from urllib.parse import quote
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import ConflictError, PublishError, RegistryContentError
 from wheelyard.io import files
-from wheelyard.io.api import Server, UnansweredError, attempts
-from wheelyard.io.body import Pace
+from wheelyard.io.body import Pace, sha256_of
+from wheelyard.io.upload_body import FileBody
 from wheelyard.registries.directory import FolderRegistry
 from wheelyard.registries.gitlab.gitlab_registry import GitLabRegistry
-from wheelyard.registries.gitlab.upload import said, watched
+from wheelyard.registries.gitlab.upload import said
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wheelyard.io.server import Server
     from wheelyard.registries.registry import Registry
 
 _OK, _CREATED, _NOT_FOUND = 200, 201, 404
-_CHUNK = 1 << 18
 _NOT_IN_VERSIONS = re.compile(r"[^A-Za-z0-9_+.-]")
 
 
@@ -97,7 +96,7 @@ class GitLabSources:
         """Send a file unless it is there; whatever the answer says, what is there afterwards decides."""
         place = f"/source-{quote(name)}/{quote(version_word(version))}/{quote(path.name)}"
         url = self._server.base + place
-        for attempt in attempts(self._server, f"uploading {path.name}"):
+        for attempt in self._server.attempts(f"uploading {path.name}"):
             with attempt:
                 there = self._read(place, path.name)
                 if there is not None:
@@ -105,7 +104,7 @@ class GitLabSources:
                         raise _conflict(self._registry.title, path.name, there, sha256)
                     return url
                 with path.open("rb") as file:
-                    answer = attempt.take(self._server.send("PUT", place, watched(file)))
+                    answer = attempt.take(self._server.send("PUT", place, FileBody(file)))
                 if answer.status_code not in {_OK, _CREATED}:
                     raise self._registry.refusal(answer) or PublishError(
                         f"{self._registry.title} does not take {path.name}",
@@ -123,9 +122,7 @@ class GitLabSources:
 
     def _read(self, place: str, name: str) -> str | None:
         """Return the sha256 of the bytes that are there, None if there are none."""
-        from urllib3.exceptions import HTTPError
-
-        for attempt in attempts(self._server, f"reading {name}"):
+        for attempt in self._server.attempts(f"reading {name}"):
             with attempt, self._server.stream(place) as answer:
                 attempt.take(answer)
                 if answer.status_code == _NOT_FOUND:
@@ -134,14 +131,7 @@ class GitLabSources:
                     raise self._registry.refusal(answer) or PublishError(
                         f"{self._registry.title} answers {answer.status_code} for {name}", details=[said(answer)]
                     )
-                digest, pace = hashlib.sha256(), Pace(self._server.base, self._server.patience)
-                try:
-                    while piece := answer.raw.read1(_CHUNK, decode_content=False):
-                        digest.update(piece)
-                        pace.came(len(piece))
-                except HTTPError as error:
-                    raise UnansweredError("broke off") from error
-                return digest.hexdigest()
+                return sha256_of(answer, Pace(self._server.base, self._server.patience))
         raise AssertionError("attempts() ends with an error")
 
 

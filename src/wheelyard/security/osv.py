@@ -17,7 +17,8 @@ from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import NetworkError
 from wheelyard.core.pep440 import read_version
-from wheelyard.io import api, log, threads
+from wheelyard.io import log, threads
+from wheelyard.io.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,7 +66,7 @@ def vulnerabilities(url: str, subjects: Sequence[Subject]) -> dict[Subject, tupl
     Raises:
         NetworkError: it does not answer, or not as OSV does.
     """
-    server = api.Server(url, None)
+    server = Server(url, None)
     known: dict[Subject, list[str]] = {}
     for first in range(0, len(subjects), _BATCH):
         known |= _identifiers(server, subjects[first : first + _BATCH])
@@ -85,7 +86,7 @@ def vulnerabilities(url: str, subjects: Sequence[Subject]) -> dict[Subject, tupl
     return found
 
 
-def _identifiers(server: api.Server, subjects: Sequence[Subject]) -> dict[Subject, list[str]]:
+def _identifiers(server: Server, subjects: Sequence[Subject]) -> dict[Subject, list[str]]:
     """Return the identifiers for each of a batch; only queries that have more are asked for their next page."""
     found: dict[Subject, list[str]] = {subject: [] for subject in subjects}
     waiting: list[tuple[Subject, str]] = [(subject, "") for subject in subjects]
@@ -120,10 +121,10 @@ def _query(subject: Subject, token: str) -> dict[str, object]:
     return query | ({"page_token": token} if token else {})
 
 
-def _post(server: api.Server, body: object) -> dict[str, Any]:
+def _post(server: Server, body: object) -> dict[str, Any]:
     """Ask; a question changes nothing, so it may be asked again."""
     what = "POST /v1/querybatch"
-    for attempt in api.attempts(server, what):
+    for attempt in server.attempts(what):
         with attempt:
             headers = {"Content-Type": "application/json"}
             answer = attempt.take(server.send("POST", "/v1/querybatch", json.dumps(body).encode(), headers=headers))
@@ -131,7 +132,7 @@ def _post(server: api.Server, body: object) -> dict[str, Any]:
     raise AssertionError("attempts() ends with an error")
 
 
-def _advisory(server: api.Server, number: str) -> dict[str, Any] | None:
+def _advisory(server: Server, number: str) -> dict[str, Any] | None:
     """Return an advisory, None if it is withdrawn or gone by now."""
     what = f"GET /v1/vulns/{number}"
     answer = server.get(f"/v1/vulns/{number}")
@@ -143,7 +144,7 @@ def _advisory(server: api.Server, number: str) -> dict[str, Any] | None:
     return None if told.get("withdrawn") else told
 
 
-def _object(server: api.Server, what: str, status: int, content: bytes) -> dict[str, Any]:
+def _object(server: Server, what: str, status: int, content: bytes) -> dict[str, Any]:
     if status != _OK:
         raise NetworkError(f"{server.host} answers {status} to {what}", fix=_FIX)
     try:
@@ -155,7 +156,7 @@ def _object(server: api.Server, what: str, status: int, content: bytes) -> dict[
     return told
 
 
-def _not_osv(server: api.Server, why: str) -> NetworkError:
+def _not_osv(server: Server, why: str) -> NetworkError:
     return NetworkError(f"{server.host} does not answer as OSV does: {why}", fix=_FIX)
 
 

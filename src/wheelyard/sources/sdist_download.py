@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from wheelyard.core.errors import PlanError, SourceError
-from wheelyard.io import http
+from wheelyard.io import downloads
 from wheelyard.io.cache import cache_dir
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def fetch(locked: LockedVersion, *, limit: int, find_url: Callable[[], str | Non
             fix="raise max-sdist-mib in [tool.wheelyard] if it really is that large",
         )
     target = cache_dir("sdists", locked.sha256) / locked.file
-    if http.is_file_with(target, locked.sha256):
+    if downloads.is_file_with(target, locked.sha256):
         return target
     url = find_url() if find_url else None
     if url is None:
@@ -55,7 +55,7 @@ def fetch(locked: LockedVersion, *, limit: int, find_url: Callable[[], str | Non
             f"the index has no {locked.file} with the locked sha256 {locked.sha256[:12]}… any more",
             fix=f"find out why it was removed or replaced; then {_relock(locked.version)}",
         )
-    http.download(url, target, sha256=locked.sha256, size=locked.size, limit=limit)
+    downloads.download(url, target, sha256=locked.sha256, size=locked.size, limit=limit)
     return target
 
 

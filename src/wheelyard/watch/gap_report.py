@@ -32,7 +32,7 @@ from wheelyard.index import index_url
 from wheelyard.index.installer_choice import judge
 from wheelyard.index.project_summary import ProjectFacts, Upstream
 from wheelyard.index.sdist_file import find_sdist
-from wheelyard.io import archive, cache, files, http, log, threads
+from wheelyard.io import archive, cache, downloads, files, log, threads
 from wheelyard.watch.availability import Ours, Shelf, applies
 from wheelyard.watch.availability_report import Failed, Gap, Lacking, RadarReport
 from wheelyard.watch.name_lists import read_names
@@ -265,7 +265,7 @@ def _requires(gap: Gap, policy: Policy) -> tuple[Requirement, ...]:
 def _read(found: Sdist, known: Path, policy: Policy) -> list[str]:
     """Read an sdist for what it requires, and keep that in *known*."""
     sdist = known.with_name(f"{found.sha256[:16]}-{found.file}"[:_LONGEST_NAME])
-    http.download(found.url, sdist, sha256=found.sha256, size=found.size, limit=policy.max_sdist_mib << 20)
+    downloads.download(found.url, sdist, sha256=found.sha256, size=found.size, limit=policy.max_sdist_mib << 20)
     try:
         limits = archive.Limits(policy.max_unpacked_mib << 20, policy.max_members)
         texts = _build_requires(

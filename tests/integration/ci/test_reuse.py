@@ -1,8 +1,9 @@
-"""``promote`` over GitHub's artifacts, through the real gh: what is taken, and what is built all the same."""
+"""``promote`` over GitHub's artifacts, over real HTTPS: what is taken, and what is built all the same."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import shutil
@@ -25,7 +26,9 @@ from wheelyard.ci.run_planned_job import artifact_name
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, PlanError
 from wheelyard.forges.artifacts import GitHubArtifacts
-from wheelyard.io.gh import Answer
+from wheelyard.forges.github_api import GitHubApi
+from wheelyard.io import http
+from wheelyard.io.body import Patience
 from wheelyard.planning import selection as due
 from wheelyard.planning.fingerprint import tool_digest
 from wheelyard.project.config import seek_project
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from wheelyard.planning.selection import Selection
     from wheelyard.project.config import Project
 
-pytestmark = pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed (apt-get install gh)")
 SITE = (
     PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"\nmax-unpacked-mib = 1')
     + """
@@ -118,11 +120,11 @@ class Yard:
 def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
     monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("wheelyard.io.gh._PAUSE", 0.01)
+    monkeypatch.setattr("wheelyard.io.retry._PAUSE", 0.01)
     github = GitHub("ann/yard", Bare(tmp_path / "git", {"README.md": "yard\n"}))
     monkeypatch.setenv("PROMOTE_TOKEN", github.add_token("read"))
     with serve(github) as server:
-        monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca))
         yield Yard(tmp_path, github, server.url)
 
 
@@ -302,16 +304,25 @@ def test_a_server_that_is_down_is_told_once_and_all_is_built(
     assert capsys.readouterr().err.count("nothing more is promoted") == 1
 
 
-@pytest.mark.parametrize("limit", ["_TIMEOUT", "_LONGEST_DOWNLOAD"])
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault("stall", after=True, seconds=2), "127.0.0.1 cannot be reached"),
+        (Fault("drip", path="/blob/", seconds=0.05), "127.0.0.1 sends too slowly"),
+    ],
+)
 def test_a_server_that_is_too_slow_is_told_and_all_is_built(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], limit: str
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Fault, told: str
 ) -> None:
-    monkeypatch.setattr(f"wheelyard.io.gh.{limit}", 0.001)
+    monkeypatch.setattr(http, "TIMEOUT", (1.0, 0.2))
+    hasty = functools.partial(GitHubApi, patience=Patience(window=0.2))
+    monkeypatch.setattr("wheelyard.forges.artifacts.GitHubApi", hasty)
+    yard.github.fault(fault)
     for python in PAIRS:
         yard.upload(yard.built(python), python)
         yard.upload(yard.built(python), python)
     assert yard.left() == ALL
-    assert capsys.readouterr().err.count("did not end within") == 1
+    assert capsys.readouterr().err.count(told) == 1
 
 
 def test_wheels_that_a_build_cannot_take_do_not_count(yard: Yard) -> None:
@@ -345,8 +356,8 @@ def test_an_artifact_that_does_not_say_where_it_is_from_is_not_taken(change: dic
     told = {"id": 1, "name": "w", "size_in_bytes": 1, "expired": False, "workflow_run": run}
 
     class Told:
-        def ask(self, *_: str) -> Answer:
-            return Answer(200, {}, {"artifacts": [self.value]})
+        def ask(self, *_: str) -> object:
+            return {"artifacts": [self.value]}
 
         value: object = told
 

@@ -30,14 +30,13 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
 ]
-NEEDS_GH = pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed (apt-get install gh)")
 
 
-@pytest.fixture(params=["gitlab", pytest.param("github", marks=NEEDS_GH)])
+@pytest.fixture(params=["gitlab", "github"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("wheelyard.io.gh._PAUSE", 0.01)
+    monkeypatch.setattr("wheelyard.io.retry._PAUSE", 0.01)
     made = gitlab_place(tmp_path) if request.param == "gitlab" else github_place(tmp_path, monkeypatch)
     with made as served:
         yield served

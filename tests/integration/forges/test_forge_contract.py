@@ -55,7 +55,7 @@ def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gi
     with github_place(tmp_path, monkeypatch) as place:
         place.git.commit(BRANCH, {LOCK: "version = 2\n"})
         base = f"{place.policy.server}/api/v3/repos/{place.policy.project}"
-        yield place, Api(base, {"Authorization": f"Bearer {place.token}"}, os.environ["SSL_CERT_FILE"])
+        yield place, Api(base, {"Authorization": f"Bearer {place.token}"}, os.environ["REQUESTS_CA_BUNDLE"])
 
 
 NEW = {"title": "T", "source_branch": BRANCH, "target_branch": "main"}

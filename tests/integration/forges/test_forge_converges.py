@@ -1,14 +1,13 @@
 """Whatever people do and wherever runs are broken off: the next whole run leaves one request at most.
 
 Hypothesis draws what happens. Most histories are told to a forge in memory, which shows by passing the same test that
-it is like the real ones; some are told to those, with real git, real HTTP and the real ``gh``.
+it is like the real ones; some are told to those, with real git and real HTTP.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 Event = tuple[str, int, int]  # what, which version, after how many of the run's own steps it is broken off
 WHOLE = 99
-NEEDS_GH = pytest.mark.skipif(shutil.which("gh") is None, reason="gh is not installed (apt-get install gh)")
 
 runs = st.tuples(st.sampled_from(["propose", "withdraw"]), st.integers(2, 4), st.sampled_from([*range(8), WHOLE]))
 deeds = st.tuples(
@@ -207,7 +205,6 @@ def test_on_gitlab(history: list[Event], final: int) -> None:
         assert converges(world, history, final) == converges(model, history, final)
 
 
-@NEEDS_GH
 @settings(QUIET, max_examples=6)
 @given(history=SHORT, final=st.integers(2, 4))
 def test_on_github(history: list[Event], final: int) -> None:
@@ -230,7 +227,7 @@ LONG: list[Event] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["gitlab", pytest.param("github", marks=NEEDS_GH)])
+@pytest.mark.parametrize("name", ["gitlab", "github"])
 @pytest.mark.parametrize(("final", "comes_to"), [(2, "moot"), (3, "declined"), (4, "open")])
 def test_a_long_history(name: Literal["gitlab", "github"], final: int, comes_to: str) -> None:
     with real(name) as world, memory(closes=name == "github") as model:

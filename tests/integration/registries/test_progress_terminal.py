@@ -20,7 +20,7 @@ from support.terminal import read_whole
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io import log
-from wheelyard.io.api import Login
+from wheelyard.io.server import Login
 from wheelyard.registries import Credential, GitLabRegistry, read_release
 
 if TYPE_CHECKING:

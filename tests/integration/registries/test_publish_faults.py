@@ -20,7 +20,7 @@ from support.publishing import FILE, PAGE, UPLOAD, Yard, yard_in
 from support.stock import PROJECT, Stock, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
-from wheelyard.io.api import Login
+from wheelyard.io.server import Login
 from wheelyard.records.releases import RELEASES
 from wheelyard.registries import Credential, GitLabRegistry, Journal, plan_uploads, publish, read_release
 

@@ -16,7 +16,7 @@ from wheelyard.core.errors import (
     PublishError,
     RegistryContentError,
 )
-from wheelyard.io.api import Login
+from wheelyard.io.server import Login
 from wheelyard.registries import (
     Action,
     Credential,

@@ -18,10 +18,12 @@ from support.stock import PROJECT, Stock
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_bytes, sha256_file
 from wheelyard.core.errors import NetworkError
-from wheelyard.io import gitlab, http
-from wheelyard.io.api import Login, Server, UnansweredError
+from wheelyard.io import http
 from wheelyard.io.body import Patience
+from wheelyard.io.retry import UnansweredError
+from wheelyard.io.server import Login, Server
 from wheelyard.registries import GitLabRegistry, RegistryFile, read_release
+from wheelyard.registries.gitlab import gitlab_api
 from wheelyard.registries.gitlab.credentials import Credential
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ def test_a_file_that_drips(yard: Yard, tmp_path: Path, verb: str) -> None:
 
 def test_the_packages_api_that_drips(yard: Yard) -> None:
     yard.have(WheelSpec())
-    client = gitlab.client(yard.server.url, token=yard.maintain(), patience=HASTY)
+    client = gitlab_api.client(yard.server.url, token=yard.maintain(), patience=HASTY)
     yard.gitlab.fault(Fault(**DRIP))
     with pytest.raises(NetworkError, match="sends too slowly"):
         client.projects.get(PROJECT, lazy=True).packages.list(iterator=True)
@@ -235,7 +237,7 @@ def test_a_signed_address_that_the_packages_api_refers_to(yard: Yard) -> None:
     yard.maintain()
     yard.gitlab.fault(Fault("redirect", method="GET", location="https://ann:passw0rd@elsewhere.example/x?token=5ecret"))
     with pytest.raises(NetworkError, match="refers to another address") as caught:
-        gitlab.client(yard.server.url, token="glpat-x").projects.get(PROJECT)
+        gitlab_api.client(yard.server.url, token="glpat-x").projects.get(PROJECT)
     assert "elsewhere.example/x" in str(caught.value)
     assert not {word for word in ("5ecret", "passw0rd") if word in str(caught.value)}
 

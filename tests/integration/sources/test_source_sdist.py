@@ -26,7 +26,7 @@ from wheelyard.core.errors import (
     StepTimeoutError,
     UnsafeArchiveError,
 )
-from wheelyard.io import http
+from wheelyard.io import http, retry
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings
 from wheelyard.records.models import LockedVersion
@@ -48,7 +48,7 @@ NAME = "demo_pkg-1.0.tar.gz"
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(http, "_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "_PAUSE", 0.01)
     http.session.cache_clear()
     yield
     http.session.cache_clear()

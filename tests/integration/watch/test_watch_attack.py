@@ -22,7 +22,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import DiskError, ListError
 from wheelyard.core.tags import Interpreter
-from wheelyard.io import http, log, sandbox
+from wheelyard.io import downloads, log, sandbox
 from wheelyard.preflight import look_for_paths, sdist_facts
 from wheelyard.preflight.preflight_package import preflight, remembered
 from wheelyard.registries import FolderRegistry, read_release
@@ -407,12 +407,12 @@ def test_two_runs_that_read_the_same_source(
     answer.unlink()
 
     def download(url: str, target: Path, *, sha256: str, size: int | None, limit: int) -> None:
-        http.download(url, target, sha256=sha256, size=size, limit=limit)
+        downloads.download(url, target, sha256=sha256, size=size, limit=limit)
         target.unlink()
         if answered:
             answer.write_text(text)
 
-    monkeypatch.setattr(radar_flow, "http", type("Other", (), {"download": staticmethod(download)}))
+    monkeypatch.setattr(radar_flow, "downloads", type("Other", (), {"download": staticmethod(download)}))
     found = look(project, "gap\n").top[0]
     if answered:
         assert [one.requirement for one in found.first or ()] == ["scarce"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -46,7 +47,18 @@ class App:
         self._note(request, answer.status)
         with contextlib.suppress(OSError):
             await request.start(answer, len(answer.body))
-            await request.send(answer.body)
+            await self._body(request, answer.body)
+
+    async def _body(self, request: Request, body: bytes) -> None:
+        if fault := request.strikes("truncate"):
+            await request.send(body[: fault.count], more=True)
+            request.cut(reset=False)
+            return
+        if fault := request.strikes("drip"):
+            for byte in body:
+                await request.send(bytes([byte]), more=True)
+                await asyncio.sleep(fault.seconds)
+        await request.send(b"" if fault else body)
 
     def _note(self, request: Request, status: int) -> None:
         seen = Seen(request.verb, request.path, status, request.query_string, request.headers)
@@ -71,7 +83,7 @@ class App:
         return answer
 
     async def _route(self, request: Request) -> Answer:
-        may = self._may(request)
+        may = _storage(request) if "/blob/" in request.path else self._may(request)
         for method, pattern, handler in _COMPILED:
             match = pattern.fullmatch(unquote(request.raw_path))
             if method != request.method or not match:
@@ -108,6 +120,13 @@ class App:
             own = issue.pull and issue.pull.source == repository.name
             if own and issue.pull and issue.state == "open" and not repository.git.tip(issue.pull.head):
                 issue.state = "closed"
+
+
+def _storage(request: Request) -> str:
+    """Serve what an address allows that is signed; storage refuses requests with a token beside it."""
+    if "authorization" in request.headers:
+        raise HaltError(as_json({"message": "InvalidAuthenticationInfo"}, 400))
+    return "read"
 
 
 def _site(request: Request) -> str:

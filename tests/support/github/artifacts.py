@@ -32,7 +32,9 @@ def download(github: GitHub, site: str, _params: Params, number: int) -> Answer:
         raise HaltError(as_json({"message": "Not Found"}, 404))
     if artifact.expired:
         raise HaltError(as_json({"message": "Artifact has expired"}, 410))
-    return Answer(302, b"", {"Location": f"{site}/api/v3/repos/{github.repository.name}/blob/{number}"})
+    return Answer(
+        302, b"", {"Location": f"{github.storage or site}/api/v3/repos/{github.repository.name}/blob/{number}"}
+    )
 
 
 def blob(github: GitHub, _site: str, _params: Params, number: int) -> Answer:

@@ -90,6 +90,7 @@ class GitHub:
     Attributes:
         tokens: what each may do: ``read`` or ``write``.
         requests: what has been asked so far.
+        storage: where downloads of artifacts lead to; to the server itself if empty.
     """
 
     def __init__(self, name: str, git: Bare) -> None:
@@ -98,6 +99,7 @@ class GitHub:
         self.requests: list[Seen] = []
         self.artifacts: dict[int, Artifact] = {}
         self.plan = Plan()
+        self.storage = ""
         self._numbers = itertools.count(1)
 
     def add_token(self, may: str = "write") -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
-from wheelyard.io.api import UnansweredError, UnreachedError
 from wheelyard.io.circuit_breaker import CircuitBreaker
+from wheelyard.io.retry import UnansweredError, UnreachedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,11 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import InterruptedRunError, NetworkError
 from wheelyard.io import simple_api
-from wheelyard.io.api import Login, asked_wait
+from wheelyard.io.retry import asked_wait
+from wheelyard.io.server import Login, Token
+from wheelyard.io.upload_body import multipart
 from wheelyard.registries import read_release
-from wheelyard.registries.gitlab.upload import Verdict, judge, multipart, said
+from wheelyard.registries.gitlab.upload import Verdict, judge, said
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +98,7 @@ def test_a_header_that_says_nothing_is_no_wait_and_no_error(text: str) -> None:
 def test_a_login_is_never_shown() -> None:
     assert "s3cret" not in repr(Login("ann", "s3cret"))
     assert "ann" not in repr(Login("ann", "s3cret"))
+    assert "s3cret" not in repr(Token("s3cret"))
 
 
 def test_the_fields_of_a_wheel(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, unquote
 
 from wheelyard.core.errors import ImageError, ProgramError, WheelyardError
-from wheelyard.io import cache, files, http, log
+from wheelyard.io import cache, downloads, files, log
 from wheelyard.io.run import run
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def download(debs: Iterable[Deb], mirror: str) -> dict[Deb, Path]:
 
             def fetch(deb: Deb) -> None:
                 url = mirror + quote(deb.path)
-                http.download(url, wanted[deb], sha256=deb.sha256, size=deb.size, limit=deb.size)
+                downloads.download(url, wanted[deb], sha256=deb.sha256, size=deb.size, limit=deb.size)
                 tell(deb.size)
 
             futures = [pool.submit(fetch, deb) for deb in sorted(missing, key=lambda deb: -deb.size)]

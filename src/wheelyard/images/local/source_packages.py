@@ -10,7 +10,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import ImageError, NotServedError
 from wheelyard.images import official
 from wheelyard.images.local import debian
-from wheelyard.io import engine, http, log
+from wheelyard.io import downloads, engine, log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def _debian(wanted: Wanted, folder: Path, scratch: Path) -> tuple[tuple[Path, st
     for part in parts:
         url = mirror + quote(part.path)
         try:
-            http.download(url, folder / part.file, sha256=part.sha256, size=part.size, limit=part.size)
+            downloads.download(url, folder / part.file, sha256=part.sha256, size=part.size, limit=part.size)
         except NotServedError as error:
             raise ImageError(
                 f"the archive has {part.file} no more",

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from wheelyard.core.errors import CredentialsError
 from wheelyard.io import log
-from wheelyard.io.api import Login
+from wheelyard.io.server import Login
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

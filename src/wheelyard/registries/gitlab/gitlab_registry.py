@@ -8,7 +8,6 @@ upload that cannot succeed.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -22,12 +21,14 @@ from wheelyard.core.errors import (
     PublishError,
     RegistryContentError,
 )
-from wheelyard.io import http, log, simple_api
-from wheelyard.io.api import Server, UnansweredError, attempts
-from wheelyard.io.body import PATIENCE, Pace, Patience
+from wheelyard.io import downloads, log, simple_api
+from wheelyard.io.body import PATIENCE, Pace, Patience, sha256_of
+from wheelyard.io.retry import UnansweredError
+from wheelyard.io.server import Server
+from wheelyard.io.upload_body import multipart
 from wheelyard.registries.gitlab import index_pages
 from wheelyard.registries.gitlab.credentials import no_credential
-from wheelyard.registries.gitlab.upload import Verdict, judge, multipart, said
+from wheelyard.registries.gitlab.upload import Verdict, judge, said
 from wheelyard.registries.registry import NONE, nobody
 
 if TYPE_CHECKING:
@@ -36,15 +37,14 @@ if TYPE_CHECKING:
     from threading import Event
 
     from gitlab.v4.objects import Project
-    from requests import Response
 
+    from wheelyard.io.http import Response
     from wheelyard.registries.gitlab.credentials import Credential
     from wheelyard.registries.registry import Progress, RegistryFile
     from wheelyard.registries.wheel_file import Release
 
 _OK, _FOUND, _FORBIDDEN, _NOT_FOUND = 200, 302, 403, 404
 _REFUSED = frozenset({401, _FORBIDDEN})
-_CHUNK = 1 << 18
 _LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
 
 
@@ -145,7 +145,7 @@ class GitLabRegistry:
         """Send an upload without a file: who may not write hears so before what is missing (see the facts above)."""
         if not self._server.known:
             raise no_credential(self.title, self._variables)
-        for attempt in attempts(self._server, "asking for access"):
+        for attempt in self._server.attempts("asking for access"):
             with attempt:
                 body = multipart([("name", "wheelyard-access-check")])
                 answer = self._server.send("POST", "", body, headers={"Content-Type": body.content_type})
@@ -178,7 +178,7 @@ class GitLabRegistry:
 
     def _send(self, release: Release, tell: Progress, stop: Event | None) -> bool:
         lost = False  # whether a try of ours went unanswered, which may have stored it
-        for attempt in attempts(self._server, f"uploading {release.name.file}"):
+        for attempt in self._server.attempts(f"uploading {release.name.file}"):
             with attempt:
                 try:
                     answer = self._upload(release, tell, stop)
@@ -204,7 +204,7 @@ class GitLabRegistry:
 
     def _await(self, release: Release) -> None:
         """Wait until the index shows a file that the server says it has; sending it again would change nothing."""
-        for attempt in attempts(self._server, f"{release.name.file} is said to be there, and not in the index"):
+        for attempt in self._server.attempts(f"{release.name.file} is said to be there, and not in the index"):
             with attempt:
                 if self._arrived(release):
                     return
@@ -232,7 +232,7 @@ class GitLabRegistry:
     def confirm(self, project: str, file: str, sha256: str) -> None:  # noqa: ARG002 - the hash is the address
         """Download a file and hash it: the server never does (see the facts above)."""
         path = f"/files/{sha256}/{quote(file)}"
-        for attempt in attempts(self._server, f"reading {file} back"):
+        for attempt in self._server.attempts(f"reading {file} back"):
             with attempt, self._server.stream(path) as answer:
                 attempt.take(answer)
                 if answer.status_code in _REFUSED and (error := self.refusal(answer)):
@@ -241,7 +241,7 @@ class GitLabRegistry:
                     raise RegistryContentError(
                         f"{file} cannot be read back: {self.title} answers {answer.status_code}", fix=self._look
                     )
-                got = _hash(answer, Pace(self._server.base, self._server.patience))
+                got = sha256_of(answer, Pace(self._server.base, self._server.patience))
                 if got != sha256:
                     raise RegistryContentError(
                         f"{self.title} gives other bytes for {file} than were sent",
@@ -265,7 +265,7 @@ class GitLabRegistry:
 
         url = self._server.base + path
         try:
-            http.download(
+            downloads.download(
                 url,
                 target,
                 sha256=file.sha256,
@@ -395,22 +395,3 @@ class GitLabRegistry:
             details=[f"{answer.status_code}: {said(answer)}"],
             fix=fix,
         )
-
-
-def _hash(answer: Response, pace: Pace) -> str:
-    """Return the sha256 of a body as it comes in.
-
-    Raises:
-        UnansweredError: it breaks off.
-        NetworkError: it comes too slowly.
-    """
-    from urllib3.exceptions import HTTPError
-
-    digest = hashlib.sha256()
-    try:
-        while piece := answer.raw.read1(_CHUNK, decode_content=False):  # one that is asked whole waits until it is
-            digest.update(piece)
-            pace.came(len(piece))
-    except HTTPError as error:
-        raise UnansweredError("broke off") from error
-    return digest.hexdigest()

@@ -14,7 +14,7 @@ from wheelyard.io import log, simple_api
 from wheelyard.registries.registry import RegistryFile
 
 if TYPE_CHECKING:
-    from requests import Response
+    from wheelyard.io.http import Response
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 

@@ -15,7 +15,8 @@ from packaging.version import InvalidVersion, Version
 
 from wheelyard.core.errors import CredentialsError, PublishError
 from wheelyard.core.pep440 import read_version
-from wheelyard.io import gitlab, log
+from wheelyard.io import log
+from wheelyard.registries.gitlab import gitlab_api
 from wheelyard.registries.gitlab.credentials import JOB_USER
 from wheelyard.registries.registry import NONE
 from wheelyard.registries.simple_index import version_of
@@ -63,7 +64,7 @@ def open_project(url: str, project: str, credential: Credential | None, *, ca_bu
     if credential is None:
         raise CredentialsError("GitLab's packages API needs an access token", where=f"{url}/{project}", fix=_FIX)
     token, job = credential.login.password, credential.login.user == JOB_USER
-    return gitlab.client(url, token=token, job=job, ca_bundle=ca_bundle).projects.get(project, lazy=True)
+    return gitlab_api.client(url, token=token, job=job, ca_bundle=ca_bundle).projects.get(project, lazy=True)
 
 
 def sizes(remote: Project, name: str) -> dict[tuple[str, str | None], int]:
@@ -171,7 +172,7 @@ def _wanted(version: str, versions: Collection[Version] | None) -> bool:
 def _errors(what: str) -> Iterator[None]:
     """Turn what python-gitlab raises into errors of ours; who is refused hears which token would not be."""
     try:
-        with gitlab.errors(what):
+        with gitlab_api.errors(what):
             yield
     except CredentialsError as error:
         raise CredentialsError(error.what, where=what, details=error.details, fix=_FIX) from error

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
-from wheelyard.io import gitlab, log
-from wheelyard.io.api import Login, Server, attempts
+from wheelyard.io import log
 from wheelyard.io.environment_token import read_token
+from wheelyard.io.server import Login, Server
+from wheelyard.io.upload_body import multipart
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.registries.gitlab import gitlab_api
 from wheelyard.security.tokens.token_facts import Facts, Found, Gap, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from requests import Response
-
+    from wheelyard.io.http import Response
     from wheelyard.project.config_tokens import TokenPolicy
 
 _UNAUTHORIZED = 401
@@ -51,18 +52,18 @@ def _group_facts(token: GroupTokenPolicy) -> Facts:
     secret = _held(token)
     if isinstance(secret, Gap):
         return Facts(gaps=(secret,))
-    client = gitlab.client(token.url, token=secret)
+    client = gitlab_api.client(token.url, token=secret)
     try:
-        with gitlab.errors(token.name):
+        with gitlab_api.errors(token.name):
             # Any scope will do (lib/api/personal_access_tokens/self_information.rb).
             own = client.personal_access_tokens.get("self").attributes
             listing = _listing(own)
     except WheelyardError as error:
-        if gitlab.status(error) == _UNAUTHORIZED:
+        if gitlab_api.status(error) == _UNAUTHORIZED:
             return Facts(alive=False)
         return Facts(gaps=(_gap("whether it lives", error),))
     try:
-        with gitlab.errors(token.group):
+        with gitlab_api.errors(token.group):
             member = client.groups.get(token.group, lazy=True).members_all.get(int(own["user_id"])).attributes
             role = int(member["access_level"])
     except (WheelyardError, KeyError, TypeError, ValueError) as error:
@@ -114,10 +115,10 @@ def _is_access_token(token: DeployTokenPolicy, secret: str) -> bool:
         WheelyardError: the answer does not tell, or none came.
     """
     try:
-        with gitlab.errors(token.name):
-            gitlab.client(token.url, token=secret).personal_access_tokens.get("self")
+        with gitlab_api.errors(token.name):
+            gitlab_api.client(token.url, token=secret).personal_access_tokens.get("self")
     except WheelyardError as error:
-        if gitlab.status(error) == _UNAUTHORIZED:
+        if gitlab_api.status(error) == _UNAUTHORIZED:
             return False
         raise
     return True
@@ -137,8 +138,8 @@ def _listed(token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Map
     if not known[above.name].alive:
         kind = NetworkError if "unreachable" in {gap.state for gap in known[above.name].gaps} else WheelyardError
         raise kind(f"{above.name}, which lists it, is of no use now", fix=f"see {above.name}")
-    client = gitlab.client(above.url, token=read_token(above.variable))
-    with gitlab.errors(token.project):
+    client = gitlab_api.client(above.url, token=read_token(above.variable))
+    with gitlab_api.errors(token.project):
         project = client.projects.get(token.project, lazy=True)
         entries = [each.attributes for each in project.deploytokens.list(iterator=True, per_page=100)]
     return [_listing(entry) for entry in entries if entry.get("name") == token.name]
@@ -175,13 +176,11 @@ def _probe(token: DeployTokenPolicy, secret: str) -> tuple[bool, bool | None]:
     Raises:
         WheelyardError: the answer does not tell, or none came.
     """
-    from requests_toolbelt import MultipartEncoder
-
     base = f"{token.url}/api/v4/projects/{quote(token.project, safe='')}/packages/pypi"
     server = Server(base, Login(_ANY_USER, secret))
-    for attempt in attempts(server, f"asking what {token.name} may do"):
+    for attempt in server.attempts(f"asking what {token.name} may do"):
         with attempt:
-            body = MultipartEncoder([("name", "wheelyard-access-check")])
+            body = multipart([("name", "wheelyard-access-check")])
             answer = attempt.take(server.send("POST", "", body, headers={"Content-Type": body.content_type}))
             return _meaning(token, answer)
     raise AssertionError("attempts() ends with an error")

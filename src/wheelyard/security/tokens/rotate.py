@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
-from wheelyard.io import gitlab, log
+from wheelyard.io import log
+from wheelyard.registries.gitlab import gitlab_api
 from wheelyard.security.tokens.token_facts import anew, page
 
 if TYPE_CHECKING:
@@ -50,14 +51,14 @@ def rotate(token: GroupTokenPolicy, secret: str, expires: date) -> Rotated:
         CredentialsError: GitLab does not let it renew itself; nothing has changed.
         NetworkError: no clear answer came; whether it is renewed, people have to look up.
     """
-    client = gitlab.client(token.url, token=secret, retries=0)
+    client = gitlab_api.client(token.url, token=secret, retries=0)
     _must_live(token, secret)
     try:
-        with gitlab.errors(token.name):
+        with gitlab_api.errors(token.name):
             tokens = client.groups.get(token.group, lazy=True).access_tokens
             answer = tokens.rotate("self", expires_at=expires.isoformat())
     except NetworkError as error:
-        if gitlab.status(error) == _TOO_MANY:
+        if gitlab_api.status(error) == _TOO_MANY:
             raise
         raise _unclear(token, error) from error
     except WheelyardError as error:
@@ -71,10 +72,10 @@ def rotate(token: GroupTokenPolicy, secret: str, expires: date) -> Rotated:
 
 def _must_live(token: GroupTokenPolicy, secret: str) -> None:
     try:
-        with gitlab.errors(token.name):
-            gitlab.client(token.url, token=secret).personal_access_tokens.get("self")
+        with gitlab_api.errors(token.name):
+            gitlab_api.client(token.url, token=secret).personal_access_tokens.get("self")
     except WheelyardError as error:
-        if gitlab.status(error) != _UNAUTHORIZED:
+        if gitlab_api.status(error) != _UNAUTHORIZED:
             raise
         raise CredentialsError(
             f"GitLab does not accept what {token.variable} holds: it is not sent for renewal",

@@ -10,7 +10,8 @@ import pytest
 
 from support.gitlab import Fault, GitLab, serve
 from wheelyard.core.errors import CredentialsError, NetworkError, PublishError, WheelyardError
-from wheelyard.io import gitlab, http
+from wheelyard.io import http, retry
+from wheelyard.registries.gitlab import gitlab_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def instance(tmp_path: Path) -> GitLab:
 
 @pytest.fixture
 def server(instance: GitLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(http, "_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "_PAUSE", 0.01)
     http.session.cache_clear()
     with serve(instance) as running:
         yield running
@@ -39,11 +40,11 @@ def client(instance: GitLab, server: Server, *, retries: int = 3) -> Gitlab:
     instance.add_group("top")
     group = instance.group("top")
     assert group
-    return gitlab.client(server.url, token=instance.add_group_token(group), retries=retries)
+    return gitlab_api.client(server.url, token=instance.add_group_token(group), retries=retries)
 
 
 def look(connection: Gitlab) -> None:
-    with gitlab.errors("itself"):
+    with gitlab_api.errors("itself"):
         connection.personal_access_tokens.get("self")
 
 
@@ -58,7 +59,7 @@ def test_a_question_is_asked_again_and_no_more_often_than_we_say(instance: GitLa
     with pytest.raises(NetworkError) as caught:
         look(connection)
     assert len(instance.requests) == 8
-    assert gitlab.status(caught.value) == status
+    assert gitlab_api.status(caught.value) == status
 
 
 @pytest.mark.parametrize("fault", [Fault("status", status=502), Fault("status", status=429), Fault("reset")])
@@ -66,7 +67,7 @@ def test_a_question_is_asked_again_and_no_more_often_than_we_say(instance: GitLa
 def test_what_writes_is_sent_once(instance: GitLab, server: Server, fault: Fault, retries: int) -> None:
     connection = client(instance, server, retries=retries)
     instance.fault(fault)
-    with pytest.raises(NetworkError), gitlab.errors("an issue"):
+    with pytest.raises(NetworkError), gitlab_api.errors("an issue"):
         connection.projects.get("top/p", lazy=True).issues.create({"title": "x"})
     assert len(instance.requests) == 1
 
@@ -88,7 +89,7 @@ def test_what_exceptions_become(instance: GitLab, server: Server, status: int, k
         look(connection)
     assert type(caught.value) is kind
     assert caught.value.where == "itself"
-    assert gitlab.status(caught.value) == status
+    assert gitlab_api.status(caught.value) == status
 
 
 def test_an_answer_that_is_no_answer(instance: GitLab, server: Server) -> None:
@@ -96,16 +97,16 @@ def test_an_answer_that_is_no_answer(instance: GitLab, server: Server) -> None:
     instance.fault(Fault("status", status=200))
     with pytest.raises(NetworkError) as caught:
         look(connection)
-    assert gitlab.status(caught.value) is None
+    assert gitlab_api.status(caught.value) is None
     with pytest.raises(NetworkError) as caught:
-        look(gitlab.client("http://127.0.0.1:9", token="glpat-not-sent", retries=0))
+        look(gitlab_api.client("http://127.0.0.1:9", token="glpat-not-sent", retries=0))
     assert "cannot be reached" in caught.value.what
-    assert gitlab.status(caught.value) is None
+    assert gitlab_api.status(caught.value) is None
 
 
 def test_a_silent_server_is_not_waited_for_for_ever(instance: GitLab, server: Server) -> None:
     instance.fault(Fault("stall", seconds=30))
-    connection = gitlab.client(server.url, token="glpat-made-up", timeout=(1, 0.3), retries=0)
+    connection = gitlab_api.client(server.url, token="glpat-made-up", timeout=(1, 0.3), retries=0)
     with pytest.raises(NetworkError):
         look(connection)
 
@@ -146,7 +147,7 @@ def liar() -> Iterator[str]:
 
 def test_a_token_that_a_server_repeats_is_not_repeated(liar: str) -> None:
     with pytest.raises(PublishError) as caught:
-        look(gitlab.client(liar, token="glpat-repeated-by-it"))
+        look(gitlab_api.client(liar, token="glpat-repeated-by-it"))
     assert "no [secret] here" in str(caught.value)
 
 
@@ -155,8 +156,8 @@ def test_a_token_goes_to_no_other_server(
 ) -> None:
     """python-gitlab follows links to the next page wherever they lead, with PRIVATE-TOKEN."""
     monkeypatch.setattr(Liar, "elsewhere", server.url)
-    with pytest.raises(NetworkError) as caught, gitlab.errors("issues"):
-        list(gitlab.client(liar, token="glpat-made-up").projects.get(1, lazy=True).issues.list(iterator=True))
+    with pytest.raises(NetworkError) as caught, gitlab_api.errors("issues"):
+        list(gitlab_api.client(liar, token="glpat-made-up").projects.get(1, lazy=True).issues.list(iterator=True))
     assert instance.requests == []
     assert f"{server.url}/next" in str(caught.value)
 
