@@ -243,6 +243,13 @@ def docs_site(session: nox.Session) -> None:
 
 
 @nox.session(tags=["dev"])
+def release(session: nox.Session) -> None:
+    """Check the next release; changes nothing without --write: -- VERSION [--write]."""
+    tools(session)
+    session.run("python", "ci/release.py", *session.posargs)
+
+
+@nox.session(tags=["dev"])
 def bench(session: nox.Session) -> None:
     """Measure the speed claims, as ratios in one run (minutes)."""
     tools(session)

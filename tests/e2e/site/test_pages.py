@@ -21,7 +21,7 @@ from wheelyard.io import engine
 
 # How each command is tried; the first pattern that matches the whole of it counts.
 HOW = (
-    (r"ci/bootstrap nox -s (tests|unit|lint|hooks|docs|pins|bench)", "a session of its own"),
+    (r"ci/bootstrap nox -s (tests|unit|lint|hooks|docs|docs-site|release|pins|bench)( -- .*)?", "a session of its own"),
     (
         r"wheelyard image (build|remove) .*",
         "in tests/e2e/images/test_image_variants.py",
