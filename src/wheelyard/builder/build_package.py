@@ -22,7 +22,7 @@ from wheelyard.planning.fingerprint import inputs_digest
 from wheelyard.planning.plan import jobs_for, make_plan
 from wheelyard.planning.target import Target, find_target
 from wheelyard.records.wheel_records import find_by_inputs, read_verdict
-from wheelyard.sources import identity
+from wheelyard.sources.prepare import identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -140,7 +140,7 @@ class SourceTree:
     """A source, verified, unpacked and patched.
 
     Attributes:
-        kind: where it came from.
+        kind: where it came from, such as ``sdist``, ``git`` or ``path``.
         folder: the tree, holding ``pyproject.toml`` or ``setup.py``.
         name: the sdist's file name, or the repository or folder it was taken from.
         sha256: of the sdist, or of the tree's content for git and local folders.
@@ -149,7 +149,7 @@ class SourceTree:
         epoch: seconds since 1970 for ``SOURCE_DATE_EPOCH``: the newest time stamp in the source.
     """
 
-    kind: Literal["sdist", "git", "path"]
+    kind: str
     folder: Path
     name: str
     sha256: str

@@ -21,6 +21,8 @@ from wheelyard.planning import selection as due
 from wheelyard.planning.selection import Due, DuePlanner, Selection
 from wheelyard.project.config import seek_project
 from wheelyard.project.loader import FRAGMENTS, RECIPE, load_recipe
+from wheelyard.project.recipe import kinds_in
+from wheelyard.sources.source_kind import kind_named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -142,19 +144,20 @@ def _pinned(project: Project, name: str) -> tuple[tuple[Target, ...], Version | 
 
 
 def ensure_no_folder(recipe: Recipe) -> None:
-    """See to it that a committed recipe names no folder as its source, for no version and in no layer.
+    """Refuse a committed recipe that names a local source, for any version and in any layer.
 
     Raises:
         RecipeError: it does.
     """
-    path = ("source", "path")
     for layer in recipe.layers:
-        if layer.table.get("source", {}).get("path"):
-            raise RecipeError(
-                "[source] path names a folder, and a commit is to be built on any machine",
-                where=layer.place(path),
-                fix="take the sdist, or [source] git; `path` is for a recipe that is not committed yet",
-            )
+        table = layer.table.get("source", {})
+        for key in kinds_in(table):
+            if table[key] and kind_named(key).is_local:
+                raise RecipeError(
+                    f"[source] {key} names a folder, and a commit is to be built on any machine",
+                    where=layer.place(("source", key)),
+                    fix=f"take the sdist, or [source] git; `{key}` is for a recipe that is not committed yet",
+                )
 
 
 def _changed_wheels(new: DuePlanner, target: Target, before: _Before) -> Iterator[Due]:

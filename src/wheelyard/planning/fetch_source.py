@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelyard import index, sources
+from wheelyard import index
 from wheelyard.io import log
+from wheelyard.sources.prepare import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ def prepare_source(project: Project, target: Target, work: Path, *, log_file: Pa
     """
     name = target.settings.source.name or target.package
     with log.step("Preparing source"):
-        return sources.prepare(
+        return prepare(
             target.package,
             target.locked,
             target.settings,

@@ -21,7 +21,7 @@ from wheelyard.project.loader import effective, list_recipes, load_recipe, proje
 from wheelyard.records.history import HISTORY, UPSTREAM
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.records.releases import RELEASES
-from wheelyard.sources import identity
+from wheelyard.sources.prepare import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

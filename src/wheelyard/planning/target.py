@@ -13,6 +13,7 @@ from wheelyard.project.inheritance import BUILT_IN
 from wheelyard.project.loader import Recipe, effective, list_recipes, load_recipe
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
+from wheelyard.sources.source_kind import kind_of
 
 if TYPE_CHECKING:
     from wheelyard.project.config import Project
@@ -55,6 +56,15 @@ class Target:
         """Return where the first of these settings that anybody gives stands, else the recipe's first line."""
         known = (self.explanation.get(key) for key in keys)
         return next((each.where for each in known if each and each.where != BUILT_IN), f"{self.recipe.file}:1")
+
+    def version_place(self) -> str:
+        """Return the place of the setting that decides which version of the source is taken."""
+        keys = kind_of(self.settings.source).version_keys
+        return self.place(*(f"source.{key}" for key in keys), "source.name")
+
+    def source_place(self) -> str:
+        """Return the place of the setting that names the source."""
+        return self.place(f"source.{self.settings.source.kind}", "source.name")
 
 
 def find_target(project: Project, package: str, version: str | None = None, *, write: bool = True) -> Target:
@@ -103,21 +113,17 @@ def look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> Lock
         NetworkError: the index does not answer.
     """
     from wheelyard import index as upstream  # offline verbs need not pay for HTTP
-    from wheelyard import sources
 
     settings, _ = effective(recipe, version)
     name = settings.source.name or recipe.package
-    from_index = settings.source.git is None and settings.source.path is None
+    is_sdist = kind_of(settings.source).is_sdist
     with log.step(f"Looking up {name} upstream"):
         try:
-            found = upstream.look_up(name, version, index=upstream.index_url(), known=known, sdist=from_index)
+            found = upstream.look_up(name, version, index=upstream.index_url(), known=known, sdist=is_sdist)
         except (UnknownPackageError, UnknownVersionError):
             # A package of one's own, or one that is not on the index yet: the version must be told.
-            if from_index or version is None:
+            if is_sdist or version is None:
                 raise
             found = LockedVersion(version=_checked(version))
         settings, _ = effective(recipe, found.version)
-        if settings.source.git is None:
-            return found
-        pin = sources.pin(settings.source, found.version)
-        return found.model_copy(update={"tag": pin.tag, "commit": pin.commit})
+        return kind_of(settings.source).pin(settings.source, found)

@@ -137,7 +137,7 @@ def _unfound(project: Project, package: str, version: str | None, told: Told) ->
     with contextlib.suppress(ValueError, RecipeError):  # what was asked for may be no version
         settings, explanation = effective(recipe, version)
         target = Target(recipe, settings, explanation, LockedVersion(version=version or "0"))
-        place = target.place("source.tag", "source.git", "source.name")
+        place = target.version_place()
         told.findings = [
             each.model_copy(update={"where": place}) if each.where == f"{recipe.file}:1" else each
             for each in told.findings

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from wheelyard import index
-from wheelyard import sources as source
 from wheelyard.core.errors import (
     ConfigError,
     DiskError,
@@ -38,7 +37,10 @@ from wheelyard.preflight import (
 from wheelyard.preflight.preflight_report import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts, State, Step
 from wheelyard.project.config import Project
 from wheelyard.registries.publish_wheels import publish_packages
+from wheelyard.sources.patches import Attempt, attempt
+from wheelyard.sources.prepare import obtain, settle
 from wheelyard.sources.sdist import check_metadata
+from wheelyard.sources.source_kind import Origin, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -113,7 +115,7 @@ def fly(project: Project, target: Target, told: Told) -> Preflight:
     """
     plan = _plan(project, target, told)
     everybody = tuple(map(Interpreter.parse, project.policy.interpreters))
-    _ask(target, told)
+    _ask(project, target, told)
     with scratch() as work:
         facts = _Flight(project, target, told, plan.interpreters if plan else everybody, work).go()
         if plan:
@@ -150,28 +152,12 @@ def _plan(project: Project, target: Target, told: Told) -> Plan | None:
     return None
 
 
-def _ask(target: Target, told: Told) -> None:
-    settings, locked = target.settings.source, target.locked
-    where = target.place("source.tag", "source.git", "source.name")
-    with told.step("version", "Asking upstream for the version", where):
-        if settings.path:
-            told.add("version", "skipped", "the source is a local folder: it is the version that it says it is")
-        elif settings.git:
-            pin = source.pin(settings, locked.version)
-            if locked.commit not in {None, pin.commit}:
-                told.add(
-                    "version",
-                    "failed",
-                    f"the tag {pin.tag} has moved",
-                    where=f"packages/{target.package}/lock.toml",
-                    fix="find out why upstream moved it; then remove the entry to lock it anew",
-                    details=[f"locked: {locked.commit}", f"now: {pin.commit}"],
-                )
-            else:
-                told.add("version", "ok", f"the tag {pin.tag} is commit {pin.commit[:12]}")
+def _ask(project: Project, target: Target, told: Told) -> None:
+    with told.step("version", "Asking upstream for the version", target.version_place()):
+        if text := kind_of(target.settings.source).check(_origin(project, target)):
+            told.add("version", "ok", text)
         else:
-            _url(target)
-            told.add("version", "ok", f"the index has {locked.file} with the locked hash")
+            told.add("version", "skipped", "the source is a local folder: it is the version that it says it is")
 
 
 def _url(target: Target) -> str:
@@ -213,11 +199,18 @@ def _publish(project: Project, target: Target, plan: Plan, folder: Path, told: T
 
 def obtained(project: Project, target: Target, work: Path) -> SourceTree:
     """Return upstream's tree of a version in *work*, verified and not patched."""
-    return source.obtain(_origin(project, target), work, lambda: _url(target))
+    return obtain(_origin(project, target), work)
 
 
-def _origin(project: Project, target: Target) -> source.Origin:
-    return source.Origin(target.package, target.locked, target.settings, target.recipe.folder, project.policy)
+def _origin(project: Project, target: Target) -> Origin:
+    return Origin(
+        target.package,
+        target.locked,
+        target.settings,
+        target.recipe.folder,
+        project.policy,
+        lambda: _url(target),
+    )
 
 
 @contextlib.contextmanager
@@ -229,9 +222,9 @@ def scratch() -> Iterator[Path]:
         yield work
 
 
-def patched(target: Target, found: SourceTree) -> tuple[tuple[source.Attempt, ...], tuple[PatchFact, ...]]:
+def patched(target: Target, found: SourceTree) -> tuple[tuple[Attempt, ...], tuple[PatchFact, ...]]:
     """Apply to *found* whatever of the recipe's patches applies, and tell of each."""
-    tried = source.attempt(
+    tried = attempt(
         found.folder, target.settings.patch, target.version, folder=target.recipe.folder, where=target.patch_place
     )
     return tried, tuple(
@@ -260,7 +253,7 @@ class _Flight:
         """Take them, and return what the source is like; None if it cannot be had."""
         target, told = self.target, self.told
         found: SourceTree | None = None
-        with told.step("source", "Fetching the source", target.place("source.git", "source.path", "source.name")):
+        with told.step("source", "Fetching the source", target.source_place()):
             found = obtained(self.project, target, self.work)
             what = f"{found.name} at commit {found.commit[:12]}" if found.commit else found.name
             told.add("source", "ok", f"{what}, sha256 {found.sha256[:12]}…")
@@ -284,7 +277,7 @@ class _Flight:
 
     def _patches(self, found: SourceTree) -> tuple[tuple[AppliedPatch, ...], tuple[PatchFact, ...]]:
         told = self.told
-        tried: tuple[source.Attempt, ...] = ()
+        tried: tuple[Attempt, ...] = ()
         facts: tuple[PatchFact, ...] = ()
         with told.step("patches", "Applying patches", self.target.recipe.file):
             tried, facts = patched(self.target, found)
@@ -300,7 +293,7 @@ class _Flight:
     def _sdist(self, found: SourceTree) -> tuple[Path, Built]:
         """Return the folder of the package and what its backend made; what fails is told, and the folder is there."""
         target, told = self.target, self.told
-        where = target.place("sdist.run", "build.subdirectory", "source.git")
+        where = target.place("sdist.run", "build.subdirectory", f"source.{target.settings.source.kind}")
         inside = target.settings.build.subdirectory
         log_file = cache.cache_dir("preflight", "logs", target.package) / f"{target.version}.log"
         files.remove(log_file)
@@ -311,8 +304,8 @@ class _Flight:
             told.add("sdist", "skipped", f"not tried: upstream's code could read our tokens ({reason})", fix=fix)
             return tree / inside, Built(None, sdist_facts(tree / inside).build_requires)
         with told.step("sdist", "Making the sdist", where):
-            tree = source.settle(_origin(self.project, target), found, self.work, log_file=log_file).folder
-            reason = self._no_sdist(tree / inside, found)
+            tree = settle(_origin(self.project, target), found, self.work, log_file=log_file).folder
+            reason = self._no_sdist(tree / inside)
             log.info(f"full output: {log_file}")
             built = build_sdist(
                 tree / inside,
@@ -321,7 +314,7 @@ class _Flight:
                 epoch=found.epoch,
                 timeout=target.settings.sdist.timeout,
                 log_file=log_file,
-                version=target.version if found.kind != "sdist" else "",
+                version=target.version if not kind_of(target.settings.source).is_sdist else "",
                 sdist=not reason,
             )
             if built.sdist:
@@ -332,7 +325,7 @@ class _Flight:
             tree = self.work / f"{target.settings.source.name or target.package}-{target.version}"
         return tree / inside, built
 
-    def _no_sdist(self, package: Path, found: SourceTree) -> str:
+    def _no_sdist(self, package: Path) -> str:
         """Say why no sdist is made by the backend here, nothing if it is."""
         script = self.target.settings.sdist.run
         if script:
@@ -340,7 +333,7 @@ class _Flight:
         system = project_table(package).get("build-system")
         named = str(system.get("build-backend", "")) if isinstance(system, dict) else ""
         backend = named.partition(":")[0].partition(".")[0]
-        if backend in _FROM_HISTORY and found.kind == "sdist":
+        if backend in _FROM_HISTORY and kind_of(self.target.settings.source).is_sdist:
             return f"{backend} makes sdists from a repository only, and this is one already"
         if backend in _BY_CARGO and not cargo_runs(self.work):
             return f"{backend} calls cargo for it, which does not run on this machine; it is in the image"
@@ -349,7 +342,8 @@ class _Flight:
     def _metadata(self, package: Path, built: Built) -> bytes:
         """Return PKG-INFO, empty if there is none."""
         target, told = self.target, self.told
-        where = target.place("source.name", "source.tag", "source.git")
+        keys = kind_of(target.settings.source).version_keys
+        where = target.place("source.name", *(f"source.{key}" for key in keys))
         name = target.settings.source.name or target.package
         folder, what = package, "the source"
         with told.step("metadata", "Reading metadata", where):

@@ -18,7 +18,7 @@ from wheelyard.project.config_registries import RegistryPolicy  # noqa: TC001 - 
 from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import IssuePolicy, RenewalPolicy, Tokens  # noqa: TC001 - pydantic reads them, too
 from wheelyard.project.config_watch import WatchPolicy
-from wheelyard.project.recipe import InterpreterTag, Model
+from wheelyard.project.model import InterpreterTag, Model
 
 
 def _policy(value: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from wheelyard.project.config_registries import ServerUrl  # noqa: TC001 - pydantic reads it at run time
-from wheelyard.project.recipe import Model
+from wheelyard.project.model import Model
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{1,80}$")]
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from wheelyard.project.recipe import Model, RecipePath, Seconds
+from wheelyard.project.model import Model, RecipePath, Seconds
 
 _HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from wheelyard.project.recipe import Model, RunnerLabel, Seconds
+from wheelyard.project.model import Model, RunnerLabel, Seconds
 
 
 class RunnersPolicy(Model):

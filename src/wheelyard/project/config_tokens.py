@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from wheelyard.project.config_registries import ProjectPath, ServerUrl  # noqa: TC001 - pydantic reads them at run time
-from wheelyard.project.recipe import Model
+from wheelyard.project.model import Model
 
 # lib/gitlab/access.rb
 ROLES = {

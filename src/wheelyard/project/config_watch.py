@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from wheelyard.project.recipe import Model
+from wheelyard.project.model import Model
 
 
 class WatchPolicy(Model):

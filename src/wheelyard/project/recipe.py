@@ -5,135 +5,48 @@ All models are closed (an unknown key is an error) and frozen. The empty file is
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import Enum
-from pathlib import PurePosixPath
-from string import Formatter
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    field_validator,
-    model_validator,
-)
+from packaging.specifiers import SpecifierSet
+from pydantic import Field, SerializeAsAny, StrictBool, WrapValidator, field_validator
 
-from wheelyard.core.errors import UnknownPackageError
-from wheelyard.core.names import canonical
-from wheelyard.core.pep440 import read_specifier
-from wheelyard.core.tags import Interpreter
+from wheelyard.project.model import InterpreterTag, Model, PackageName, RecipePath, RunnerLabel, Seconds, Specifier
+from wheelyard.project.plugins import plugins
+from wheelyard.project.source_table import GROUP, SOURCES, SourceTable, source_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from packaging.version import Version
 
-_DURATION = re.compile(r"\A(\d+)\s*(s|min|h)\Z")
-_PLACEHOLDERS = {"version", "major", "minor", "micro", "pre", "post", "epoch"}
-_UNITS = {"s": 1, "min": 60, "h": 3600}
+
+if TYPE_CHECKING:
+    Source = SourceTable
+else:
+    Source = source_model("Source", SOURCES)
+
+_KEYS = frozenset(field.alias for field in Source.model_fields.values())
 
 
-def _seconds(value: object) -> object:
-    match = _DURATION.match(value) if isinstance(value, str) else None
-    if match:
-        return int(match[1]) * _UNITS[match[2]]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError("must be a duration such as '90s', '45min' or '3h', or a number of seconds")
+@functools.cache
+def _with_plugins() -> type[SourceTable]:
+    others = plugins(GROUP)
+    return source_model("SourceWithPlugins", (*SOURCES, *others)) if others else Source
 
 
-def _inside(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or "\\" in value or not value:
-        raise ValueError("must be a relative path with '/' and without '..'")
-    return value
+def kinds_in(keys: Iterable[str]) -> list[str]:
+    """Return those of the keys of a table that choose a kind."""
+    return [key for key in keys if key in SOURCES or (key not in _KEYS and key in plugins(GROUP))]
 
 
-def _specifier(value: str) -> str:
-    try:
-        read_specifier(value)
-    except InvalidSpecifier as error:
-        raise ValueError("must be a version specifier such as '>=2.0,<3' (PEP 440)") from error
-    return value
-
-
-def _package(value: str) -> str:
-    try:
-        return canonical(value)
-    except UnknownPackageError as error:
-        raise ValueError(error.what) from error
-
-
-def _interpreter(value: str) -> str:
-    Interpreter.parse(value)
-    return value
-
-
-_Limits = Field(gt=0, le=86_400 * 2)
-_Duration = Annotated[str, Field(pattern=_DURATION.pattern.replace(r"\A", "^").replace(r"\Z", "$"))]
-_Written = Annotated[int, _Limits] | _Duration
-Seconds = Annotated[int, BeforeValidator(_seconds, json_schema_input_type=_Written), _Limits]
-RecipePath = Annotated[str, AfterValidator(_inside)]
-Specifier = Annotated[str, AfterValidator(_specifier)]
-InterpreterTag = Annotated[str, AfterValidator(_interpreter), Field(json_schema_extra={"pattern": "^cp3[0-9]{1,2}t?$"})]
-PackageName = Annotated[str, AfterValidator(_package)]
-RunnerLabel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-
-
-class Model(BaseModel):
-    """Closed, frozen, and written in TOML's kebab-case."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        alias_generator=lambda name: name.replace("_", "-"),
-        validate_by_name=False,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        use_attribute_docstrings=False,
-    )
-
-
-class Source(Model):
-    """Where the source comes from. By default the sdist on the package index, under the folder's name."""
-
-    name: PackageName | None = Field(None, description="The name on the package index, where it is not the folder's.")
-    git: str | None = Field(
-        None,
-        pattern=r"^(https://|file://|ssh://|git@)[^\s]+$",
-        description="A git repository to take instead of the sdist.",
-    )
-    tag: str = Field(
-        "{version}",
-        description="Which tag a version has in git: a template of `{version}`, `{major}`, `{minor}`, `{micro}`, "
-        "`{pre}`, `{post}`, `{epoch}`. Versions are mapped to tags, never back.",
-    )
-    submodules: StrictBool = Field(True, description="Fetch git submodules as well.")
-    path: str | None = Field(
-        None,
-        description="A local folder to take instead of the sdist, relative to the recipe's folder; for development: "
-        "nothing is planned for a commit that names one.",
-    )
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if self.git and self.path:
-            raise ValueError("'git' and 'path' exclude each other")
-        return self
-
-    @field_validator("tag")
-    @classmethod
-    def _known_placeholders(cls, value: str) -> str:
-        try:
-            names = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
-        except ValueError as error:
-            raise ValueError(f"is not a template: {error}") from error
-        if not names or names - _PLACEHOLDERS:
-            raise ValueError(f"must contain a placeholder, and none but {', '.join(sorted(_PLACEHOLDERS))}")
-        return value
+def _by_kinds(value: object, built_in: Callable[[object], SourceTable]) -> SourceTable:
+    """Validate a table; plug-ins are looked for only if it has a key that no kind of ours has."""
+    if isinstance(value, dict) and not value.keys() <= _KEYS:
+        return _with_plugins().model_validate(value)
+    return built_in(value)
 
 
 class Sdist(Model):
@@ -290,7 +203,8 @@ class Upstream(Model):
 class Settings(Model):
     """All that one version of a package is built with, after inheritance."""
 
-    source: Source = Field(default_factory=Source)
+    # A plug-in's keys are in a subclass, and count in a recipe's digest as others do.
+    source: SerializeAsAny[Annotated[Source, WrapValidator(_by_kinds)]] = Field(default_factory=Source)
     sdist: Sdist = Field(default_factory=Sdist)
     build: Build = Field(default_factory=Build)
     test: Test = Field(default_factory=Test)

@@ -141,7 +141,7 @@ class TestRecord(Model):
 class SourceRecord(Model):
     """What the wheel was built from."""
 
-    kind: Literal["sdist", "git", "path"]
+    kind: Word
     name: str
     sha256: Sha256
     commit: str = ""

@@ -6,41 +6,123 @@ import difflib
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from string import Formatter
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from packaging.version import Version
+from pydantic import Field, StrictBool, field_validator
 
 from wheelyard.core.digests import sha256_bytes
-from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError, SourceError
+from wheelyard.core.errors import DigestMismatchError, NetworkError, PlanError, RecipeError, SourceError
 from wheelyard.core.names import did_you_mean
+from wheelyard.core.values import SourceTree
 from wheelyard.io import cache, files, git_program, guard, log
 from wheelyard.io.git_program import UNREACHABLE, allow, local_env, network_env
 from wheelyard.io.run import run
+from wheelyard.project.source_table import SourceTable
+from wheelyard.sources import tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from wheelyard.io.run import Completed
-    from wheelyard.project.recipe import Source
+    from wheelyard.records.models import LockedVersion
+    from wheelyard.sources.source_kind import Origin
 
 _REF = "refs/wheelyard/pin"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDERS = {"version", "major", "minor", "micro", "pre", "post", "epoch"}
 
 
-@dataclass(frozen=True)
-class Pin:
-    """What a version is in git.
+class GitTable(SourceTable):
+    """The keys of a git repository."""
 
-    Attributes:
-        tag: the tag that the template yields.
-        commit: the commit it names at this moment.
-    """
+    git: str | None = Field(
+        None,
+        pattern=r"^(https://|file://|ssh://|git@)[^\s]+$",
+        description="A git repository to take instead of the sdist.",
+    )
+    tag: str = Field(
+        "{version}",
+        description="Which tag a version has in git: a template of `{version}`, `{major}`, `{minor}`, `{micro}`, "
+        "`{pre}`, `{post}`, `{epoch}`. Versions are mapped to tags, never back.",
+    )
+    submodules: StrictBool = Field(True, description="Fetch git submodules as well.")
 
-    tag: str
-    commit: str
+    @field_validator("tag")
+    @classmethod
+    def _known_placeholders(cls, value: str) -> str:
+        try:
+            names = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"is not a template: {error}") from error
+        if not names or names - _PLACEHOLDERS:
+            raise ValueError(f"must contain a placeholder, and none but {', '.join(sorted(_PLACEHOLDERS))}")
+        return value
+
+
+class Git:
+    """A git repository; a version is pinned to the commit of its tag."""
+
+    table = GitTable
+    is_sdist = False
+    is_local = False
+    version_keys = ("tag", "git")
+
+    def pin(self, source: SourceTable, locked: LockedVersion) -> LockedVersion:
+        """Return *locked* with the version's tag, and the commit that it names at this moment.
+
+        Raises:
+            SourceError: there is no such tag (the nearest are named), or no such repository.
+            NetworkError: the server cannot be reached.
+        """
+        keys = source.keys_of(GitTable)
+        url = _checked(keys.git or "")
+        tag = tag_for(keys.tag, locked.version)
+        commits = _remote_tags(url, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}")
+        # An annotated tag is an object of its own; ^{} is the commit that it names.
+        commit = commits.get(f"{tag}^{{}}") or commits.get(tag)
+        if commit:
+            return locked.model_copy(update={"tag": tag, "commit": commit})
+        tags = [name for name in _remote_tags(url) if not name.endswith("^{}")]
+        near = difflib.get_close_matches(tag, tags, n=3, cutoff=0.5)
+        raise SourceError(
+            f"{url} has no tag {tag!r} for version {locked.version}",
+            details=[f"the nearest tags: {', '.join(log.clean(name) for name in near)}"]
+            if near
+            else [f"it has {len(tags)} tags"],
+            fix="correct [source] tag in the recipe, with a [[version]] override where only some versions differ",
+        )
+
+    def identity(self, locked: LockedVersion, source: SourceTable, recipe_folder: Path) -> str:  # noqa: ARG002
+        """Return the commit."""
+        return f"git:{_commit(locked)}"
+
+    def obtain(self, origin: Origin, target: Path, work: Path) -> SourceTree:  # noqa: ARG002
+        """Check the commit out."""
+        keys = origin.settings.source.keys_of(GitTable)
+        url, commit = keys.git or "", _commit(origin.locked)
+        tag = origin.locked.tag or tag_for(keys.tag, origin.locked.version)
+        epoch = checkout(url, commit, tag, target, submodules=keys.submodules)
+        entries = tree.entries(target)
+        tree.refuse_links_out(target, entries)
+        tree.set_times(target, entries, epoch)
+        return SourceTree("git", target, url, tree.digest(target, entries), commit, (), epoch)
+
+    def check(self, origin: Origin) -> str:
+        """Ask the repository whether the tag still names the commit."""
+        locked = origin.locked
+        now = self.pin(origin.settings.source, locked)
+        if locked.commit not in {None, now.commit}:
+            raise SourceError(
+                f"the tag {now.tag} has moved",
+                where=f"packages/{origin.package}/lock.toml",
+                details=[f"locked: {locked.commit}", f"now: {now.commit}"],
+                fix="find out why upstream moved it; then remove the entry to lock it anew",
+            )
+        return f"the tag {now.tag} is commit {(now.commit or '')[:12]}"
 
 
 def tag_for(template: str, version: str) -> str:
@@ -74,32 +156,6 @@ def tag_for(template: str, version: str) -> str:
     if "{" in tag or "}" in tag or run(["git", "check-ref-format", f"refs/tags/{tag}"], check=False).returncode:
         raise RecipeError(f"[source] tag yields {tag!r}, which git does not allow as a tag", fix="correct the template")
     return tag
-
-
-def pin(source: Source, version: str) -> Pin:
-    """Ask the repository which commit a version's tag names.
-
-    Raises:
-        SourceError: there is no such tag (the nearest are named), or no such repository.
-        NetworkError: the server cannot be reached.
-    """
-    url = _checked(source.git or "")
-    tag = tag_for(source.tag, version)
-    found = _remote_tags(url, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}")
-    commit = found.get(f"{tag}^{{}}") or found.get(
-        tag
-    )  # an annotated tag is an object of its own; ^{} is what it names
-    if commit:
-        return Pin(tag, commit)
-    tags = [name for name in _remote_tags(url) if not name.endswith("^{}")]
-    near = difflib.get_close_matches(tag, tags, n=3, cutoff=0.5)
-    raise SourceError(
-        f"{url} has no tag {tag!r} for version {version}",
-        details=[f"the nearest tags: {', '.join(log.clean(name) for name in near)}"]
-        if near
-        else [f"it has {len(tags)} tags"],
-        fix="correct [source] tag in the recipe, with a [[version]] override where only some versions differ",
-    )
 
 
 def checkout(url: str, commit: str, tag: str, target: Path, *, submodules: bool) -> int:
@@ -224,3 +280,12 @@ def _problem(done: Completed, url: str) -> SourceError | NetworkError:
         details=details,
         fix="check [source] git in the recipe; a private repository needs a credential helper (gitcredentials(7))",
     )
+
+
+def _commit(locked: LockedVersion) -> str:
+    if locked.commit is None:
+        raise PlanError(
+            f"version {locked.version} is not locked to a git commit, though its recipe takes it from git",
+            fix=f"remove version {locked.version} from packages/<pkg>/lock.toml and run again: it is locked anew",
+        )
+    return locked.commit

@@ -1,25 +1,64 @@
-"""Sdists: whether one is what it says, and the script by which a recipe makes its own."""
+"""The default kind of source: the sdist on the package index, from the cache or downloaded, verified and unpacked."""
 
 from __future__ import annotations
 
 from email.parser import BytesHeaderParser
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 from packaging.version import InvalidVersion, Version
 
-from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
+from wheelyard.core.errors import PlanError, SourceError
 from wheelyard.core.pep440 import read_version
-from wheelyard.io import files, guard, log, sandbox
+from wheelyard.core.values import SourceTree
+from wheelyard.io import downloads, log
 from wheelyard.io.archive import unpack
-from wheelyard.io.bare import bare_env
-from wheelyard.io.run import run
+from wheelyard.io.cache import cache_dir
+from wheelyard.project.source_table import SourceTable
 
 if TYPE_CHECKING:
-    from wheelyard.io.archive import Limits
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelyard.records.models import LockedVersion
+    from wheelyard.sources.source_kind import Origin
 
 _LARGEST_METADATA = 1 << 24
+
+
+class Sdist:
+    """The sdist on the package index; planning looks its name and hash up there."""
+
+    table = SourceTable
+    is_sdist = True
+    is_local = False
+    version_keys = ()
+
+    def pin(self, source: SourceTable, locked: LockedVersion) -> LockedVersion:  # noqa: ARG002
+        """Return *locked*, which names the sdist."""
+        return locked
+
+    def identity(self, locked: LockedVersion, source: SourceTable, recipe_folder: Path) -> str:  # noqa: ARG002
+        """Return the sdist's hash."""
+        if locked.sha256 is None:
+            raise PlanError(
+                f"the lock names no sdist for version {locked.version}", fix="remove it from the lock, and run again"
+            )
+        return f"sdist:{locked.sha256}"
+
+    def obtain(self, origin: Origin, target: Path, work: Path) -> SourceTree:  # noqa: ARG002
+        """Download and unpack the sdist."""
+        limit = origin.policy.max_sdist_mib << 20
+        archive = fetch(origin.locked, limit=limit, find_url=origin.find_url)
+        epoch = unpack(archive, target, limits=origin.limits)
+        check_metadata(target, origin.name, origin.locked.version, what=archive.name)
+        return SourceTree("sdist", target, archive.name, origin.locked.sha256 or "", "", (), epoch)
+
+    def check(self, origin: Origin) -> str:
+        """Ask the package index for the sdist."""
+        if origin.find_url:
+            origin.find_url()
+        return f"the index has {origin.locked.file} with the locked hash"
 
 
 def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
@@ -46,76 +85,47 @@ def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
         )
 
 
-def make(
-    script: Path,
-    tree: Path,
-    target: Path,
-    *,
-    name: str,
-    version: str,
-    epoch: int,
-    timeout: float,
-    limits: Limits,
-    log_file: Path | None = None,
-) -> str:
-    """Run a recipe's sdist script in a patched tree, and unpack what it leaves as *target*.
+def fetch(locked: LockedVersion, *, limit: int, find_url: Callable[[], str | None] | None) -> Path:
+    """Return the locked sdist's file in the cache; the network is used only if it is not there.
 
-    The script runs with bash on this machine, in *tree*, with ``$SRC`` (the tree), ``$VERSION``, ``$OUT`` (an
-    empty folder), ``$SOURCE_DATE_EPOCH``, a ``$HOME`` and ``$TMPDIR`` of its own, ``$PATH``, and the variables
-    that say how to reach the network; nothing else.
-
-    Returns:
-        The sdist's file name.
+    Args:
+        locked: what the version is pinned to.
+        limit: how many bytes an sdist may have.
+        find_url: asks the index for the address of the file with the locked name and hash, None if it is gone.
 
     Raises:
-        SourceError: the script fails, or does not leave exactly one sdist of this name and version.
-        StepTimeoutError: it takes longer than *timeout* seconds.
-        UnsafeArchiveError: what it leaves may not be unpacked.
+        PlanError: the lock names no sdist.
+        SourceError: the index has the file no more, or it is too large.
+        DigestMismatchError: other bytes than locked.
+        NetworkError: the index or its file server cannot be reached.
     """
-    if not script.is_file():
-        raise SourceError(
-            f"the sdist script {script.name} is missing", where=str(script), fix="put it there, or correct [sdist] run"
-        )
-    files.sweep_scratch(target.parent, ".sdist")
-    with files.scratch(target.parent, ".sdist") as scratch, guard.on_death(folders=[scratch]):
-        env = bare_env(scratch) | {"SRC": str(tree), "VERSION": version, "SOURCE_DATE_EPOCH": str(epoch)}
-        with log.step(f"running {script.name}"):
-            _run(script, tree, env, timeout, log_file)
-        archive = _one_sdist(Path(env["OUT"]), name, version, script)
-        unpack(archive, target, limits=limits)
-        check_metadata(target, name, version, what=archive.name)
-        return archive.name
-
-
-def _run(script: Path, tree: Path, env: dict[str, str], timeout: float, log_file: Path | None) -> None:
-    words: list[str | Path] = ["bash", script.absolute()]
+    if locked.file is None or locked.sha256 is None:
+        raise PlanError(f"the lock names no sdist for version {locked.version}", fix=_relock(locked.version))
     try:
-        run(words if sandbox.why_not() else sandbox.apart(words), cwd=tree, env=env, timeout=timeout, log_file=log_file)
-    except StepTimeoutError as error:
-        raise StepTimeoutError(
-            f"the sdist script {script.name} did not end within {log.duration(timeout)}",
-            where=str(script),
-            fix="allow it more time ([sdist] timeout), or look at what it waits for",
+        parse_sdist_filename(locked.file)
+    except InvalidSdistFilename as error:
+        raise PlanError(
+            f"the lock's {locked.file!r} is not an sdist's file name", fix=_relock(locked.version)
         ) from error
-    except ProgramError as error:
+    if "/" in locked.file:
+        raise PlanError(f"the lock's {locked.file!r} is not a plain file name", fix=_relock(locked.version))
+    if locked.size is not None and locked.size > limit:
         raise SourceError(
-            f"the sdist script {script.name} failed", where=str(script), details=error.details, fix="mend the script"
-        ) from error
+            f"{locked.file} has {locked.size / 2**20:.0f} MiB, more than the {limit / 2**20:.0f} MiB that are allowed",
+            fix="raise max-sdist-mib in [tool.wheelyard] if it really is that large",
+        )
+    target = cache_dir("sdists", locked.sha256) / locked.file
+    if downloads.is_file_with(target, locked.sha256):
+        return target
+    url = find_url() if find_url else None
+    if url is None:
+        raise SourceError(
+            f"the index has no {locked.file} with the locked sha256 {locked.sha256[:12]}… any more",
+            fix=f"find out why it was removed or replaced; then {_relock(locked.version)}",
+        )
+    downloads.download(url, target, sha256=locked.sha256, size=locked.size, limit=limit)
+    return target
 
 
-def _one_sdist(out: Path, name: str, version: str, script: Path) -> Path:
-    found = sorted(out.iterdir())
-    if len(found) == 1 and found[0].is_file() and not found[0].is_symlink():
-        try:
-            got = parse_sdist_filename(found[0].name)
-        except InvalidSdistFilename:
-            got = None
-        if got == (canonicalize_name(name), Version(version)):
-            return found[0]
-    raise SourceError(
-        f"the sdist script {script.name} must leave exactly one sdist of {name} {version} in $OUT",
-        where=str(script),
-        details=[f"it left {log.clean(path.name)}" for path in found[:20]] or ["it left nothing"],
-        fix="have it write one .tar.gz named as the source distribution format says, such as "
-        f"{canonicalize_name(name).replace('-', '_')}-{version}.tar.gz",
-    )
+def _relock(version: str) -> str:
+    return f"remove version {version} from packages/<pkg>/lock.toml and run again: it is locked anew"

@@ -13,8 +13,8 @@ from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings, Source
 from wheelyard.records.models import LockedVersion
-from wheelyard.sources import identity, pin, prepare
-from wheelyard.sources.git import tag_for
+from wheelyard.sources.git import Git, tag_for
+from wheelyard.sources.prepare import identity, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,10 @@ def settings(folder: Path, **source: object) -> Settings:
 
 def locked(commit: str, version: str = "1.0", tag: str | None = "v1.0") -> LockedVersion:
     return LockedVersion(version=version, commit=commit, tag=tag)
+
+
+def pin(source: Source, version: str) -> LockedVersion:
+    return Git().pin(source, LockedVersion(version=version))
 
 
 def files_in(folder: Path) -> list[str]:

@@ -30,7 +30,7 @@ from wheelyard.io import http, retry
 from wheelyard.project.config import Policy
 from wheelyard.project.recipe import Settings
 from wheelyard.records.models import LockedVersion
-from wheelyard.sources import identity, prepare
+from wheelyard.sources.prepare import identity, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -455,7 +455,7 @@ from pathlib import Path
 from wheelyard.project.recipe import Settings
 from wheelyard.project.config import Policy
 from wheelyard.records.models import LockedVersion
-from wheelyard.sources import prepare
+from wheelyard.sources.prepare import prepare
 recipe, work, locked, settings, url, policy = sys.argv[1:]
 prepare("demo-pkg", LockedVersion.model_validate_json(locked), Settings.model_validate_json(settings),
         recipe_folder=Path(recipe), work=Path(work), policy=Policy.model_validate_json(policy), find_url=lambda: url)

@@ -29,7 +29,7 @@ from wheelyard.records.durations import Duration
 from wheelyard.records.history import HistoryEntry
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.releases import ReleasedFile
-from wheelyard.sources import identity
+from wheelyard.sources.prepare import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from wheelyard.planning import build_requires, fingerprint
 from wheelyard.planning.target import find_target
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
-from wheelyard.sources import identity
+from wheelyard.sources.prepare import identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PatchError
 from wheelyard.core.values import AppliedPatch
 from wheelyard.project.recipe import Patch
-from wheelyard.sources import for_version
-from wheelyard.sources.patches import Hunk, apply, digest, hunks
+from wheelyard.sources.patches import Hunk, apply, digest, for_version, hunks
 
 if TYPE_CHECKING:
     from pathlib import Path
