@@ -9,12 +9,12 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wheelyard.ci import BuildJob, Layout, Site, lay_out, lower_bound, pack
+from wheelyard.ci import BuildJob, Capacity, Layout, lay_out, lower_bound, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.ci import Piece, Task
+    from wheelyard.ci import PackageBuild, PlannedWheel
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,32 @@ class Night:
     jobs: int
 
 
-def night(tasks: Sequence[Task], site: Site, *, noise: float, seed: int) -> Night:
+def night(builds: Sequence[PackageBuild], capacity: Capacity, *, noise: float, seed: int) -> Night:
     """Return how a night goes; each wheel takes up to *noise* more or less than expected, as a share."""
     true = {
-        task.name: replace(task, pieces=tuple(_true(piece, noise, seed) for piece in task.pieces)) for task in tasks
+        build.name: replace(build, wheels=tuple(_true(wheel, noise, seed) for wheel in build.wheels))
+        for build in builds
     }
-    wheels = {piece.wheel: piece for task in true.values() for piece in task.pieces}
+    wheels = {wheel.expected: wheel for build in true.values() for wheel in build.wheels}
 
     def seconds(layout: Layout) -> float:
         jobs = [
-            BuildJob(true[job.task.name], tuple(wheels[piece.wheel] for piece in job.pieces)) for job in layout.jobs
+            BuildJob(true[job.build.name], tuple(wheels[wheel.expected] for wheel in job.wheels)) for job in layout.jobs
         ]
-        return lay_out(tasks, jobs, site).makespan
+        return lay_out(builds, jobs, capacity).makespan
 
-    planned = pack(tasks, site)
+    planned = pack(builds, capacity)
     return Night(
-        bound=lower_bound(list(true.values()), site),
+        bound=lower_bound(list(true.values()), capacity),
         planned=seconds(planned),
-        together=seconds(lay_out(tasks, [BuildJob(task, task.pieces) for task in tasks], site)),
-        apart=seconds(lay_out(tasks, [BuildJob(task, (piece,)) for task in tasks for piece in task.pieces], site)),
+        together=seconds(lay_out(builds, [BuildJob(build, build.wheels) for build in builds], capacity)),
+        apart=seconds(
+            lay_out(builds, [BuildJob(build, (wheel,)) for build in builds for wheel in build.wheels], capacity)
+        ),
         jobs=len(planned.jobs),
     )
 
 
-def _true(piece: Piece, noise: float, seed: int) -> Piece:
-    chance = random.Random(f"{seed} {piece.wheel.pattern}")  # noqa: S311 - nothing is kept secret with it
-    return replace(piece, seconds=piece.seconds * (1 + noise * chance.uniform(-1, 1)))
+def _true(wheel: PlannedWheel, noise: float, seed: int) -> PlannedWheel:
+    chance = random.Random(f"{seed} {wheel.expected.pattern}")  # noqa: S311 - nothing is kept secret with it
+    return replace(wheel, seconds=wheel.seconds * (1 + noise * chance.uniform(-1, 1)))

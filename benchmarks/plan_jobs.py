@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks.measure import ROOT, WHEELYARD, claim, median
 from benchmarks.nights import Night, night
-from benchmarks.synthetic import tasks as synthetic_tasks
-from wheelyard.ci import Site, matrices, pack
-from wheelyard.ci.github_matrix import Ticket
+from benchmarks.synthetic import builds as synthetic_builds
+from wheelyard.ci import Capacity, matrices, pack
+from wheelyard.ci.github_matrix import PlannedJob
 from wheelyard.records import durations, lockfile
 from wheelyard.records.models import Lock, LockedVersion
 
@@ -57,15 +57,15 @@ def _project(folder: Path) -> Path:
     """Make a project of recipes that are pinned and have been timed."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (folder / "pyproject.toml").write_text(text.replace('image = "auto"', 'image = "official"'), encoding="utf-8")
-    for task in synthetic_tasks(RECIPES):
-        recipe = folder / "recipes" / task.package / "recipe.toml"
+    for build in synthetic_builds(RECIPES):
+        recipe = folder / "recipes" / build.package / "recipe.toml"
         recipe.parent.mkdir(parents=True)
-        needs = f"[build]\nneeds = {list(task.needs)}\n" if task.needs else ""
+        needs = f"[build]\nneeds = {list(build.needs)}\n" if build.needs else ""
         recipe.write_text(f'{needs}[test]\nrequires = ["pytest"]\ncommand = "pytest {{project}}/tests"\n')
         pairs = tuple(f"{python.rstrip('t')}-{python}" for python in PYTHONS)
         entry = LockedVersion(version="1.0", file="x-1.0.tar.gz", size=1, sha256="1" * 64, wheels=pairs)
         lockfile.write_lock(
-            lockfile.lock_file(folder / "packages", task.package), Lock.model_validate({"version": [entry]})
+            lockfile.lock_file(folder / "packages", build.package), Lock.model_validate({"version": [entry]})
         )
         day = time.strftime("%Y-%m-%d")
         entries = [
@@ -74,19 +74,19 @@ def _project(folder: Path) -> Path:
             )
             for python in PYTHONS
         ]
-        durations.DURATIONS.add(durations.DURATIONS.path(folder / "packages", task.package), entries)
+        durations.DURATIONS.add(durations.DURATIONS.path(folder / "packages", build.package), entries)
     return folder
 
 
 def _growth() -> bool:
     each = {}
     for size in SIZES:
-        tasks = synthetic_tasks(size)
+        builds = synthetic_builds(size)
         started = time.process_time()
-        layout = pack(tasks, Site(55, SLOW_IMAGE))
+        layout = pack(builds, Capacity(55, SLOW_IMAGE))
         rows = matrices(
             [
-                Ticket(job, wave, False, (), "x", 60, "official", "0" * 64)
+                PlannedJob(job, wave, False, (), "x", 60, "official", "0" * 64)
                 for job, wave in zip(layout.jobs, layout.waves, strict=True)
             ]
         )
@@ -131,7 +131,9 @@ def _nights() -> bool:
 
 
 def _night(seed: int, *, giants: int) -> Night:
-    return night(synthetic_tasks(RECIPES, seed=seed, giants=giants), Site(RUNNERS, SLOW_IMAGE), noise=NOISE, seed=seed)
+    return night(
+        synthetic_builds(RECIPES, seed=seed, giants=giants), Capacity(RUNNERS, SLOW_IMAGE), noise=NOISE, seed=seed
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelyard.ci.job_model import Piece, Task
+from wheelyard.ci.job_model import PackageBuild, PlannedWheel
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
 
@@ -42,9 +42,9 @@ SHAPES = (
 )
 
 
-def tasks(
+def builds(
     number: int, *, seed: int = 0, interpreters: Sequence[Interpreter] = DEFAULT_INTERPRETERS, giants: int = 0
-) -> tuple[Task, ...]:
+) -> tuple[PackageBuild, ...]:
     """Return *number* packages, the same for the same seed.
 
     Args:
@@ -64,10 +64,10 @@ def tasks(
         count = min(shape.needs, len(bases))
         needs = chance.sample(bases[:20], min(count, len(bases[:20]))) if count and not giant else []
         found.append(
-            Task(
+            PackageBuild(
                 package=_name(index),
                 version="1.0",
-                pieces=tuple(_pieces(_name(index), interpreters, pace, chance, abi3=shape.abi3)),
+                wheels=tuple(_pieces(_name(index), interpreters, pace, chance, abi3=shape.abi3)),
                 needs=tuple(_name(other) for other in sorted(needs) if other != index),
                 shared=chance.uniform(5, 60),
                 timeout=86_400,
@@ -82,7 +82,7 @@ def _name(index: int) -> str:
 
 def _pieces(
     name: str, interpreters: Sequence[Interpreter], pace: float, chance: random.Random, *, abi3: bool
-) -> list[Piece]:
+) -> list[PlannedWheel]:
     stable = [one for one in interpreters if not one.free_threaded] if abi3 else []
     groups = [tuple(stable)] if stable else []
     groups += [(one,) for one in interpreters if one not in stable]
@@ -91,5 +91,5 @@ def _pieces(
         first = group[0]
         abi = "abi3" if len(group) > 1 else str(first)
         wheel = ExpectedWheel(name, "1.0", str(first).rstrip("t"), abi, group)
-        wheels.append(Piece(wheel, pace * chance.uniform(0.9, 1.1)))
+        wheels.append(PlannedWheel(wheel, pace * chance.uniform(0.9, 1.1)))
     return wheels

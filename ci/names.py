@@ -43,7 +43,6 @@ VAGUE = frozenset(
         "much",
         "one",
         "ones",
-        "other",
         "others",
         "our",
         "ours",

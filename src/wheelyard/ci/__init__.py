@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from wheelyard.ci.github_matrix import Matrix, Row, Ticket, again, matrices
+from wheelyard.ci.github_matrix import Matrix, PlannedJob, Row, again, matrices
 from wheelyard.ci.gitlab_pipeline import Limits, pipeline_of, pipelines
-from wheelyard.ci.job_model import MOST_WHEELS, BuildJob, Layout, Piece, Site, Task, keys
+from wheelyard.ci.job_model import MOST_WHEELS, BuildJob, Capacity, Layout, PackageBuild, PlannedWheel, keys
 from wheelyard.ci.packing import lay_out, lower_bound, pack
 
 __all__ = [
     "MOST_WHEELS",
     "BuildJob",
+    "Capacity",
     "Layout",
     "Limits",
     "Matrix",
-    "Piece",
+    "PackageBuild",
+    "PlannedJob",
+    "PlannedWheel",
     "Row",
-    "Site",
-    "Task",
-    "Ticket",
     "again",
     "keys",
     "lay_out",

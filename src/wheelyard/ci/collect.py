@@ -1,6 +1,6 @@
-"""``gather``: wheels that other machines built, taken into ``dist/`` once everything about them has been checked.
+"""``ci collect``: check the wheels that other machines built, and copy them into ``dist/``.
 
-What a pipeline brings is hostile until then: whoever can start a build can leave artifacts of any name and content.
+Artifacts are not trusted: anybody who can start a build can leave artifacts of any name and content.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _AHEAD = timedelta(hours=1)  # that another machine's clock may be
 
 
 @dataclass(frozen=True)
-class Gathering:
-    """What came of it.
+class CollectReport:
+    """The result of ``ci collect``.
 
     Attributes:
         taken: files that are new in ``dist/``.
@@ -51,7 +51,7 @@ class Gathering:
 
 
 @dataclass(frozen=True)
-class _Brought:
+class _CheckedWheel:
     """A wheel that may be taken."""
 
     wheel: Path
@@ -59,24 +59,24 @@ class _Brought:
     verdict: Verdict
 
 
-def gather(project: Project, folders: Sequence[Path]) -> Gathering:
-    """Take what lies anywhere below *folders*: wheels with their record and verdict, and outcomes of jobs.
+def collect(project: Project, folders: Sequence[Path]) -> CollectReport:
+    """Copy the wheels anywhere below *folders*, with their record and verdict, and the outcomes of jobs.
 
-    What may not be taken does not keep the rest back. Again, it changes nothing.
+    A refused file does not stop the others. A second run changes nothing.
 
     Raises:
         DiskError: no space, or no right to write in ``dist/``.
     """
-    known = frozenset(list_recipes(project))
-    taken: list[str] = []
-    there: list[str] = []
+    recipes = frozenset(list_recipes(project))
+    new_files: list[str] = []
+    present_files: list[str] = []
     refused: list[str] = []
     for path in _files(folders, refused):
         try:
             if path.suffix == ".whl":
-                new = _take(project, _checked(project, path, known))
+                is_new = _take(project, _checked(project, path, recipes))
             elif path.name.startswith("outcome-") and path.suffix == ".json":
-                new = _told(project, path, known)
+                is_new = _take_outcome(project, path, recipes)
             else:
                 continue
         except DiskError:
@@ -84,8 +84,8 @@ def gather(project: Project, folders: Sequence[Path]) -> Gathering:
         except (WheelyardError, OSError) as error:
             refused.append(log.clean(f"{path}: {error.what if isinstance(error, WheelyardError) else error}"))
         else:
-            (taken if new else there).append(path.name)
-    return Gathering(tuple(taken), tuple(there), tuple(refused))
+            (new_files if is_new else present_files).append(path.name)
+    return CollectReport(tuple(new_files), tuple(present_files), tuple(refused))
 
 
 def _files(folders: Sequence[Path], refused: list[str]) -> Iterator[Path]:
@@ -106,8 +106,8 @@ def _files(folders: Sequence[Path], refused: list[str]) -> Iterator[Path]:
                     yield path
 
 
-def _checked(project: Project, wheel: Path, known: frozenset[str]) -> _Brought:
-    """Return a wheel with its papers.
+def _checked(project: Project, wheel: Path, recipes: frozenset[str]) -> _CheckedWheel:
+    """Return a wheel with its record_file.
 
     Raises:
         CheckError: one of them is not in order.
@@ -116,9 +116,9 @@ def _checked(project: Project, wheel: Path, known: frozenset[str]) -> _Brought:
         name = WheelName.parse(wheel.name)
     except ValueError as error:
         raise CheckError(f"is not a wheel's name: {error}") from error
-    _papers(wheel)
+    _check_records(wheel)
     record, verdict = read_record(wheel), read_verdict(wheel.parent)
-    _ours(record.package, record.package_version, known)
+    _check_version(record.package, record.package_version, recipes)
     if record.wheel != wheel.name or name.version != Version(record.package_version):
         raise CheckError("comes with the record of another one")
     if canonical(name.name) not in {record.package, project_name(project, record.package)}:
@@ -128,51 +128,55 @@ def _checked(project: Project, wheel: Path, known: frozenset[str]) -> _Brought:
     sha256 = sha256_file(wheel) if wheel.stat().st_size == record.size else ""
     if sha256 != record.sha256:
         raise CheckError("is not what its record says: sha256 or size differ")
-    mine = tuple(one for one in verdict.wheels if one.wheel == wheel.name)
+    wheel_verdicts = tuple(entry for entry in verdict.wheels if entry.wheel == wheel.name)
     if (verdict.package, verdict.package_version) != (record.package, record.package_version):
         raise CheckError("comes with the verdict on another version")
-    if not mine or {one.sha256 for one in mine} != {sha256}:
+    if not wheel_verdicts or {entry.sha256 for entry in wheel_verdicts} != {sha256}:
         raise CheckError("comes without a verdict on it")
-    if record.verdict != "passed" or not all(one.ok for one in mine) or not all(one.ok for one in verdict.overall):
+    if (
+        record.verdict != "passed"
+        or not all(entry.ok for entry in wheel_verdicts)
+        or not all(entry.ok for entry in verdict.overall)
+    ):
         raise CheckError("has not passed its checks")
-    return _Brought(wheel, record, verdict.model_copy(update={"wheels": mine}))
+    return _CheckedWheel(wheel, record, verdict.model_copy(update={"wheels": wheel_verdicts}))
 
 
-def _papers(wheel: Path) -> None:
-    for papers in (wheel_record_path(wheel), wheel.with_name("verdict.json")):
-        if papers.is_symlink() or not papers.is_file():
-            raise CheckError(f"comes without {papers.name}")
-        if papers.stat().st_size > _TEXT:
-            raise CheckError(f"comes with a {papers.name} of {papers.stat().st_size} bytes")
+def _check_records(wheel: Path) -> None:
+    for record_file in (wheel_record_path(wheel), wheel.with_name("verdict.json")):
+        if record_file.is_symlink() or not record_file.is_file():
+            raise CheckError(f"comes without {record_file.name}")
+        if record_file.stat().st_size > _TEXT:
+            raise CheckError(f"comes with a {record_file.name} of {record_file.stat().st_size} bytes")
 
 
-def _ours(package: str, version: str, known: frozenset[str]) -> None:
+def _check_version(package: str, version: str, recipes: frozenset[str]) -> None:
     try:
         plain = str(read_version(version)) == version
     except InvalidVersion:
         plain = False
-    if package not in known or canonical(package) != package:
+    if package not in recipes or canonical(package) != package:
         raise CheckError(f"is of {package[:100]!r}, which has no recipe here")
     if not plain:
         raise CheckError(f"is of a version that is written {version[:100]!r}")
 
 
-def _take(project: Project, brought: _Brought) -> bool:
-    record = brought.record
+def _take(project: Project, checked_wheel: _CheckedWheel) -> bool:
+    record = checked_wheel.record
     folder = project.dist / record.package / record.package_version
-    there = folder / record.wheel
+    target = folder / record.wheel
     with cache.lock(folder / ".lock", what=f"{record.package} {record.package_version} is being built"):
-        if there.is_file() and sha256_file(there) != record.sha256:
+        if target.is_file() and sha256_file(target) != record.sha256:
             raise CheckError(f"other bytes are in {folder} under this name")
-        if there.is_file() and wheel_record_path(there).is_file():
+        if target.is_file() and wheel_record_path(target).is_file():
             return False
-        settle(folder, [brought.wheel], [record], brought.verdict)
+        settle(folder, [checked_wheel.wheel], [record], checked_wheel.verdict)
     return True
 
 
-def _told(project: Project, path: Path, known: frozenset[str]) -> bool:
+def _take_outcome(project: Project, path: Path, recipes: frozenset[str]) -> bool:
     outcome = read_outcome(path)
-    _ours(outcome.package, outcome.package_version, known)
+    _check_version(outcome.package, outcome.package_version, recipes)
     try:
         ahead = datetime.fromisoformat(outcome.ended) - datetime.now(UTC)
     except ValueError as error:

@@ -1,6 +1,6 @@
 """Jobs as GitHub's matrices: waves, and in each as many matrices as GitHub's limits ask for.
 
-A wave is two rows: ``first`` holds the jobs that a later wave waits for, ``rest`` those that nobody waits for. A
+A wave is two rows: ``first`` has the jobs that a later wave waits for, ``rest`` all other jobs. A
 workflow runs the rows of a wave side by side, and the next wave once ``first`` of the one before has ended, however it
 ended: each job looks itself whether what it needs is there, so that a failure stops only what depends on it.
 """
@@ -26,8 +26,8 @@ _SHARE = 0.9
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """What a job is told.
+class PlannedJob:
+    """A job with what the forge needs to run it.
 
     Attributes:
         job: the job.
@@ -37,7 +37,7 @@ class Ticket:
         runner: the label of its machines.
         minutes: what the forge lets it take.
         image: what it is built in, as ``--image`` takes it.
-        key: what its results are known by.
+        key: the digest of all its inputs; its results are found by it.
     """
 
     job: BuildJob
@@ -50,20 +50,20 @@ class Ticket:
     key: str
 
     def entry(self) -> Row:
-        """Return its row in a matrix, also what ``wheelyard job`` takes (:class:`record.outcome.JobTicket`)."""
-        pythons = [str(one) for one in self.job.interpreters]
+        """Return its row in a matrix, also what ``wheelyard job`` takes (:class:`record.outcome.JobSpec`)."""
+        pythons = [str(interpreter) for interpreter in self.job.interpreters]
         return {
             "name": self.job.name,
-            "package": self.job.task.package,
-            "version": self.job.task.version,
-            # A word for each wheel: the interpreters that share it.
-            "wheels": tuple(",".join(map(str, piece.wheel.interpreters)) for piece in self.job.pieces),
+            "package": self.job.build.package,
+            "version": self.job.build.version,
+            # One entry per wheel: the interpreters that share it.
+            "wheels": tuple(",".join(map(str, wheel.expected.interpreters)) for wheel in self.job.wheels),
             "needs": self.needs,
             "runner": self.runner,
             "timeout-minutes": self.minutes,
             "image": self.image,
             "key": self.key,
-            "artifact": f"wheels-{self.job.task.package}-{self.job.task.version}-{'-'.join(pythons)}",
+            "artifact": f"wheels-{self.job.build.package}-{self.job.build.version}-{'-'.join(pythons)}",
         }
 
     def text(self) -> str:
@@ -92,17 +92,17 @@ class Matrix:
         return _compact(self.include)
 
 
-def matrices(tickets: Sequence[Ticket]) -> tuple[Matrix, ...]:
-    """Return *tickets* in matrices, each within GitHub's limits, in the order in which they should start."""
+def matrices(planned_jobs: Sequence[PlannedJob]) -> tuple[Matrix, ...]:
+    """Return *planned_jobs* in matrices, each within GitHub's limits, in the order in which they should start."""
     rows: dict[tuple[int, bool], list[Row]] = {}
-    for ticket in tickets:
-        rows.setdefault((ticket.wave, ticket.gate), []).append(ticket.entry())
-    found = []
+    for planned_job in planned_jobs:
+        rows.setdefault((planned_job.wave, planned_job.gate), []).append(planned_job.entry())
+    matrix_list = []
     for (wave, gate), entries in sorted(rows.items(), key=lambda item: (item[0][0], not item[0][1])):
         for number, part in enumerate(_parts(entries), 1):
             name = f"wave-{wave}-{'first' if gate else 'rest'}-{number}"
-            found.append(Matrix(name, wave, gate, tuple(part)))
-    return tuple(found)
+            matrix_list.append(Matrix(name, wave, gate, tuple(part)))
+    return tuple(matrix_list)
 
 
 def again(rows: Sequence[tuple[str, Sequence[Row]]]) -> tuple[Matrix, ...]:
@@ -118,12 +118,12 @@ def _parts(entries: Sequence[Row]) -> list[list[Row]]:
     parts: list[list[Row]] = []
     size = 0
     for entry in entries:
-        more = _size(entry)
-        if not parts or len(parts[-1]) == MOST_JOBS or size + more > MOST_BYTES * _SHARE:
+        bytes_needed = _size(entry)
+        if not parts or len(parts[-1]) == MOST_JOBS or size + bytes_needed > MOST_BYTES * _SHARE:
             parts.append([])
             size = 0
         parts[-1].append(entry)
-        size += more
+        size += bytes_needed
     return parts
 
 

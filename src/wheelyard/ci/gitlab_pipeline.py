@@ -15,7 +15,7 @@ from wheelyard.core.errors import PlanError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.ci.github_matrix import Ticket
+    from wheelyard.ci.github_matrix import PlannedJob
 
 # app/validators/json_schemas and ci_builds: a job's name takes 255 characters.
 _LONGEST_NAME = 255
@@ -41,22 +41,22 @@ class Limits:
     label: str
 
 
-def pipelines(tickets: Sequence[Ticket], needs: Sequence[Sequence[int]], limits: Limits) -> tuple[str, ...]:
+def pipelines(planned_jobs: Sequence[PlannedJob], needs: Sequence[Sequence[int]], limits: Limits) -> tuple[str, ...]:
     """Return the text of each child pipeline, at least one.
 
     Args:
-        tickets: the jobs, in the order in which they should start.
+        planned_jobs: the jobs, in the order in which they should start.
         needs: for each the numbers of those it waits for.
         limits: the server's.
 
     Raises:
         PlanError: a job waits for too many, or more jobs than a pipeline takes hang together.
     """
-    _check(tickets, needs, limits)
-    if not tickets:
+    _check(planned_jobs, needs, limits)
+    if not planned_jobs:
         return (_text(_NOTHING),)
     bins = enumerate(_bins(needs, limits), 1)
-    return tuple(_text(_pipeline(tickets, needs, numbers, limits, which)) for which, numbers in bins)
+    return tuple(_text(_pipeline(planned_jobs, needs, numbers, limits, index)) for index, numbers in bins)
 
 
 def _text(pipeline: dict[str, object]) -> str:
@@ -68,26 +68,26 @@ def _text(pipeline: dict[str, object]) -> str:
 
 def pipeline_of(needs: Sequence[Sequence[int]], limits: Limits) -> tuple[int, ...]:
     """Return for each job the number of the pipeline that it is in, counted from 1."""
-    found = {number: which for which, numbers in enumerate(_bins(needs, limits), 1) for number in numbers}
-    return tuple(found[number] for number in range(len(needs)))
+    index_by_job = {number: index for index, numbers in enumerate(_bins(needs, limits), 1) for number in numbers}
+    return tuple(index_by_job[number] for number in range(len(needs)))
 
 
 def _bins(needs: Sequence[Sequence[int]], limits: Limits) -> list[list[int]]:
     """Return the jobs of each pipeline: what hangs together stays together."""
     bins: list[list[int]] = []
     for group in _groups(needs):
-        into = next((one for one in bins if len(one) + len(group) <= limits.jobs), None)
-        if into is None:
-            bins.append(into := [])
-        into += group
+        target = next((jobs for jobs in bins if len(jobs) + len(group) <= limits.jobs), None)
+        if target is None:
+            bins.append(target := [])
+        target += group
     return [sorted(numbers) for numbers in bins]
 
 
-def _check(tickets: Sequence[Ticket], needs: Sequence[Sequence[int]], limits: Limits) -> None:
+def _check(planned_jobs: Sequence[PlannedJob], needs: Sequence[Sequence[int]], limits: Limits) -> None:
     problems = [
-        f"{ticket.job.name} waits for {len(wanted)} jobs"
-        for ticket, wanted in zip(tickets, needs, strict=True)
-        if len(wanted) > limits.needs
+        f"{planned_job.job.name} waits for {len(job_needs)} jobs"
+        for planned_job, job_needs in zip(planned_jobs, needs, strict=True)
+        if len(job_needs) > limits.needs
     ]
     if problems:
         raise PlanError(
@@ -99,7 +99,7 @@ def _check(tickets: Sequence[Ticket], needs: Sequence[Sequence[int]], limits: Li
     if large:
         raise PlanError(
             f"{len(large[0])} jobs hang together, and one pipeline takes {limits.jobs}",
-            details=sorted({tickets[number].job.task.package for number in large[0]}),
+            details=sorted({planned_jobs[number].job.build.package for number in large[0]}),
             fix="plan fewer packages at once, or raise gitlab-jobs in site policy",
         )
 
@@ -114,8 +114,8 @@ def _groups(needs: Sequence[Sequence[int]]) -> list[list[int]]:
             number = root[number]
         return number
 
-    for number, wanted in enumerate(needs):
-        for other in wanted:
+    for number, job_needs in enumerate(needs):
+        for other in job_needs:
             low, high = sorted((find(number), find(other)))
             root[high] = low
     groups: dict[int, list[int]] = {}
@@ -124,16 +124,20 @@ def _groups(needs: Sequence[Sequence[int]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _head(which: int) -> dict[str, object]:
+def _head(index: int) -> dict[str, object]:
     stages = ["build", "test", "deploy"]
-    return {"stages": stages, "variables": {"WHEELYARD_PIPELINE": str(which)}, "default": _DEFAULT}
+    return {"stages": stages, "variables": {"WHEELYARD_PIPELINE": str(index)}, "default": _DEFAULT}
 
 
 def _pipeline(
-    tickets: Sequence[Ticket], needs: Sequence[Sequence[int]], numbers: Sequence[int], limits: Limits, which: int
+    planned_jobs: Sequence[PlannedJob],
+    needs: Sequence[Sequence[int]],
+    numbers: Sequence[int],
+    limits: Limits,
+    index: int,
 ) -> dict[str, object]:
-    jobs = {_name(tickets[number]): _job(tickets, number, needs[number], limits) for number in numbers}
-    return {**_head(which), ".build": _TEMPLATE, **jobs, **_LAST}
+    jobs = {_name(planned_jobs[number]): _job(planned_jobs, number, needs[number], limits) for number in numbers}
+    return {**_head(index), ".build": _TEMPLATE, **jobs, **_LAST}
 
 
 # What may not be taken does not keep the rest back.
@@ -146,7 +150,7 @@ _DEFAULT: dict[str, object] = {
     "image": "$WHEELYARD_MACHINE",
     "cache": [_TOOL],
     "interruptible": True,
-    # A machine that failed is worth another try; a build that failed says the same thing again.
+    # A failed machine is worth a retry; a failed build fails again.
     "retry": {"max": 2, "when": ["runner_system_failure", "scheduler_failure"]},
 }
 # The words of the jobs, once. Values come as variables, so that no name is part of a script.
@@ -155,7 +159,7 @@ _TEMPLATE: dict[str, object] = {
     # Jobs of one version write files of the same names: each leaves its own in a folder of its own, as they are done.
     "script": [_GATHER, 'ci/bootstrap wheelyard job --keep "$WHEELYARD_BROUGHT"'],
     "artifacts": {"when": "always", "expire_in": "30 days"},
-    # A package that fails is yellow, and told by the report; a machine that cannot build is red.
+    # A failing package is yellow, and the report shows it; a machine that cannot build is red.
     "allow_failure": {"exit_codes": [13, 14, 16, 23, 40, 41, 42, 45, 50]},
 }
 # They close a pipeline, as no parent can take artifacts from its children. The first brings the parent's plan, by
@@ -226,28 +230,31 @@ _NOTHING: dict[str, object] = {
 }
 
 
-def _job(tickets: Sequence[Ticket], number: int, needs: Sequence[int], limits: Limits) -> dict[str, object]:
-    ticket = tickets[number]
-    entry = ticket.entry()
+def _job(planned_jobs: Sequence[PlannedJob], number: int, needs: Sequence[int], limits: Limits) -> dict[str, object]:
+    planned_job = planned_jobs[number]
+    entry = planned_job.entry()
     brought = f"brought/{entry['artifact']}"
     results = f"dist/{entry['package']}/{entry['version']}"
     return {
         "extends": ".build",
-        "tags": list(limits.tags) if ticket.runner == limits.label else [ticket.runner],
-        "timeout": f"{ticket.minutes} minutes",
+        "tags": list(limits.tags) if planned_job.runner == limits.label else [planned_job.runner],
+        "timeout": f"{planned_job.minutes} minutes",
         # The log of what was under way, and what was built and is not checked yet, however the job ends.
         "artifacts": {"paths": [f"{brought}/", f"{results}/*.log", f"{results}/held/"]},
         # A job that is tried again goes on from what it had.
-        "cache": [{"key": f"job-{ticket.key}", "paths": [f"{brought}/", f"{results}/held/"], "when": "always"}, _TOOL],
-        "needs": [{"job": _name(tickets[other]), "artifacts": True} for other in needs],
+        "cache": [
+            {"key": f"job-{planned_job.key}", "paths": [f"{brought}/", f"{results}/held/"], "when": "always"},
+            _TOOL,
+        ],
+        "needs": [{"job": _name(planned_jobs[other]), "artifacts": True} for other in needs],
         "variables": {
-            "WHEELYARD_JOB": ticket.text(),
+            "WHEELYARD_JOB": planned_job.text(),
             "WHEELYARD_BROUGHT": brought,
-            "RUNNER_SCRIPT_TIMEOUT": f"{max(ticket.minutes - _CLOSING, 1)}m",
+            "RUNNER_SCRIPT_TIMEOUT": f"{max(planned_job.minutes - _CLOSING, 1)}m",
         },
     }
 
 
-def _name(ticket: Ticket) -> str:
-    name = ticket.job.name
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 17]} {ticket.key[:16]}"
+def _name(planned_job: PlannedJob) -> str:
+    name = planned_job.job.name
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 17]} {planned_job.key[:16]}"

@@ -20,30 +20,30 @@ MOST_WHEELS = 6
 
 
 @dataclass(frozen=True)
-class Piece:
+class PlannedWheel:
     """A wheel that is due.
 
     Attributes:
-        wheel: which.
+        expected: the wheel.
         seconds: how long it is likely to take.
-        inputs: the digest of its inputs, as its record will have it; of what is known before its needs are built.
+        inputs: the digest of its inputs, as its record will have it; without the wheels that are built before it.
         exact: whether that is all of them.
     """
 
-    wheel: ExpectedWheel
+    expected: ExpectedWheel
     seconds: float
     inputs: str = ""
     exact: bool = True
 
 
 @dataclass(frozen=True)
-class Task:
+class PackageBuild:
     """A version of a package of which wheels are due.
 
     Attributes:
         package: its canonical name.
         version: the version.
-        pieces: the wheels, at least one.
+        wheels: the wheels, at least one.
         needs: packages of ours whose wheels its build or tests take.
         shared: seconds that each of its jobs takes before and after the wheels.
         known: whether its durations are known; if not it stays in one job.
@@ -55,7 +55,7 @@ class Task:
 
     package: str
     version: str
-    pieces: tuple[Piece, ...]
+    wheels: tuple[PlannedWheel, ...]
     needs: tuple[str, ...] = ()
     shared: float = 0.0
     known: bool = True
@@ -72,20 +72,20 @@ class Task:
 
 @dataclass(frozen=True)
 class BuildJob:
-    """One job of a forge: some of a task's wheels, built one after another in one container.
+    """One job of a forge: some of a build's wheels, built one after another in one container.
 
     Attributes:
-        task: whose.
-        pieces: which.
+        build: whose.
+        wheels: which.
     """
 
-    task: Task
-    pieces: tuple[Piece, ...]
+    build: PackageBuild
+    wheels: tuple[PlannedWheel, ...]
 
     @functools.cached_property
     def interpreters(self) -> tuple[Interpreter, ...]:
         """Those for which it builds, sorted."""
-        return tuple(sorted({one for piece in self.pieces for one in piece.wheel.interpreters}))
+        return tuple(sorted({interpreter for wheel in self.wheels for interpreter in wheel.expected.interpreters}))
 
     @functools.cached_property
     def builds_for(self) -> frozenset[Interpreter]:
@@ -95,11 +95,11 @@ class BuildJob:
     @functools.cached_property
     def name(self) -> str:
         """What it is called; there is only one of that name."""
-        return f"{self.task.name} {' '.join(map(str, self.interpreters))}"
+        return f"{self.build.name} {' '.join(map(str, self.interpreters))}"
 
     @functools.cached_property
     def _own(self) -> float:
-        return self.task.shared + sum(piece.seconds for piece in self.pieces)
+        return self.build.shared + sum(wheel.seconds for wheel in self.wheels)
 
     def seconds(self, start: float) -> float:
         """Return how long it is likely to take on an image that starts in *start* seconds."""
@@ -107,7 +107,7 @@ class BuildJob:
 
 
 @dataclass(frozen=True)
-class Site:
+class Capacity:
     """What jobs run on.
 
     Attributes:
@@ -158,17 +158,17 @@ def job_needs(jobs: Sequence[BuildJob]) -> list[tuple[int, ...]]:
     """
     by_package: dict[str, list[int]] = defaultdict(list)
     for number, job in enumerate(jobs):
-        by_package[job.task.package].append(number)
-    found = []
+        by_package[job.build.package].append(number)
+    needs = []
     for job in jobs:
-        wanted: list[int] = []
-        for need in job.task.needs:
+        job_numbers: list[int] = []
+        for need in job.build.needs:
             numbers = by_package.get(need, [])
             built = {number: job.builds_for & jobs[number].builds_for for number in numbers}
-            whole = job.builds_for <= frozenset().union(*built.values())
-            wanted += [number for number in numbers if built[number] or not whole]
-        found.append(tuple(wanted))
-    return found
+            is_complete = job.builds_for <= frozenset().union(*built.values())
+            job_numbers += [number for number in numbers if built[number] or not is_complete]
+        needs.append(tuple(job_numbers))
+    return needs
 
 
 def keys(jobs: Sequence[BuildJob], needs: Sequence[Sequence[int]]) -> list[str]:
@@ -176,12 +176,14 @@ def keys(jobs: Sequence[BuildJob], needs: Sequence[Sequence[int]]) -> list[str]:
 
     *needs* must have no cycle.
     """
-    made: dict[int, str] = {}
+    key_by_job: dict[int, str] = {}
 
     def key(number: int) -> str:
-        if number not in made:
-            inputs = sorted(piece.inputs for piece in jobs[number].pieces)
-            made[number] = sha256_value({"inputs": inputs, "needs": sorted(key(other) for other in needs[number])})
-        return made[number]
+        if number not in key_by_job:
+            inputs = sorted(wheel.inputs for wheel in jobs[number].wheels)
+            key_by_job[number] = sha256_value(
+                {"inputs": inputs, "needs": sorted(key(other) for other in needs[number])}
+            )
+        return key_by_job[number]
 
     return [key(number) for number in range(len(jobs))]

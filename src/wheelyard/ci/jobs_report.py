@@ -53,7 +53,7 @@ class JobEntry(Model):
         timeout: seconds that the forge lets it take.
         interpreters: those it builds for.
         image: what it builds in.
-        key: what its results are known by: a digest of all that decides them.
+        key: the digest of all its inputs; its results are found by it.
         expected: the wheels it must yield.
         seconds: how long it is likely to take.
         pipeline: which of GitLab's pipelines it is in, from 1 on; null if the plan is not for GitLab.
@@ -93,7 +93,7 @@ class Estimate(Model):
         bound: seconds that no way of packing can beat.
         critical: the critical path.
         runner_minutes: minutes that runners are busy, in all.
-        known: how many jobs this is known of from earlier builds; of the others it is guessed.
+        known: how many jobs were timed before; the durations of the others are guessed.
     """
 
     runners: int

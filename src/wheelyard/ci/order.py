@@ -21,26 +21,26 @@ def waves(needs: Needs) -> tuple[tuple[str, ...], ...]:
     Raises:
         PlanError: some need each other; one such cycle is shown.
     """
-    left = {name: {other for other in wanted if other in needs} for name, wanted in needs.items()}
+    unmet_needs = {name: {other for other in needed_names if other in needs} for name, needed_names in needs.items()}
     users: dict[str, list[str]] = {}
-    for name, wanted in left.items():
-        for other in wanted:
+    for name, needed_names in unmet_needs.items():
+        for other in needed_names:
             users.setdefault(other, []).append(name)
-    found = []
-    ready = sorted(name for name, wanted in left.items() if not wanted)
+    wave_list = []
+    ready = sorted(name for name, needed_names in unmet_needs.items() if not needed_names)
     while ready:
-        found.append(tuple(ready))
+        wave_list.append(tuple(ready))
         freed = []
         for name in ready:
-            del left[name]
+            del unmet_needs[name]
             for user in users.get(name, ()):
-                left[user].discard(name)
-                if not left[user]:
+                unmet_needs[user].discard(name)
+                if not unmet_needs[user]:
                     freed.append(user)
         ready = sorted(freed)
-    if left:
-        raise _cycle_error(find_cycle(left))
-    return tuple(found)
+    if unmet_needs:
+        raise _cycle_error(find_cycle(unmet_needs))
+    return tuple(wave_list)
 
 
 def find_cycle(needs: Needs) -> tuple[str, ...]:
@@ -71,17 +71,17 @@ def find_cycle(needs: Needs) -> tuple[str, ...]:
 def stopped(needs: Needs, failed: Iterable[str]) -> frozenset[str]:
     """Return what cannot go on when *failed* has: those that need it, and those that need them."""
     users: dict[str, list[str]] = {}
-    for name, wanted in needs.items():
-        for other in wanted:
+    for name, needed_names in needs.items():
+        for other in needed_names:
             users.setdefault(other, []).append(name)
     roots = set(failed)
-    found: set[str] = set()
+    stopped_names: set[str] = set()
     todo = list(roots)
     while todo:
-        more = [user for user in users.get(todo.pop(), ()) if user not in found]
-        found.update(more)
-        todo += more
-    return frozenset(found - roots)
+        new_users = [user for user in users.get(todo.pop(), ()) if user not in stopped_names]
+        stopped_names.update(new_users)
+        todo += new_users
+    return frozenset(stopped_names - roots)
 
 
 def _cycle_error(cycle: tuple[str, ...]) -> PlanError:

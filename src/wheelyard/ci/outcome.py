@@ -1,4 +1,4 @@
-"""What a job is told, and what came of each of its wheels: what pipelines hand from one machine to the next."""
+"""The input of a job and the outcome of each of its wheels, as pipelines pass them from one machine to the next."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.!+]*$", max_leng
 Pythons = Annotated[str, Field(pattern=r"^cp3\d{1,2}t?(,cp3\d{1,2}t?)*$")]
 
 
-class JobTicket(Model):
+class JobSpec(Model):
     """``$WHEELYARD_JOB``: one row of a plan, as a forge hands it to the job.
 
     Attributes:
         name: what the job is called.
         package, version: what it builds.
-        wheels: a word for each wheel: the interpreters that share it.
+        wheels: one entry per wheel: the interpreters that share it.
         needs: packages that it takes from other jobs of the same plan.
         runner, timeout_minutes: what the forge goes by.
         image: what it builds in, as ``--image`` takes it.
-        key: what its results are known by.
+        key: the digest of all its inputs; its results are found by it.
         artifact: a name for all that it leaves.
     """
 
@@ -52,10 +52,10 @@ class JobTicket(Model):
 
 
 class Failure(Model):
-    """Why a wheel did not come out.
+    """Why a wheel was not built.
 
     Attributes:
-        code: the exit code, which tells the kind.
+        code: the exit code of the error.
         what: what happened.
         where: the place that caused it.
         line: the line of the log that matters, or the first finding.
@@ -70,7 +70,7 @@ class Failure(Model):
 
 
 class WheelOutcome(Model):
-    """``outcome-<pythons>.json``: what came of one wheel of a job.
+    """``outcome-<pythons>.json``: the outcome of one wheel of a job.
 
     Attributes:
         job: the job's name.
@@ -111,17 +111,17 @@ class WheelOutcome(Model):
 
     @property
     def rank(self) -> tuple[str, str]:
-        """What is larger of a later one."""
+        """The order of two outcomes of one wheel: the later one is larger."""
         return self.ended, self.state
 
 
-class RowEntry(Model):
-    """What a night's summary tells of one version of a package.
+class PackageResult(Model):
+    """The result of one version of a package.
 
     Attributes:
         package, version: which.
         why: what made it due.
-        result: ``built``, ``failed``, ``stopped`` (by what it needs), or ``silent``: a job that died without a word.
+        result: ``built``, ``failed``, ``stopped`` (by what it needs), or ``silent``: a job ended without a result.
         wheels, expected: how many there are, of how many.
         seconds: how long it took, on all machines.
         line: the line that matters.
@@ -141,41 +141,41 @@ class RowEntry(Model):
     failed: tuple[str, ...] = ()
 
 
-class NightReport(Model):
-    """What ``wheelyard report`` tells of a plan's jobs.
+class CIReport(Model):
+    """The report of ``ci report``: the results of a plan's jobs.
 
     Attributes:
         asked: what was planned.
         rows: each version.
         left_out: what was not planned, and why.
-        issues: what became of issues.
+        issues: the issues that were opened, updated or closed.
     """
 
-    schema_: Literal["wheelyard/night"] = Field("wheelyard/night", alias="schema")
+    schema_: Literal["wheelyard/ci-report"] = Field("wheelyard/ci-report", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
     asked: str
-    rows: tuple[RowEntry, ...]
+    rows: tuple[PackageResult, ...]
     left_out: tuple[str, ...] = ()
     issues: tuple[TicketRecord, ...] = ()
 
     @property
-    def ordered(self) -> tuple[RowEntry, ...]:
-        """The rows as people want them: what is not built comes first."""
+    def ordered(self) -> tuple[PackageResult, ...]:
+        """The rows, those that are not built first."""
         return tuple(sorted(self.rows, key=lambda row: (row.result == "built", row.package, row.version)))
 
 
-def parse_ticket(text: str) -> JobTicket:
+def parse_job_spec(text: str) -> JobSpec:
     """Read ``$WHEELYARD_JOB``.
 
     Raises:
-        ConfigError: it is no row of a plan; all that is wrong is told.
+        ConfigError: it is no row of a plan; every problem is listed.
     """
     try:
-        return JobTicket.model_validate_json(text)
+        return JobSpec.model_validate_json(text)
     except ValidationError as error:
         raise ConfigError(
             f"${VARIABLE} is not a job of a plan",
-            details=[log.clean(said) for _, said in validation_problems(error)],
+            details=[log.clean(message) for _, message in validation_problems(error)],
             fix="it is a row of a matrix that `wheelyard plan --format github` writes",
         ) from error
 
@@ -190,15 +190,15 @@ def write_outcome(folder: Path, outcome: WheelOutcome, *, newest: bool = False) 
 
     Args:
         folder: the version's.
-        outcome: what came of a wheel.
-        newest: leave one alone that is there and no older: of two tries the later one counts.
+        outcome: the outcome of a wheel.
+        newest: keep an outcome that is there and not older.
 
     Raises:
         DiskError: it cannot be written.
     """
     path = folder / outcome.file
     with cache.lock(folder / ".outcomes.lock", what=f"writing {outcome.file} of {outcome.package}"):
-        if newest and (there := _there(path)) and there.rank >= outcome.rank:
+        if newest and (present := _there(path)) and present.rank >= outcome.rank:
             return False
         files.write_json(path, outcome.model_dump(mode="json", by_alias=True))
     return True
@@ -212,7 +212,7 @@ def _there(path: Path) -> WheelOutcome | None:
 
 
 def read_outcome(path: Path) -> WheelOutcome:
-    """Return the outcome in a file, which may come from anywhere.
+    """Return the outcome in a file, which is not trusted.
 
     Raises:
         CheckError: it is none.
@@ -220,16 +220,16 @@ def read_outcome(path: Path) -> WheelOutcome:
     try:
         if path.is_symlink() or path.stat().st_size > _LARGEST:
             raise CheckError("is not an outcome", where=str(path))
-        found = WheelOutcome.model_validate_json(path.read_bytes())
+        outcome = WheelOutcome.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise CheckError("is not an outcome", where=str(path)) from error
-    if found.file != path.name:
-        raise CheckError(f"is the outcome of {found.file}", where=str(path))
-    return found
+    if outcome.file != path.name:
+        raise CheckError(f"is the outcome of {outcome.file}", where=str(path))
+    return outcome
 
 
 def outcomes(folder: Path) -> Iterator[WheelOutcome]:
-    """Yield the outcomes in the folder of a version; what is none is passed over."""
+    """Yield the outcomes in the folder of a version; files that are none are skipped with a warning."""
     for path in sorted(folder.glob("outcome-*.json")):
         try:
             yield read_outcome(path)

@@ -17,76 +17,76 @@ from wheelyard.ci.job_model import BuildJob, Layout, job_needs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.ci.job_model import Piece, Site, Task
+    from wheelyard.ci.job_model import Capacity, PackageBuild, PlannedWheel
 
 _FULL = 0.8  # of the time that the forge lets a job take
 
 
-def pack(tasks: Sequence[Task], site: Site) -> Layout:
-    """Return the jobs for *tasks*, and the estimate of when each runs.
+def pack(builds: Sequence[PackageBuild], capacity: Capacity) -> Layout:
+    """Return the jobs for *builds*, and the estimate of when each runs.
 
     Raises:
         PlanError: some packages need each other; the cycle is shown.
     """
-    wheels = sum(len(task.pieces) for task in tasks)
-    work = sum(task.shared + piece.seconds for task in tasks for piece in task.pieces)
-    share = work / site.runners
-    length = 0.0 if wheels <= site.runners else max(site.start, share if site.runners == 1 else share / 2)
-    return lay_out(tasks, [job for task in tasks for job in _jobs(task, site, length)], site)
+    wheels = sum(len(build.wheels) for build in builds)
+    work = sum(build.shared + wheel.seconds for build in builds for wheel in build.wheels)
+    share = work / capacity.runners
+    length = 0.0 if wheels <= capacity.runners else max(capacity.start, share if capacity.runners == 1 else share / 2)
+    return lay_out(builds, [job for build in builds for job in _jobs(build, capacity, length)], capacity)
 
 
-def _jobs(task: Task, site: Site, length: float) -> list[BuildJob]:
-    """Return *task* in jobs of about *length* seconds, within the limits of *site*."""
-    work = sum(piece.seconds for piece in task.pieces)
-    count = max(1, math.ceil(len(task.pieces) / site.most))
-    if task.known and not site.few:  # a package that was never timed stays together
-        count = max(count, math.ceil(work / length) if length else len(task.pieces))
-    for number in range(min(count, len(task.pieces)), len(task.pieces) + 1):
-        groups = _deal(task.pieces, number, site.most)
-        longest = max(sum(piece.seconds for piece in group) for group in groups)
-        if site.start + task.shared + longest <= _FULL * site.longest:
+def _jobs(build: PackageBuild, capacity: Capacity, length: float) -> list[BuildJob]:
+    """Return *build* in jobs of about *length* seconds, within the limits of *capacity*."""
+    work = sum(wheel.seconds for wheel in build.wheels)
+    count = max(1, math.ceil(len(build.wheels) / capacity.most))
+    if build.known and not capacity.few:  # a package that was never timed stays together
+        count = max(count, math.ceil(work / length) if length else len(build.wheels))
+    for number in range(min(count, len(build.wheels)), len(build.wheels) + 1):
+        groups = _deal(build.wheels, number, capacity.most)
+        longest = max(sum(wheel.seconds for wheel in group) for group in groups)
+        if capacity.start + build.shared + longest <= _FULL * capacity.longest:
             break
-    return [BuildJob(task, group) for group in groups]
+    return [BuildJob(build, group) for group in groups]
 
 
-def _deal(pieces: Sequence[Piece], count: int, most: int) -> list[tuple[Piece, ...]]:
-    """Return *pieces* in *count* groups of about the same length: the longest first, each to the shortest with room."""
+def _deal(wheels: Sequence[PlannedWheel], count: int, most: int) -> list[tuple[PlannedWheel, ...]]:
+    """Return *wheels* in *count* groups of about the same length: the longest first, each to the shortest with room."""
     heap: list[tuple[float, int]] = [(0.0, number) for number in range(count)]
     groups: list[list[int]] = [[] for _ in range(count)]
-    for index in sorted(range(len(pieces)), key=lambda index: (-pieces[index].seconds, index)):
+    for index in sorted(range(len(wheels)), key=lambda index: (-wheels[index].seconds, index)):
         total, number = heapq.heappop(heap)
         groups[number].append(index)
         if len(groups[number]) < most:
-            heapq.heappush(heap, (total + pieces[index].seconds, number))
-    return [tuple(pieces[index] for index in group) for group in sorted(map(sorted, filter(None, groups)))]
+            heapq.heappush(heap, (total + wheels[index].seconds, number))
+    return [tuple(wheels[index] for index in group) for group in sorted(map(sorted, filter(None, groups)))]
 
 
-def lay_out(tasks: Sequence[Task], jobs: Sequence[BuildJob], site: Site) -> Layout:
+def lay_out(builds: Sequence[PackageBuild], jobs: Sequence[BuildJob], capacity: Capacity) -> Layout:
     """Return *jobs* in the order in which they should start, with the estimate.
 
     Raises:
         PlanError: some packages need each other; the cycle is shown.
     """
-    package_needs = {task.package: set[str]() for task in tasks}
-    for task in tasks:
-        package_needs[task.package].update(task.needs)
+    package_needs = {build.package: set[str]() for build in builds}
+    for build in builds:
+        package_needs[build.package].update(build.needs)
     waves = {package: number for number, wave in enumerate(order.waves(package_needs), 1) for package in wave}
-    needs, seconds = job_needs(jobs), [job.seconds(site.start) for job in jobs]
+    needs, seconds = job_needs(jobs), [job.seconds(capacity.start) for job in jobs]
     tails = [0.0] * len(jobs)  # from a job's start until all that waits for it is done, on enough runners
-    for number in sorted(range(len(jobs)), key=lambda number: -waves[jobs[number].task.package]):
+    for number in sorted(range(len(jobs)), key=lambda number: -waves[jobs[number].build.package]):
         tails[number] += seconds[number]
         for need in needs[number]:
             tails[need] = max(tails[need], tails[number])
-    sequence = sorted(range(len(jobs)), key=lambda number: (-tails[number], waves[jobs[number].task.package], number))
+    sequence = sorted(range(len(jobs)), key=lambda number: (-tails[number], waves[jobs[number].build.package], number))
     place = {number: index for index, number in enumerate(sequence)}
     ordered_needs = tuple(tuple(sorted(place[need] for need in needs[number])) for number in sequence)
     lengths = tuple(seconds[number] for number in sequence)
     return Layout(
         jobs=tuple(jobs[number] for number in sequence),
         needs=ordered_needs,
-        waves=tuple(waves[jobs[number].task.package] for number in sequence),
+        waves=tuple(waves[jobs[number].build.package] for number in sequence),
         seconds=lengths,
-        begins=_begins(lengths, ordered_needs, site.runners),
+        begins=_begins(lengths, ordered_needs, capacity.runners),
         critical=_critical(lengths, ordered_needs),
     )
 
@@ -125,8 +125,8 @@ def _critical(lengths: Sequence[float], needs: Sequence[Sequence[int]]) -> tuple
     return tuple(reversed(path))
 
 
-def lower_bound(tasks: Sequence[Task], site: Site) -> float:
+def lower_bound(builds: Sequence[PackageBuild], capacity: Capacity) -> float:
     """Return the seconds that no layout can beat: all work over all runners, or the critical path of single wheels."""
-    work = sum(site.start + task.shared + sum(piece.seconds for piece in task.pieces) for task in tasks)
-    layout = lay_out(tasks, [BuildJob(task, (piece,)) for task in tasks for piece in task.pieces], site)
-    return max(work / site.runners, sum(layout.seconds[number] for number in layout.critical))
+    work = sum(capacity.start + build.shared + sum(wheel.seconds for wheel in build.wheels) for build in builds)
+    layout = lay_out(builds, [BuildJob(build, (wheel,)) for build in builds for wheel in build.wheels], capacity)
+    return max(work / capacity.runners, sum(layout.seconds[number] for number in layout.critical))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from wheelyard.ci import (
     MOST_WHEELS,
+    Capacity,
     Layout,
     Limits,
-    Piece,
-    Site,
-    Task,
-    Ticket,
+    PackageBuild,
+    PlannedJob,
+    PlannedWheel,
     keys,
     lower_bound,
     matrices,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from wheelyard.project.config_runners import RunnersPolicy
 
 _GUESS = 600.0  # seconds for a wheel where nothing at all is known
-_GRACE = 900  # seconds that the forge gives a job beyond its own timeout, so that we are the ones who tell
+_GRACE = 900  # seconds beyond a job's own timeout, so that the tool reports the timeout, not the forge
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,18 @@ class Schedule:
     Attributes:
         project: the project.
         selection: what is due.
-        tasks: the same, with durations.
-        site: what jobs run on.
+        builds: the same, with durations.
+        capacity: what jobs run on.
         layout: the jobs.
-        tickets: what each is told, in the same order.
+        planned_jobs: the same jobs with what the forge needs, in the same order.
     """
 
     project: Project
     selection: Selection
-    tasks: tuple[Task, ...]
-    site: Site
+    builds: tuple[PackageBuild, ...]
+    capacity: Capacity
     layout: Layout
-    tickets: tuple[Ticket, ...]
+    planned_jobs: tuple[PlannedJob, ...]
 
     @property
     def problems(self) -> tuple[WheelyardError, ...]:
@@ -75,15 +75,16 @@ class Schedule:
 
     def report(self, *, github: bool = False, gitlab: bool = False) -> JobsReport:
         """Return the report (schema ``jobs``), with GitHub's matrices or GitLab's pipelines if asked."""
-        shown = matrices(self.tickets) if github else ()
-        pipeline = pipeline_of(self.layout.needs, self._limits) if gitlab else (None,) * len(self.tickets)
+        matrix_list = matrices(self.planned_jobs) if github else ()
+        pipeline = pipeline_of(self.layout.needs, self._limits) if gitlab else (None,) * len(self.planned_jobs)
         left_out = [LeftOut(package=name, version=text, reason=why) for name, text, why in self.selection.left_out]
         return JobsReport(
             asked=self.selection.asked,
             estimate=self.estimate(),
-            jobs=tuple(self._entry(number, pipeline[number]) for number in range(len(self.tickets))),
+            jobs=tuple(self._entry(number, pipeline[number]) for number in range(len(self.planned_jobs))),
             matrices=tuple(
-                JobMatrix(name=one.name, wave=one.wave, gate=one.gate, include=one.include) for one in shown
+                JobMatrix(name=matrix.name, wave=matrix.wave, gate=matrix.gate, include=matrix.include)
+                for matrix in matrix_list
             ),
             left_out=tuple(left_out),
         )
@@ -92,16 +93,16 @@ class Schedule:
         """Return what it is likely to take."""
         layout = self.layout
         return Estimate(
-            runners=self.site.runners,
-            image_start=round(self.site.start),
+            runners=self.capacity.runners,
+            image_start=round(self.capacity.start),
             seconds=round(layout.makespan, 1),
-            bound=round(lower_bound(self.tasks, self.site), 1),
+            bound=round(lower_bound(self.builds, self.capacity), 1),
             critical=CriticalPath(
                 seconds=round(sum(layout.seconds[number] for number in layout.critical), 1),
                 jobs=tuple(layout.jobs[number].name for number in layout.critical),
             ),
             runner_minutes=round(sum(layout.seconds) / 60),
-            known=sum(job.task.known for job in layout.jobs),
+            known=sum(job.build.known for job in layout.jobs),
         )
 
     def pipelines(self) -> tuple[str, ...]:
@@ -110,7 +111,7 @@ class Schedule:
         Raises:
             PlanError: the server's limits do not allow them.
         """
-        return make_pipelines(self.tickets, self.layout.needs, self._limits)
+        return make_pipelines(self.planned_jobs, self.layout.needs, self._limits)
 
     @property
     def _limits(self) -> Limits:
@@ -118,20 +119,20 @@ class Schedule:
         return Limits(policy.gitlab_jobs, policy.gitlab_needs, policy.gitlab_tags, policy.label)
 
     def _entry(self, number: int, pipeline: int | None) -> JobEntry:
-        ticket = self.tickets[number]
-        job, task = ticket.job, ticket.job.task
-        image = task.image
-        assert image is not None  # noqa: S101 - every task of ours has one
+        planned_job = self.planned_jobs[number]
+        job, build = planned_job.job, planned_job.job.build
+        image = build.image
+        assert image is not None  # noqa: S101 - every build of ours has one
         return JobEntry(
             name=job.name,
-            package=task.package,
-            version=task.version,
-            why=task.why,
-            wave=ticket.wave,
+            package=build.package,
+            version=build.version,
+            why=build.why,
+            wave=planned_job.wave,
             needs=tuple(self.layout.jobs[other].name for other in self.layout.needs[number]),
-            takes=task.needs,
-            runner=ticket.runner,
-            timeout=ticket.minutes * 60,
+            takes=build.needs,
+            runner=planned_job.runner,
+            timeout=planned_job.minutes * 60,
             interpreters=tuple(map(str, job.interpreters)),
             image=JobImage(
                 kind=image.kind,
@@ -139,15 +140,15 @@ class Schedule:
                 reference=image.reference,
                 digest=image.digest or image.definition,
             ),
-            key=ticket.key,
+            key=planned_job.key,
             pipeline=pipeline,
             expected=tuple(
                 ExpectedFile(
-                    pattern=piece.wheel.pattern,
-                    interpreters=tuple(map(str, piece.wheel.interpreters)),
-                    inputs=piece.inputs if piece.exact else None,
+                    pattern=wheel.expected.pattern,
+                    interpreters=tuple(map(str, wheel.expected.interpreters)),
+                    inputs=wheel.inputs if wheel.exact else None,
                 )
-                for piece in job.pieces
+                for wheel in job.wheels
             ),
             seconds=round(self.layout.seconds[number], 1),
         )
@@ -159,71 +160,73 @@ def schedule(project: Project, selection: Selection, *, runners: int | None = No
     Args:
         project: the project.
         selection: what is due.
-        runners: how many jobs run at once; site policy says when None.
-        gitlab: whether they are for GitLab, where site policy says how many wheels may share a job.
+        runners: how many jobs run at once; the site configuration's when None.
+        gitlab: whether they are for GitLab, where the site configuration limits the wheels of a job.
 
     Raises:
         PlanError: recipes need each other; the cycle is shown.
     """
     policy = project.policy.runners
     building = {due.target.package for due in selection.due}
-    tasks = tuple(_task(project, due, building) for due in selection.due)
-    site = Site(runners or policy.count, policy.image_start, policy.longest)
-    layout = _for_gitlab(tasks, site, policy) if gitlab else pack(tasks, site)
-    return Schedule(project, selection, tasks, site, layout, tickets(project, layout))
+    builds = tuple(_package_build(project, due, building) for due in selection.due)
+    capacity = Capacity(runners or policy.count, policy.image_start, policy.longest)
+    layout = _for_gitlab(builds, capacity, policy) if gitlab else pack(builds, capacity)
+    return Schedule(project, selection, builds, capacity, layout, planned_jobs(project, layout))
 
 
-def _for_gitlab(tasks: Sequence[Task], site: Site, policy: RunnersPolicy) -> Layout:
-    """Return the jobs with no more wheels each than site policy says, or with more if only so the server takes them."""
+def _for_gitlab(builds: Sequence[PackageBuild], capacity: Capacity, policy: RunnersPolicy) -> Layout:
+    """Return jobs within the site's limit of wheels; with more wheels each where the server takes no more jobs."""
 
     def fits(layout: Layout) -> bool:
         needs = max(map(len, layout.needs), default=0)
         return len(layout.jobs) <= policy.gitlab_jobs and needs <= policy.gitlab_needs
 
-    first = pack(tasks, replace(site, most=policy.gitlab_wheels))
-    if fits(first) or len(tasks) > policy.gitlab_jobs:
+    first = pack(builds, replace(capacity, most=policy.gitlab_wheels))
+    if fits(first) or len(builds) > policy.gitlab_jobs:
         return first
-    wider = [replace(site, most=most) for most in range(policy.gitlab_wheels + 1, MOST_WHEELS + 1)]
-    others = (pack(tasks, each) for each in (*wider, replace(site, few=True)))
-    return next(filter(fits, others), first)
+    wider = [replace(capacity, most=most) for most in range(policy.gitlab_wheels + 1, MOST_WHEELS + 1)]
+    alternatives = (pack(builds, capacity) for capacity in (*wider, replace(capacity, few=True)))
+    return next(filter(fits, alternatives), first)
 
 
-def tickets(project: Project, layout: Layout) -> tuple[Ticket, ...]:
-    """Return what each job of *layout* is told."""
+def planned_jobs(project: Project, layout: Layout) -> tuple[PlannedJob, ...]:
+    """Return the jobs of *layout* with what the forge needs to run them."""
     policy = project.policy.runners
-    made = keys(layout.jobs, layout.needs)
-    gates = {other for wanted in layout.needs for other in wanted}
-    found = []
+    job_keys = keys(layout.jobs, layout.needs)
+    gates = {other for job_needs in layout.needs for other in job_needs}
+    job_specs = []
     for number, job in enumerate(layout.jobs):
-        seconds = min(job.task.timeout * len(job.pieces) + 2 * policy.image_start + _GRACE, policy.longest)
-        found.append(
-            Ticket(
+        seconds = min(job.build.timeout * len(job.wheels) + 2 * policy.image_start + _GRACE, policy.longest)
+        job_specs.append(
+            PlannedJob(
                 job=job,
                 wave=layout.waves[number],
                 gate=number in gates,
-                needs=tuple(sorted({layout.jobs[other].task.package for other in layout.needs[number]})),
-                runner=job.task.runner or policy.label,
+                needs=tuple(sorted({layout.jobs[other].build.package for other in layout.needs[number]})),
+                runner=job.build.runner or policy.label,
                 minutes=math.ceil(seconds / 60),
-                image=str(job.task.image.choice) if job.task.image else "",
-                key=made[number],
+                image=str(job.build.image.choice) if job.build.image else "",
+                key=job_keys[number],
             )
         )
-    return tuple(found)
+    return tuple(job_specs)
 
 
-def _task(project: Project, due: Due, building: set[str]) -> Task:
+def _package_build(project: Project, due: Due, building: set[str]) -> PackageBuild:
     target = due.target
     pace = pace_of(project, target.package, target.version)
     exact = due.exact and not building & set(target.settings.needs)
     # Each wheel is built by itself, so that one that fails takes no other with it: what a run does once, each does.
-    pieces = tuple(
-        Piece(wheel, pace.shared + pace.seconds(wheel.interpreters[0]) if pace else _GUESS, due.inputs[wheel], exact)
+    wheels = tuple(
+        PlannedWheel(
+            wheel, pace.shared + pace.seconds(wheel.interpreters[0]) if pace else _GUESS, due.inputs[wheel], exact
+        )
         for wheel in due.wheels
     )
-    return Task(
+    return PackageBuild(
         package=target.package,
         version=target.version,
-        pieces=pieces,
+        wheels=wheels,
         needs=target.settings.needs,
         known=pace is not None,
         timeout=target.settings.build.timeout,
@@ -236,20 +239,20 @@ def _task(project: Project, due: Due, building: set[str]) -> Task:
 def pace_of(project: Project, package: str, version: str) -> durations.Pace | None:
     """Return how long a package is likely to take: by its committed durations, else by the records in ``dist/``."""
     try:
-        known: Sequence[durations.Duration] = durations.DURATIONS.read(
+        recorded: Sequence[durations.Duration] = durations.DURATIONS.read(
             durations.DURATIONS.path(project.packages, package)
         )
     except PlanError as error:  # a plan without them is a plan
         log.warn(str(error))
-        known = ()
-    return durations.pace(known or _from_records(project, package), version)
+        recorded = ()
+    return durations.pace(recorded or _from_records(project, package), version)
 
 
 def _from_records(project: Project, package: str) -> tuple[durations.Duration, ...]:
-    found: list[durations.Duration] = []
+    recorded: list[durations.Duration] = []
     for wheel in (project.dist / package).glob("*/*.whl"):
         try:
-            found += durations.of_record(read_record(wheel))
+            recorded += durations.of_record(read_record(wheel))
         except (CheckError, ValueError):
             continue
-    return durations.join(found)
+    return durations.join(recorded)

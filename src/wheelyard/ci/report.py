@@ -1,4 +1,4 @@
-"""``report``: what came of a plan's jobs, for people, for machines, and as one issue for each package that fails."""
+"""``ci report``: the results of a plan's jobs, as a report, Markdown and JUnit, and one issue per failing package."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET  # only written
 from pydantic import ValidationError
 
 from wheelyard.ci.jobs_report import JobsReport
-from wheelyard.ci.outcome import NightReport, RowEntry, line_of, outcomes
+from wheelyard.ci.outcome import CIReport, PackageResult, line_of, outcomes
 from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
 from wheelyard.forges import sync_issues as issues
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from wheelyard.project.config import Project
 
 KIND = "failure"
-WAITS = "more is due than one pipeline takes, it waits for the next night"
-SILENT = "a job died without a word; its log on the forge may tell"
+WAITS = "more jobs are due than one pipeline takes; this one waits for the next run"
+SILENT = "a job ended without a result; look at its log on the forge"
 
 
 def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
@@ -48,7 +48,7 @@ def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
     except OSError as error:
         raise ConfigError("there is no plan", where=str(path), fix="wheelyard plan … --out dist/jobs") from error
     except ValidationError as error:
-        details = [said for _, said in validation_problems(error)][:20]
+        details = [message for _, message in validation_problems(error)][:20]
         raise ConfigError(
             "this is no plan", where=str(path), details=details, fix="wheelyard plan … --out dist/jobs writes one"
         ) from error
@@ -58,37 +58,41 @@ def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
     return plan
 
 
-def report(project: Project, plan: JobsReport, pipeline: int | None = None) -> NightReport:
-    """Return what came of the jobs of *plan*, by the outcomes in ``dist/``; see ``gather``.
+def report(project: Project, plan: JobsReport, pipeline: int | None = None) -> CIReport:
+    """Return the results of the jobs of *plan*, from the outcomes in ``dist/`` that ``ci collect`` put there.
 
     Args:
         project: the project.
         plan: the plan.
-        pipeline: the one of GitLab's that it is about; the jobs of all others are left out, and wait.
+        pipeline: only the jobs of this GitLab pipeline; the jobs of all others are left out, and wait.
     """
-    here = [job for job in plan.jobs if pipeline in {None, job.pipeline}]
-    others = [job for job in plan.jobs if pipeline not in {None, job.pipeline}]
-    waiting = dict.fromkeys(f"{job.package} {job.version}: {WAITS}" for job in others)
-    plan = plan.model_copy(update={"jobs": tuple(here)})
-    said = heard(project, plan)
-    rows = [_row(*which, entries, said) for which, entries in _by_version(plan).items()]
-    left_out = (f"{each.package} {each.version}".strip() + f": {each.reason}" for each in plan.left_out)
-    return NightReport(asked=plan.asked, rows=tuple(rows), left_out=(*left_out, *waiting))
+    own_jobs = [job for job in plan.jobs if pipeline in {None, job.pipeline}]
+    other_jobs = [job for job in plan.jobs if pipeline not in {None, job.pipeline}]
+    waiting = dict.fromkeys(f"{job.package} {job.version}: {WAITS}" for job in other_jobs)
+    plan = plan.model_copy(update={"jobs": tuple(own_jobs)})
+    outcomes_by_job = job_outcomes(project, plan)
+    rows = [_row(*package_version, entries, outcomes_by_job) for package_version, entries in _by_version(plan).items()]
+    left_out = (f"{omission.package} {omission.version}".strip() + f": {omission.reason}" for omission in plan.left_out)
+    return CIReport(asked=plan.asked, rows=tuple(rows), left_out=(*left_out, *waiting))
 
 
-def heard(project: Project, plan: JobsReport) -> dict[str, list[WheelOutcome]]:
-    """Return what each job of *plan* has said, by its name; of one that died, perhaps nothing."""
-    found: dict[str, list[WheelOutcome]] = {job.name: [] for job in plan.jobs}
+def job_outcomes(project: Project, plan: JobsReport) -> dict[str, list[WheelOutcome]]:
+    """Return the outcomes of each job of *plan*, by its name; a job that died may have none."""
+    outcomes_by_job: dict[str, list[WheelOutcome]] = {job.name: [] for job in plan.jobs}
     for (package, version), entries in _by_version(plan).items():
         folder = project.dist / package / version
-        wanted = {(job.name, job.key, each.interpreters): each for job in entries for each in job.expected}
-        here = {path.name for path in folder.glob("*.whl")}
+        expected_files = {
+            (job.name, job.key, expected_file.interpreters): expected_file
+            for job in entries
+            for expected_file in job.expected
+        }
+        present_wheels = {path.name for path in folder.glob("*.whl")}
         for outcome in outcomes(folder):
-            # Jobs of other nights bear the same names; and a wheel that gather refused is not built.
-            expected = wanted.get((outcome.job, outcome.key, outcome.interpreters))
-            if expected and (not outcome.ok or _there(here, outcome, expected)):
-                found[outcome.job].append(outcome)
-    return found
+            # Jobs of other runs have the same names; and a wheel that ``ci collect`` refused is not built.
+            expected = expected_files.get((outcome.job, outcome.key, outcome.interpreters))
+            if expected and (not outcome.ok or _there(present_wheels, outcome, expected)):
+                outcomes_by_job[outcome.job].append(outcome)
+    return outcomes_by_job
 
 
 def _by_version(plan: JobsReport) -> dict[tuple[str, str], list[JobEntry]]:
@@ -98,43 +102,43 @@ def _by_version(plan: JobsReport) -> dict[tuple[str, str], list[JobEntry]]:
     return jobs
 
 
-def problem(night: NightReport) -> JobsFailedError | None:
-    """Return the error that a night is for a shell, None if all is built."""
+def problem(night: CIReport) -> JobsFailedError | None:
+    """Return the error for packages that are not built, None if all are."""
     failed = [f"{row.package} {row.version}: {row.line or row.result}" for row in night.rows if row.result != "built"]
     if not failed:
         return None
     return JobsFailedError(
         f"{len(failed)} of {len(night.rows)} packages are not built, or not all of their wheels",
         details=failed,
-        fix="the table says why; what is built is kept, and the next run builds the rest",
+        fix="see the table for the reasons; built wheels are kept, and the next run builds the rest",
     )
 
 
-def tickets(night: NightReport) -> tuple[dict[str, Ticket], tuple[str, ...]]:
-    """Return the issues that a night asks for, by package, and the packages that are well again.
+def issue_texts(night: CIReport) -> tuple[dict[str, Ticket], tuple[str, ...]]:
+    """Return the issues of failing packages, by package, and the packages that build again.
 
-    What was only stopped by another package, or cannot be told of, neither opens an issue nor closes one.
+    A package that was only stopped by another one neither opens an issue nor closes one.
     """
-    failed: dict[str, list[RowEntry]] = defaultdict(list)
+    failed: dict[str, list[PackageResult]] = defaultdict(list)
     for row in night.rows:
         if row.result in {"failed", "silent"}:
             failed[row.package].append(row)
-    others = {row.package for row in night.rows if row.result != "built"}
-    well = tuple(sorted({row.package for row in night.rows} - others))
-    return {package: _ticket(package, rows) for package, rows in failed.items()}, well
+    failing_packages = {row.package for row in night.rows if row.result != "built"}
+    well = tuple(sorted({row.package for row in night.rows} - failing_packages))
+    return {package: _issue_text(package, rows) for package, rows in failed.items()}, well
 
 
-def keep_issues(project: Project, night: NightReport, *, dry_run: bool) -> NightReport:
-    """Open, change or close the issue of each package that fails; return the report with what became of them.
+def keep_issues(project: Project, night: CIReport, *, dry_run: bool) -> CIReport:
+    """Open, update or close the issue of each package; return the report with these issues.
 
-    One that failed on another night, and was not in this plan, is well if nothing of it is due any more by the records.
+    A package that failed in an earlier run and is not in this plan counts as built if nothing of it is due any more.
 
     Raises:
-        ConfigError: site policy does not say where issues go.
+        ConfigError: the site configuration names no forge for issues.
         CredentialsError: there is no token, or it may not.
         NetworkError: the forge does not answer.
     """
-    wanted, built = tickets(night)
+    texts, built = issue_texts(night)
     planned = {row.package for row in night.rows}
 
     def well(package: str) -> bool:
@@ -144,7 +148,7 @@ def keep_issues(project: Project, night: NightReport, *, dry_run: bool) -> Night
         records = issues.keep(
             forge,
             KIND,
-            wanted,
+            texts,
             well=well,
             comment="It builds again, or nothing of it is due any more.",
             labels=("build-failure", *policy.labels),
@@ -155,11 +159,11 @@ def keep_issues(project: Project, night: NightReport, *, dry_run: bool) -> Night
 def _nothing_due(project: Project, package: str) -> bool:
     if package not in list_recipes(project):
         return True
-    found = selection.missing(selection.DuePlanner.of_site(project), (package,))
-    return not found.due and not found.problems
+    missing = selection.missing(selection.DuePlanner.of_site(project), (package,))
+    return not missing.due and not missing.problems
 
 
-def markdown(night: NightReport) -> str:
+def markdown(night: CIReport) -> str:
     """Return the summary that a forge shows."""
     built = sum(row.result == "built" for row in night.rows)
     lines = [f"## {built} of {len(night.rows)} packages built" if night.rows else "## Nothing was due", ""]
@@ -173,7 +177,7 @@ def markdown(night: NightReport) -> str:
     return "\n".join([*lines, ""])
 
 
-def junit(night: NightReport) -> bytes:
+def junit(night: CIReport) -> bytes:
     """Return it as JUnit's XML, which GitLab shows in a merge request (docs.gitlab.com, "Unit test reports")."""
     counts = {"tests": str(len(night.rows)), "failures": str(sum(row.result != "built" for row in night.rows))}
     suite = ET.Element("testsuite", {"name": "packages", **counts})
@@ -186,54 +190,58 @@ def junit(night: NightReport) -> bytes:
     return text
 
 
-def _cells(row: RowEntry) -> list[str]:
+def _cells(row: PackageResult) -> list[str]:
     wheels = f"{row.wheels} of {row.expected}"
     cells = [row.package, row.version, row.why, row.result, wheels, log.duration(row.seconds), row.line]
     return [inline(text) for text in cells]
 
 
-def _there(here: set[str], outcome: WheelOutcome, expected: ExpectedFile) -> bool:
-    """Tell whether what it says was built is the wheel that the job was to yield, and there."""
-    return len(outcome.files) == 1 and outcome.files[0] in here and _is_wheel(outcome.files[0], expected.pattern)
+def _there(present_wheels: set[str], outcome: WheelOutcome, expected: ExpectedFile) -> bool:
+    """Return whether the built wheel is the expected one, and present."""
+    return (
+        len(outcome.files) == 1 and outcome.files[0] in present_wheels and _is_wheel(outcome.files[0], expected.pattern)
+    )
 
 
 def _is_wheel(file: str, pattern: str) -> bool:
     try:
-        found, wanted = WheelName.parse(file), WheelName.parse(pattern.replace("*", "0_0"))
+        name, expected_name = WheelName.parse(file), WheelName.parse(pattern.replace("*", "0_0"))
     except ValueError:
         return False
-    return (found.name, found.version, found.pair) == (wanted.name, wanted.version, wanted.pair)
+    return (name.name, name.version, name.pair) == (expected_name.name, expected_name.version, expected_name.pair)
 
 
-def _row(package: str, version: str, jobs: Sequence[JobEntry], said: dict[str, list[WheelOutcome]]) -> RowEntry:
-    found = [outcome for job in jobs for outcome in said[job.name]]
-    spoken = {(outcome.job, python) for outcome in found for python in outcome.interpreters}
-    silent = [python for job in jobs for python in job.interpreters if (job.name, python) not in spoken]
-    bad = [outcome for outcome in found if not outcome.ok]
-    failed = [outcome for outcome in bad if outcome.state == "failed"]
-    first = next(iter([*failed, *bad]), None)
+def _row(
+    package: str, version: str, jobs: Sequence[JobEntry], outcomes_by_job: dict[str, list[WheelOutcome]]
+) -> PackageResult:
+    row_outcomes = [outcome for job in jobs for outcome in outcomes_by_job[job.name]]
+    reported = {(outcome.job, python) for outcome in row_outcomes for python in outcome.interpreters}
+    silent = [python for job in jobs for python in job.interpreters if (job.name, python) not in reported]
+    not_built = [outcome for outcome in row_outcomes if not outcome.ok]
+    failed = [outcome for outcome in not_built if outcome.state == "failed"]
+    first = next(iter([*failed, *not_built]), None)
     failure = first.failure if first else None
     line = SILENT if silent and not failure else ""
     if failure:  # from another machine: tamed here as well
-        what, told_line = line_of(failure.what), line_of(failure.line)
-        line = f"{what}: {told_line}" if told_line and what not in told_line else told_line or what
-    result = "failed" if failed else "silent" if silent else "stopped" if bad else "built"
-    return RowEntry(
+        message, log_line = line_of(failure.what), line_of(failure.line)
+        line = f"{message}: {log_line}" if log_line and message not in log_line else log_line or message
+    result = "failed" if failed else "silent" if silent else "stopped" if not_built else "built"
+    return PackageResult(
         package=package,
         version=version,
         why=jobs[0].why,
         result=result,
-        wheels=sum(outcome.ok for outcome in found),
+        wheels=sum(outcome.ok for outcome in row_outcomes),
         expected=sum(len(job.expected) for job in jobs),
-        seconds=round(sum(outcome.seconds for outcome in found), 1),
+        seconds=round(sum(outcome.seconds for outcome in row_outcomes), 1),
         line=line,
         fix=line_of(failure.fix) if failure else "",
-        failed=tuple(sorted({*silent, *(python for outcome in bad for python in outcome.interpreters)})),
+        failed=tuple(sorted({*silent, *(python for outcome in not_built for python in outcome.interpreters)})),
     )
 
 
-def _ticket(package: str, rows: Sequence[RowEntry]) -> Ticket:
-    """Return an issue that says the same of the same failure on every night: no times, no dates."""
+def _issue_text(package: str, rows: Sequence[PackageResult]) -> Ticket:
+    """Return the issue of a package; the same failure gives the same text on every run: no times, no dates."""
     lines = []
     for row in rows:
         lines += [
@@ -246,6 +254,6 @@ def _ticket(package: str, rows: Sequence[RowEntry]) -> Ticket:
             lines += [f"What to do: {inline(row.fix)}", ""]
     lines += [
         f"Try it: `ci/bootstrap nox -s build-{package}`.",
-        "`wheelyard report` keeps this issue: it changes as the failure does, and is closed by a success.",
+        "`wheelyard ci report` updates this issue when the failure changes, and closes it after a success.",
     ]
     return Ticket(f"{package} does not build", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""``again``: the jobs of a plan that died without a word, and what only waited for them, to be tried once more."""
+"""``ci retry``: the jobs of a plan that ended without a result, and the jobs that waited for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from wheelyard.ci import Row, again
-from wheelyard.ci.report import heard
+from wheelyard.ci.report import job_outcomes
 from wheelyard.core.errors import InterruptedRunError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROWS = ("first", "next", "rest")
 
 
-def tried_again(project: Project, plan: JobsReport) -> tuple[Matrix, ...]:
+def jobs_to_retry(project: Project, plan: JobsReport) -> tuple[Matrix, ...]:
     """Return GitHub's matrices of the jobs of *plan* that are worth another try, by the outcomes in ``dist/``.
 
     The plan has matrices, see ``read_plan``. A machine that is lost takes its job with it, or ends it in the middle,
@@ -26,25 +26,29 @@ def tried_again(project: Project, plan: JobsReport) -> tuple[Matrix, ...]:
     last row, in the plan's order, for one after another. Wheels that failed in words of their own would fail again, and
     are left out.
     """
-    told = heard(project, plan)
-    tickets: dict[str, Row] = {str(row["name"]): row for matrix in plan.matrices for row in matrix.include}
+    outcomes_by_job = job_outcomes(project, plan)
+    rows_by_job: dict[str, Row] = {str(row["name"]): row for matrix in plan.matrices for row in matrix.include}
     rows: dict[str, list[Row]] = defaultdict(list)
     depths: dict[str, int] = {}
     for job in plan.jobs:  # what it needs is planned before it
         depth = max((depths[name] + 1 for name in job.needs if name in depths), default=0)
-        wheels = _missing(job, told[job.name], waited=depth > 0)
+        wheels = _missing(job, outcomes_by_job[job.name], waited=depth > 0)
         if wheels:
             depths[job.name] = depth
-            rows[ROWS[min(depth, 2)]].append(tickets[job.name] | {"wheels": wheels})
+            rows[ROWS[min(depth, 2)]].append(rows_by_job[job.name] | {"wheels": wheels})
     return again([(name, rows[name]) for name in ROWS])
 
 
-def _missing(job: JobEntry, told: list[WheelOutcome], *, waited: bool) -> tuple[str, ...]:
-    """Return a word for each wheel that nobody has, and nobody has said why."""
+def _missing(job: JobEntry, job_outcomes: list[WheelOutcome], *, waited: bool) -> tuple[str, ...]:
+    """Return an entry for each wheel that has neither been built nor failed."""
     settled = {
         outcome.interpreters
-        for outcome in told
+        for outcome in job_outcomes
         if not (outcome.failure and outcome.failure.code == InterruptedRunError.exit_code)
         and not (waited and outcome.state == "stopped")
     }
-    return tuple(",".join(each.interpreters) for each in job.expected if each.interpreters not in settled)
+    return tuple(
+        ",".join(expected_file.interpreters)
+        for expected_file in job.expected
+        if expected_file.interpreters not in settled
+    )

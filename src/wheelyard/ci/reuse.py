@@ -1,8 +1,8 @@
-"""``promote``: wheels that earlier pipelines have built from the same inputs are taken, and only the rest is due.
+"""``ci reuse``: take the wheels that earlier pipelines built from the same inputs, and plan the rest.
 
 A pull request builds what it changes; once it is merged the same inputs are due, and the forge still has the wheels.
-They are taken from runs of the project itself, never of a fork, and are hostile all the same until each check of
-``gather`` and ``check`` has passed. Whatever goes wrong here, the wheel is built.
+They are taken from runs of the project itself, never of a fork, and are not trusted until each check of
+``ci collect`` and ``check`` has passed. Whatever goes wrong here, the wheel is built.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.builder.fetch_build_requires import bring
 from wheelyard.builder.recheck import check_wheel
-from wheelyard.ci.collect import gather
+from wheelyard.ci.collect import collect
 from wheelyard.ci.run_planned_job import artifact_name
 from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
 from wheelyard.forges import open_artifacts
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from wheelyard.planning.selection import Due, Selection
     from wheelyard.project.config import Project
 
-_PLACE = "promote"  # in the cache: what is under way
+_FOLDER = "reuse"  # of downloads, in the cache
 _PATIENCE = 900.0  # seconds; the job that plans has half an hour, and those that build wait for it
 _TRIES = 3  # artifacts of one name
 _MEMBERS = 1000
 _TEXT = 4 << 20  # bytes of a record
 
 
-def promote(project: Project, selection: Selection) -> Selection:
-    """Take into ``dist/`` what is there already; return what is left to build, and of what is not due any more, why.
+def reuse(project: Project, selection: Selection) -> Selection:
+    """Copy wheels that were built before into ``dist/``; return the rest, and the reason for each reused wheel.
 
     Raises:
         DiskError: no space.
     """
     try:
-        return _Promotion(project, _artifacts(project)).run(selection)
+        return _Reuse(project, _artifacts(project)).run(selection)
     except ConfigError as error:
         log.warn(f"all is built: {error}")
         return selection
@@ -64,7 +64,7 @@ def since_last(project: Project, text: str, name: str) -> str | None:
         name: what each run leaves that has planned all up to its own commit.
 
     Returns:
-        The range; None where the forge does not tell.
+        The range; None where the forge does not report it.
 
     Raises:
         PlanError: there are no such commits here.
@@ -75,7 +75,7 @@ def since_last(project: Project, text: str, name: str) -> str | None:
     try:
         commits = dict.fromkeys(artifact.commit for artifact in _artifacts(project).find(name))
     except WheelyardError as error:
-        log.warn(f"what the push before this one has left undone is not known: {error}")
+        log.warn(f"the part of the last push that is not built cannot be found: {error}")
         return None
     last = ""
     for commit in commits:
@@ -89,14 +89,14 @@ def _artifacts(project: Project) -> Artifacts:
     policy = project.policy.proposals
     if policy is None:
         raise ConfigError(
-            "site policy does not say where pipelines run",
+            "the site configuration names no forge whose pipelines can be asked",
             fix="add [tool.wheelyard.proposals]; docs/how-to/change-requests.md",
         )
     return open_artifacts(policy, read_token(policy.variable))
 
 
 @dataclass
-class _Promotion:
+class _Reuse:
     """Takes wheels from one forge."""
 
     project: Project
@@ -107,41 +107,41 @@ class _Promotion:
     def run(self, selection: Selection) -> Selection:
         """Take what there is, packages before those that need them: what they were built with is in their digests."""
         left: dict[int, Due] = {}
-        told: list[tuple[str, str, str]] = []
+        reused_rows: list[tuple[str, str, str]] = []
         waiting = dict(enumerate(selection.due))
         while waiting:
             names = {due.target.package for due in waiting.values()}
             ready = [number for number, due in waiting.items() if not names & set(due.target.settings.needs)]
-            for number in ready or list(waiting):  # a cycle is the scheduler's to tell
+            for number in ready or list(waiting):  # packing reports the cycle
                 due = waiting.pop(number)
-                building = {each.target.package for each in left.values()}
-                wheels, found = (due.wheels, []) if building & set(due.target.settings.needs) else self._of(due)
-                told += [(due.target.package, due.target.version, text) for text in found]
+                building = {entry.target.package for entry in left.values()}
+                wheels, reused_names = (due.wheels, []) if building & set(due.target.settings.needs) else self._of(due)
+                reused_rows += [(due.target.package, due.target.version, text) for text in reused_names]
                 if wheels:
                     left[number] = replace(due, wheels=wheels)
         rest = tuple(due for _, due in sorted(left.items()))
-        return replace(selection, due=rest, left_out=(*selection.left_out, *told))
+        return replace(selection, due=rest, left_out=(*selection.left_out, *reused_rows))
 
     def _of(self, due: Due) -> tuple[tuple[ExpectedWheel, ...], list[str]]:
         """Return the wheels that are left to build, and where the others come from."""
         rest: list[ExpectedWheel] = []
-        told: list[str] = []
+        names: list[str] = []
         due = self._exact(due)
         for wheel in due.wheels:
             run = self._take(due, wheel) if due.exact and not self.down else None
             if run is None:
                 rest.append(wheel)
             else:
-                told.append(f"promoted for {', '.join(map(str, wheel.interpreters))}: run {run} has built it")
+                names.append(f"reused for {', '.join(map(str, wheel.interpreters))}: run {run} has built it")
             if not self.down and time.monotonic() - self._began > _PATIENCE:
-                log.warn(f"nothing more is promoted after {log.duration(_PATIENCE)}, the rest is built")
+                log.warn(f"no more wheels are reused after {log.duration(_PATIENCE)}; the rest is built")
                 self.down = True
-        return tuple(rest), told
+        return tuple(rest), names
 
     def _exact(self, due: Due) -> Due:
         """Return it with the digests that hold here: of what is checked out, and now that what it needs can be had.
 
-        A range of commits tells of its end; what a pull request's machines check out is that, merged into its base.
+        A range of commits is planned for its end; a pull request's jobs check out that end merged into its base.
         """
         if self.down:
             return due
@@ -159,14 +159,14 @@ class _Promotion:
         pythons = tuple(map(str, wheel.interpreters))
         name = artifact_name(due.target.package, due.target.version, pythons, due.inputs[wheel])
         try:
-            found = self.artifacts.find(name)
+            artifacts = self.artifacts.find(name)
         except DiskError:
             raise
         except WheelyardError as error:
-            log.warn(f"nothing more is promoted, the rest is built: {error}")
+            log.warn(f"no more wheels are reused; the rest is built: {error}")
             self.down = True
             return None
-        for artifact in found[:_TRIES]:
+        for artifact in artifacts[:_TRIES]:
             try:
                 self._bring(due, wheel, artifact)
             except DiskError:
@@ -189,7 +189,7 @@ class _Promotion:
             NetworkError: it does not come.
         """
         most = self.project.policy.max_unpacked_mib << 20
-        folder = cache.cache_dir(_PLACE)
+        folder = cache.cache_dir(_FOLDER)
         files.sweep_scratch(folder, "work")
         with files.scratch(folder, "work") as work:
             content = work / "content"
@@ -198,7 +198,7 @@ class _Promotion:
             check_wheel(self.project, due, wheel, _wheel(content, due, due.inputs[wheel]))
             for outcome in [*content.rglob("outcome-*.json")]:  # of that run, and of none of this one's jobs
                 files.remove(outcome)
-            refused = gather(self.project, [content]).refused
+            refused = collect(self.project, [content]).refused
             if refused:
                 raise CheckError("it may not be taken", details=refused)
 
@@ -209,15 +209,15 @@ def _wheel(content: Path, due: Due, inputs: str) -> Path:
     Raises:
         CheckError: there is none.
     """
-    found = [path for path in content.rglob("*.whl") if path.is_file() and not path.is_symlink()]
-    if len(found) != 1:
-        raise CheckError(f"it holds {len(found)} wheels, not one")
-    papers = wheel_record_path(found[0])
+    wheels = [path for path in content.rglob("*.whl") if path.is_file() and not path.is_symlink()]
+    if len(wheels) != 1:
+        raise CheckError(f"it holds {len(wheels)} wheels, not one")
+    papers = wheel_record_path(wheels[0])
     if papers.is_symlink() or not papers.is_file() or papers.stat().st_size > _TEXT:
         raise CheckError("its wheel comes without a record")
-    record = read_record(found[0])
+    record = read_record(wheels[0])
     if (record.package, record.package_version) != (due.target.package, due.target.version):
         raise CheckError("its record is of another version")
     if record.inputs != inputs:
         raise CheckError("its wheel was built from other inputs", details=[f"{record.inputs}, not {inputs}"])
-    return found[0]
+    return wheels[0]

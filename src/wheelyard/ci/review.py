@@ -1,4 +1,4 @@
-"""``review``: all that a merge or pull request is held to and that needs no build.
+"""``review``: check a change request, as far as that needs no build.
 
 Both ends are read from git, not from the checkout. Nothing of the change is run, and nothing in it leads anywhere: it
 may be a stranger's.
@@ -58,20 +58,20 @@ def review(start: Path, text: str, body: str = "") -> ReviewReport:
     repository = repository_of(_root(start))
     span = span_of(repository, text)
     messages = _messages(repository, span)
-    found = [finding for commit, message in messages for finding in _message_findings(commit, message)]
+    message_findings = [finding for commit, message in messages for finding in _message_findings(commit, message)]
     touched = repository.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", span.base_tree, span.head_tree)
     folder = cache_dir("work")
     files.sweep_scratch(folder, "review")
     with files.scratch(folder, "review") as scratch:
-        recipes, told = _tree_findings(repository, span, touched.split("\0"), scratch)
-        wanted, bad = triggers.read(body, recipes) if body else ((), ())
-        anyway = _built_anyway(start, span) if wanted else frozenset()
+        recipes, tree_findings = _tree_findings(repository, span, touched.split("\0"), scratch)
+        requested, trigger_findings = triggers.read(body, recipes) if body else ((), ())
+        built_by_change = _built_anyway(start, span) if requested else frozenset()
     return ReviewReport(
         asked=text,
         commits=len(messages),
         recipes=len(recipes),
-        findings=tuple(dict.fromkeys((*found, *told, *bad))),
-        triggers=tuple(each for each in wanted if each not in anyway),
+        findings=tuple(dict.fromkeys((*message_findings, *tree_findings, *trigger_findings))),
+        triggers=tuple(request for request in requested if request not in built_by_change),
     )
 
 
@@ -79,13 +79,13 @@ def _built_anyway(start: Path, span: Range) -> frozenset[str]:
     """Return what the change itself has built, every wheel of it: to ask for that too builds nothing twice."""
     try:
         project = seek_project(start)
-        found = changed(project, f"{span.base}...{span.head}", image=site_image(project)) if project else None
+        selection = changed(project, f"{span.base}...{span.head}", image=site_image(project)) if project else None
     except WheelyardError:
-        return frozenset()  # what is wrong with it is told where it is looked at
+        return frozenset()  # the recipes' own check reports what is wrong
     return frozenset(
-        f"{each.target.package}=={each.target.version}"
-        for each in (found.due if found else ())
-        if len(each.wheels) == len(each.plan.expected)
+        f"{due.target.package}=={due.target.version}"
+        for due in (selection.due if selection else ())
+        if len(due.wheels) == len(due.plan.expected)
     )
 
 
@@ -96,19 +96,23 @@ def problem(report: ReviewReport) -> WheelyardError | None:
     return ReviewError(
         f"{len(report.findings)} thing(s) to mend before this can be merged",
         where=log.clean(report.asked),
-        details=[f"{each.where}: {each.text}" for each in report.findings],
+        details=[f"{finding.where}: {finding.text}" for finding in report.findings],
         fix="see the fixes on standard output, and docs/how-to/review.md",
     )
 
 
 def _root(start: Path) -> Path:
-    """Return the project's folder, also where its policy is broken: that is to be told with all the rest."""
+    """Return the project's folder, also where its configuration is broken: the review reports that with all else."""
     try:
-        found = seek_project(start)
+        project = seek_project(start)
     except ConfigError:
-        found = None
-    here = start.resolve()
-    return found.root if found else next((each for each in (here, *here.parents) if (each / _SITE).is_file()), here)
+        project = None
+    folder = start.resolve()
+    return (
+        project.root
+        if project
+        else next((parent for parent in (folder, *folder.parents) if (parent / _SITE).is_file()), folder)
+    )
 
 
 # ------------------------------------------------------------------- commits
@@ -116,8 +120,8 @@ def _root(start: Path) -> Path:
 
 def _messages(repository: Repository, span: Range) -> tuple[tuple[str, str], ...]:
     """Return each commit of the range with its message, the oldest first."""
-    said = repository.git("log", "-z", "--reverse", "--no-color", "--format=%H%n%B", f"{span.base}..{span.head}")
-    entries = (entry.partition("\n") for entry in said.split("\0") if entry.strip())
+    output = repository.git("log", "-z", "--reverse", "--no-color", "--format=%H%n%B", f"{span.base}..{span.head}")
+    entries = (entry.partition("\n") for entry in output.split("\0") if entry.strip())
     return tuple((commit, message.strip()) for commit, _, message in entries)
 
 
@@ -128,8 +132,8 @@ def _message_findings(commit: str, message: str) -> Iterator[ReviewFinding]:
         text = f"{log.clean(subject)[:_SHOWN]!r} is meant to become part of another commit"
         yield _finding("commit", where, text, f"git rebase --interactive --autosquash ({mark[0]})")
     if mark := _NOT_YET.search(message):
-        fix = "leave the commit out, or say in its message what it is for, once it may be merged"
-        yield _finding("commit", where, f"says {log.clean(mark[0])!r}: {log.clean(subject)[:_SHOWN]!r}", fix)
+        fix = "drop the commit, or change its message once it may be merged"
+        yield _finding("commit", where, f"contains {log.clean(mark[0])!r}: {log.clean(subject)[:_SHOWN]!r}", fix)
 
 
 # ------------------------------------------------------------ recipes, records
@@ -140,14 +144,14 @@ def _tree_findings(
 ) -> tuple[tuple[str, ...], list[ReviewFinding]]:
     """Return the recipes at the end of the range, and what is wrong with anything there."""
     head, records = scratch / "head", (LOCK, _RELEASES)
-    found: list[ReviewFinding] = []
+    findings: list[ReviewFinding] = []
     project: Project | None = None
     try:
         project = taken_out(repository, span.head_tree, None, head, records)
         if project is None:
-            found.append(_finding("policy", _SITE, "there is no wheelyard project", "add [tool.wheelyard]"))
+            findings.append(_finding("policy", _SITE, "there is no wheelyard project", "add [tool.wheelyard]"))
     except ConfigError as error:
-        found += _told("policy", error, head)
+        findings += _told("policy", error, head)
     recipes = list_recipes(project) if project else ()
     for package in recipes if project else ():
         try:
@@ -156,7 +160,7 @@ def _tree_findings(
             for entry in _lock(head, package).versions:
                 effective(recipe, entry.version)
         except WheelyardError as error:
-            found += _told("recipe", error, head)
+            findings += _told("recipe", error, head)
     changed = [path.split("/") for path in touched if path.startswith("packages/")]
     names = {parts[1] for parts in changed if len(parts) == 3 and parts[2] in records}  # noqa: PLR2004
     if names:
@@ -165,15 +169,15 @@ def _tree_findings(
         except ConfigError:
             log.info("site policy was broken before this change")
     for name in sorted(names):
-        found += _record_findings(name, scratch / "base", head)
+        findings += _record_findings(name, scratch / "base", head)
         if project and name not in recipes and (head / "packages" / name / LOCK).is_file():
             text = f"there is no recipe for it{did_you_mean(name, recipes)}"
-            found.append(_finding("record", f"packages/{name}/{LOCK}", text, "add the recipe, or remove the lock"))
-    return recipes, found
+            findings.append(_finding("record", f"packages/{name}/{LOCK}", text, "add the recipe, or remove the lock"))
+    return recipes, findings
 
 
 def _lock(folder: Path, package: str) -> Lock:
-    """Return a package's lock, the empty one if it cannot be read: that is told where it was changed."""
+    """Return a package's lock, an empty one if it cannot be read: ``_record_findings`` reports that."""
     try:
         return read_lock(lock_file(folder / "packages", package))
     except WheelyardError:
@@ -183,32 +187,37 @@ def _lock(folder: Path, package: str) -> Lock:
 def _record_findings(package: str, base: Path, head: Path) -> Iterator[ReviewFinding]:
     """Yield what is wrong with records that a change touches: what no tool writes, and pins that were moved."""
     lock, releases = (make(head / "packages", package) for make in (lock_file, RELEASES.path))
-    shown = f"packages/{package}/"
+    folder = f"packages/{package}/"
     try:
         new = read_lock(lock)
         if lock.is_file() and lock.read_bytes() != dump(new).encode():
             fix = "take an entry out and let `wheelyard build` or `check-upstream --propose` write it anew"
-            yield _finding("record", shown + LOCK, "is not as wheelyard writes it", fix)
-        before = {Version(each.version): each for each in _lock(base, package).versions}
-        for each in new.versions:
-            old = before.get(Version(each.version))
-            if old and _moved(old, each):
-                text = f"{each.version} is pinned to other bytes under the same name"
-                yield _finding("record", shown + LOCK, text, "find out why upstream's source changed, and say so")
+            yield _finding("record", folder + LOCK, "is not as wheelyard writes it", fix)
+        before = {Version(pin.version): pin for pin in _lock(base, package).versions}
+        for pin in new.versions:
+            old = before.get(Version(pin.version))
+            if old and _moved(old, pin):
+                text = f"{pin.version} is pinned to other bytes under the same name"
+                yield _finding(
+                    "record",
+                    folder + LOCK,
+                    text,
+                    "find out why upstream's source changed, and write it into the commit message",
+                )
     except WheelyardError as error:
         yield from _told("record", error, head)
     try:
-        there = {entry.key: entry.sha256 for entry in _releases(base, package)}
+        recorded = {entry.key: entry.sha256 for entry in _releases(base, package)}
         for entry in RELEASES.read(releases):
-            if there.get(entry.key, entry.sha256) != entry.sha256:
+            if recorded.get(entry.key, entry.sha256) != entry.sha256:
                 text = f"{entry.file} has another sha256 in {entry.where}, where nothing is ever replaced"
-                yield _finding("record", shown + _RELEASES, text, f"wheelyard registry verify {package}")
+                yield _finding("record", folder + _RELEASES, text, f"wheelyard registry verify {package}")
     except WheelyardError as error:
         yield from _told("record", error, head)
 
 
 def _moved(old: LockedVersion, new: LockedVersion) -> bool:
-    """Tell whether a pin names the same file or tag as before, and other bytes."""
+    """Return whether a pin names the same file or tag as before, with other bytes."""
     return (old.file, old.tag) == (new.file, new.tag) and (old.sha256, old.commit) != (new.sha256, new.commit)
 
 

@@ -1,4 +1,4 @@
-"""What ``review --json`` says: closed, frozen, versioned, as all that the tool writes."""
+"""The report of ``review``: closed, frozen and versioned."""
 
 from __future__ import annotations
 

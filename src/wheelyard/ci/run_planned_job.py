@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.builder.build_package import BuildReport
-    from wheelyard.ci.outcome import JobTicket
+    from wheelyard.ci.outcome import JobSpec
     from wheelyard.project.config import Project
 
 _DIGITS = 16  # of a digest, in an artifact's name
@@ -29,7 +29,7 @@ _BUG = 1  # what a bug ends with, see core/errors.py
 
 
 def run_job(
-    project: Project, ticket: JobTicket, number: int | None = None, *, keep: Path | None = None
+    project: Project, spec: JobSpec, number: int | None = None, *, keep: Path | None = None
 ) -> tuple[WheelOutcome, ...]:
     """Build a job's wheels one by one, so that one that fails takes no other with it; return what came of each.
 
@@ -37,7 +37,7 @@ def run_job(
 
     Args:
         project: the project.
-        ticket: the job.
+        spec: the job.
         number: which of its wheels, from 0 on; all when None.
         keep: a folder into which what came of each is copied as soon as it is done.
 
@@ -45,32 +45,32 @@ def run_job(
         ConfigError: it has no such wheel.
         DiskError: an outcome cannot be written.
     """
-    wheels = wheels_of(ticket, number)
+    wheels = wheels_of(spec, number)
     # What an earlier try left of them, perhaps in a cache, must not pass for this one's.
-    for folder in (project.dist / ticket.package / ticket.version, *([keep] if keep else [])):
+    for folder in (project.dist / spec.package / spec.version, *([keep] if keep else [])):
         for pythons in wheels:
             files.remove(folder / outcome_name(pythons))
-    return tuple(_one(project, ticket, pythons, keep) for pythons in wheels)
+    return tuple(_one(project, spec, pythons, keep) for pythons in wheels)
 
 
-def wheels_of(ticket: JobTicket, number: int | None = None) -> tuple[tuple[str, ...], ...]:
+def wheels_of(spec: JobSpec, number: int | None = None) -> tuple[tuple[str, ...], ...]:
     """Return a job's wheels, each as the interpreters that share it; only one of them where *number* names it.
 
     Raises:
         ConfigError: it has no such wheel.
     """
-    if number is not None and not 0 <= number < len(ticket.wheels):
-        raise ConfigError(f"{ticket.name} has {len(ticket.wheels)} wheels, and no number {number}", fix="count from 0")
-    words = ticket.wheels if number is None else (ticket.wheels[number],)
+    if number is not None and not 0 <= number < len(spec.wheels):
+        raise ConfigError(f"{spec.name} has {len(spec.wheels)} wheels, and no number {number}", fix="count from 0")
+    words = spec.wheels if number is None else (spec.wheels[number],)
     return tuple(tuple(word.split(",")) for word in words)
 
 
-def artifact(ticket: JobTicket, outcome: WheelOutcome) -> str:
-    """Return the name by which a wheel is found again by whoever would build from the same inputs.
+def artifact(spec: JobSpec, outcome: WheelOutcome) -> str:
+    """Return the artifact's name of a wheel: ``ci reuse`` finds the wheel by it, from the same inputs.
 
-    Where nothing was built it is the job's key that tells one from another.
+    Where nothing was built the job's key takes the fingerprint's place.
     """
-    return artifact_name(ticket.package, ticket.version, outcome.interpreters, outcome.inputs or ticket.key)
+    return artifact_name(spec.package, spec.version, outcome.interpreters, outcome.inputs or spec.key)
 
 
 def artifact_name(package: str, version: str, pythons: Sequence[str], digest: str) -> str:
@@ -83,13 +83,13 @@ def artifact_files(project: Project, outcome: WheelOutcome) -> tuple[Path, ...]:
     """Return what a forge is to keep of a wheel: itself, its record, the verdict, the outcome, and the log."""
     folder = project.dist / outcome.package / outcome.package_version
     names = [name for file in outcome.files for name in (file, f"{file}.json")]
-    found = [folder / name for name in (*names, "verdict.json", *_papers(outcome.interpreters))]
-    return tuple(path for path in found if path.is_file())
+    paths = [folder / name for name in (*names, "verdict.json", *_papers(outcome.interpreters))]
+    return tuple(path for path in paths if path.is_file())
 
 
-def files_to_come(project: Project, ticket: JobTicket, pythons: Sequence[str]) -> tuple[Path, ...]:
+def files_to_come(project: Project, spec: JobSpec, pythons: Sequence[str]) -> tuple[Path, ...]:
     """Return what a forge is to keep of a wheel whose job dies: as much of it as there is by then."""
-    folder = project.dist / ticket.package / ticket.version
+    folder = project.dist / spec.package / spec.version
     return tuple(folder / name for name in _papers(pythons))
 
 
@@ -97,25 +97,25 @@ def _papers(pythons: Sequence[str]) -> tuple[str, ...]:
     return outcome_name(pythons), f"build-{'-'.join(pythons)}.log", "sdist.log"
 
 
-def _one(project: Project, ticket: JobTicket, pythons: Sequence[str], keep: Path | None) -> WheelOutcome:
+def _one(project: Project, spec: JobSpec, pythons: Sequence[str], keep: Path | None) -> WheelOutcome:
     started = time.monotonic()
 
     def leave(report: BuildReport | None, failure: Failure | None = None) -> WheelOutcome:
-        outcome = _outcome(ticket, pythons, report, failure, time.monotonic() - started)
-        write_outcome(project.dist / ticket.package / ticket.version, outcome)
+        outcome = _outcome(spec, pythons, report, failure, time.monotonic() - started)
+        write_outcome(project.dist / spec.package / spec.version, outcome)
         if keep:
             for path in artifact_files(project, outcome):
                 files.copy_whole(path, keep / path.name)
         return outcome
 
-    options = BuildOptions(ticket.version, tuple(map(Interpreter.parse, pythons)), ticket.image or None)
+    options = BuildOptions(spec.version, tuple(map(Interpreter.parse, pythons)), spec.image or None)
     try:
-        report = build_package(project, ticket.package, options)
+        report = build_package(project, spec.package, options)
     except WheelyardError as error:
         log.error(str(error))
         return leave(None, _failure(error))
     except BaseException as error:
-        # A bug, a full disk, a signal: it goes its way, and word of it stays, where that can be.
+        # A bug, a full disk or a signal: the outcome is still written, where that is possible.
         with contextlib.suppress(Exception):
             leave(None, _unforeseen(error))
         raise
@@ -123,15 +123,15 @@ def _one(project: Project, ticket: JobTicket, pythons: Sequence[str], keep: Path
 
 
 def _outcome(
-    ticket: JobTicket, pythons: Sequence[str], report: BuildReport | None, failure: Failure | None, seconds: float
+    spec: JobSpec, pythons: Sequence[str], report: BuildReport | None, failure: Failure | None, seconds: float
 ) -> WheelOutcome:
     records = (*report.built, *report.reused) if report else ()
     state = "stopped" if failure and failure.code == NeededWheelError.exit_code else "failed"
     return WheelOutcome(
-        job=ticket.name,
-        key=ticket.key,
-        package=ticket.package,
-        package_version=ticket.version,
+        job=spec.name,
+        key=spec.key,
+        package=spec.package,
+        package_version=spec.version,
         interpreters=tuple(pythons),
         state=state if report is None else "built" if report.built else "reused",
         files=tuple(sorted(record.wheel for record in records)),

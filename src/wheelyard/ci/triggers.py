@@ -24,34 +24,34 @@ _LINE = re.compile(r"[ \t>*-]{0,20}trigger[ \t]{0,20}:(.*)\Z", re.IGNORECASE | r
 _FIX = "write Trigger: package:version, one a line"
 
 
-def read(body: str, known: Collection[str]) -> tuple[tuple[str, ...], tuple[ReviewFinding, ...]]:
+def read(body: str, recipes: Collection[str]) -> tuple[tuple[str, ...], tuple[ReviewFinding, ...]]:
     """Return what *body* asks to build, each ``package==version`` once, and what is wrong with the rest.
 
     What stands in a comment of HTML, as templates of descriptions have them, asks for nothing.
 
     Args:
         body: Markdown.
-        known: the packages that have a recipe.
+        recipes: the packages that have a recipe.
     """
     if len(body) > LONGEST:
         return (), (_finding(0, f"is longer than {LONGEST} characters", "write a shorter description"),)
-    wanted: dict[str, None] = {}
+    requests: dict[str, None] = {}
     findings = []
     for number, line in enumerate(_without_comments(body).splitlines(), 1):
         match = _LINE.match(line)
         if match is None:
             continue
-        found = _one(match[1].strip(), number, known)
-        if isinstance(found, ReviewFinding):
-            findings.append(found)
+        request = _one(match[1].strip(), number, recipes)
+        if isinstance(request, ReviewFinding):
+            findings.append(request)
         else:
-            wanted[found] = None
-    if len(wanted) > _MOST:
-        findings.append(_finding(0, f"asks for {len(wanted)} builds; {_MOST} is the most", "ask for fewer at once"))
-    return tuple(wanted)[:_MOST], tuple(findings[: 2 * _MOST])
+            requests[request] = None
+    if len(requests) > _MOST:
+        findings.append(_finding(0, f"asks for {len(requests)} builds; {_MOST} is the most", "ask for fewer at once"))
+    return tuple(requests)[:_MOST], tuple(findings[: 2 * _MOST])
 
 
-def _one(text: str, number: int, known: Collection[str]) -> str | ReviewFinding:
+def _one(text: str, number: int, recipes: Collection[str]) -> str | ReviewFinding:
     name, colon, version = (part.strip() for part in text.partition(":"))
     if len(text) > _LONGEST_LINE or not colon or not name or not version:
         return _finding(number, f"{shown(text)} is no package:version", _FIX)
@@ -59,8 +59,8 @@ def _one(text: str, number: int, known: Collection[str]) -> str | ReviewFinding:
         package = canonical(name)
     except UnknownPackageError:
         return _finding(number, f"{shown(name)} is not a package name", _FIX)
-    if package not in known:
-        return _finding(number, f"there is no recipe for {package!r}{did_you_mean(package, known)}", _FIX)
+    if package not in recipes:
+        return _finding(number, f"there is no recipe for {package!r}{did_you_mean(package, recipes)}", _FIX)
     parsed = version_of(version)
     if parsed is None:
         return _finding(number, f"{shown(version)} is not a version (PEP 440)", _FIX)
@@ -69,13 +69,13 @@ def _one(text: str, number: int, known: Collection[str]) -> str | ReviewFinding:
 
 def _without_comments(body: str) -> str:
     """Return *body* with its comments emptied, their line ends kept; one that is not closed goes to the end."""
-    kept = []
+    parts = []
     rest = body
     while rest:
         before, begin, rest = rest.partition("<!--")
         inside, _, rest = rest.partition("-->") if begin else ("", "", "")
-        kept += [before, "\n" * inside.count("\n")]
-    return "".join(kept)
+        parts += [before, "\n" * inside.count("\n")]
+    return "".join(parts)
 
 
 def _finding(line: int, text: str, fix: str) -> ReviewFinding:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from wheelyard.ci.jobs_report import JobsReport
-from wheelyard.ci.outcome import NightReport, WheelOutcome
+from wheelyard.ci.outcome import CIReport, WheelOutcome
 from wheelyard.ci.review_report import ReviewReport
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
@@ -43,7 +43,7 @@ _SCHEMAS: dict[str, type[Model]] = {
     "durations": DURATIONS.model,
     "history-report": Histories,
     "jobs": JobsReport,
-    "night": NightReport,
+    "ci-report": CIReport,
     "outcome-of-wheel": WheelOutcome,
     "preflight": Preflight,
     "publication": PublicationReport,

@@ -16,8 +16,8 @@ from wheelyard.project.config import find_project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelyard.ci.collect import Gathering
-    from wheelyard.ci.outcome import JobTicket, NightReport, WheelOutcome
+    from wheelyard.ci.collect import CollectReport
+    from wheelyard.ci.outcome import CIReport, JobSpec, WheelOutcome
     from wheelyard.project.config import Project
 
 
@@ -48,25 +48,25 @@ def job(number: int | None, keep: Path | None) -> None:
     first wheel that does not come out.
     """
     from wheelyard.ci import run_planned_job as flow
-    from wheelyard.ci.outcome import VARIABLE, parse_ticket
+    from wheelyard.ci.outcome import VARIABLE, parse_job_spec
 
     text = os.environ.get(VARIABLE, "")
     if not text:
         raise ConfigError(f"${VARIABLE} is not set", fix="a pipeline sets it; by hand: nox -s build-<pkg>")
-    project, ticket = find_project(), parse_ticket(text)
-    wheels = flow.wheels_of(ticket, number)
+    project, spec = find_project(), parse_job_spec(text)
+    wheels = flow.wheels_of(spec, number)
     alone = wheels[0] if len(wheels) == 1 else None
     if alone:  # first, for a job that dies
-        name = flow.artifact_name(ticket.package, ticket.version, alone, ticket.key)
-        _hand_on(project, name, flow.files_to_come(project, ticket, alone))
-    found = flow.run_job(project, ticket, number, keep=keep)
+        name = flow.artifact_name(spec.package, spec.version, alone, spec.key)
+        _hand_on(project, name, flow.files_to_come(project, spec, alone))
+    found = flow.run_job(project, spec, number, keep=keep)
     for outcome in found:
         click.echo(f"{' '.join(outcome.interpreters)}: {outcome.state} {' '.join(outcome.files)}".rstrip())
     if alone:
-        _hand_on(project, flow.artifact(ticket, found[0]), flow.artifact_files(project, found[0]))
+        _hand_on(project, flow.artifact(spec, found[0]), flow.artifact_files(project, found[0]))
     failed = [outcome for outcome in found if outcome.failure]
     if failed:
-        raise _error(ticket, failed)
+        raise _error(spec, failed)
 
 
 def _hand_on(project: Project, name: str, paths: Sequence[Path]) -> None:
@@ -79,13 +79,13 @@ def _hand_on(project: Project, name: str, paths: Sequence[Path]) -> None:
         files.append_text(Path(output), "\n".join([f"artifact={name}", "path<<WHEELYARD", *told, "WHEELYARD", ""]))
 
 
-def _error(ticket: JobTicket, failed: list[WheelOutcome]) -> WheelyardError:
+def _error(spec: JobSpec, failed: list[WheelOutcome]) -> WheelyardError:
     told = [f"{' '.join(each.interpreters)}: {each.failure.what}" for each in failed if each.failure]
     kinds = {kind.exit_code: kind for kind in all_errors()}
     code = failed[0].failure.code if failed[0].failure else 0
     return kinds.get(code, JobsFailedError)(
-        f"{len(failed)} of {len(ticket.wheels)} wheels did not come out",
-        where=ticket.name,
+        f"{len(failed)} of {len(spec.wheels)} wheels did not come out",
+        where=spec.name,
         details=told,
         fix=failed[0].failure.fix if failed[0].failure else None,
     )
@@ -99,9 +99,9 @@ def gather(folders: tuple[Path, ...]) -> None:
     A wheel comes with its record and its verdict, and is what they say. What may not be taken is told, and does not
     keep the rest back; then the exit code is 44.
     """
-    from wheelyard.ci.collect import gather as flow
+    from wheelyard.ci.collect import collect
 
-    found = flow(find_project(), folders)
+    found = collect(find_project(), folders)
     click.echo(_gathered(found))
     if found.refused:
         raise GatherError(
@@ -111,7 +111,7 @@ def gather(folders: tuple[Path, ...]) -> None:
         )
 
 
-def _gathered(found: Gathering) -> str:
+def _gathered(found: CollectReport) -> str:
     return "\n".join([*(f"taken: {name}" for name in found.taken), f"{len(found.there)} were there before"])
 
 
@@ -131,10 +131,10 @@ def again(plan_file: Path, out: Path) -> None:
     By what `gather` has put into dist/. What failed in words of its own is not tried again.
     """
     from wheelyard.ci.report import read_plan
-    from wheelyard.ci.retry import ROWS, tried_again
+    from wheelyard.ci.retry import ROWS, jobs_to_retry
     from wheelyard.cli.schedule import replace_all
 
-    found = tried_again(find_project(), read_plan(plan_file, matrices=True))
+    found = jobs_to_retry(find_project(), read_plan(plan_file, matrices=True))
     rows: dict[str, list[str]] = {}
     for part in found:
         rows.setdefault(ROWS[part.wave - 1], []).append(part.name)
@@ -193,7 +193,7 @@ def report(
     render.end(flow.problem(night), failure)
 
 
-def night_table(night: NightReport) -> str:
+def night_table(night: CIReport) -> str:
     """Return what came of a plan's jobs, for people, what failed first; and what was not to be built, and why."""
     from wheelyard.cli.schedule import left_out
 

@@ -168,7 +168,7 @@ def write_out(made: Schedule, report: JobsReport, form: str | None, folder: Path
     if form == "github":
         from wheelyard.ci import matrices
 
-        texts |= {f"{each.name}.json": each.text() + "\n" for each in matrices(made.tickets)}
+        texts |= {f"{each.name}.json": each.text() + "\n" for each in matrices(made.planned_jobs)}
         texts["outputs"] = "".join(f"{line}\n" for line in github_outputs(report))
     elif form == "gitlab":
         texts |= {f"pipeline-{number}.yml": text for number, text in enumerate(made.pipelines(), 1)}
@@ -280,7 +280,7 @@ def promote(packages: tuple[str, ...], *, after: str | None, as_json: bool, **jo
     Those are checked and put into dist/; what cannot be had, or is not in order, is built. GitHub only. With --after,
     a file of that name in the folder of --out says that all is planned up to here.
     """
-    from wheelyard.ci.reuse import promote as flow
+    from wheelyard.ci.reuse import reuse as flow
     from wheelyard.ci.reuse import since_last
 
     packages = asked_for(packages, None, alone=bool(jobs["due"]))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def look_up(
-    name: str, version: str | None, *, index: str, known: Iterable[str] = (), sdist: bool = True
+    name: str, version: str | None, *, index: str, pinned_versions: Iterable[str] = (), sdist: bool = True
 ) -> LockedVersion:
     """Return what the index says of *version*, ready to be pinned.
 
@@ -32,7 +32,7 @@ def look_up(
         name: the package, however it is spelt.
         version: the one that is wanted, yanked or pre-release too; the newest final one when None.
         index: the root of the simple API.
-        known: names to suggest when there is no such package.
+        pinned_versions: names to suggest when there is no such package.
         sdist: whether it must have an sdist; sources from git need none.
 
     Raises:
@@ -42,7 +42,7 @@ def look_up(
         NetworkError: the index cannot be reached, or does not answer as one.
     """
     project = canonical(name)
-    found = releases(project, project_page(project, index, known))
+    found = releases(project, project_page(project, index, pinned_versions))
     if not found:
         raise UnknownPackageError(
             f"the index lists no usable file of {project!r}", fix="[source] git = … in its recipe"

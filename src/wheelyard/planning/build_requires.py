@@ -22,10 +22,10 @@ def find(target: Target, index: Path) -> dict[str, str]:
     """Return the wheels that the build may take from the index folder, with their hashes.
 
     Raises:
-        NeededWheelError: a needed package has no wheel there; every missing one is told.
+        NeededWheelError: a needed package has no wheel there; every missing one is listed.
     """
-    there = {name: sorted(wheels(index, name)) for name in target.settings.needs}
-    missing = [name for name, found in there.items() if not found]
+    wheels_by_package = {name: sorted(wheels(index, name)) for name in target.settings.needs}
+    missing = [name for name, files in wheels_by_package.items() if not files]
     if missing:
         commands = " && ".join(f"nox -s build-{name} && wheelyard publish --to {index} {name}" for name in missing)
         raise NeededWheelError(
@@ -33,19 +33,19 @@ def find(target: Target, index: Path) -> dict[str, str]:
             where=f"recipes/{target.package}/recipe.toml",
             fix=commands,
         )
-    return {wheel.name: sha256_file(wheel) for found in there.values() for wheel in found}
+    return {wheel.name: sha256_file(wheel) for files in wheels_by_package.values() for wheel in files}
 
 
 def has(project: Project, name: str, pythons: Sequence[Interpreter]) -> bool:
-    """Tell whether the index folder has a wheel of *name* for each of *pythons*."""
+    """Return whether the index folder has a wheel of *name* for each of *pythons*."""
     pairs = [wheel.pair for wheel in wheels(project.index, name).values()]
     return all(wheel_for(python, pairs) for python in pythons)
 
 
 def wheels(index: Path, name: str) -> dict[Path, WheelName]:
     """Return the wheels of a package in the index folder; whatever else lies there is no installer's."""
-    found = {}
+    names_by_file = {}
     for path in (index / "files" / name).glob("*.whl"):
         with contextlib.suppress(ValueError):
-            found[path] = WheelName.parse(path.name)
-    return found
+            names_by_file[path] = WheelName.parse(path.name)
+    return names_by_file

@@ -1,7 +1,7 @@
 """What a range of commits changes: wheels whose digest of inputs is another one behind it than before.
 
 Both ends are read from git, not from the checkout, into a scratch folder that is gone afterwards. Paths only say where
-to look; whether a wheel is due is said by the digest. Recipes may be a stranger's: none leads to a folder outside.
+to look; the fingerprint decides whether a wheel is due. Recipes are not trusted: none leads to a folder outside.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ class Repository:
     prefix: str
 
     def git(self, *args: str | Path, stdin: bytes | None = None, index: Path | None = None) -> str:
-        """Return what git says, of an index of its own where *index* names one.
+        """Return git's output, with an index of its own where *index* names one.
 
         Raises:
             ProgramError: it failed.
         """
         env = base_env() | ({"GIT_INDEX_FILE": str(index)} if index else {})
-        done = git(["-C", self.top, *args], env=env, stdin=stdin)
-        if done.returncode != 0:
-            raise ProgramError(f"git {args[0]} ended with status {done.returncode}", details=said(done))
-        return done.stdout
+        completed = git(["-C", self.top, *args], env=env, stdin=stdin)
+        if completed.returncode != 0:
+            raise ProgramError(f"git {args[0]} ended with status {completed.returncode}", details=said(completed))
+        return completed.stdout
 
     def is_ancestor(self, commit: str, other: str) -> bool:
-        """Tell whether *commit* is here, and is *other* or lies before it."""
+        """Return whether *commit* is here, and is *other* or an ancestor of it."""
         words = ["-C", self.top, "merge-base", "--is-ancestor", "--end-of-options", commit, other]
         return git(words, env=base_env()).returncode == 0
 
@@ -98,9 +98,9 @@ def changed(
     folder = cache_dir("work")
     files.sweep_scratch(folder, "changed")
     with files.scratch(folder, "changed") as scratch:
-        wanted = None if all_of_them else packages
-        old = taken_out(repository, span.base_tree, wanted, scratch / "base")
-        new = taken_out(repository, span.head_tree, wanted, scratch / "head")
+        selected = None if all_of_them else packages
+        old = taken_out(repository, span.base_tree, selected, scratch / "base")
+        new = taken_out(repository, span.head_tree, selected, scratch / "head")
         if new is None:
             raise PlanError(f"{text}: there is no wheelyard project in {span.head[:12]}")
         names = sorted(file.parent.name for file in new.recipes.glob(f"[!_.]*/{RECIPE}"))
@@ -108,15 +108,15 @@ def changed(
         return _compare(text, names, before, DuePlanner(new, image, pythons, project.index))
 
 
-def touched(found: Selection) -> tuple[tuple[str, str | None], ...]:
+def touched(selection: Selection) -> tuple[tuple[str, str | None], ...]:
     """Return what a range touches, each once: package and version, and None where a recipe has no version yet."""
-    due = [(each.target.package, each.target.version) for each in found.due]
-    new = [(package, None) for package, version, _ in found.left_out if not version]
+    due = [(entry.target.package, entry.target.version) for entry in selection.due]
+    new = [(package, None) for package, version, _ in selection.left_out if not version]
     return tuple(dict.fromkeys([*due, *new]))
 
 
 def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePlanner) -> Selection:
-    found: list[Due] = []
+    changed_versions: list[Due] = []
     left_out: list[tuple[str, str, str]] = []
     problems: list[WheelyardError] = []
     for name in names:
@@ -130,10 +130,10 @@ def _compare(text: str, names: Iterable[str], old: DuePlanner | None, new: DuePl
                     if retired is not None and Version(target.version) >= retired:
                         left_out.append((name, target.version, f"retired: upstream ships it from {retired} on"))
                     elif target is targets[0] or before.get(target.version, _NEVER).pin != _pin(target):
-                        found += _changed_wheels(new, target, before.get(target.version, _NEVER))
+                        changed_versions += _changed_wheels(new, target, before.get(target.version, _NEVER))
         except WheelyardError as error:
             problems.append(error)
-    return Selection(text, tuple(found), tuple(left_out), tuple(problems))
+    return Selection(text, tuple(changed_versions), tuple(left_out), tuple(problems))
 
 
 def _pinned(project: Project, name: str) -> tuple[tuple[Target, ...], Version | None]:
@@ -185,13 +185,13 @@ def _before(old: DuePlanner, name: str) -> dict[str, _Before]:
         targets, _ = _pinned(old.project, name)
     except WheelyardError:
         return {}
-    found = {}
+    fingerprints = {}
     for target in targets:
         digests: frozenset[str] = frozenset()
         with contextlib.suppress(WheelyardError):
             digests = frozenset(old.inputs(target, old.plan(target), {}).values())
-        found[target.version] = _Before(_pin(target), digests)
-    return found
+        fingerprints[target.version] = _Before(_pin(target), digests)
+    return fingerprints
 
 
 def _pin(target: Target) -> str:
@@ -222,7 +222,7 @@ def span_of(repository: Repository, text: str) -> Range:
     """
     match = _RANGE.match(text)
     base, dots, head = match.groups() if match else (text, "..", "")
-    commits = [_commit(repository, each or "HEAD", text) for each in (base, head)]
+    commits = [_commit(repository, end or "HEAD", text) for end in (base, head)]
     if dots == "...":
         commits[0] = repository.git("merge-base", *commits).strip()
     trees = [_tree(repository, commit) for commit in commits]
@@ -232,7 +232,7 @@ def span_of(repository: Repository, text: str) -> Range:
 def _commit(repository: Repository, name: str, text: str) -> str:
     try:
         # A name that looks like an option is none: it comes from a forge, and may be anybody's branch.
-        found = repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        commit = repository.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     except ProgramError as error:
         raise PlanError(
             f"{log.clean(name)!r} is no commit that is here",
@@ -240,7 +240,7 @@ def _commit(repository: Repository, name: str, text: str) -> str:
             fix="fetch it first; a shallow clone has the newest commit only (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on "
             "GitLab)",
         ) from error
-    return found.strip()
+    return commit.strip()
 
 
 def _tree(repository: Repository, commit: str) -> str:
@@ -284,7 +284,7 @@ def taken_out(
     index = folder.with_suffix(".index")
     repository.git("read-tree", tree, index=index)
     listed = repository.git("ls-files", "-z", "--full-name", index=index).split("\0")
-    wanted = [path for path in listed if _is_read(path, packages, records)]
+    paths = [path for path in listed if _is_read(path, packages, records)]
     repository.git(
         "-c",
         "core.symlinks=false",
@@ -292,13 +292,13 @@ def taken_out(
         "-z",
         "--stdin",
         f"--prefix={folder}/",
-        stdin="\0".join(wanted).encode(errors="surrogateescape"),
+        stdin="\0".join(paths).encode(errors="surrogateescape"),
         index=index,
     )
     if not (folder / "pyproject.toml").is_file():
         return None
-    found = seek_project(folder)
-    return found if found and found.root == folder.resolve() else None
+    project = seek_project(folder)
+    return project if project and project.root == folder.resolve() else None
 
 
 def _is_read(path: str, packages: Sequence[str] | None, records: Collection[str]) -> bool:

@@ -20,7 +20,7 @@ def prepare_source(project: Project, target: Target, work: Path, *, log_file: Pa
     """Return the source of *target*, ready to build, inside *work*.
 
     Raises:
-        SourceError: it cannot be had; a subclass tells wrong bytes, unsafe archives and bad patches apart.
+        SourceError: it cannot be fetched; subclasses for wrong bytes, unsafe archives and bad patches.
         NetworkError: the server does not answer.
     """
     name = target.settings.source.name or target.package

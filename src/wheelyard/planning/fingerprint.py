@@ -32,13 +32,13 @@ def _tools() -> tuple[tuple[str, str], ...]:
 
 @functools.cache
 def tool_digest() -> str:
-    """Return the digest of this tool's own files: its version does not tell of what a branch has changed in it."""
+    """Return the digest of this tool's own files: a branch may change it under the same version."""
     root = Path(__file__).parents[1]
     return tree.digest(root, tree.entries(root, leftovers=False))
 
 
 def recipe_digest(target: Target) -> str:
-    """Return the digest of what the recipe says for this version: settings, patches, scripts; not its comments."""
+    """Return the digest of the recipe's settings, patches and scripts for this version; comments do not count."""
     return digest(target.recipe, target.settings, target.version)
 
 
@@ -73,7 +73,7 @@ def inputs_digest(
 def _taken(wheel: ExpectedWheel, needed: dict[str, str]) -> dict[str, str]:
     """Return which of the *needed* wheels its build or tests may take: those for one of its interpreters.
 
-    Of several versions nobody can tell beforehand which one it is: the build's requirements decide. All of them count.
+    All versions in the index folder count: the build's requirements decide later which one is taken.
     """
     return {
         file: sha256

@@ -30,10 +30,10 @@ def pairs(words: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
     """Return packages with the version that is asked for: of ``package==version``, or None where only a name is given.
 
     Raises:
-        UnknownPackageError: a word is not even a name.
+        UnknownPackageError: a word is no package name.
         UnknownVersionError: what stands behind ``==`` is no version.
     """
-    found: dict[tuple[str, str | None], None] = {}
+    words_by_pair: dict[tuple[str, str | None], None] = {}
     for word in words:
         name, equals, version = word.partition("==")
         parsed = version_of(version) if equals else None
@@ -43,8 +43,8 @@ def pairs(words: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
                 where=shown(word),
                 fix="write such as markupsafe==3.0.3",
             )
-        found[canonical(name), parsed] = None
-    return tuple(found)
+        words_by_pair[canonical(name), parsed] = None
+    return tuple(words_by_pair)
 
 
 def read_file(path: Path) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class Plan:
         omissions: those that do not.
         expected: the wheels, each once.
         jobs: the cibuildwheel runs that yield them.
-        notes: what a reader should know.
+        notes: remarks for people.
     """
 
     package: str
@@ -85,27 +85,27 @@ def make_plan(  # noqa: PLR0917 - the six things that decide a plan
     """
     candidates = sorted(set(only) or {Interpreter.parse(text) for text in policy.interpreters})
     pairs, derived_from = _pairs(settings, locked)
-    kept: dict[Interpreter, str] = {}
+    interpreters: dict[Interpreter, str] = {}
     omissions = []
     for interpreter in candidates:
         reason = _excluded(interpreter, settings, locked, image)
         pair = None if reason else wheel_for(interpreter, pairs) if pairs else _abi_pair(interpreter)
         if pair:
-            kept[interpreter] = pair
+            interpreters[interpreter] = pair
         else:
             omissions.append(Omission(interpreter, reason or _no_wheel(interpreter, pairs, derived_from)))
-    if not kept:
+    if not interpreters:
         raise _nothing_left(package, locked, omissions)
-    expected = _expected(settings.source.name or package, locked.version, kept)
+    expected = _expected(settings.source.name or package, locked.version, interpreters)
     return Plan(
         package=package,
         version=locked.version,
         image=image,
-        interpreters=tuple(kept),
+        interpreters=tuple(interpreters),
         omissions=tuple(omissions),
         expected=expected,
         jobs=jobs_for(package, locked.version, expected, split=split),
-        notes=_notes(package, settings, locked, kept, assumed=not pairs),
+        notes=_notes(package, settings, locked, interpreters, assumed=not pairs),
     )
 
 
@@ -125,9 +125,9 @@ def _pairs(settings: Settings, locked: LockedVersion) -> tuple[tuple[str, ...], 
     return locked.wheels, f"upstream's {locked.reference} wheels"
 
 
-def _expected(name: str, version: str, kept: Mapping[Interpreter, str]) -> tuple[ExpectedWheel, ...]:
+def _expected(name: str, version: str, pair_by_interpreter: Mapping[Interpreter, str]) -> tuple[ExpectedWheel, ...]:
     users: dict[str, list[Interpreter]] = {}
-    for interpreter, pair in kept.items():
+    for interpreter, pair in pair_by_interpreter.items():
         users.setdefault(pair, []).append(interpreter)
     wheels = []
     for pair, interpreters in users.items():
@@ -151,7 +151,7 @@ def _job(package: str, version: str, wheels: tuple[ExpectedWheel, ...]) -> Job:
 
 
 def _excluded(interpreter: Interpreter, settings: Settings, locked: LockedVersion, image: Image) -> str | None:
-    """Say why *interpreter* is left out whatever wheels there are, None if it is not."""
+    """Return why *interpreter* is left out whatever wheels there are, None if it is not."""
     text = str(interpreter)
     chosen = settings.interpreters
     why = f": {chosen.why}" if chosen.why else ""
@@ -176,12 +176,12 @@ def _nothing_left(package: str, locked: LockedVersion, omissions: Iterable[Omiss
     return PlanError(
         f"{package} {locked.version}: no interpreter is left to build for",
         details=[f"{omission.interpreter}: {omission.reason}" for omission in omissions],
-        fix="choose another --version, --python or --image, or say what to expect: [expect] tags in the recipe",
+        fix="choose another --version, --python or --image, or set [expect] tags in the recipe",
     )
 
 
 def _notes(
-    package: str, settings: Settings, locked: LockedVersion, kept: Mapping[Interpreter, str], *, assumed: bool
+    package: str, settings: Settings, locked: LockedVersion, interpreters: Mapping[Interpreter, str], *, assumed: bool
 ) -> tuple[str, ...]:
     notes = []
     if locked.reference == _PURE and assumed:
@@ -190,14 +190,12 @@ def _notes(
             "does it need a recipe?"
         )
     elif assumed:
-        notes.append(
-            f"nothing is known of upstream wheels of {package} {locked.version}: one per interpreter is assumed"
-        )
+        notes.append(f"no upstream wheels of {package} {locked.version} are recorded: one per interpreter is assumed")
     elif settings.expect.tags is None and locked.reference not in {"aarch64", "x86_64"}:
         notes.append(
             f"upstream has no aarch64 or x86-64 Linux wheel: tags are derived from those for {locked.reference}"
         )
-    shipped = sorted(set(kept.values()) & set(locked.ships))
+    shipped = sorted(set(interpreters.values()) & set(locked.ships))
     if shipped:
         notes.append(f"upstream ships {', '.join(shipped)} for riscv64 itself")
     if settings.upstream.note:
@@ -223,7 +221,9 @@ def _as_json(plan: Plan) -> dict[str, Any]:
             "digest": plan.image.digest,
         },
         "interpreters": [str(interpreter) for interpreter in plan.interpreters],
-        "omissions": [{"interpreter": str(one.interpreter), "reason": one.reason} for one in plan.omissions],
+        "omissions": [
+            {"interpreter": str(omission.interpreter), "reason": omission.reason} for omission in plan.omissions
+        ],
         "expected": [_wheel_json(wheel) for wheel in plan.expected],
         "jobs": [
             {

@@ -60,9 +60,9 @@ def plan_packages(
     problems: list[WheelyardError] = []
     for word in packages or list_recipes(project):
         try:
-            ((package, wanted),) = pairs((word,))
+            ((package, requested_version),) = pairs((word,))
             with log.package(package):
-                plans.append(planner.plan(find_target(project, package, wanted or version, write=False)))
+                plans.append(planner.plan(find_target(project, package, requested_version or version, write=False)))
         except WheelyardError as error:
             problems.append(error)
     return Plans(tuple(plans), tuple(problems))

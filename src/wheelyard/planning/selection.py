@@ -1,4 +1,4 @@
-"""What is due: wheels of packages that are named, whose inputs a range of commits changes, or that nobody has yet."""
+"""Select the wheels to build: of named packages, of changed inputs, or those that are not published yet."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Due:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is due, and what cannot be told of.
+    """The versions whose wheels are due, and the versions that cannot be planned.
 
     Attributes:
         asked: ``names``, ``due``, or a range of commits.
@@ -72,7 +72,7 @@ class Selection:
 
 @dataclass
 class DuePlanner(Planner):
-    """Plans versions, and tells the digests of their wheels' inputs.
+    """Plans versions, and computes their wheels' fingerprints.
 
     Attributes:
         index: the index folder, where it is not the project's own.
@@ -110,9 +110,9 @@ def by_name(planner: DuePlanner, packages: Sequence[str] = (), version: str | No
     problems: list[WheelyardError] = []
     for word in packages or list_recipes(planner.project):
         try:
-            ((package, wanted),) = pairs((word,))
+            ((package, requested_version),) = pairs((word,))
             with log.package(package):
-                target = find_target(planner.project, package, wanted or version, write=False)
+                target = find_target(planner.project, package, requested_version or version, write=False)
                 plan = planner.plan(target)
                 due.append(planner.due(target, plan, plan.expected, "asked for"))
         except WheelyardError as error:
@@ -134,11 +134,11 @@ def missing(planner: DuePlanner, packages: Sequence[str] = (), *, registry: str 
     for package in packages or list_recipes(planner.project):
         try:
             with log.package(package):
-                for found in _missing_of(planner, canonical(package), registry):
-                    if isinstance(found, Due):
-                        due.append(found)
+                for due_version in _missing_of(planner, canonical(package), registry):
+                    if isinstance(due_version, Due):
+                        due.append(due_version)
                     else:
-                        left_out.append(found)
+                        left_out.append(due_version)
         except WheelyardError as error:
             problems.append(error)
     return Selection("due", tuple(due), tuple(left_out), tuple(problems))
@@ -154,18 +154,18 @@ def targets(project: Project, package: str) -> tuple[tuple[Target, ...], Version
     recipe = load_recipe(project, package)
     lock = read_lock(lock_file(project.packages, recipe.package))
     entries = sorted(lock.versions, key=lambda entry: Version(entry.version), reverse=True)
-    found = tuple(Target(recipe, *effective(recipe, entry.version), entry) for entry in entries)
-    return found, Version(lock.retired) if lock.retired else None
+    target_list = tuple(Target(recipe, *effective(recipe, entry.version), entry) for entry in entries)
+    return target_list, Version(lock.retired) if lock.retired else None
 
 
 def _missing_of(planner: DuePlanner, package: str, registry: str | None) -> Iterator[Due | tuple[str, str, str]]:
     project = planner.project
-    known, retired = targets(project, package)
-    if not known:
+    package_targets, retired = targets(project, package)
+    if not package_targets:
         yield package, "", "no version is pinned"
         return
-    there = _there(project, package, registry)
-    for target in known:
+    published = _there(project, package, registry)
+    for target in package_targets:
         version = Version(target.version)
         if retired is not None and version >= retired:
             yield package, target.version, f"retired: upstream ships it from {retired} on"
@@ -175,22 +175,22 @@ def _missing_of(planner: DuePlanner, package: str, registry: str | None) -> Iter
         except PlanError as error:  # an old version may have no interpreter left; that is no news
             yield package, target.version, error.what
             continue
-        pairs = [*there.get(version, ()), *target.locked.ships]
-        lacking = [one for one in plan.interpreters if not wheel_for(one, pairs)]
+        pairs = [*published.get(version, ()), *target.locked.ships]
+        lacking = [interpreter for interpreter in plan.interpreters if not wheel_for(interpreter, pairs)]
         wheels = tuple(wheel for wheel in plan.expected if set(wheel.interpreters) & set(lacking))
         if wheels:
             yield planner.due(target, plan, wheels, f"missing for {', '.join(map(str, lacking))}")
 
 
 def _there(project: Project, package: str, registry: str | None) -> dict[Version, list[str]]:
-    """Return the tag pairs of the riscv64 wheels that records tell of, by version."""
+    """Return the tag pairs of the riscv64 wheels in the records, by version."""
     names = {registry} if registry else set(project.policy.registries)
-    found: dict[Version, list[str]] = {}
+    pairs_by_version: dict[Version, list[str]] = {}
     for entry in RELEASES.read(RELEASES.path(project.packages, project_name(project, package))):
         if entry.where in names:
             name = WheelName.parse(entry.file)
-            found.setdefault(name.version, []).append(name.pair)
+            pairs_by_version.setdefault(name.version, []).append(name.pair)
     for fact in HISTORY.read(HISTORY.path(project.packages, package)):
         if fact.wheel and fact.removed is None and fact.where in {*names, UPSTREAM}:
-            found.setdefault(Version(fact.version), []).append(fact.wheel)
-    return found
+            pairs_by_version.setdefault(Version(fact.version), []).append(fact.wheel)
+    return pairs_by_version

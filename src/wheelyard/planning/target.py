@@ -49,13 +49,13 @@ class Target:
 
     def patch_place(self, index: int) -> str:
         """Return where the n-th patch stands, ``file:line``."""
-        known = self.explanation.get(f"patch[{index}]")
-        return known.where if known else self.recipe.file
+        explanation = self.explanation.get(f"patch[{index}]")
+        return explanation.where if explanation else self.recipe.file
 
     def place(self, *keys: str) -> str:
         """Return where the first of these settings that anybody gives stands, else the recipe's first line."""
-        known = (self.explanation.get(key) for key in keys)
-        return next((each.where for each in known if each and each.where != BUILT_IN), f"{self.recipe.file}:1")
+        items = (self.explanation.get(key) for key in keys)
+        return next((item.where for item in items if item and item.where != BUILT_IN), f"{self.recipe.file}:1")
 
     def version_place(self) -> str:
         """Return the place of the setting that decides which version of the source is taken."""
@@ -82,8 +82,8 @@ def find_target(project: Project, package: str, version: str | None = None, *, w
     """
     recipe = load_recipe(project, package)
     file = lockfile.lock_file(project.packages, recipe.package)
-    known = lockfile.read_lock(file)
-    locked = lockfile.find(known, _checked(version)) if version else lockfile.newest(known)
+    lock = lockfile.read_lock(file)
+    locked = lockfile.find(lock, _checked(version)) if version else lockfile.newest(lock)
     if locked is None:
         locked = look_up(recipe, version, list_recipes(project))
         if write:
@@ -103,7 +103,7 @@ def _checked(version: str) -> str:
         ) from error
 
 
-def look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> LockedVersion:
+def look_up(recipe: Recipe, version: str | None, pinned_versions: tuple[str, ...]) -> LockedVersion:
     """Return what upstream's *version*, the newest when None, is to be pinned to.
 
     Raises:
@@ -119,11 +119,13 @@ def look_up(recipe: Recipe, version: str | None, known: tuple[str, ...]) -> Lock
     is_sdist = kind_of(settings.source).is_sdist
     with log.step(f"Looking up {name} upstream"):
         try:
-            found = upstream.look_up(name, version, index=upstream.index_url(), known=known, sdist=is_sdist)
+            release = upstream.look_up(
+                name, version, index=upstream.index_url(), pinned_versions=pinned_versions, sdist=is_sdist
+            )
         except (UnknownPackageError, UnknownVersionError):
-            # A package of one's own, or one that is not on the index yet: the version must be told.
+            # A package of one's own, or one that is not on the index yet: the version must be given.
             if is_sdist or version is None:
                 raise
-            found = LockedVersion(version=_checked(version))
-        settings, _ = effective(recipe, found.version)
-        return kind_of(settings.source).pin(settings.source, found)
+            release = LockedVersion(version=_checked(version))
+        settings, _ = effective(recipe, release.version)
+        return kind_of(settings.source).pin(settings.source, release)

@@ -55,7 +55,7 @@ def test_what_a_pull_request_builds_is_what_goes_out(yard: Yard, tmp_path: Path)
     done = yard.push(base)
     assert done.status == 0, done.said
     assert yard.plan("changed") == []
-    assert "promoted for cp313: run 17 has built it" in yard.summary
+    assert "reused for cp313: run 17 has built it" in yard.summary
     assert {file.file_name: file.sha256 for file in yard.gitlab.files(yard.registry)} == built
     (request,) = yard.github.repository.issues.values()
     assert request.pull
@@ -76,7 +76,7 @@ def test_what_a_fork_has_built_is_never_promoted(yard: Yard) -> None:
     done = yard.push(base)
     assert done.status == 0, done.said
     assert [(job["package"], job["why"]) for job in yard.plan("changed")] == [("tiny", "changed")]
-    assert "promoted" not in yard.summary
+    assert "reused for" not in yard.summary
     (wheel,) = yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/*.whl")  # another one
     (file,) = yard.gitlab.files(yard.registry)
     assert (file.file_name, file.sha256) == (wheel.name, sha256_file(wheel))

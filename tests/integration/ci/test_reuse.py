@@ -1,4 +1,4 @@
-"""``promote`` over GitHub's artifacts, over real HTTPS: what is taken, and what is built all the same."""
+"""``ci reuse`` over GitHub's artifacts, over real HTTPS: what is taken, and what is built all the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.remote import Bare, git
 from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.ci.outcome import outcomes
-from wheelyard.ci.reuse import promote, since_last
+from wheelyard.ci.reuse import reuse, since_last
 from wheelyard.ci.run_planned_job import artifact_name
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, PlanError
@@ -103,11 +103,11 @@ class Yard:
         self.github.upload(artifact_name(name, "1.0", (python,), self.digest(python, name)), data, run=17, **more)
 
     def left(self, *names: str) -> dict[str, list[str]]:
-        found = promote(self.project, self.selection(*names))
+        found = reuse(self.project, self.selection(*names))
         return {each.target.package: [wheel.python for wheel in each.wheels] for each in found.due}
 
     def verb(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run ``promote`` as a person does, or a pipeline."""
+        """Run ``ci reuse`` as a person does, or a pipeline."""
         command = [sys.executable, "-m", "wheelyard", "promote", "--format", "github", *words]
         return subprocess.run(command, cwd=self.project.root, capture_output=True, text=True, check=False, timeout=120)
 
@@ -136,9 +136,9 @@ def test_what_was_built_from_the_same_inputs_is_taken(yard: Yard) -> None:
     (folder / "outcome-cp313.json").write_text("{}")
     (folder / "build-cp313.log").write_text("a log\n")
     yard.upload(folder)
-    found = promote(yard.project, yard.selection())
+    found = reuse(yard.project, yard.selection())
     assert [wheel.python for each in found.due for wheel in each.wheels] == ["cp312"]
-    assert found.left_out == (("demo", "1.0", "promoted for cp313: run 17 has built it"),)
+    assert found.left_out == (("demo", "1.0", "reused for cp313: run 17 has built it"),)
     ((wheel, record),) = releasable(yard.project.dist / "demo/1.0")
     assert record == read_record(folder / wheel.name)
     assert list(outcomes(yard.project.dist / "demo/1.0")) == []
@@ -149,7 +149,7 @@ def test_when_all_is_taken_nothing_is_left_and_the_plan_says_where_from(yard: Ya
         yard.upload(yard.built(python), python)
     done = yard.verb("demo", "--out", "dist/jobs")
     assert done.returncode == 0, done.stderr
-    assert "promoted for cp312: run 17 has built it" in done.stdout
+    assert "reused for cp312: run 17 has built it" in done.stdout
     assert (yard.project.dist / "jobs/outputs").read_text().splitlines() == ["jobs=0", "waves=0"]
     assert len(json.loads((yard.project.dist / "jobs/jobs.json").read_text())["left-out"]) == 2
     assert len(yard.taken) == 2
@@ -202,7 +202,7 @@ def test_a_lying_zip_is_told_and_the_wheel_built(
     assert yard.left() == ALL
     assert said in capsys.readouterr().err
     assert {path for path in yard.root.rglob("*") if "cache" not in path.parts} == before
-    assert not list((yard.root / "cache/promote").iterdir())
+    assert not list((yard.root / "cache/reuse").iterdir())
 
 
 def test_what_else_lies_beside_a_wheel_does_no_harm(yard: Yard) -> None:
@@ -301,7 +301,7 @@ def test_a_server_that_is_down_is_told_once_and_all_is_built(
     yard.upload(yard.built())
     yard.github.fault(Fault(fault, status=status))  # type: ignore[arg-type]
     assert yard.left() == ALL
-    assert capsys.readouterr().err.count("nothing more is promoted") == 1
+    assert capsys.readouterr().err.count("no more wheels are reused") == 1
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_without_a_token_that_may_all_is_built(
     yard.upload(yard.built())
     assert yard.left() == ALL
     said = capsys.readouterr().err
-    assert "nothing more is promoted" in said
+    assert "no more wheels are reused" in said
     assert "ghp_wrong" not in said
 
 
@@ -397,7 +397,7 @@ def test_where_there_are_no_artifacts_all_is_built(
         site.write_text(site.read_text("utf-8").partition("[tool.wheelyard.proposals]")[0], "utf-8")
         project = seek_project(project.root) or project
     selection = yard.selection()
-    assert promote(project, selection) == selection
+    assert reuse(project, selection) == selection
     said = capsys.readouterr().err
     assert "all is built" in said
     assert ("GitHub's artifacts only" if forge else "where pipelines run") in said
@@ -414,9 +414,9 @@ def test_what_is_checked_out_counts_and_not_the_end_of_a_range(yard: Yard) -> No
     selection = yard.selection()
     yard.upload(yard.built())
     (yard.project.recipes / "demo/recipe.toml").write_text('[test]\ncommand = "false"\n')  # the base branch has it
-    assert [len(each.wheels) for each in promote(yard.project, selection).due] == [2]
+    assert [len(each.wheels) for each in reuse(yard.project, selection).due] == [2]
     (yard.project.recipes / "demo/recipe.toml").write_text("")
-    assert [len(each.wheels) for each in promote(yard.project, selection).due] == [1]
+    assert [len(each.wheels) for each in reuse(yard.project, selection).due] == [1]
 
 
 def test_a_machine_that_plans_does_not_promote_for_ever(

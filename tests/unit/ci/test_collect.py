@@ -14,7 +14,7 @@ import pytest
 
 from support.project import make_project
 from support.stock import Stock, record_of, specs, verdict_of
-from wheelyard.ci.collect import gather
+from wheelyard.ci.collect import collect
 from wheelyard.ci.outcome import Failure, WheelOutcome, outcomes, write_outcome
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import DiskError
@@ -68,7 +68,7 @@ def brought(tmp_path: Path) -> list[Path]:
 
 
 def test_jobs_of_one_version_are_joined_and_can_be_published(project: Project, brought: list[Path]) -> None:
-    found = gather(project, brought)
+    found = collect(project, brought)
     folder = project.dist / "demo/1.0"
     assert found.refused == ()
     assert [wheel.name for wheel, _ in releasable(folder)] == sorted(spec.file for spec in WHEELS)
@@ -77,11 +77,11 @@ def test_jobs_of_one_version_are_joined_and_can_be_published(project: Project, b
 
 
 def test_again_it_changes_nothing(project: Project, brought: list[Path]) -> None:
-    gather(project, brought)
+    collect(project, brought)
     before = {
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(project.dist.rglob("*")) if path.is_file()
     }
-    found = gather(project, brought)
+    found = collect(project, brought)
     assert found.taken == ()
     assert len(found.there) == 4
     assert {
@@ -96,7 +96,7 @@ def test_what_was_broken_off_is_finished(project: Project, brought: list[Path], 
     shutil.copy(brought[0] / WHEELS[0].file, folder)
     if step == "verdict":
         shutil.copy(brought[0] / "verdict.json", folder)
-    assert gather(project, brought).refused == ()
+    assert collect(project, brought).refused == ()
     assert len(releasable(folder)) == 2
 
 
@@ -234,7 +234,7 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_what_lies_is_refused_and_the_rest_is_taken(project: Project, brought: list[Path], lie: str) -> None:
     change, said = LIES[lie]
     change(brought[0])
-    found = gather(project, brought)
+    found = collect(project, brought)
     assert len([each for each in found.refused if any(word in each for word in said.split("|"))]) == 1, found.refused
     assert [path.name for path in project.dist.rglob("*.whl")] == [WHEELS[1].file]
     assert len(releasable(project.dist / "demo/1.0")) == 1
@@ -244,11 +244,11 @@ def test_what_lies_is_refused_and_the_rest_is_taken(project: Project, brought: l
 
 
 def test_other_bytes_under_the_same_name_are_refused(project: Project, brought: list[Path], tmp_path: Path) -> None:
-    gather(project, brought)
+    collect(project, brought)
     other = Stock(tmp_path / "other")
     (wheel,) = other.add(WHEELS[0], salt=b"another build")
     before = sha256_file(project.dist / "demo/1.0" / wheel.name)
-    found = gather(project, [other.root / "dist"])
+    found = collect(project, [other.root / "dist"])
     assert "other bytes" in found.refused[0]
     assert sha256_file(project.dist / "demo/1.0" / wheel.name) == before
 
@@ -256,7 +256,7 @@ def test_other_bytes_under_the_same_name_are_refused(project: Project, brought: 
 def test_a_folder_that_is_a_link_is_not_entered(project: Project, brought: list[Path], tmp_path: Path) -> None:
     (tmp_path / "links").mkdir()
     (tmp_path / "links/artifact").symlink_to(brought[0])
-    assert gather(project, [tmp_path / "links"]).taken == ()
+    assert collect(project, [tmp_path / "links"]).taken == ()
 
 
 @pytest.mark.parametrize(("first", "second", "stays"), [("failed", "built", "built"), ("built", "failed", "failed")])
@@ -269,7 +269,7 @@ def test_of_two_tries_the_later_one_counts(
             folder = tmp_path / f"try{number}"
             folder.mkdir(exist_ok=True)
             write_outcome(folder, each)
-        gather(project, [tmp_path / "try0", tmp_path / "try1"])
+        collect(project, [tmp_path / "try0", tmp_path / "try1"])
         assert [each.state for each in outcomes(project.dist / "demo/1.0")] == [stays]
 
 
@@ -288,12 +288,12 @@ def test_of_two_that_gather_at_once_the_later_outcome_stays(
     def slowly(path: Path, value: object) -> None:
         if not looked.is_set():
             looked.set()
-            later.append(pool.submit(gather, project, folders[1:]))
+            later.append(pool.submit(collect, project, folders[1:]))
             wait(later, timeout=1)
         write(path, value)
 
     monkeypatch.setattr(files, "write_json", slowly)
-    gather(project, folders[:1])
+    collect(project, folders[:1])
     wait(later)
     assert [each.state for each in outcomes(project.dist / "demo/1.0")] == ["failed"]
 
@@ -307,7 +307,7 @@ def test_a_full_disk_ends_it_as_what_it_is(
 
     monkeypatch.setattr(files, "copy_whole", full)
     with pytest.raises(DiskError, match="no space"):
-        gather(project, brought)
+        collect(project, brought)
 
 
 @pytest.mark.parametrize("ended", ["9999", "zzz", "2099-01-01T00:00:00+00:00", "2026-13-35T00:00:00+00:00"])
@@ -318,7 +318,7 @@ def test_an_outcome_of_no_time_or_to_come_is_refused(project: Project, tmp_path:
     write_outcome(folder, outcome())
     path = folder / "outcome-cp312.json"
     path.write_text(path.read_text().replace("2026-11-24T01:00:00+00:00", ended))
-    assert len(gather(project, [folder]).refused) == 1
+    assert len(collect(project, [folder]).refused) == 1
     assert list(outcomes(project.dist / "demo/1.0")) == []
 
 
@@ -328,7 +328,7 @@ def test_an_outcome_that_is_none_is_refused(project: Project, tmp_path: Path) ->
     (folder / "outcome-cp312.json").write_text(json.dumps({"schema": "x"}))
     write_outcome(folder, outcome("cp313"))
     (folder / "outcome-cp313.json").rename(folder / "outcome-cp314.json")
-    found = gather(project, [folder])
+    found = collect(project, [folder])
     assert len(found.refused) == 2
     assert not list(project.dist.rglob("*"))
 
@@ -341,4 +341,4 @@ def test_a_wheel_of_a_package_that_is_spelt_otherwise_is_taken(project: Project,
     wheel = spec.write(stock.root / "dist/demo/1.0")
     write_record(wheel.parent, record_of(wheel, spec).model_copy(update={"package": "demo"}))
     write_verdict(wheel.parent, verdict_of("demo", "1.0", [wheel]))
-    assert gather(project, [stock.root]).taken == (wheel.name,)
+    assert collect(project, [stock.root]).taken == (wheel.name,)

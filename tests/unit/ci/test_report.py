@@ -16,7 +16,7 @@ from support.plans import ESTIMATE, KEY, job_entry
 from support.project import PYPROJECT, make_project
 from wheelyard.ci import report as flow
 from wheelyard.ci.jobs_report import JobsReport
-from wheelyard.ci.outcome import Failure, JobTicket, WheelOutcome, line_of, outcomes, parse_ticket, write_outcome
+from wheelyard.ci.outcome import Failure, JobSpec, WheelOutcome, line_of, outcomes, parse_job_spec, write_outcome
 from wheelyard.cli.job import night_table
 from wheelyard.forges.forge import Change
 from wheelyard.records.lockfile import lock_file, pin
@@ -149,7 +149,7 @@ def test_a_plan_of_nothing_is_well(project: Project) -> None:
     night = flow.report(project, plan())
     assert flow.problem(night) is None
     assert "Nothing was due" in flow.markdown(night)
-    assert flow.tickets(night) == ({}, ())
+    assert flow.issue_texts(night) == ({}, ())
 
 
 def test_what_another_pipeline_builds_is_no_failure(project: Project) -> None:
@@ -160,8 +160,8 @@ def test_what_another_pipeline_builds_is_no_failure(project: Project) -> None:
     night = flow.report(project, made, 1)
     assert [row.package for row in night.rows] == ["a"]
     assert flow.problem(night) is None
-    assert flow.tickets(night) == ({}, ("a",))
-    assert "- b 1.0: more is due than one pipeline takes, it waits for the next night" in flow.markdown(night)
+    assert flow.issue_texts(night) == ({}, ("a",))
+    assert "- b 1.0: more jobs are due than one pipeline takes; this one waits for the next run" in flow.markdown(night)
     assert [row.package for row in flow.report(project, made).rows] == ["a", "b"]
 
 
@@ -183,7 +183,7 @@ def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Pr
     tell(project, "a 1.0 cp312", "cp312")
     tell(project, "b 1.0 cp312", "cp312", "failed", line="no")
     tell(project, "c 1.0 cp312", "cp312", "stopped", what="b is nowhere")
-    wanted, well = flow.tickets(flow.report(project, made))
+    wanted, well = flow.issue_texts(flow.report(project, made))
     assert sorted(wanted) == ["b", "e"]
     assert well == ("a",)
 
@@ -191,10 +191,10 @@ def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Pr
 def test_the_same_failure_asks_for_the_same_issue_on_another_night(project: Project) -> None:
     made = plan(("b", ("cp312",)))
     tell(project, "b 1.0 cp312", "cp312", "failed", line="b.c:1: error: no")
-    before, _ = flow.tickets(flow.report(project, made))
+    before, _ = flow.issue_texts(flow.report(project, made))
     path = next(project.dist.rglob("outcome-*.json"))
     path.write_text(path.read_text().replace("61", "99").replace("2026-11-24", "2026-11-25"))
-    assert flow.tickets(flow.report(project, made))[0] == before
+    assert flow.issue_texts(flow.report(project, made))[0] == before
 
 
 class Board:
@@ -256,7 +256,7 @@ def test_what_upstream_prints_commands_nobody(project: Project) -> None:
     made = plan(("b", ("cp312",)))
     tell(project, "b 1.0 cp312", "cp312", "failed", line=HOSTILE, what=HOSTILE, fix=HOSTILE)
     night = flow.report(project, made)
-    body = flow.tickets(night)[0]["b"].body
+    body = flow.issue_texts(night)[0]["b"].body
     for text in (flow.markdown(night), body):
         for bad in ("@everyone", "[click]", "<script", "\x1b", "![i]"):
             assert bad not in text
@@ -282,11 +282,11 @@ def test_a_line_is_one_line_and_not_too_long(text: str) -> None:
     assert "\x1b" not in line
 
 
-TICKET = JobTicket(name="a 1.0 cp312", package="a", version="1.0", wheels=("cp312",), key=KEY)
+TICKET = JobSpec(name="a 1.0 cp312", package="a", version="1.0", wheels=("cp312",), key=KEY)
 
 
 def test_a_ticket_is_read_as_it_is_written() -> None:
-    assert parse_ticket(TICKET.model_dump_json(by_alias=True)) == TICKET
+    assert parse_job_spec(TICKET.model_dump_json(by_alias=True)) == TICKET
 
 
 @pytest.mark.parametrize(
@@ -312,5 +312,5 @@ def test_a_ticket_that_no_plan_writes_is_refused(field: str, value: object) -> N
 
     text = json.dumps(TICKET.model_dump(mode="json", by_alias=True) | {field: value})
     with pytest.raises(ConfigError, match="not a job of a plan") as caught:
-        parse_ticket(text)
+        parse_job_spec(text)
     assert any(field in line for line in caught.value.details)

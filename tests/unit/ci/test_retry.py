@@ -13,7 +13,7 @@ from support.project import make_project
 from wheelyard.ci.jobs_report import JobsReport
 from wheelyard.ci.outcome import Failure, WheelOutcome, write_outcome
 from wheelyard.ci.report import read_plan
-from wheelyard.ci.retry import tried_again
+from wheelyard.ci.retry import jobs_to_retry
 from wheelyard.cli.main import cli
 from wheelyard.core.errors import ConfigError
 
@@ -57,7 +57,7 @@ def tell(project: Project, package: str, **states: str) -> None:
 
 
 def names(project: Project, made: JobsReport) -> dict[str, list[str]]:
-    return {each.name: [str(row["package"]) for row in each.include] for each in tried_again(project, made)}
+    return {each.name: [str(row["package"]) for row in each.include] for each in jobs_to_retry(project, made)}
 
 
 @pytest.fixture
@@ -65,25 +65,25 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path)
 
 
-def test_what_died_is_tried_again_and_what_failed_is_not(project: Project) -> None:
+def test_what_died_is_jobs_to_retry_and_what_failed_is_not(project: Project) -> None:
     tell(project, "well", cp312="built", cp313="built")
     tell(project, "bad", cp312="built", cp313="failed")
     tell(project, "half", cp312="built")
     made = plan(well=(), bad=(), half=(), lost=())
     assert names(project, made) == {"again-first-1": ["half", "lost"]}
-    half, lost = tried_again(project, made)[0].include
+    half, lost = jobs_to_retry(project, made)[0].include
     assert half == made.matrices[0].include[2] | {"wheels": ("cp313",)}  # but for what is there, the same
     assert lost == made.matrices[0].include[3]
 
 
 def test_what_said_why_it_failed_is_left_out_also_of_a_job_that_died(project: Project) -> None:
     tell(project, "lost", cp312="failed")
-    assert [each.include[0]["wheels"] for each in tried_again(project, plan(lost=()))] == [("cp313",)]
+    assert [each.include[0]["wheels"] for each in jobs_to_retry(project, plan(lost=()))] == [("cp313",)]
 
 
-def test_what_a_machine_has_ended_is_tried_again(project: Project) -> None:
+def test_what_a_machine_has_ended_is_jobs_to_retry(project: Project) -> None:
     tell(project, "lost", cp312="built", cp313="ended")
-    assert [each.include[0]["wheels"] for each in tried_again(project, plan(lost=()))] == [("cp313",)]
+    assert [each.include[0]["wheels"] for each in jobs_to_retry(project, plan(lost=()))] == [("cp313",)]
 
 
 def test_a_plan_for_another_forge_has_nothing_to_try(tmp_path: Path) -> None:
@@ -116,12 +116,12 @@ def test_what_waited_for_it_comes_after_it_in_the_plans_order(project: Project) 
 
 def test_nobody_died(project: Project) -> None:
     tell(project, "well", cp312="built", cp313="built")
-    assert tried_again(project, plan(well=())) == ()
+    assert jobs_to_retry(project, plan(well=())) == ()
 
 
 def test_more_than_a_matrix_takes_are_several(project: Project) -> None:
     made = plan(**{f"p{number}": () for number in range(300)})
-    assert [len(each.include) for each in tried_again(project, made)] == [256, 44]
+    assert [len(each.include) for each in jobs_to_retry(project, made)] == [256, 44]
 
 
 def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from support.project import make_project
 from wheelyard.ci import run_planned_job as flow
-from wheelyard.ci.outcome import JobTicket, outcomes
+from wheelyard.ci.outcome import JobSpec, outcomes
 from wheelyard.core.errors import BuildError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Project
 
-TICKET = JobTicket(name="demo 1.0 cp312 cp313", package="demo", version="1.0", wheels=("cp312", "cp313"), key="7" * 64)
+TICKET = JobSpec(name="demo 1.0 cp312 cp313", package="demo", version="1.0", wheels=("cp312", "cp313"), key="7" * 64)
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import yaml  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.builds import build_of, one_job_each, packed, planned_jobs, some_builds
 from support.pages import ROOT
-from support.tasks import one_job_each, packed, some_tasks, task, tickets
-from wheelyard.ci import MOST_WHEELS, Layout, Limits, Matrix, Site, Task, matrices, pack, pipelines
-from wheelyard.ci.outcome import parse_ticket
+from wheelyard.ci import MOST_WHEELS, Capacity, Layout, Limits, Matrix, PackageBuild, matrices, pack, pipelines
+from wheelyard.ci.outcome import parse_job_spec
 from wheelyard.cli.schedule import github_outputs
 from wheelyard.core.errors import PlanError
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
 LIMITS = Limits(jobs=450, needs=50, tags=("riscv64",), label="ubuntu-24.04-riscv")
-SITE = Site(8, 60)
+SITE = Capacity(8, 60)
 NIGHT = (
-    task("numpy", 1500, 1500, 1500),
-    task("scipy", 4000, 4000, needs=["numpy"], runner="riscv-large"),
-    task("pandas", 2500, needs=["numpy"], known=False),
-    task("markupsafe", 60, 60, 60, 60),
+    build_of("numpy", 1500, 1500, 1500),
+    build_of("scipy", 4000, 4000, needs=["numpy"], runner="riscv-large"),
+    build_of("pandas", 2500, needs=["numpy"], known=False),
+    build_of("markupsafe", 60, 60, 60, 60),
 )
-MANY = tuple(task(f"p{number:03}", 60) for number in range(300))
+MANY = tuple(build_of(f"p{number:03}", 60) for number in range(300))
 
 
 def children(layout: Layout, limits: Limits = LIMITS) -> list[dict[str, Any]]:
     """The child pipelines, read as GitLab reads them: by YAML 1.1."""
-    return [yaml.safe_load(text) for text in pipelines(tickets(layout), layout.needs, limits)]
+    return [yaml.safe_load(text) for text in pipelines(planned_jobs(layout), layout.needs, limits)]
 
 
 def jobs(child: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def jobs(child: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_githubs_matrices(snapshot: SnapshotAssertion) -> None:
-    assert matrices(tickets(pack(NIGHT, SITE))) == snapshot
+    assert matrices(planned_jobs(pack(NIGHT, SITE))) == snapshot
 
 
 def test_zero_jobs_make_no_matrix() -> None:
@@ -60,23 +60,23 @@ def test_zero_jobs_make_no_matrix() -> None:
 
 
 def test_three_hundred_jobs_make_two_matrices() -> None:
-    found = matrices(tickets(one_job_each(MANY, SITE)))
+    found = matrices(planned_jobs(one_job_each(MANY, SITE)))
     assert [(each.name, len(each.include)) for each in found] == [("wave-1-rest-1", 256), ("wave-1-rest-2", 44)]
 
 
 def test_a_matrix_is_no_larger_than_a_jobs_outputs() -> None:
-    wide = [task("x" * 20_000 + str(number), 60) for number in range(50)]
-    found = matrices(tickets(one_job_each(wide, SITE)))
+    wide = [build_of("x" * 20_000 + str(number), 60) for number in range(50)]
+    found = matrices(planned_jobs(one_job_each(wide, SITE)))
     assert len(found) > 1
     # docs.github.com, "Passing information between jobs": 1 MB, counted in UTF-16.
     assert all(len(each.text().encode("utf-16-le")) <= 1_000_000 for each in found)
     assert sum(len(each.include) for each in found) == 50
 
 
-@given(some_tasks())
-def test_every_job_is_in_one_matrix_of_its_wave(tasks: tuple[Task, ...]) -> None:
-    layout = pack(tasks, SITE)
-    found = matrices(tickets(layout))
+@given(some_builds())
+def test_every_job_is_in_one_matrix_of_its_wave(builds: tuple[PackageBuild, ...]) -> None:
+    layout = pack(builds, SITE)
+    found = matrices(planned_jobs(layout))
     wave = {entry["name"]: each.wave for each in found for entry in each.include}
     gate = {entry["name"]: each.gate for each in found for entry in each.include}
     assert Counter(entry["name"] for each in found for entry in each.include) == Counter(
@@ -95,16 +95,16 @@ def test_every_job_is_in_one_matrix_of_its_wave(tasks: tuple[Task, ...]) -> None
 
 def test_gitlabs_child_pipeline(snapshot: SnapshotAssertion) -> None:
     layout = pack(NIGHT, SITE)
-    assert pipelines(tickets(layout), layout.needs, LIMITS) == snapshot
+    assert pipelines(planned_jobs(layout), layout.needs, LIMITS) == snapshot
 
 
 def test_a_pipeline_of_nothing_has_a_job_all_the_same(snapshot: SnapshotAssertion) -> None:
     assert pipelines((), (), LIMITS) == snapshot
 
 
-@given(some_tasks(), st.integers(1, 60))
-def test_what_hangs_together_is_in_one_pipeline(tasks: tuple[Task, ...], most: int) -> None:
-    layout = pack(tasks, SITE)
+@given(some_builds(), st.integers(1, 60))
+def test_what_hangs_together_is_in_one_pipeline(builds: tuple[PackageBuild, ...], most: int) -> None:
+    layout = pack(builds, SITE)
     limits = Limits(most, 50, LIMITS.tags, LIMITS.label)
     try:
         found = children(layout, limits)
@@ -127,27 +127,27 @@ def test_three_hundred_jobs_fit_into_what_the_server_takes() -> None:
 
 
 def test_too_many_needs_are_told() -> None:
-    base = [task(f"base{number}", 60) for number in range(4)]
-    layout = packed(*base, task("top", 60, needs=[each.package for each in base]))
+    base = [build_of(f"base{number}", 60) for number in range(4)]
+    layout = packed(*base, build_of("top", 60, needs=[each.package for each in base]))
     with pytest.raises(PlanError) as raised:
-        pipelines(tickets(layout), layout.needs, Limits(450, 3, ("riscv64",), ""))
+        pipelines(planned_jobs(layout), layout.needs, Limits(450, 3, ("riscv64",), ""))
     assert raised.value.what == "GitLab lets a job wait for 3 others at most"
     assert raised.value.details == ("top 1.0 cp312 waits for 4 jobs",)
 
 
 def test_what_is_too_large_for_one_pipeline_is_told() -> None:
-    layout = packed(task("base", 60), *(task(f"user{number}", 60, needs=["base"]) for number in range(5)))
+    layout = packed(build_of("base", 60), *(build_of(f"user{number}", 60, needs=["base"]) for number in range(5)))
     with pytest.raises(PlanError, match="6 jobs hang together, and one pipeline takes 4"):
-        pipelines(tickets(layout), layout.needs, Limits(4, 50, ("riscv64",), ""))
+        pipelines(planned_jobs(layout), layout.needs, Limits(4, 50, ("riscv64",), ""))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tool is for Linux")
-@pytest.mark.parametrize("tasks", [(), NIGHT, MANY], ids=["nothing", "a night", "three hundred"])
-def test_a_child_pipeline_is_valid_by_gitlabs_own_schema(tasks: tuple[Task, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("builds", [(), NIGHT, MANY], ids=["nothing", "a night", "three hundred"])
+def test_a_child_pipeline_is_valid_by_gitlabs_own_schema(builds: tuple[PackageBuild, ...], tmp_path: Path) -> None:
     pytest.importorskip("check_jsonschema", reason="not on riscv64")
-    layout = pack(tasks, SITE)
+    layout = pack(builds, SITE)
     files = []
-    for number, text in enumerate(pipelines(tickets(layout), layout.needs, LIMITS)):
+    for number, text in enumerate(pipelines(planned_jobs(layout), layout.needs, LIMITS)):
         files.append(tmp_path / f"{number}.yml")
         files[-1].write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", *map(str, files)]
@@ -158,7 +158,7 @@ def test_a_child_pipeline_is_valid_by_gitlabs_own_schema(tasks: tuple[Task, ...]
 @pytest.mark.parametrize("brought", [False, True])
 def test_a_job_takes_what_others_brought_and_ends_as_its_build_does(tmp_path: Path, *, brought: bool) -> None:
     """Run as GitLab's shell runs it, with a stand-in for the command that notes how it was called."""
-    child = children(packed(task("a", 60, 60), task("b", 60, 60, 60, needs=["a"], known=False)))[0]
+    child = children(packed(build_of("a", 60, 60), build_of("b", 60, 60, 60, needs=["a"], known=False)))[0]
     (tmp_path / "ci").mkdir()
     stand_in = tmp_path / "ci/bootstrap"
     stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *job*) exit 40;; esac\n')
@@ -181,19 +181,26 @@ def test_a_script_ends_while_there_is_time_to_bring_what_it_has_made() -> None:
 
 
 def test_what_a_job_is_told_is_what_the_command_reads() -> None:
-    child = children(packed(task("a", 60, 60), task("b", 60, 60, 60, needs=["a"], known=False)))[0]
+    child = children(packed(build_of("a", 60, 60), build_of("b", 60, 60, 60, needs=["a"], known=False)))[0]
     told = next(job for name, job in jobs(child).items() if name.startswith("b "))["variables"]["WHEELYARD_JOB"]
-    ticket = parse_ticket(told)
-    assert (ticket.package, ticket.version, ticket.needs, ticket.image) == ("b", "1.0", ("a",), "official")
-    assert ticket.wheels == ("cp312", "cp313", "cp314")
+    planned_job = parse_job_spec(told)
+    assert (planned_job.package, planned_job.version, planned_job.needs, planned_job.image) == (
+        "b",
+        "1.0",
+        ("a",),
+        "official",
+    )
+    assert planned_job.wheels == ("cp312", "cp313", "cp314")
 
 
 def test_no_job_has_more_wheels_than_a_workflow_has_steps() -> None:
     """.github/workflows/part.yml writes them out."""
-    wide = Task("wide", "1.0", tuple(task("wide", 60, version=f"1.{n}").pieces[0] for n in range(20)), known=False)
+    wide = PackageBuild(
+        "wide", "1.0", tuple(build_of("wide", 60, version=f"1.{n}").wheels[0] for n in range(20)), known=False
+    )
     found = pack((wide,), SITE)
-    assert sum(len(job.pieces) for job in found.jobs) == 20
-    assert max(len(job.pieces) for job in found.jobs) <= MOST_WHEELS
+    assert sum(len(job.wheels) for job in found.jobs) == 20
+    assert max(len(job.wheels) for job in found.jobs) <= MOST_WHEELS
     part = yaml.safe_load((ROOT / ".github/workflows/part.yml").read_text(encoding="utf-8"))
     steps = [step for step in part["jobs"]["wheels"]["steps"] if step.get("uses") == "./ci/actions/wheel"]
     # Each builds its own wheel, whatever became of the one before.
@@ -205,8 +212,8 @@ def test_no_job_has_more_wheels_than_a_workflow_has_steps() -> None:
 def test_a_workflow_has_a_job_for_each_row() -> None:
     """.github/workflows/build.yml writes the waves out, and the report waits for all of them."""
     build = yaml.safe_load((ROOT / ".github/workflows/build.yml").read_text(encoding="utf-8"))["jobs"]
-    chain = packed(*(task(f"p{n}", 60, needs=[f"p{n - 1}"] if n else []) for n in range(7)))
-    plan: Any = SimpleNamespace(jobs=chain.jobs, matrices=matrices(tickets(chain)))
+    chain = packed(*(build_of(f"p{n}", 60, needs=[f"p{n - 1}"] if n else []) for n in range(7)))
+    plan: Any = SimpleNamespace(jobs=chain.jobs, matrices=matrices(planned_jobs(chain)))
     rows = {line.partition("=")[0] for line in github_outputs(plan)} - {"waves"}
     assert {"jobs", "wave-1-first", "wave-4-first", "deeper"} <= rows
     assert rows <= set(build["plan"]["outputs"])
@@ -235,14 +242,14 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_stays_a_value(name: str) -> None:
-    layout = packed(task(name, 60), task("user", 60, needs=[name]))
+    layout = packed(build_of(name, 60), build_of("user", 60, needs=[name]))
     (child,) = children(layout)
     assert set(jobs(child)) == {f"{name} 1.0 cp312", "user 1.0 cp312"}
     assert f"dist/{name}/1.0/held/" in jobs(child)[f"{name} 1.0 cp312"]["artifacts"]["paths"]
     assert json.loads(jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_JOB"])["package"] == name
     words = [child[key] for key in set(child) - set(jobs(child))]
     assert name not in json.dumps([value.get("script") for value in words if isinstance(value, dict)])
-    found: list[Matrix] = list(matrices(tickets(layout)))
+    found: list[Matrix] = list(matrices(planned_jobs(layout)))
     for each in found:
         text = each.text()
         assert "\n" not in text

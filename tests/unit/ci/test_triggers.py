@@ -71,10 +71,10 @@ def test_nobody_asks_for_everything() -> None:
 
 
 def test_no_description_holds_us() -> None:
-    began = time.monotonic()
-    for piece in ("<!--", "-->", "Trigger:", "> " * 5, "trigger " * 3, "\n", "<!-- -->"):
-        read(piece * (LONGEST // len(piece)), KNOWN)
-    assert time.monotonic() - began < 20
+    began = time.process_time()
+    for part in ("<!--", "-->", "Trigger:", "> " * 5, "trigger " * 3, "\n", "<!-- -->"):
+        read(part * (LONGEST // len(part)), KNOWN)
+    assert time.process_time() - began < 20
 
 
 @given(st.text())

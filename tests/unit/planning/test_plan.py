@@ -161,7 +161,7 @@ def test_without_wheels_upstream_one_for_each_interpreter_is_assumed_and_said() 
         "cp314-cp314": "cp314",
         "cp314-cp314t": "cp314t",
     }
-    assert made.notes == ("nothing is known of upstream wheels of demo 1.0: one per interpreter is assumed",)
+    assert made.notes == ("no upstream wheels of demo 1.0 are recorded: one per interpreter is assumed",)
 
 
 def test_a_package_that_is_pure_upstream_is_doubted() -> None:

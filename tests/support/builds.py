@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from wheelyard.ci import BuildJob, Piece, Site, Task, Ticket, lay_out, pack
+from wheelyard.ci import BuildJob, Capacity, PackageBuild, PlannedJob, PlannedWheel, lay_out, pack
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
 
@@ -23,7 +23,7 @@ def wheel(package: str, *pythons: Interpreter, version: str = "1.0") -> Expected
     return ExpectedWheel(package, version, f"cp3{pythons[0].minor}", abi, pythons)
 
 
-def task(
+def build_of(
     package: str,
     *seconds: float,
     needs: Sequence[str] = (),
@@ -31,24 +31,24 @@ def task(
     version: str = "1.0",
     runner: str = "",
     mark: str = "",
-) -> Task:
+) -> PackageBuild:
     """A package of which each of *seconds* is a wheel for one more interpreter."""
-    pieces = tuple(
-        Piece(wheel(package, python, version=version), each, inputs=f"{package} {python}{mark}")
+    wheels = tuple(
+        PlannedWheel(wheel(package, python, version=version), each, inputs=f"{package} {python}{mark}")
         for python, each in zip(PYTHONS, seconds, strict=False)
     )
-    return Task(package, version, pieces, tuple(needs), known=known, runner=runner, why="asked for")
+    return PackageBuild(package, version, wheels, tuple(needs), known=known, runner=runner, why="asked for")
 
 
-def tickets(layout: Layout, *, label: str = "ubuntu-24.04-riscv") -> tuple[Ticket, ...]:
+def planned_jobs(layout: Layout, *, label: str = "ubuntu-24.04-riscv") -> tuple[PlannedJob, ...]:
     gates = {other for wanted in layout.needs for other in wanted}
     return tuple(
-        Ticket(
+        PlannedJob(
             job=job,
             wave=layout.waves[number],
             gate=number in gates,
-            needs=tuple(sorted({layout.jobs[other].task.package for other in layout.needs[number]})),
-            runner=job.task.runner or label,
+            needs=tuple(sorted({layout.jobs[other].build.package for other in layout.needs[number]})),
+            runner=job.build.runner or label,
             minutes=197,
             image="official",
             key=f"{number:064x}",
@@ -57,24 +57,24 @@ def tickets(layout: Layout, *, label: str = "ubuntu-24.04-riscv") -> tuple[Ticke
     )
 
 
-def packed(*tasks: Task, runners: int = 2, start: float = 60) -> Layout:
-    return pack(tasks, Site(runners, start))
+def packed(*builds: PackageBuild, runners: int = 2, start: float = 60) -> Layout:
+    return pack(builds, Capacity(runners, start))
 
 
-def one_job_each(tasks: Sequence[Task], site: Site) -> Layout:
-    return lay_out(tasks, [BuildJob(each, each.pieces) for each in tasks], site)
+def one_job_each(builds: Sequence[PackageBuild], capacity: Capacity) -> Layout:
+    return lay_out(builds, [BuildJob(each, each.wheels) for each in builds], capacity)
 
 
 @st.composite
-def some_tasks(draw: st.DrawFn, most: int = 12) -> tuple[Task, ...]:
+def some_builds(draw: st.DrawFn, most: int = 12) -> tuple[PackageBuild, ...]:
     """Packages that need only such as come before them: never a cycle."""
-    found: list[Task] = []
+    found: list[PackageBuild] = []
     for index in range(draw(st.integers(0, most))):
         names = [f"p{other}" for other in range(index)]
         needs = draw(st.lists(st.sampled_from(names), unique=True, max_size=3)) if names else []
         seconds = draw(st.lists(st.integers(1, 5000), min_size=1, max_size=len(PYTHONS)))
-        found.append(task(f"p{index}", *map(float, seconds), needs=needs, known=draw(st.booleans())))
+        found.append(build_of(f"p{index}", *map(float, seconds), needs=needs, known=draw(st.booleans())))
     return tuple(draw(st.permutations(found)))
 
 
-sites = st.builds(Site, st.integers(1, 9), st.integers(0, 900).map(float))
+capacities = st.builds(Capacity, st.integers(1, 9), st.integers(0, 900).map(float))
