@@ -104,6 +104,8 @@ def sessions() -> set[str]:
 
 def read(arguments: list[str]) -> None:
     """Have the command line read *arguments*, and do nothing with them."""
+    if arguments == ["--version"]:  # click prints and exits
+        return
     context: click.Context = click.Context(cli, info_name="wheelyard", **cli.context_settings)
     group: click.Command = cli
     while isinstance(group, click.Group):
