@@ -26,9 +26,8 @@ def site(folder: Path, target: str | None) -> None:
     from wheelyard.site.build_site import make_site
 
     project = find_project()
-    made, changed = make_site(project, folder)
-    files = sum(len(version.files) for package in made.packages for version in package.versions)
-    click.echo(f"{folder}: {files} files of {len(made.packages)} packages; {changed} pages changed")
+    report = make_site(project, folder)
+    click.echo(f"{report.folder}: {report.files} files of {report.packages} packages; {report.changed} pages changed")
     if target is not None:
         from wheelyard.cli import render_registry
         from wheelyard.registries.open_registry import open_own

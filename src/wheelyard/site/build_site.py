@@ -1,4 +1,4 @@
-"""``site``: pages from records and recipes only; the network is asked for the index in front of a registry alone."""
+"""``site``: pages from records and recipes only; only the index in front of a registry needs the network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import quote
 from packaging.version import Version
 
 from wheelyard.core.tags import Interpreter, WheelName, wheel_for
+from wheelyard.io import files
 from wheelyard.project.config_registries import GitLabPolicy
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.records.copyleft_sources import SOURCES
@@ -16,11 +17,12 @@ from wheelyard.records.history import HISTORY
 from wheelyard.records.lockfile import lock_file, newest, read_lock
 from wheelyard.records.releases import RELEASES
 from wheelyard.registries.gitlab.gitlab_registry import index_url
-from wheelyard.site import pages, write_site
-from wheelyard.site.site_report import Site, SiteFile, SitePackage, SitePatch, SiteSource, SiteVersion
+from wheelyard.site.pages import FOLDER, pages
+from wheelyard.site.site_report import Site, SiteFile, SitePackage, SitePatch, SiteReport, SiteSource, SiteVersion
 from wheelyard.watch.history_summary import history
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelyard.project.config import Project
@@ -29,31 +31,56 @@ if TYPE_CHECKING:
     from wheelyard.watch.status_report import VersionHistory
 
 
-def make_site(project: Project, folder: Path) -> tuple[Site, int]:
-    """Write the pages into *folder*; return what they show, and how many files changed.
-
-    All is read before anything is written.
+def make_site(project: Project, folder: Path) -> SiteReport:
+    """Write the pages into *folder*, and return how many changed. All records are read before anything is written.
 
     Raises:
         RecipeError: a recipe is not valid.
-        PlanError: a lock or a ledger cannot be used.
+        PlanError: a lock or a history cannot be used.
         RegistryContentError: a record of releases cannot be used.
         DiskError: no space, or no right to write there.
     """
-    site = gather(project)
-    return site, write_site(folder, pages(site))
+    site = read_site(project)
+    changed = write_site(folder, pages(site))
+    files = sum(len(version.files) for package in site.packages for version in package.versions)
+    return SiteReport(folder=str(folder), files=files, packages=len(site.packages), changed=changed)
 
 
-def gather(project: Project) -> Site:
-    """Return what the pages show; raises what :func:`make_site` does, but for the disk."""
+def write_site(root: Path, contents: Mapping[str, str]) -> int:
+    """Write *contents*, by path, below *root*, and return how many files changed.
+
+    Other files are left alone: of the page of a removed package only that file is deleted, and its folder if it is
+    empty then. A folder that is a link belongs to a person.
+
+    Raises:
+        DiskError: no space, or no right to write there.
+    """
+    changed = 0
+    with files.disk_errors(root):
+        for name, text in contents.items():
+            path, data = root / name, text.encode()
+            if not path.is_file() or path.read_bytes() != data:
+                files.write_bytes(path, data)
+                changed += 1
+        for page in sorted((root / FOLDER).glob("*/index.html")):
+            if page.relative_to(root).as_posix() not in contents and not page.parent.is_symlink():
+                page.unlink()
+                changed += 1
+                if not any(page.parent.iterdir()):
+                    page.parent.rmdir()
+    return changed
+
+
+def read_site(project: Project) -> Site:
+    """Return the content of the pages; see :func:`make_site` for errors."""
     recipes = set(list_recipes(project))
-    recorded = {path.parent.name for path in project.packages.glob("*/releases.toml")}
+    published = {path.parent.name for path in project.packages.glob("*/releases.toml")}
     packages = tuple(
         _package(project, name, load_recipe(project, name) if name in recipes else None)
-        for name in sorted(recipes | recorded)
+        for name in sorted(recipes | published)
     )
     return Site(
-        updated=max((each.updated for each in packages if each.updated), default=None),
+        updated=max((package.updated for package in packages if package.updated), default=None),
         interpreters=project.policy.interpreters,
         index=_index(project),
         packages=packages,
@@ -62,33 +89,33 @@ def gather(project: Project) -> Site:
 
 def _package(project: Project, name: str, recipe: Recipe | None) -> SitePackage:
     settings = effective(recipe, None)[0] if recipe else None
-    lock, facts = read_lock(lock_file(project.packages, name)), HISTORY.read(HISTORY.path(project.packages, name))
-    through = {Version(each.version): each for each in history(name, facts).versions}
-    by_version: dict[Version, list[ReleasedFile]] = defaultdict(list)
+    lock, entries = read_lock(lock_file(project.packages, name)), HISTORY.read(HISTORY.path(project.packages, name))
+    history_by_version = {Version(version.version): version for version in history(name, entries).versions}
+    files_by_version: dict[Version, list[ReleasedFile]] = defaultdict(list)
     for file in RELEASES.read(RELEASES.path(project.packages, name)):
-        by_version[WheelName.parse(file.file).version].append(file)
+        files_by_version[WheelName.parse(file.file).version].append(file)
     pinned = newest(lock)
-    days = [day for fact in facts for day in (fact.first, fact.removed) if day]
+    days = [day for entry in entries for day in (entry.first, entry.removed) if day]
     return SitePackage(
         package=name,
         pinned=pinned.version if pinned else "",
         retired=lock.retired,
         note=(settings.upstream.note or "") if settings else "",
         updated=max(days, default=None),
-        record=_record(project, name) if by_version else "",
+        record=_record(project, name) if files_by_version else "",
         sources=tuple(
-            SiteSource(name=each.name, version=each.version, file=each.file, sha256=each.sha256, url=each.url)
-            for each in SOURCES.read(SOURCES.path(project.packages, name))
+            SiteSource(name=source.name, version=source.version, file=source.file, sha256=source.sha256, url=source.url)
+            for source in SOURCES.read(SOURCES.path(project.packages, name))
         ),
         versions=tuple(
-            _version(project, recipe, version, by_version[version], through.get(version))
-            for version in sorted(by_version, reverse=True)
+            _version(project, recipe, version, files_by_version[version], history_by_version.get(version))
+            for version in sorted(files_by_version, reverse=True)
         ),
     )
 
 
 def _version(
-    project: Project, recipe: Recipe | None, version: Version, files: list[ReleasedFile], seen: VersionHistory | None
+    project: Project, recipe: Recipe | None, version: Version, files: list[ReleasedFile], days: VersionHistory | None
 ) -> SiteVersion:
     patched = any(file.patched for file in files)
     patches = effective(recipe, version)[0].patch if recipe and patched else ()
@@ -97,39 +124,28 @@ def _version(
         licence=", ".join(sorted({file.licence for file in files if file.licence})),
         patched=patched,
         patches=tuple(
-            SitePatch(file=each.file, why=each.why, status=each.status) for each in patches if each.is_for(version)
+            SitePatch(file=patch.file, why=patch.why, status=patch.status) for patch in patches if patch.is_for(version)
         ),
-        ours=seen.ours if seen else None,
-        upstream=seen.upstream if seen else None,
-        files=tuple(
-            SiteFile(
-                file=file.file,
-                where=file.where,
-                sha256=file.sha256,
-                size=file.size,
-                interpreters=tuple(
-                    word for word in project.policy.interpreters if wheel_for(Interpreter.parse(word), _pairs(file))
-                ),
-                patched=file.patched,
-                source=file.source,
-                image=file.image,
-                yanked=file.yanked,
-            )
-            for file in files
-        ),
+        first_published=days.ours if days else None,
+        first_upstream=days.upstream if days else None,
+        files=tuple(_file(project, file) for file in files),
     )
 
 
-def _pairs(file: ReleasedFile) -> list[str]:
-    return ["-".join(tag.split("-")[:2]) for tag in file.tags]
+def _file(project: Project, file: ReleasedFile) -> SiteFile:
+    pairs = ["-".join(tag.split("-")[:2]) for tag in file.tags]
+    return SiteFile(
+        **file.model_dump(include={"file", "where", "sha256", "size", "patched", "source", "image", "yanked"}),
+        interpreters=tuple(word for word in project.policy.interpreters if wheel_for(Interpreter.parse(word), pairs)),
+    )
 
 
 def _index(project: Project) -> str:
     """Return the address of the one registry that installers can reach; empty where there is none, or several."""
-    found = [each for each in project.policy.registries.values() if isinstance(each, GitLabPolicy)]
-    if len(found) != 1:
+    registries = [entry for entry in project.policy.registries.values() if isinstance(entry, GitLabPolicy)]
+    if len(registries) != 1:
         return ""
-    return index_url(found[0].url, found[0].project)
+    return index_url(registries[0].url, registries[0].project)
 
 
 def _record(project: Project, name: str) -> str:

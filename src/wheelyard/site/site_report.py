@@ -1,4 +1,4 @@
-"""``packages.json``: what the pages show, for machines; made from records and recipes only."""
+"""``packages.json``: the content of the pages for machines; made from records and recipes only."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class SiteFile(Model):
 
     Attributes:
         file: its name.
-        where: the registry's name in site policy.
+        where: the registry's name in the site configuration.
         sha256: its hash.
         size: bytes.
         interpreters: those of the site's that can install it.
         patched: whether its source was patched here.
-        source: what it was built from: ``sha256:…`` of the sdist or tree; empty where that is not known.
-        image: the digest of the image that it was built in; empty where that is not known.
+        source: the source that it was built from: ``sha256:…`` of the sdist or tree; empty where not recorded.
+        image: the digest of the image that it was built in; empty where not recorded.
         yanked: why it is yanked, null if it is not.
     """
 
@@ -37,7 +37,7 @@ class SiteFile(Model):
 
 
 class SitePatch(Model):
-    """A patch, as the recipe has it: its file, why it is needed, and where it stands upstream."""
+    """A patch, as the recipe has it: its file, why it is needed, and its status upstream."""
 
     file: str
     why: str
@@ -49,11 +49,11 @@ class SiteVersion(Model):
 
     Attributes:
         version: the version (PEP 440).
-        licence: as the wheels say it.
+        licence: the licences in the metadata of its wheels.
         patched: whether any of its wheels was built from a patched source.
         patches: those that the recipe has for this version, where it is patched.
-        ours: the first day on which a wheel of it was seen here, null if no ledger tells.
-        upstream: the first day on which upstream had a riscv64 wheel of it.
+        first_published: the first day on which a wheel of it was in a registry, null without a line in its history.
+        first_upstream: the first day on which upstream had a riscv64 wheel of it.
         files: its wheels.
     """
 
@@ -61,8 +61,8 @@ class SiteVersion(Model):
     licence: str
     patched: bool
     patches: tuple[SitePatch, ...]
-    ours: date | None
-    upstream: date | None
+    first_published: date | None
+    first_upstream: date | None
     files: tuple[SiteFile, ...]
 
 
@@ -83,9 +83,9 @@ class SitePackage(Model):
         package: its name, which is its page's.
         pinned: the newest version that is locked, empty if none is.
         retired: the version from which on upstream ships riscv64 wheels; empty if it does not.
-        note: what its recipe tells readers.
-        updated: the day of the newest fact in its ledger.
-        record: the address of its record of releases; empty if site policy names no repository.
+        note: the recipe's note to readers.
+        updated: the newest day in its history.
+        record: the address of its record of releases; empty if the site configuration names no repository.
         sources: source packages of the copyleft libraries in its wheels.
         versions: the newest first.
     """
@@ -104,7 +104,7 @@ class Site(Model):
     """The whole file.
 
     Attributes:
-        updated: the day of the newest fact in any ledger.
+        updated: the newest day in any history.
         interpreters: the site set.
         index: the address that installers are given; empty if there is none.
         packages: all of them, by name.
@@ -116,3 +116,19 @@ class Site(Model):
     interpreters: tuple[str, ...]
     index: str
     packages: tuple[SitePackage, ...]
+
+
+class SiteReport(Model):
+    """The result of ``wheelyard site``.
+
+    Attributes:
+        folder: where the pages are.
+        files: the published wheels on them.
+        packages: the packages on them.
+        changed: the pages that were written or removed.
+    """
+
+    folder: str
+    files: int
+    packages: int
+    changed: int

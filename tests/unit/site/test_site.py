@@ -21,9 +21,8 @@ from wheelyard.records.history import HISTORY, HistoryEntry
 from wheelyard.records.lockfile import lock_file, write_lock
 from wheelyard.records.models import Lock, LockedVersion
 from wheelyard.records.releases import RELEASES, ReleasedFile
-from wheelyard.site import pages
-from wheelyard.site.build_site import gather, make_site
-from wheelyard.site.html import tag
+from wheelyard.site.build_site import make_site, read_site
+from wheelyard.site.pages import package_page, pages
 from wheelyard.site.site_report import Site, SitePackage, SitePatch, SiteVersion
 
 if TYPE_CHECKING:
@@ -230,15 +229,15 @@ def test_packages_json_is_what_its_schema_says(root: Path, tmp_path: Path) -> No
 
 def test_the_same_records_write_nothing_again_and_stale_pages_go(root: Path, tmp_path: Path) -> None:
     project, folder = make_project(root, pyproject=PYPROJECT + POLICY), tmp_path / "site"
-    first = make_site(project, folder)[1]
+    first = make_site(project, folder).changed
     assert first == 6
-    assert make_site(project, folder)[1] == 0
+    assert make_site(project, folder).changed == 0
     (folder / "package/gone").mkdir()
     (folder / "package/gone/index.html").touch()
     (folder / "package/kept").mkdir()
     (folder / "package/kept/index.html").touch()
     (folder / "package/kept/a-person's.txt").touch()
-    assert make_site(project, folder)[1] == 2
+    assert make_site(project, folder).changed == 2
     assert not (folder / "package/gone").exists()
     assert [path.name for path in (folder / "package/kept").iterdir()] == ["a-person's.txt"]
 
@@ -249,20 +248,22 @@ def test_a_linked_folder_of_somebodys_is_left_alone(root: Path, tmp_path: Path) 
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/index.html").touch()
     (folder / "package/theirs").symlink_to(tmp_path / "theirs")
-    assert make_site(project, folder)[1] == 0
+    assert make_site(project, folder).changed == 0
     assert (tmp_path / "theirs/index.html").exists()
 
 
 @pytest.mark.parametrize("character", [*"\u061c\u200e\u200f\u202a\u202e\u2066\u2069\ud800\0\x1b\x85"])
 def test_no_character_turns_a_page_around(character: str) -> None:
-    assert tag("b", f"a{character}b") == "<b>a\ufffdb</b>"
-    assert tag("b", "שלום \U0001f469\u200d\U0001f52c") == "<b>שלום \U0001f469\u200d\U0001f52c</b>"
+    for shown, note in ((f"a{character}b", "a\ufffdb"), *[("שלום \U0001f469\u200d\U0001f52c",) * 2]):
+        package = SitePackage(package="demo", pinned="", retired="", note=shown, updated=None, record="", versions=())
+        page = package_page(Site(updated=None, interpreters=(), index="", packages=(package,)), package)
+        assert f"<p>{note}</p>" in page
 
 
 def test_the_projects_own_folder_loses_no_record(root: Path) -> None:
-    before = gather(make_project(root, pyproject=PYPROJECT + POLICY))
+    before = read_site(make_project(root, pyproject=PYPROJECT + POLICY))
     made(root, root)
-    assert gather(make_project(root, pyproject=PYPROJECT + POLICY)) == before
+    assert read_site(make_project(root, pyproject=PYPROJECT + POLICY)) == before
 
 
 @given(
@@ -273,7 +274,13 @@ def test_the_projects_own_folder_loses_no_record(root: Path) -> None:
 def test_nothing_that_a_record_says_is_markup(licence: str, why: str, url: str) -> None:
     patch = SitePatch(file=why, why=licence, status=f"Issue [{url}]")
     version = SiteVersion(
-        version="1", licence=licence, patched=True, patches=(patch,), ours=None, upstream=None, files=()
+        version="1",
+        licence=licence,
+        patched=True,
+        patches=(patch,),
+        first_published=None,
+        first_upstream=None,
+        files=(),
     )
     package = SitePackage(
         package="demo", pinned="", retired=why, note=licence, updated=None, record=url, versions=(version,)
