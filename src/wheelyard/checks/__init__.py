@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.checks import binaries, contents, filenames, wheel_metadata
 from wheelyard.checks._modules import modules_of
-from wheelyard.checks.auditwheel import audit
+from wheelyard.checks.auditwheel import audit, check_glibc, check_libraries
 from wheelyard.checks.install import RunIn, install_check
 from wheelyard.checks.rules import Terms
 from wheelyard.checks.verdict import merge, verdict_table, with_findings
@@ -26,9 +26,19 @@ if TYPE_CHECKING:
     from wheelyard.project.config import Policy
     from wheelyard.project.recipe import Check
 
-__all__ = ["RunIn", "check_wheels", "install_check", "merge", "modules_to_import", "verdict_table", "with_findings"]
+__all__ = [
+    "RULES",
+    "RunIn",
+    "check_wheels",
+    "install_check",
+    "merge",
+    "modules_to_import",
+    "verdict_table",
+    "with_findings",
+]
 
-# What can be said of any file, and what only of a wheel whose content could be read.
+# A check is a function here: for any file, or for a wheel whose content could be read. Its docstring is its line in
+# docs/reference/wheel-checks.md.
 _ALWAYS: tuple[Callable[[Wheel, Terms], Finding], ...] = (filenames.file_name, contents.archive)
 _READ: tuple[Callable[[Wheel, Terms], Finding], ...] = (
     filenames.wheel_tags,
@@ -44,6 +54,8 @@ _READ: tuple[Callable[[Wheel, Terms], Finding], ...] = (
     contents.modes,
     contents.top_level,
 )
+
+RULES: tuple[Callable[..., Finding], ...] = (filenames.expected_set, *_ALWAYS, *_READ, check_glibc, check_libraries)
 
 
 def check_wheels(wheels: Sequence[Path], expected: Sequence[ExpectedWheel], policy: Policy, settings: Check) -> Verdict:

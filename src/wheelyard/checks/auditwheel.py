@@ -39,7 +39,7 @@ def audit(wheel: Wheel, terms: Terms) -> tuple[Finding, ...]:
     report, problem = _report(done)
     if problem:
         return (_failed([problem]),)
-    return (_glibc(report, terms), _libraries(report, terms))
+    return (check_glibc(report, terms), check_libraries(report, terms))
 
 
 def _failed(problems: list[str]) -> Finding:
@@ -61,8 +61,12 @@ def _report(done: Completed) -> tuple[dict[str, Any], str]:
     return report, ""
 
 
-def _glibc(report: dict[str, Any], terms: Terms) -> Finding:
-    """Judge the symbol versions, and the symbols that no policy grants."""
+def check_glibc(report: dict[str, Any], terms: Terms) -> Finding:
+    """Check that auditwheel finds no symbol of a newer glibc, and none that the policy forbids (PEP 600).
+
+    Exception:
+        site configuration: ``policy``
+    """
     limit, found = manylinux(terms.policy.policy), manylinux(str(report["sym_tag"]))
     problems = []
     if found is None or limit is None or found[0] > limit[0]:
@@ -87,7 +91,12 @@ def _newest(symbols: list[str]) -> str:
     return max(versions, key=lambda text: [int(part) for part in text.split(".")], default="")
 
 
-def _libraries(report: dict[str, Any], terms: Terms) -> Finding:
+def check_libraries(report: dict[str, Any], terms: Terms) -> Finding:
+    """Check that each needed library is in the wheel or granted by the policy (PEP 600).
+
+    Exception:
+        recipe: ``[check] libraries``
+    """
     allowed = set(terms.check.libraries)
     external = sorted(report["external_libs"])
     left = [name for name in external if name not in allowed]

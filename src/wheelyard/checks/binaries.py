@@ -18,7 +18,7 @@ _CP3 = re.compile(r"\Acp3\d+\Z")
 
 
 def compiled(wheel: Wheel, _terms: Terms) -> Finding:
-    """A platform wheel holds something compiled, and a pure one nothing."""
+    """Check that the wheel has compiled files and a platform in its name."""
     problems = []
     if wheel.pure and wheel.elves:
         problems.append(f"its name says it runs everywhere, yet it holds {several(m.name for m in wheel.elves)}")
@@ -33,7 +33,7 @@ def compiled(wheel: Wheel, _terms: Terms) -> Finding:
 
 
 def machine(wheel: Wheel, _terms: Terms) -> Finding:
-    """Every compiled file is for 64-bit little-endian RISC-V with double-precision floats, Linux's ``lp64d``."""
+    """Check that each compiled file is for 64-bit little-endian RISC-V with the ABI ``lp64d``."""
     problems = [
         f"{member.name}: {_foreign(member.elf)}" for member in wheel.elves if member.elf and _foreign(member.elf)
     ]
@@ -57,7 +57,11 @@ def _foreign(elf: ElfFacts) -> str:
 
 
 def architecture(wheel: Wheel, terms: Terms) -> Finding:
-    """No compiled file asks for more than the instruction set that every board has."""
+    """Check that no compiled file needs more than the instruction set that every board has.
+
+    Exception:
+        site configuration: ``architecture-floor``
+    """
     floor = terms.policy.architecture_floor
     problems = []
     silent = []
@@ -84,7 +88,7 @@ def architecture(wheel: Wheel, terms: Terms) -> Finding:
 
 
 def run_paths(wheel: Wheel, _terms: Terms) -> Finding:
-    """Libraries are searched beside the file only: no path of the build machine remains."""
+    """Check that no run path leads out of the wheel, such as to a folder of the build machine."""
     problems = [
         f"{member.name} searches {path or '(the current folder)'}"
         for member in wheel.elves
@@ -105,7 +109,7 @@ def _relative(path: str) -> bool:
 
 
 def stack(wheel: Wheel, _terms: Terms) -> Finding:
-    """No file asks for an executable stack: glibc 2.41 refuses to load such a library (its NEWS file)."""
+    """Check that no file asks for an executable stack: glibc 2.41 refuses to load such a library (its NEWS file)."""
     problems = [f"{member.name} asks for one" for member in wheel.elves if member.elf and member.elf.executable_stack]
     return judge(
         "executable-stack",
@@ -116,7 +120,7 @@ def stack(wheel: Wheel, _terms: Terms) -> Finding:
 
 
 def stable_abi(wheel: Wheel, _terms: Terms) -> Finding:
-    """A wheel tagged abi3 uses nothing of Python but the stable ABI of the version in its name (PEP 384)."""
+    """Check that a wheel tagged abi3 uses only the stable ABI of the version in its name (PEP 384)."""
     claims = wheel.name is not None and "abi3" in wheel.name.abis
     oldest = min((int(tag[3:]) for tag in wheel.name.pythons if _CP3.match(tag)), default=2) if wheel.name else 2
     problems = []

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def archive(wheel: Wheel, _terms: Terms) -> Finding:
-    """The zip archive is whole, and no member of it leads anywhere else."""
+    """Check that the zip archive is whole and within its limits, and no member leaves its folder.
+
+    Exception:
+        site configuration: ``max-unpacked-mib``, ``max-members``
+    """
     return judge(
         "archive",
         wheel.problems,
@@ -24,7 +28,7 @@ def archive(wheel: Wheel, _terms: Terms) -> Finding:
 
 
 def modes(wheel: Wheel, _terms: Terms) -> Finding:
-    """Nobody but the owner may write to an installed file, and none runs as somebody else."""
+    """Check that only the owner may write to a file, and no file is setuid or setgid."""
     problems = []
     for member in wheel.members.values():
         if member.mode & stat.S_IWOTH:
@@ -40,7 +44,11 @@ def modes(wheel: Wheel, _terms: Terms) -> Finding:
 
 
 def top_level(wheel: Wheel, _terms: Terms) -> Finding:
-    """What the wheel puts into site-packages. Names that other projects use too are told, and pass."""
+    """Check that the wheel has a module to import; names that other projects use too are a note.
+
+    Exception:
+        recipe: ``[check] imports``
+    """
     modules = modules_of(wheel.members)
     tops = {INSTALLED.sub("", path).split("/")[0].removesuffix(".py") for path in wheel.members}
     stray = sorted(tops & STRAY)

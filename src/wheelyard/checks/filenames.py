@@ -55,7 +55,11 @@ def is_expected(name: WheelName, expected: ExpectedWheel) -> bool:
 
 
 def expected_set(wheels: Sequence[Wheel], terms: Terms) -> Finding:
-    """The wheels are exactly those of the plan: none is missing, none is there twice, none unexpected."""
+    """Check that the wheels are exactly those of the plan: none is missing, doubled or unexpected.
+
+    Exception:
+        recipe: ``[expect] tags``
+    """
     problems = []
     left = [wheel for wheel in wheels if wheel.name is not None]
     for expected in terms.expected:
@@ -80,7 +84,11 @@ def expected_set(wheels: Sequence[Wheel], terms: Terms) -> Finding:
 
 
 def file_name(wheel: Wheel, terms: Terms) -> Finding:
-    """The file name is a wheel's, for riscv64 and a glibc that site policy takes (PEP 427, PEP 600)."""
+    """Check that the file name is a wheel's, for riscv64 and an allowed glibc (PEP 427, PEP 600).
+
+    Exception:
+        site configuration: ``policy``
+    """
     problem = platform_problem(wheel.name, terms.policy.policy) if wheel.name else wheel.name_problem
     return judge(
         "file-name",
@@ -93,7 +101,7 @@ def file_name(wheel: Wheel, terms: Terms) -> Finding:
 
 
 def wheel_tags(wheel: Wheel, _terms: Terms) -> Finding:
-    """``WHEEL`` says what the file name says (PEP 427, "File contents")."""
+    """Check that ``WHEEL`` has the tags of the file name (PEP 427, "File contents")."""
     headers = HeaderParser().parsestr(wheel.text("WHEEL"))
     problems = []
     if str(headers.get("Wheel-Version", "")).split(".")[0] != "1":

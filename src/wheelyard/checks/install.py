@@ -54,7 +54,10 @@ def install_check(
     timeout: float = 1800,
     log_file: Path | None = None,
 ) -> tuple[Finding, ...]:
-    """Install *wheel* and its dependencies in a fresh environment, and import its modules.
+    """Check that the wheel and its dependencies install in a fresh environment, and its modules import.
+
+    Exception:
+        recipe: ``[check] imports``
 
     Args:
         wheel: the file; this very file is installed.

@@ -29,7 +29,7 @@ _CPYTHON = re.compile(r"\Acp3\d{1,2}\Z")
 
 
 def metadata(wheel: Wheel, terms: Terms) -> Finding:
-    """METADATA can be read, and is of the package and version that were planned (core metadata, PEP 566, PEP 440)."""
+    """Check that METADATA has the name and version of the plan, and a fitting Requires-Python (PEP 566, PEP 440)."""
     # Not packaging's strict model: it refuses fields that older build backends wrote before a version allowed them.
     raw, _ = parse_email(wheel.text("METADATA"))
     name, version = raw.get("name", ""), raw.get("version", "")
@@ -92,7 +92,7 @@ def _folder_problems(wheel: Wheel) -> Iterator[str]:
 
 
 def record(wheel: Wheel, _terms: Terms) -> Finding:
-    """RECORD lists every file with its true hash and size, and nothing else (PEP 376, PEP 427)."""
+    """Check that RECORD lists each file with its hash and size, and no other file (PEP 376, PEP 427)."""
     rows = record_rows(wheel.text("RECORD"))
     exempt = {f"{wheel.dist_info}/{name}" for name in _UNLISTED}
     problems = []
@@ -120,7 +120,7 @@ def record(wheel: Wheel, _terms: Terms) -> Finding:
 
 
 def licence(wheel: Wheel, _terms: Terms) -> Finding:
-    """The licence's text is in the wheel: named by METADATA (PEP 639), or by its own name as long was custom."""
+    """Check that the licence's text is in the wheel: named by METADATA (PEP 639), or by the usual file names."""
     raw, _ = parse_email(wheel.text("METADATA"))
     inside = [path.removeprefix(f"{wheel.dist_info}/") for path in wheel.members if path.startswith(wheel.dist_info)]
     named = raw.get("license_files", [])

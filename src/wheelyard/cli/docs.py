@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from wheelyard.ci.jobs_report import JobsReport
 from wheelyard.ci.outcome import CIReport, WheelOutcome
 from wheelyard.ci.review_report import ReviewReport
+from wheelyard.cli import docs_checks
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
 from wheelyard.preflight.preflight_report import Preflight
@@ -78,6 +79,7 @@ def pages() -> dict[str, str]:
     made = reference.pages()
     for stem, schema in schemas().items():
         made[f"docs/reference/schemas/{stem}.schema.json"] = json.dumps(schema, indent=2) + "\n"
+    made[docs_checks.FILE] = docs_checks.checks_page()
     made["docs/reference/exit-codes.md"] = _errors()
     made["docs/reference/site-configuration.md"] = _policy()
     return made

@@ -1,8 +1,8 @@
 """Read licence statements of distributions' packages: must source code be offered?
 
 A statement that cannot be read for certain counts as copyleft: a source too many does no harm, one too few breaks a
-licence. Sources: SPDX specification, annex "SPDX license expressions"; Fedora's older short names of the same grammar; Debian's
-machine-readable copyright format (copyright-format 1.0).
+licence. Sources: SPDX specification, annex "SPDX license expressions"; Fedora's older short names of the same grammar;
+Debian's machine-readable copyright format (copyright-format 1.0).
 """
 
 from __future__ import annotations
