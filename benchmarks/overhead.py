@@ -50,9 +50,9 @@ def _request() -> BuildRequest:
     work = Path(tempfile.mkdtemp(prefix="wheelyard-bench-"))
     source = fetch_source.prepare_source(here, target, work, log_file=work / "sdist.log")
     needed: dict[str, str] = {}
-    bench = run_job.Bench(here, target, source, image, needed, test=False, folder=work, work=work)
+    context = run_job.BuildContext(here, target, source, image, needed, test=False, folder=work, work=work)
     return BuildRequest(
-        plan.jobs[0], source, target.settings, image, run_job.container(bench), False, work, work / "build.log"
+        plan.jobs[0], source, target.settings, image, run_job.container(context), False, work, work / "build.log"
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from wheelyard.builder.cibuildwheel_config import Composed, Container, compose, upstream_table
-from wheelyard.builder.line import telling_line
+from wheelyard.builder.error_line import find_error_line
 from wheelyard.core.errors import (
     BuildError,
     CheckError,
@@ -85,7 +85,7 @@ class BuildRequest:
 
 
 @dataclass(frozen=True)
-class BuildOutcome:
+class BuildResult:
     """What a job yielded.
 
     Attributes:
@@ -101,7 +101,7 @@ class BuildOutcome:
     dropped: tuple[str, ...]
 
 
-def build(request: BuildRequest) -> BuildOutcome:
+def build(request: BuildRequest) -> BuildResult:
     """Run one job to its end.
 
     Raises:
@@ -124,60 +124,60 @@ def build(request: BuildRequest) -> BuildOutcome:
     out = request.work / "wheels"
     argv = command(request, config, out)
     try:
-        summary = _attempt(request, argv, out, label)
+        summary = _run_once(request, argv, out, label)
     except StalledError as error:
         log.warn(f"{error.what}; the build is tried once more")
-        summary = _attempt(request, argv, out, label)
+        summary = _run_once(request, argv, out, label)
     wheels = tuple(sorted(out.glob("*.whl")))
     if not wheels:
         raise BuildError("cibuildwheel ended well but left no wheel", where=str(request.log_file))
     # The container fills this folder: a link could name any file of this machine.
-    if strange := [wheel.name for wheel in wheels if wheel.is_symlink() or not wheel.is_file()]:
+    if irregular := [wheel.name for wheel in wheels if wheel.is_symlink() or not wheel.is_file()]:
         raise BuildError(
-            f"the build left what is no file: {log.clean(', '.join(strange))}", where=str(request.log_file)
+            f"the build left what is no file: {log.clean(', '.join(irregular))}", where=str(request.log_file)
         )
-    tested = _test_command(composed) if request.test else ""
-    return BuildOutcome(wheels, summary if tested else "", tested, composed.dropped)
+    test_command = _test_command(composed) if request.test else ""
+    return BuildResult(wheels, summary if test_command else "", test_command, composed.dropped)
 
 
-def _attempt(request: BuildRequest, argv: list[str], out: Path, label: str) -> str:
+def _run_once(request: BuildRequest, argv: list[str], out: Path, label: str) -> str:
     """Run cibuildwheel once, into an empty folder; return the tests' last line."""
-    follow = _Follower()
+    output = _Follower()
     watch = Watchdog(label, request.idle) if request.idle else None
-    with disk_errors(request.work), _swept(request.container.engine, label):
+    with disk_errors(request.work), _containers_removed(request.container.engine, label):
         files.remove(out)
         out.mkdir()
         ok = False
         try:
-            done = run(
+            completed = run(
                 argv,
                 cwd=request.source.folder,
                 env=environment(request),
                 timeout=request.settings.build.timeout,
                 check=False,
                 log_file=request.log_file,
-                on_line=follow.line,
+                on_line=output.line,
                 watch=watch,
             )
-            ok = done.returncode == 0
+            ok = completed.returncode == 0
         except StepTimeoutError as error:
             raise StepTimeoutError(
                 f"the build did not end within {log.duration(request.settings.build.timeout)}; "
-                f"it was at: {follow.where}",
+                f"it was at: {output.where}",
                 where=str(request.log_file),
                 fix="look at the end of the log; if it was only slow, raise [build] timeout in the recipe",
             ) from error
         except StalledError as error:
             raise StalledError(
-                f"{error.what}; the build was at: {follow.where}",
+                f"{error.what}; the build was at: {output.where}",
                 where=str(request.log_file),
                 fix="look at the end of the log for what it waits for, or raise idle-seconds in site policy",
             ) from error
         finally:
-            follow.end(ok=ok)
-        if done.returncode != 0:
-            raise _explain(done, follow, request)
-    return follow.summary
+            output.end(ok=ok)
+        if completed.returncode != 0:
+            raise _explain(completed, output, request)
+    return output.summary
 
 
 def command(request: BuildRequest, config: Path, out: Path) -> list[str]:
@@ -197,8 +197,8 @@ def command(request: BuildRequest, config: Path, out: Path) -> list[str]:
 
 def environment(request: BuildRequest) -> dict[str, str]:
     """Return cibuildwheel's environment: ours, less the marks of CI and whatever CIBW_* a user has lying about."""
-    ours = request.container.engine.env
-    env = {key: value for key, value in ours.items() if not key.startswith("CIBW_") and key not in _CI_MARKS}
+    inherited = request.container.engine.env
+    env = {key: value for key, value in inherited.items() if not key.startswith("CIBW_") and key not in _CI_MARKS}
     env["CIBW_BUILD"] = " ".join(interpreter.identifier() for interpreter in request.job.interpreters)
     env["CIBW_LOG_FOLD_MODE"] = "disabled"
     env["NO_COLOR"] = "1"
@@ -214,12 +214,12 @@ def environment(request: BuildRequest) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _swept(found: Engine, label: str) -> Iterator[None]:
+def _containers_removed(container_engine: Engine, label: str) -> Iterator[None]:
     """Leave no container of this job behind, whether we end, fail, or are killed."""
-    removal = [found.path, *found.removal, f"--filter=label={label}"]
+    removal = [container_engine.path, *container_engine.removal, f"--filter=label={label}"]
     # The guard's helper does not know our private configuration: name it in the command itself. What docker's rm,
     # which takes no filter, leaves behind is swept by the next run.
-    late = ["env", f"CONTAINERS_CONF={found.conf}", *removal] if found.conf else removal
+    late = ["env", f"CONTAINERS_CONF={container_engine.conf}", *removal] if container_engine.conf else removal
     with guard.on_death(commands=[late]):
         try:
             yield
@@ -230,51 +230,51 @@ def _swept(found: Engine, label: str) -> Iterator[None]:
 
 def _test_command(composed: Composed) -> str:
     table = composed.table["tool"]["cibuildwheel"]
-    found = table.get("test-command", "")
+    test_command = table.get("test-command", "")
     for level in (table.get("linux", {}), *table["overrides"]):
-        found = level.get("test-command", found)
-    return found if isinstance(found, str) else " && ".join(found)
+        test_command = level.get("test-command", test_command)
+    return test_command if isinstance(test_command, str) else " && ".join(test_command)
 
 
-def _explain(done: Completed, follow: _Follower, request: BuildRequest) -> WheelyardError:
+def _explain(completed: Completed, output: _Follower, request: BuildRequest) -> WheelyardError:
     where = str(request.log_file)
-    said = _telling([plain for line in done.stdout.splitlines() if (plain := _plain(line))])
-    details = list(dict.fromkeys([*_first_error(request.log_file), *said]))
-    if done.returncode == _NON_PLATFORM:
+    error_lines = _error_lines([plain for line in completed.stdout.splitlines() if (plain := _plain(line))])
+    details = list(dict.fromkeys([*_first_error(request.log_file), *error_lines]))
+    if completed.returncode == _NON_PLATFORM:
         return CheckError(
             "the source built a pure wheel (none-any) where a platform wheel is due",
             where=where,
             details=_compiler_errors(request.log_file) or details,
             fix="some packages fall back to pure Python when compiling fails: find the compiler's error in the log",
         )
-    if done.returncode == _ENGINE_TOO_OLD:
+    if completed.returncode == _ENGINE_TOO_OLD:
         return EngineError("the container engine is too old or does not work", details=details, fix="nox -s doctor")
-    if done.returncode == _NO_WHEEL:
+    if completed.returncode == _NO_WHEEL:
         return BuildError("the source built no wheel", where=where, details=details, fix="look at the log")
-    if "no space left on device" in done.stdout.lower():
+    if "no space left on device" in completed.stdout.lower():
         return DiskError(
             "the disk is full", where=where, details=details, fix="free some space, then run the same command again"
         )
-    if follow.where.startswith("Testing"):
-        what, fix = _failed_tests(done, follow)
-        return TestsFailedError(what, where=where, details=details, fix=fix)
-    return BuildError(f"cibuildwheel failed at: {follow.where}", where=where, details=details, fix="read the log")
+    if output.where.startswith("Testing"):
+        message, fix = _failed_tests(completed, output)
+        return TestsFailedError(message, where=where, details=details, fix=fix)
+    return BuildError(f"cibuildwheel failed at: {output.where}", where=where, details=details, fix="read the log")
 
 
-def _failed_tests(done: Completed, follow: _Follower) -> tuple[str, str]:
+def _failed_tests(completed: Completed, output: _Follower) -> tuple[str, str]:
     """Tell failed tests from requirements that cannot be installed; return what happened and what to do."""
-    if re.search(r"error: Command \[.*'pip', 'install'", done.stdout):
+    if re.search(r"error: Command \[.*'pip', 'install'", completed.stdout):
         return (
             "the wheel was built, but what its tests need cannot be installed",
             "a requirement without a riscv64 wheel? leave it out in the recipe: [test] command and requires",
         )
     return (
-        f"the wheel was built, but its tests failed{f': {follow.summary}' if follow.summary else ''}",
+        f"the wheel was built, but its tests failed{f': {output.summary}' if output.summary else ''}",
         "read the failures in the log; --no-test builds without them, and the record says so",
     )
 
 
-def _telling(lines: list[str]) -> list[str]:
+def _error_lines(lines: list[str]) -> list[str]:
     """Return the lines of a failure that tell most: errors if there are any, and the very last ones."""
     lines = [line for line in lines if not _STEP_END.search(line)]
     errors = [line for line in lines if re.search(r"\berror\b|Error:|FAILED|fatal:", line, re.IGNORECASE)]
@@ -283,15 +283,15 @@ def _telling(lines: list[str]) -> list[str]:
 
 def _first_error(log_file: Path) -> list[str]:
     with contextlib.suppress(OSError), log_file.open(encoding="utf-8", errors="replace") as file:
-        return [line] if (line := telling_line(map(_plain, file), _STEP)) else []
+        return [line] if (line := find_error_line(map(_plain, file), _STEP)) else []
     return []
 
 
 def _compiler_errors(log_file: Path) -> list[str]:
-    found = []
+    errors = []
     with contextlib.suppress(OSError), log_file.open(encoding="utf-8", errors="replace") as file:
-        found = [plain for line in file if re.search(r"\berror:", plain := _plain(line))]
-    return found[:8]
+        errors = [plain for line in file if re.search(r"\berror:", plain := _plain(line))]
+    return errors[:8]
 
 
 def _plain(line: str) -> str:

@@ -125,7 +125,7 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
         image: the reference of the build image.
         container: how to start it.
     """
-    cleaned, overrides, dropped = _laid_over(upstream, settings, container.environment, container.passed)
+    cleaned, overrides, dropped = _merge(upstream, settings, container.environment, container.passed)
     table = {
         **cleaned,
         "container-engine": {
@@ -147,52 +147,52 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
 
 def options(upstream: Table, settings: Settings) -> Table:
     """Return what :func:`compose` makes of upstream's and the recipe's options, without what is a container's."""
-    cleaned, overrides, _ = _laid_over(upstream, settings, {}, ())
+    cleaned, overrides, _ = _merge(upstream, settings, {}, ())
     return {**cleaned, "overrides": overrides}
 
 
-def _laid_over(
+def _merge(
     upstream: Table, settings: Settings, environment: Mapping[str, str], passed: Sequence[str]
 ) -> tuple[Table, list[Table], tuple[str, ...]]:
     """Return upstream's options, the overrides with ours as the last, and what had to be dropped."""
     cleaned, dropped = _clean(upstream) if settings.build.upstream else ({}, ())
-    ours = _ours(settings, environment, passed)
-    overrides = [*cleaned.pop("overrides", []), *([ours] if ours.keys() - {"select", "inherit"} else [])]
+    override = _override(settings, environment, passed)
+    overrides = [*cleaned.pop("overrides", []), *([override] if override.keys() - {"select", "inherit"} else [])]
     return cleaned, overrides, dropped
 
 
-def _ours(settings: Settings, container: Mapping[str, str], passed: Sequence[str]) -> Table:
+def _override(settings: Settings, container: Mapping[str, str], passed: Sequence[str]) -> Table:
     verbatim = {key: value for key, value in settings.build.cibuildwheel.items() if key != "inherit"}
     environment = {**container, **settings.build.environment, **verbatim.pop("environment", {})}
-    ours: Table = {"select": "*", **verbatim}
+    override: Table = {"select": "*", **verbatim}
     if environment:
-        ours["environment"] = environment
+        override["environment"] = environment
     if passed:
-        ours["environment-pass"] = [*verbatim.get("environment-pass", []), *passed]
+        override["environment-pass"] = [*verbatim.get("environment-pass", []), *passed]
     test = settings.test
     if test.environment:
-        ours["test-environment"] = {**ours.get("test-environment", {}), **test.environment}
+        override["test-environment"] = {**override.get("test-environment", {}), **test.environment}
     replaced = _tests(settings)
-    ours |= replaced
-    inherit: Table = {key: "append" for key in _ADDED if key in ours and key not in replaced}
+    override |= replaced
+    inherit: Table = {key: "append" for key in _ADDED if key in override and key not in replaced}
     inherit |= settings.build.cibuildwheel.get("inherit", {})
     if inherit:
-        ours["inherit"] = inherit
-    return ours
+        override["inherit"] = inherit
+    return override
 
 
 def _tests(settings: Settings) -> Table:
     """Return what replaces upstream's tests: a command does so whole, with all that upstream installs for them."""
     test, verbatim = settings.test, settings.build.cibuildwheel
-    said: Table = {
+    options: Table = {
         "test-command": test.command,
         "test-requires": list(test.requires),
         "test-extras": list(test.extras),
     }
     if test.command is None:
-        return {key: value for key, value in said.items() if value}
+        return {key: value for key, value in options.items() if value}
     return {
-        **said,
+        **options,
         "test-groups": verbatim.get("test-groups", []),
         "before-test": verbatim.get("before-test", ""),
     }
@@ -277,7 +277,7 @@ def _drop_unknown(table: Table) -> Iterable[str]:
 
 
 def _remove(table: Table, error: Any) -> list[str]:
-    """Remove the option that *error* is about; a table's unknown keys go, anything else goes whole."""
+    """Remove the option that *error* is about; a table's unknown keys are removed, anything else as a whole."""
     path = [part for part in error.path[1:] if part != "properties"]
     holder: Any = table
     for part in path:

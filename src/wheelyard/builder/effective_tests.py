@@ -41,7 +41,7 @@ def effective_tests(table: Table, identifier: str) -> Tests:
     """
     levels = list(_levels(table, identifier))
     return Tests(
-        command=_resolved(levels, "test-command", whole=True),
+        command=_resolved(levels, "test-command", as_line=True),
         requires=_resolved(levels, "test-requires"),
         extras=_resolved(levels, "test-extras"),
         groups=_resolved(levels, "test-groups"),
@@ -61,19 +61,19 @@ def _levels(table: Table, identifier: str) -> Iterator[Table]:
             yield item
 
 
-def _resolved(levels: list[Table], key: str, *, whole: bool = False) -> tuple[str, ...]:
-    found: tuple[str, ...] = ()
+def _resolved(levels: list[Table], key: str, *, as_line: bool = False) -> tuple[str, ...]:
+    words: tuple[str, ...] = ()
     for level in levels:
         if key not in level:
             continue
-        said = _words(level[key], whole=whole)
+        level_words = _words(level[key], as_line=as_line)
         inherit = level.get("inherit")
         rule = inherit.get(key, "none") if isinstance(inherit, dict) else "none"
-        found = {"append": (*found, *said), "prepend": (*said, *found)}.get(rule, said)
-    return found
+        words = {"append": (*words, *level_words), "prepend": (*level_words, *words)}.get(rule, level_words)
+    return words
 
 
-def _words(value: Any, *, whole: bool) -> tuple[str, ...]:
+def _words(value: Any, *, as_line: bool) -> tuple[str, ...]:
     if isinstance(value, str):
-        return tuple(filter(None, [value.strip()])) if whole else tuple(value.split())
+        return tuple(filter(None, [value.strip()])) if as_line else tuple(value.split())
     return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _PLACE = "needs"  # in the cache: what is under way
 
 
-def bring(project: Project, target: Target, pythons: Sequence[Interpreter]) -> None:
+def fetch_build_requires(project: Project, target: Target, pythons: Sequence[Interpreter]) -> None:
     """Put into the index folder what it lacks of what the build needs: from ``dist/``, and else from our registries.
 
     It lacks a package of which it has no wheel for one of *pythons*: where a build of it failed for one of them, the
@@ -43,38 +43,38 @@ def bring(project: Project, target: Target, pythons: Sequence[Interpreter]) -> N
             if has(project, name, pythons):
                 break
             try:
-                _take(project, open_place(project, registry), name)
+                _fetch(project, open_place(project, registry), name)
             except WheelyardError as error:
                 log.warn(f"{name} cannot be had from {registry}: {error.head}")
 
 
 def _from_dist(project: Project, name: str) -> None:
     try:
-        done = publish_packages(project, (name,), str(project.index), dry_run=False)
+        publication = publish_packages(project, (name,), str(project.index), dry_run=False)
     except WheelyardError as error:
         problems = [error.head]
     else:
-        problems = [*done.held_back, *(error.head for error in done.failed)]
+        problems = [*publication.held_back, *(error.head for error in publication.failed)]
     for text in problems:
         log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {text}")
 
 
-def _take(project: Project, place: Place, name: str) -> None:
+def _fetch(project: Project, place: Place, name: str) -> None:
     """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
-    there = {wheel.name for wheel in wheels(project.index, name)}
-    wanted = [file for file in _wanted(project, place, name) if file.file not in there]
+    present = {wheel.name for wheel in wheels(project.index, name)}
+    missing = [file for file in _files_to_fetch(project, place, name) if file.file not in present]
     folder = cache.cache_dir(_PLACE)
     files.sweep_scratch(folder, name)
     with files.scratch(folder, name) as work:
-        for file in wanted:
+        for file in missing:
             place.registry.fetch(name, file, work / file.file)
             release = read_release(work / file.file, sha256=file.sha256 or "")
             FolderRegistry(project.index).put(release)
             log.info(f"taken from {place.name}: {file.file}")
 
 
-def _wanted(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:
-    found = installable(project, place, name, [file for file in place.registry.files(name) if file.sha256])
+def _files_to_fetch(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:
+    files_by_version = installable(project, place, name, [file for file in place.registry.files(name) if file.sha256])
     pinned = [Version(entry.version) for entry in read_lock(lock_file(project.packages, name)).versions]
-    there = [version for version in pinned if version in found] or sorted(found, reverse=True)
-    return [file for _, file in found[there[0]]] if there else ()
+    versions = [version for version in pinned if version in files_by_version] or sorted(files_by_version, reverse=True)
+    return [file for _, file in files_by_version[versions[0]]] if versions else ()

@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from wheelyard.core.values import Image
 
 
-def grafts_of(wheel: Path, image: Image) -> tuple[GraftRecord, ...]:
+def trace_grafts(wheel: Path, image: Image) -> tuple[GraftRecord, ...]:
     """Return the libraries in a wheel that were copied there; one of unknown origin counts as copyleft.
 
     Raises:
         CheckError: the wheel cannot be read.
         WheelyardError: the image cannot be asked.
     """
-    found = grafted(wheel)
-    if not found:
+    libraries = grafted(wheel)
+    if not libraries:
         return ()
     with log.step("Tracing grafted libraries"):
-        known = origins(image, ((one.name, one.mark) for one in found))
+        origin_by_library = origins(image, ((library.name, library.mark) for library in libraries))
     records = []
-    for one in found:
-        origin = known.get((one.name, one.mark))
+    for library in libraries:
+        origin = origin_by_library.get((library.name, library.mark))
         if origin is not None:
             records.append(
                 GraftRecord(
-                    file=one.file,
-                    name=one.name,
+                    file=library.file,
+                    name=library.name,
                     package=origin.package,
                     package_version=origin.version,
                     source=origin.source,
@@ -44,6 +44,6 @@ def grafts_of(wheel: Path, image: Image) -> tuple[GraftRecord, ...]:
                     copyleft=origin.licence.copyleft,
                 )
             )
-        elif one.copied:
-            records.append(GraftRecord(file=one.file, name=one.name))
+        elif library.copied:
+            records.append(GraftRecord(file=library.file, name=library.name))
     return tuple(records)

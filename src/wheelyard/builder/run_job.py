@@ -1,4 +1,4 @@
-"""One job to its end: build, check, record, and put the wheels in their place."""
+"""Run one job: build, check, record, and store the wheels."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from wheelyard.builder import BuildOutcome, BuildRequest, build
+from wheelyard.builder import BuildRequest, BuildResult, build
 from wheelyard.builder.cibuildwheel_config import Container
-from wheelyard.builder.graft_origins import grafts_of
-from wheelyard.builder.results import settle
+from wheelyard.builder.graft_origins import trace_grafts
+from wheelyard.builder.store_results import store_results
 from wheelyard.checks import check_wheels, install_check, modules_to_import, with_findings
 from wheelyard.core.digests import sha256_file, sha256_value
 from wheelyard.core.errors import CheckError
+from wheelyard.core.model import Model
 from wheelyard.core.tags import WheelName
 from wheelyard.io import engine, files, log
 from wheelyard.planning.fingerprint import recipe_digest, tools
-from wheelyard.records.models import ImageRecord, Model, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
+from wheelyard.records.models import ImageRecord, PatchRecord, Sha256, SourceRecord, TestRecord, WheelRecord
 from wheelyard.records.wheel_records import write_verdict
 
 if TYPE_CHECKING:
@@ -38,15 +39,15 @@ INDEX_INSIDE = "/wheelyard-index"
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What the jobs of one run share.
+class BuildContext:
+    """Values that the jobs of one build share.
 
     Attributes:
-        project, target, source, image: what is built, from what, in what.
-        needed: wheels that the build may take from the index folder, with their hashes.
+        project, target, source, image: the package, its prepared source, the build image.
+        needed: wheels in the index folder that the build may install, with their hashes.
         test: whether upstream's tests run.
-        folder: where results go.
-        work: a folder that goes away with the run.
+        folder: the folder of results, ``dist/<pkg>/<version>``.
+        work: a scratch folder that is removed after the run.
     """
 
     project: Project
@@ -59,50 +60,55 @@ class Bench:
     work: Path
 
 
-def finish(bench: Bench, job: Job, inputs: Mapping[ExpectedWheel, str]) -> tuple[tuple[WheelRecord, ...], Verdict]:
-    """Take one job from source to records.
+def run_job(
+    context: BuildContext, job: Job, inputs: Mapping[ExpectedWheel, str]
+) -> tuple[tuple[WheelRecord, ...], Verdict]:
+    """Build, check and record the wheels of one job, and store them in the folder of results.
 
-    What was built and not yet checked is kept in ``held/<digest>``: a run that was killed while checking, or a
-    check that failed for a reason outside the wheel, does not build again.
+    Wheels that are built and not yet checked are kept in ``unchecked/<digest>``: after a run that was killed while
+    checking, or a check that failed for a reason outside the wheel, the next run does not build again.
 
     Raises:
         BuildError: it does not build, or its tests fail.
-        CheckError: a wheel is not what was promised; everything is kept for inspection.
+        CheckError: a wheel fails a check; all wheels are kept for inspection.
     """
-    mark = sha256_value(sorted(inputs[wheel] for wheel in job.expected))[:16]
-    held = bench.folder / "held" / mark
-    taken_up = _held(held)
-    if taken_up:
-        log.info("taking up a finished build that was not checked yet")
-    outcome, durations = taken_up or _build(bench, job, held)
-    verdict = _check(bench, job, outcome.wheels)
-    write_verdict(held, verdict)
+    digest = sha256_value(sorted(inputs[wheel] for wheel in job.expected))[:16]
+    unchecked = context.folder / "unchecked" / digest
+    resumed = _load_unchecked(unchecked)
+    if resumed:
+        log.info("resuming with the unchecked wheels of an earlier build")
+    result, durations = resumed or _build(context, job, unchecked)
+    verdict = _check(context, job, result.wheels)
+    write_verdict(unchecked, verdict)
     if not verdict.ok:
-        failing = [f"{item.rule}: {item.text}" for item in verdict.overall if not item.ok]
-        failing += [
+        failed_checks = [f"{item.rule}: {item.text}" for item in verdict.overall if not item.ok]
+        failed_checks += [
             f"{wheel.wheel}: {item.rule}: {item.text}"
             for wheel in verdict.wheels
             for item in wheel.findings
             if not item.ok
         ]
         raise CheckError(
-            f"{len(failing)} check(s) failed", where=str(held), details=failing, fix="the wheels are kept there"
+            f"{len(failed_checks)} check(s) failed",
+            where=str(unchecked),
+            details=failed_checks,
+            fix="the wheels are kept there",
         )
-    records = tuple(_record(bench, job, wheel, outcome, durations, inputs) for wheel in outcome.wheels)
-    settle(bench.folder, outcome.wheels, records, verdict)
-    files.remove(held)
-    with contextlib.suppress(OSError):  # others may hold theirs
-        held.parent.rmdir()
+    records = tuple(_record(context, job, wheel, result, durations, inputs) for wheel in result.wheels)
+    store_results(context.folder, result.wheels, records, verdict)
+    files.remove(unchecked)
+    with contextlib.suppress(OSError):  # other jobs may have theirs there
+        unchecked.parent.rmdir()
     return records, verdict
 
 
 # ------------------------------------------------------------------- build
 
 
-class _Outcome(Model):
-    """``outcome.json`` beside held wheels: a :class:`BuildOutcome`, with each wheel's hash and the steps' seconds."""
+class _UncheckedBuild(Model):
+    """``unchecked.json``: a :class:`BuildResult`, with each wheel's hash and the steps' seconds."""
 
-    schema_: Literal["wheelyard/outcome"] = Field("wheelyard/outcome", alias="schema")
+    schema_: Literal["wheelyard/unchecked-build"] = Field("wheelyard/unchecked-build", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
     wheels: dict[str, Sha256] = Field(min_length=1)
     test_summary: str
@@ -111,76 +117,76 @@ class _Outcome(Model):
     durations: dict[str, float]
 
 
-def _held(held: Path) -> tuple[BuildOutcome, dict[str, float]] | None:
-    """Return the outcome that is kept in *held*, None if it is not there or not whole: then it is built again."""
+def _load_unchecked(unchecked: Path) -> tuple[BuildResult, dict[str, float]] | None:
+    """Return the build that is stored in *unchecked*, None if it is missing or incomplete."""
     try:
-        kept = _Outcome.model_validate_json((held / "outcome.json").read_bytes())
-        wheels = tuple(held / WheelName.parse(name).file for name in kept.wheels)
-        if any(sha256_file(wheel) != kept.wheels[wheel.name] for wheel in wheels):
+        stored = _UncheckedBuild.model_validate_json((unchecked / "unchecked.json").read_bytes())
+        wheels = tuple(unchecked / WheelName.parse(name).file for name in stored.wheels)
+        if any(sha256_file(wheel) != stored.wheels[wheel.name] for wheel in wheels):
             return None
     except (OSError, ValueError):
         return None
-    return BuildOutcome(wheels, kept.test_summary, kept.test_command, kept.dropped), kept.durations
+    return BuildResult(wheels, stored.test_summary, stored.test_command, stored.dropped), stored.durations
 
 
-def _hold(held: Path, outcome: BuildOutcome, durations: dict[str, float]) -> None:
-    files.remove(held)
-    for wheel in outcome.wheels:
-        files.copy_whole(wheel, held / wheel.name)
-    kept = _Outcome(
-        wheels={wheel.name: sha256_file(wheel) for wheel in outcome.wheels},
-        test_summary=outcome.test_summary,
-        test_command=outcome.test_command,
-        dropped=outcome.dropped,
+def _store_unchecked(unchecked: Path, result: BuildResult, durations: dict[str, float]) -> None:
+    files.remove(unchecked)
+    for wheel in result.wheels:
+        files.copy_whole(wheel, unchecked / wheel.name)
+    stored = _UncheckedBuild(
+        wheels={wheel.name: sha256_file(wheel) for wheel in result.wheels},
+        test_summary=result.test_summary,
+        test_command=result.test_command,
+        dropped=result.dropped,
         durations=durations,
     )
-    files.write_json(held / "outcome.json", kept.model_dump(mode="json"))
+    files.write_json(unchecked / "unchecked.json", stored.model_dump(mode="json"))
 
 
-def _build(bench: Bench, job: Job, held: Path) -> tuple[BuildOutcome, dict[str, float]]:
+def _build(context: BuildContext, job: Job, unchecked: Path) -> tuple[BuildResult, dict[str, float]]:
     name = "-".join(map(str, job.interpreters))
-    work = bench.work / name
+    work = context.work / name
     work.mkdir()
-    log_file = bench.folder / f"build-{name}.log"
+    log_file = context.folder / f"build-{name}.log"
     files.remove(log_file)
     with log.collect() as timings:
-        outcome = build(
+        result = build(
             BuildRequest(
                 job,
-                bench.source,
-                bench.target.settings,
-                bench.image,
-                container(bench),
-                bench.test,
+                context.source,
+                context.target.settings,
+                context.image,
+                container(context),
+                context.test,
                 work,
                 log_file,
-                idle=None if engine.native() else bench.project.policy.idle_seconds,
+                idle=None if engine.native() else context.project.policy.idle_seconds,
             )
         )
     durations = {timing.title: timing.seconds for timing in timings}
-    _hold(held, outcome, durations)
-    kept, _ = _held(held) or (outcome, durations)
-    return kept, durations
+    _store_unchecked(unchecked, result, durations)
+    stored, _ = _load_unchecked(unchecked) or (result, durations)
+    return stored, durations
 
 
-def container(bench: Bench) -> Container:
-    """Return how build containers are started: our labels, the host's trust, the network, needed wheels, time."""
+def container(context: BuildContext) -> Container:
+    """Return the settings of build containers: our labels, the host's trust, the network, needed wheels, time."""
     mounts, trust = engine.ca_mounts()
-    network = "host" if bench.target.settings.build.network else "none"
+    network = "host" if context.target.settings.build.network else "none"
     args = [*engine.label_args(), *mounts, f"--network={network}"]
-    environment = {**trust, "SOURCE_DATE_EPOCH": str(bench.source.epoch)}
-    if bench.source.kind != "sdist":
-        # A checkout without its history cannot tell its version.
-        environment["SETUPTOOLS_SCM_PRETEND_VERSION"] = bench.target.version
+    environment = {**trust, "SOURCE_DATE_EPOCH": str(context.source.epoch)}
+    if context.source.kind != "sdist":
+        # A checkout without its history does not show its version.
+        environment["SETUPTOOLS_SCM_PRETEND_VERSION"] = context.target.version
     if "PIP_INDEX_URL" in os.environ and not any(
         name.startswith("UV_") and name in os.environ for name in engine.USER_SETTINGS
     ):
         environment["UV_DEFAULT_INDEX"] = "$PIP_INDEX_URL"  # expanded inside; uv does not read pip's variables
-    if bench.needed:
-        args.append(f"--volume={bench.project.index.resolve()}:{INDEX_INSIDE}:ro")
-        links = [f"{INDEX_INSIDE}/files/{name}" for name in bench.target.settings.needs]
+    if context.needed:
+        args.append(f"--volume={context.project.index.resolve()}:{INDEX_INSIDE}:ro")
+        links = [f"{INDEX_INSIDE}/files/{name}" for name in context.target.settings.needs]
         environment |= {"PIP_FIND_LINKS": " ".join(links), "UV_FIND_LINKS": ",".join(links)}
-    constraints = bench.work / "constraints.txt"
+    constraints = context.work / "constraints.txt"
     files.write_text(constraints, f"virtualenv=={version('virtualenv')}\n")
     return Container(engine.find(), tuple(args), environment, engine.USER_SETTINGS, constraints)
 
@@ -188,14 +194,14 @@ def container(bench: Bench) -> Container:
 # ------------------------------------------------------------------- check
 
 
-def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
-    settings = bench.target.settings.check
+def _check(context: BuildContext, job: Job, wheels: Sequence[Path]) -> Verdict:
+    settings = context.target.settings.check
     with log.step("Checking wheels"):
-        verdict = check_wheels(wheels, job.expected, bench.project.policy, settings)
+        verdict = check_wheels(wheels, job.expected, context.project.policy, settings)
     if not verdict.ok:
-        return verdict  # a wheel that is not sound is not installed
-    run_in = engine.run_with_network(bench.image.reference)
-    index = bench.project.index if bench.project.index.is_dir() else None
+        return verdict  # a wheel that fails is not installed
+    run_in = engine.run_with_network(context.image.reference)
+    index = context.project.index if context.project.index.is_dir() else None
     for wheel in wheels:
         name = WheelName.parse(wheel.name)
         for expected in job.expected:
@@ -209,7 +215,7 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
                         run_in,
                         modules=modules_to_import(wheel, settings),
                         index=index,
-                        log_file=bench.folder / f"install-{interpreter}.log",
+                        log_file=context.folder / f"install-{interpreter}.log",
                     )
                 verdict = with_findings(verdict, {wheel.name: findings})
     return verdict
@@ -219,27 +225,27 @@ def _check(bench: Bench, job: Job, wheels: Sequence[Path]) -> Verdict:
 
 
 def _record(  # noqa: PLR0917 - a record is about all of this
-    bench: Bench,
+    context: BuildContext,
     job: Job,
     wheel: Path,
-    outcome: BuildOutcome,
+    result: BuildResult,
     durations: Mapping[str, float],
     inputs: Mapping[ExpectedWheel, str],
 ) -> WheelRecord:
     name = WheelName.parse(wheel.name)
     expected = next(item for item in job.expected if item.python in name.pythons and item.abi in name.abis)
-    image, source, settings = bench.image, bench.source, bench.target.settings
-    tested = bool(outcome.test_command) and not set(map(str, expected.interpreters)) <= set(settings.test.skip)
+    image, source, settings = context.image, context.source, context.target.settings
+    tested = bool(result.test_command) and not set(map(str, expected.interpreters)) <= set(settings.test.skip)
     return WheelRecord(
-        package=bench.target.package,
-        package_version=bench.target.version,
+        package=context.target.package,
+        package_version=context.target.version,
         wheel=wheel.name,
         sha256=sha256_file(wheel),
         size=wheel.stat().st_size,
         interpreters=tuple(map(str, expected.interpreters)),
         inputs=inputs[expected],
         source=SourceRecord(kind=source.kind, name=source.name, sha256=source.sha256, commit=source.commit),
-        recipe=recipe_digest(bench.target),
+        recipe=recipe_digest(context.target),
         patches=tuple(
             PatchRecord(file=patch.file, sha256=patch.sha256, status=patch.status) for patch in source.patches
         ),
@@ -255,12 +261,12 @@ def _record(  # noqa: PLR0917 - a record is about all of this
         durations=dict(durations),
         tests=TestRecord(
             ran=tested,
-            command=outcome.test_command if tested else "",
-            summary=outcome.test_summary if tested else "",
+            command=result.test_command if tested else "",
+            summary=result.test_summary if tested else "",
             subset=(settings.test.subset or "") if tested else "",
         ),
         verdict="passed",
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=platform.machine(),
-        grafts=grafts_of(wheel, image),
+        grafts=trace_grafts(wheel, image),
     )

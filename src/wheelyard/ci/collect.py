@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from wheelyard.builder.results import settle
+from wheelyard.builder.store_results import store_results
 from wheelyard.ci.outcome import read_outcome, write_outcome
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, DiskError, WheelyardError
@@ -170,7 +170,7 @@ def _take(project: Project, checked_wheel: _CheckedWheel) -> bool:
             raise CheckError(f"other bytes are in {folder} under this name")
         if target.is_file() and wheel_record_path(target).is_file():
             return False
-        settle(folder, [checked_wheel.wheel], [record], checked_wheel.verdict)
+        store_results(folder, [checked_wheel.wheel], [record], checked_wheel.verdict)
     return True
 
 

@@ -207,7 +207,7 @@ _LAST: dict[str, dict[str, object]] = {
         # What went out before something failed is recorded all the same.
         "script": [
             _GATHER,
-            "if [ -z \"$(find dist -name '*.whl' -not -path '*/held/*')\" ]; then exit $gathered; fi",
+            "if [ -z \"$(find dist -name '*.whl' -not -path '*/unchecked/*')\" ]; then exit $gathered; fi",
             "status=$gathered",
             # What keeps one source away keeps back the wheels that ask for it, and no others.
             "ci/bootstrap wheelyard sources --to gitlab || status=$?",
@@ -240,10 +240,10 @@ def _job(planned_jobs: Sequence[PlannedJob], number: int, needs: Sequence[int], 
         "tags": list(limits.tags) if planned_job.runner == limits.label else [planned_job.runner],
         "timeout": f"{planned_job.minutes} minutes",
         # The log of what was under way, and what was built and is not checked yet, however the job ends.
-        "artifacts": {"paths": [f"{brought}/", f"{results}/*.log", f"{results}/held/"]},
+        "artifacts": {"paths": [f"{brought}/", f"{results}/*.log", f"{results}/unchecked/"]},
         # A job that is tried again goes on from what it had.
         "cache": [
-            {"key": f"job-{planned_job.key}", "paths": [f"{brought}/", f"{results}/held/"], "when": "always"},
+            {"key": f"job-{planned_job.key}", "paths": [f"{brought}/", f"{results}/unchecked/"], "when": "always"},
             _TOOL,
         ],
         "needs": [{"job": _name(planned_jobs[other]), "artifacts": True} for other in needs],

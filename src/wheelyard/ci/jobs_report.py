@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.records.models import Model, Sha256
+from wheelyard.core.model import Model
+from wheelyard.records.models import Sha256
 
 
 class ExpectedFile(Model):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, ValidationError
 
 from wheelyard.core.errors import CheckError, ConfigError
-from wheelyard.forges.issue_report import TicketRecord  # noqa: TC001 - pydantic reads it
+from wheelyard.core.model import Model
+from wheelyard.forges.issue_report import TicketRecord
 from wheelyard.io import cache, files, log
 from wheelyard.records.line_file import validation_problems
-from wheelyard.records.models import Model, Sha256
+from wheelyard.records.models import Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from wheelyard.builder.fetch_build_requires import bring
-from wheelyard.builder.recheck import check_wheel
+from wheelyard.builder.check_package import check_wheel
+from wheelyard.builder.fetch_build_requires import fetch_build_requires
 from wheelyard.ci.collect import collect
 from wheelyard.ci.run_planned_job import artifact_name
 from wheelyard.core.errors import CheckError, ConfigError, DiskError, StepTimeoutError, WheelyardError
@@ -148,7 +148,7 @@ class _Reuse:
         try:
             target = find_target(self.project, due.target.package, due.target.version, write=False)
             if target.settings.needs:
-                bring(self.project, target, due.plan.interpreters)
+                fetch_build_requires(self.project, target, due.plan.interpreters)
             return DuePlanner(self.project).due(target, due.plan, due.wheels, due.why)
         except WheelyardError as error:
             log.warn(f"{due.target.package} is built: {error.head}")

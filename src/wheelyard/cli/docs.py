@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -27,7 +27,7 @@ from wheelyard.project.config_watch import WatchPolicy
 from wheelyard.records.copyleft_sources import SOURCES, SourcesReport
 from wheelyard.records.durations import DURATIONS
 from wheelyard.records.history import HISTORY
-from wheelyard.records.models import Model, Verdict, WheelRecord
+from wheelyard.records.models import Verdict, WheelRecord
 from wheelyard.records.releases import RELEASES
 from wheelyard.registries.registry_reports import PublicationReport, RegistryListing, RegistryVerification
 from wheelyard.registries.smoke_test_report import TrialReport
@@ -37,6 +37,9 @@ from wheelyard.site.site_report import Site
 from wheelyard.watch.availability_report import RadarReport, RequirementsReport
 from wheelyard.watch.records_report import RecordsReport
 from wheelyard.watch.status_report import Histories, WatchReport
+
+if TYPE_CHECKING:
+    from wheelyard.core.model import Model
 
 _SCHEMAS: dict[str, type[Model]] = {
     "audit": AuditReport,

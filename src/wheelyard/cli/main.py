@@ -173,7 +173,7 @@ def build(
 
     options = BuildOptions(version, pythons, image, force=force, test=not no_test, jobs=jobs)
     report = build_package(find_project(), package, options)
-    click.echo(render.as_json(report.to_json()) if as_json else render.build_summary(report))
+    click.echo(render.model(report) if as_json else render.build_summary(report))
 
 
 @cli.command()
@@ -182,7 +182,7 @@ def build(
 @json_option
 def check(package: str, version: str | None, *, as_json: bool) -> None:
     """Check PACKAGE's wheels in dist/ once more; changes nothing."""
-    from wheelyard.builder.recheck import check_package
+    from wheelyard.builder.check_package import check_package
     from wheelyard.cli import render
 
     verdict = check_package(find_project(), package, version)

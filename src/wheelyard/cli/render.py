@@ -49,8 +49,7 @@ def end(problem: WheelyardError | None, failure: WheelyardError | None) -> None:
 
 def build_summary(report: BuildReport) -> str:
     """Return what was built, where, how long each step took, what was checked, and how to install it."""
-    image = report.image
-    lines = ["", f"{report.package} {report.version} on {image.reference}"]
+    lines = ["", f"{report.package} {report.package_version} on {report.image}"]
     if not report.built:
         lines.append("nothing to build: the same inputs were built before")
     lines += ["", "wheels in " + str(report.folder)]
@@ -59,7 +58,7 @@ def build_summary(report: BuildReport) -> str:
         lines.append(f"  {record.wheel}  {record.size / 1000:.0f} kB{state}")
         lines.append(f"    tests: {_tests(record)}")
     if report.built:
-        rows = [(timing.title, log.duration(timing.seconds)) for timing in report.timings]
+        rows = [(timing.title, log.duration(timing.seconds)) for timing in report.steps]
         rows.append(("in all", log.duration(report.seconds)))
         lines += ["", log.table(("step", "time"), rows)]
     if report.verdict:

@@ -289,10 +289,10 @@ class InterruptedRunError(WheelyardError):
 
 def all_errors() -> tuple[type[WheelyardError], ...]:
     """Return every error class, by exit code: the documentation's table and its test."""
-    found: set[type[WheelyardError]] = {WheelyardError}
-    todo: list[type[WheelyardError]] = [WheelyardError]
-    while todo:
-        for child in todo.pop().__subclasses__():
-            found.add(child)
-            todo.append(child)
-    return tuple(sorted(found, key=lambda error: error.exit_code))
+    classes: set[type[WheelyardError]] = {WheelyardError}
+    parents: list[type[WheelyardError]] = [WheelyardError]
+    while parents:
+        for child in parents.pop().__subclasses__():
+            classes.add(child)
+            parents.append(child)
+    return tuple(sorted(classes, key=lambda error: error.exit_code))

@@ -34,8 +34,8 @@ def read_specifier(text: str) -> SpecifierSet:
     """
     specifier = SpecifierSet(text)
     try:
-        for each in specifier:  # not all at once: the first that says no would end it
-            each.contains(_SOME)
+        for clause in specifier:  # not all at once: the first that says no would end it
+            clause.contains(_SOME)
     except ValueError as error:
         raise InvalidSpecifier(f"{text[:60]}… has a number of thousands of digits") from error
     return specifier

@@ -206,8 +206,8 @@ def wheel_for(interpreter: Interpreter, pairs: Iterable[str]) -> str | None:
 def _preferred(interpreter: Interpreter) -> tuple[tuple[str, str], ...]:
     version = (3, interpreter.minor)
     own = cpython_tags(version, [str(interpreter)], ["any"])
-    others = compatible_tags(version, f"cp3{interpreter.minor}", ["any"])
-    return tuple((tag.interpreter, tag.abi) for tag in (*own, *others))
+    compatible = compatible_tags(version, f"cp3{interpreter.minor}", ["any"])
+    return tuple((tag.interpreter, tag.abi) for tag in (*own, *compatible))
 
 
 def _expanded(pair: str) -> list[tuple[str, str]]:

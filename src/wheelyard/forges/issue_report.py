@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from wheelyard.records.models import Model
+from wheelyard.core.model import Model
 
 
 class TicketRecord(Model):

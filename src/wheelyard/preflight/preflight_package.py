@@ -15,6 +15,7 @@ from pydantic import Field
 
 from wheelyard.core.digests import sha256_bytes, sha256_value
 from wheelyard.core.errors import NetworkError, PreflightError, RecipeError, WheelyardError
+from wheelyard.core.model import Model
 from wheelyard.io import cache, files, log
 from wheelyard.planning.fingerprint import recipe_digest, tools
 from wheelyard.planning.target import Target, find_target
@@ -23,7 +24,7 @@ from wheelyard.preflight.preflight_report import STEPS, Preflight, SdistFacts
 from wheelyard.preflight.steps import Told, fly, obtained, patched, result_of, scratch
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.records.lockfile import find, lock_file, read_lock
-from wheelyard.records.models import LockedVersion, Model
+from wheelyard.records.models import LockedVersion
 
 if TYPE_CHECKING:
     from pathlib import Path

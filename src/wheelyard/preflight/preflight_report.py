@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads it at run time
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.records.models import Model
+from wheelyard.core.model import Model
 
 Step = Literal["version", "source", "patches", "sdist", "metadata", "requirements", "tests", "wheels", "publish"]
 # In the order in which they are told.

@@ -13,10 +13,10 @@ from wheelyard.core import toml
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
 from wheelyard.project.config_audit import AuditPolicy
-from wheelyard.project.config_proposals import ProposalPolicy  # noqa: TC001 - pydantic reads it at run time
-from wheelyard.project.config_registries import RegistryPolicy  # noqa: TC001 - pydantic reads it at run time
+from wheelyard.project.config_proposals import ProposalPolicy
+from wheelyard.project.config_registries import RegistryPolicy
 from wheelyard.project.config_runners import RunnersPolicy
-from wheelyard.project.config_tokens import IssuePolicy, RenewalPolicy, Tokens  # noqa: TC001 - pydantic reads them, too
+from wheelyard.project.config_tokens import IssuePolicy, RenewalPolicy, Tokens
 from wheelyard.project.config_watch import WatchPolicy
 from wheelyard.project.model import InterpreterTag, Model
 

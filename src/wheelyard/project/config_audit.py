@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
-from wheelyard.project.config_registries import ServerUrl  # noqa: TC001 - pydantic reads it at run time
+from wheelyard.project.config_registries import ServerUrl
 from wheelyard.project.model import Model
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{1,80}$")]

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from wheelyard.project.config_registries import ProjectPath, ServerUrl  # noqa: TC001 - pydantic reads them at run time
-from wheelyard.project.config_tokens import Name, Variable  # noqa: TC001 - pydantic reads them, too
+from wheelyard.project.config_registries import ProjectPath, ServerUrl
+from wheelyard.project.config_tokens import Name, Variable
 from wheelyard.project.model import Model
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+\Z")

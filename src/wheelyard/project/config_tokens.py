@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from wheelyard.project.config_registries import ProjectPath, ServerUrl  # noqa: TC001 - pydantic reads them at run time
+from wheelyard.project.config_registries import ProjectPath, ServerUrl
 from wheelyard.project.model import Model
 
 # lib/gitlab/access.rb

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from wheelyard.core.errors import RegistryContentError
+from wheelyard.core.model import Model
 from wheelyard.records.line_file import Entry, LineFile
-from wheelyard.records.models import Model, Sha256
+from wheelyard.records.models import Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

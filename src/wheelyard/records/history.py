@@ -6,7 +6,7 @@ removed: a wheel that vanishes keeps its line, with the day on which it was firs
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 from packaging.version import InvalidVersion, Version

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 from pydantic import Field, ValidationError, create_model
 
 from wheelyard.core import toml
+from wheelyard.core.model import Model
 from wheelyard.core.toml_positions import key_lines, line_of
 from wheelyard.io import cache, files
-from wheelyard.records.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -8,26 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from wheelyard.core.model import Model
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 # Records come from other machines, too: what becomes a program's word, a folder's name or an address has this form.
 Word = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9.+~:^_-]*)?$", max_length=200)]
-
-
-class Model(BaseModel):
-    """Closed and frozen."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        alias_generator=lambda name: name.replace("_", "-"),
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
 
 
 class LockedVersion(Model):

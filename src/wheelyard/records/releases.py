@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from wheelyard.core.errors import RegistryContentError
 from wheelyard.core.tags import WheelName
 from wheelyard.records.line_file import Entry, LineFile
-from wheelyard.records.models import Sha256  # noqa: TC001 - pydantic reads it at run time
+from wheelyard.records.models import Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

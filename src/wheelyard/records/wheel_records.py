@@ -14,11 +14,13 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.io.files import write_json
 from wheelyard.records.line_file import validation_problems
-from wheelyard.records.models import Model, Verdict, WheelRecord
+from wheelyard.records.models import Verdict, WheelRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from wheelyard.core.model import Model
 
 VERDICT_FILE = "verdict.json"
 _Kind = TypeVar("_Kind", Verdict, WheelRecord)

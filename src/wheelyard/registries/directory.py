@@ -25,9 +25,10 @@ from pydantic import Field, ValidationError
 
 from wheelyard.core.digests import sha256_bytes, sha256_file
 from wheelyard.core.errors import ConflictError, DigestMismatchError, PublishError, RegistryContentError
+from wheelyard.core.model import Model
 from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
-from wheelyard.records.models import Model, Sha256
+from wheelyard.records.models import Sha256
 from wheelyard.registries import simple_index
 from wheelyard.registries.registry import NONE, RegistryFile, nobody
 from wheelyard.registries.wheel_file import Release, describe

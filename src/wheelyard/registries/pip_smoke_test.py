@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pydantic import ValidationError
 
 from wheelyard.core.errors import ProgramError, StepTimeoutError
+from wheelyard.core.model import Model
 from wheelyard.io import files
-from wheelyard.records.models import Model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.records.models import Model
+from wheelyard.core.model import Model
 
 
 class Trial(Model):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime  # noqa: TC003 - pydantic reads them at run time
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.records.models import Model
+from wheelyard.core.model import Model
 
 # From the best to the worst; the worst of a report is the report's.
 STATES = ("ok", "unreachable", "unknown", "missing", "due", "under-scoped", "over-scoped", "dead")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date  # noqa: TC003 - pydantic reads it at run time
+from datetime import date
 from typing import Literal
 
 from pydantic import Field
 
-from wheelyard.records.models import Model, Sha256
+from wheelyard.core.model import Model
+from wheelyard.records.models import Sha256
 
 
 class SiteFile(Model):

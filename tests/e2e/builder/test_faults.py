@@ -256,7 +256,7 @@ def test_no_space_by_policy(site: Site) -> None:
     site.recipe(TESTED)
     code, output = site.build()
     assert code == 71, output
-    assert "a build wants" in output
+    assert "a build needs" in output
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system wants root")

@@ -222,7 +222,7 @@ def test_a_machine_without_room_says_so_and_is_red(yard: Yard) -> None:
     with yard.going_on():
         done = yard.night()
     assert set(done.failed) >= {"Build", "Report, and keep issues"}, done.said
-    assert "GiB are free, a build wants 1000000 GiB" in yard.summary
+    assert "GiB are free, a build needs 1000000 GiB" in yard.summary
     (issue,) = yard.github.repository.issues.values()
     assert "min-free-gib" in issue.body
     assert yard.published == []

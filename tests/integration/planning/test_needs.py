@@ -11,7 +11,7 @@ from support.gitlab import Fault
 from support.publishing import FILE, PAGE, yard_in
 from support.stock import specs
 from support.wheels import WheelSpec
-from wheelyard.builder.fetch_build_requires import bring
+from wheelyard.builder.fetch_build_requires import fetch_build_requires
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NeededWheelError
 from wheelyard.core.tags import Interpreter
@@ -51,7 +51,7 @@ def target(yard: Yard) -> Target:
 
 def brought(yard: Yard) -> list[str]:
     project = find_project(yard.stock.root)
-    bring(project, target(yard), tuple(map(Interpreter.parse, ("cp312", "cp313"))))
+    fetch_build_requires(project, target(yard), tuple(map(Interpreter.parse, ("cp312", "cp313"))))
     return sorted(build_requires.find(target(yard), project.index))
 
 

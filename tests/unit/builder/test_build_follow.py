@@ -114,7 +114,7 @@ def test_cibuildwheels_own_logger_is_understood(
     assert followed.follower.summary == "7 passed, 1 skipped"
     # The marks that end a step are no news when a build fails.
     plain = [cibuildwheel._plain(line) for line in lines]
-    assert not [line for line in cibuildwheel._telling(plain) if re.search(r"\d\.\d\ds\Z", line)]
+    assert not [line for line in cibuildwheel._error_lines(plain) if re.search(r"\d\.\d\ds\Z", line)]
 
 
 @pytest.mark.parametrize(

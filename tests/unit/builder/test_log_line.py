@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wheelyard.builder.cibuildwheel import _STEP
-from wheelyard.builder.line import telling_line
+from wheelyard.builder.error_line import find_error_line
 
 CASES = {
     "the first error of a compiler": (
@@ -41,4 +41,4 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_line_that_matters(case: str) -> None:
     lines, expected = CASES[case]
-    assert telling_line(["Building wheel...", *lines], _STEP) == expected
+    assert find_error_line(["Building wheel...", *lines], _STEP) == expected

@@ -245,7 +245,7 @@ def test_a_hostile_name_stays_a_value(name: str) -> None:
     layout = packed(build_of(name, 60), build_of("user", 60, needs=[name]))
     (child,) = children(layout)
     assert set(jobs(child)) == {f"{name} 1.0 cp312", "user 1.0 cp312"}
-    assert f"dist/{name}/1.0/held/" in jobs(child)[f"{name} 1.0 cp312"]["artifacts"]["paths"]
+    assert f"dist/{name}/1.0/unchecked/" in jobs(child)[f"{name} 1.0 cp312"]["artifacts"]["paths"]
     assert json.loads(jobs(child)[f"{name} 1.0 cp312"]["variables"]["WHEELYARD_JOB"])["package"] == name
     words = [child[key] for key in set(child) - set(jobs(child))]
     assert name not in json.dumps([value.get("script") for value in words if isinstance(value, dict)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wheelyard.builder.build_package import BuildReport
+from wheelyard.builder.build_package import BuildReport, StepTime
 from wheelyard.ci.review_report import ReviewFinding, ReviewReport
 from wheelyard.cli import render
 from wheelyard.cli.review import review_text
@@ -18,7 +18,6 @@ from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
 from wheelyard.images.manage_images import Listing
 from wheelyard.io import log
 from wheelyard.io.engine import ImageInfo
-from wheelyard.io.log import Timing
 from wheelyard.planning.plan import Omission, Plan
 from wheelyard.planning.plan_packages import Plans
 from wheelyard.preflight.doctor import Finding as Need
@@ -81,16 +80,16 @@ def report_of(
         overall=(Finding(rule="expected-wheels", ok=True, text="seen"),),
     )
     return BuildReport(
-        "demo",
-        "1.0",
-        Path(f"{root}/dist/demo/1.0"),
-        IMAGE,
-        built,
-        reused,
-        verdict if built else None,
-        (Timing("Preparing source", 1.24, ok=True), Timing("Building wheel (cp313)", 75, ok=True)),
-        130,
-        ("upstream ships it by now",),
+        package="demo",
+        package_version="1.0",
+        folder=Path(f"{root}/dist/demo/1.0"),
+        image="localhost/image:1",
+        built=built,
+        reused=reused,
+        verdict=verdict if built else None,
+        steps=(StepTime(title="Preparing source", seconds=1.24), StepTime(title="Building wheel (cp313)", seconds=75)),
+        seconds=130,
+        notes=("upstream ships it by now",),
     )
 
 

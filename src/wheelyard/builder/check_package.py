@@ -26,8 +26,8 @@ def check_wheel(project: Project, due: Due, expected: ExpectedWheel, wheel: Path
         CheckError: it is not the one that was promised.
     """
     verdict = check_wheels([wheel], [expected], project.policy, due.target.settings.check)
-    found = [*verdict.overall, *(each for one in verdict.wheels for each in one.findings)]
-    failed = [f"{each.rule}: {each.text}" for each in found if not each.ok]
+    findings = [*verdict.overall, *(finding for wheel_verdict in verdict.wheels for finding in wheel_verdict.findings)]
+    failed = [f"{finding.rule}: {finding.text}" for finding in findings if not finding.ok]
     if failed:
         raise CheckError("a wheel is not what was promised", where=wheel.name, details=failed)
 

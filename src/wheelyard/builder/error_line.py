@@ -33,19 +33,19 @@ _KINDS = tuple(
 )
 
 
-def telling_line(lines: Iterable[str], step: re.Pattern[str]) -> str:
+def find_error_line(lines: Iterable[str], step: re.Pattern[str]) -> str:
     """Return the line that tells most, empty if none does.
 
     Args:
         lines: the log, tamed.
         step: what opens a step: only the last one counts, as earlier ones ended well, whatever they printed.
     """
-    found: dict[int, str] = {}
+    first_by_kind: dict[int, str] = {}
     for line in lines:
         if step.match(line):
-            found = {}
+            first_by_kind = {}
         elif not _PASSED_ON.search(line):
             kind = next((number for number, pattern in enumerate(_KINDS) if pattern.search(line)), None)
             if kind is not None:
-                found.setdefault(kind, line)
-    return found[min(found)] if found else ""
+                first_by_kind.setdefault(kind, line)
+    return first_by_kind[min(first_by_kind)] if first_by_kind else ""

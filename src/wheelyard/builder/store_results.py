@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _verdict_lock = threading.Lock()  # jobs at once share one verdict.json
 
 
-def settle(folder: Path, wheels: Iterable[Path], records: Iterable[WheelRecord], verdict: Verdict) -> None:
+def store_results(folder: Path, wheels: Iterable[Path], records: Iterable[WheelRecord], verdict: Verdict) -> None:
     """Put *wheels* into *folder*, with what was found in them and how they came to be.
 
     Broken off anywhere, it can be done again. The caller holds the lock of the version.
@@ -28,34 +28,34 @@ def settle(folder: Path, wheels: Iterable[Path], records: Iterable[WheelRecord],
         DiskError: no space, or no right to write there.
     """
     for wheel in wheels:
-        _make_way(folder, wheel.name)
+        _remove_replaced(folder, wheel.name)
         files.copy_whole(wheel, folder / wheel.name)
     with _verdict_lock:
-        write_verdict(folder, _united(folder, verdict))
+        write_verdict(folder, _with_earlier(folder, verdict))
     # Last: the next run goes by the record, and must find all the rest with it.
     for record in records:
         write_record(folder, record)
 
 
-def _make_way(folder: Path, new: str) -> None:
+def _remove_replaced(folder: Path, new: str) -> None:
     """Remove a wheel that the new one replaces under another name: the same tags, another glibc floor."""
     name = WheelName.parse(new)
     for old in folder.glob("*.whl"):
         try:
-            other = WheelName.parse(old.name)
+            old_name = WheelName.parse(old.name)
         except ValueError:
             continue  # not ours; publishing will say so
-        if old.name != new and (other.pythons, other.abis) == (name.pythons, name.abis):
+        if old.name != new and (old_name.pythons, old_name.abis) == (name.pythons, name.abis):
             files.remove(old.with_name(f"{old.name}.json"))
             files.remove(old)
 
 
-def _united(folder: Path, verdict: Verdict) -> Verdict:
+def _with_earlier(folder: Path, verdict: Verdict) -> Verdict:
     """Return *verdict* with what earlier runs found in the other wheels that are still here."""
     try:
         earlier = read_verdict(folder).wheels
     except CheckError:
         return verdict
     names = {wheel.wheel for wheel in verdict.wheels}
-    kept = [wheel for wheel in earlier if wheel.wheel not in names and (folder / wheel.wheel).is_file()]
-    return verdict.model_copy(update={"wheels": (*verdict.wheels, *kept)})
+    still_present = [wheel for wheel in earlier if wheel.wheel not in names and (folder / wheel.wheel).is_file()]
+    return verdict.model_copy(update={"wheels": (*verdict.wheels, *still_present)})
