@@ -6,13 +6,10 @@ traceback. Results go to standard output, everything else to standard error.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import signal
 import sys
 import traceback
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +35,6 @@ from wheelyard.io import log
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
 
@@ -322,18 +318,12 @@ def image_remove(references: tuple[str, ...], *, every: bool) -> None:
         click.echo(f"removed {reference}")
 
 
-# Most runs are short, and keep what they make until they end: to look for what may go takes a tenth of their time.
-SELDOM = (20_000, 5, 5)  # see gc.set_threshold(); memory stays flat with these
-
-
 def main() -> None:
     """Run the command line; the exit code is the error's."""
-    gc.set_threshold(*SELDOM)
     log.setup()
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        with _without_selectors():
-            done = cli.main(prog_name="wheelyard", standalone_mode=False)
+        done = cli.main(prog_name="wheelyard", standalone_mode=False)
         sys.exit(done if isinstance(done, int) else 0)
     except click.ClickException as error:
         error.show()
@@ -348,24 +338,6 @@ def main() -> None:
         # Python, or a hook of the user's environment that shows variables, would tell what we keep to ourselves.
         log.bug(traceback.format_exc())
         sys.exit(1)
-    finally:
-        gc.freeze()  # Python would look through all that is left, several times, before it throws it away
-
-
-@contextlib.contextmanager
-def _without_selectors() -> Iterator[None]:
-    """Leave out what pypi-simple's parser of HTML would import for CSS selectors, a tenth of a short run's time."""
-    name = "soupsieve"
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # "not found", by the import system's rules
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The soupsieve package is not installed")
-            yield
-    finally:
-        sys.modules.pop(name, None)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

@@ -1,15 +1,14 @@
-"""Several things at once, in threads that nobody waits for.
+"""Several items at once, in daemon threads.
 
-A pool's threads are joined when the process ends: who presses Ctrl-C would wait for a server that stalls.
+The threads of concurrent.futures are joined when the process ends: after Ctrl-C it would wait for a server that stalls.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,121 +16,68 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_AT_FIRST = 3  # threads
-_LOOK = 0.01  # seconds for each thread: the more there are, the less a moment says
-_BUSY = 0.7  # processors
-
-
-class _Crew(Generic[_Item]):
-    """Threads that take items in turn; see :func:`crew`."""
-
-    def __init__(self, work: Callable[[_Item], object], failed: Callable[[BaseException], object]) -> None:
-        self._work = work
-        self._failed = failed
-        self._waiting: SimpleQueue[tuple[_Item] | None] = SimpleQueue()
-        self._over = threading.Event()
-        self.size = 0
-
-    def give(self, item: _Item) -> None:
-        self._waiting.put((item,))
-
-    def grow(self, size: int) -> None:
-        while self.size < size:
-            threading.Thread(target=self._serve, daemon=True).start()
-            self.size += 1
-
-    def end(self) -> None:
-        self._over.set()
-        for _ in range(self.size):
-            self._waiting.put(None)
-
-    def _serve(self) -> None:
-        while (given := self._waiting.get()) and not self._over.is_set():
-            try:
-                self._work(*given)
-            except BaseException as error:  # noqa: BLE001 - raised again where people see it
-                self._failed(error)
-
 
 @contextlib.contextmanager
 def crew(
     work: Callable[[_Item], object], size: int, failed: Callable[[BaseException], object]
 ) -> Iterator[Callable[[_Item], None]]:
-    """Yield a function that hands an item to *size* threads; items they have not begun when the block ends are left.
+    """Yield a function that hands an item to *size* threads; when the block ends, items not begun are left.
 
     Args:
-        work: what one of them does with an item.
-        size: how many.
-        failed: is told what *work* raises.
+        work: what a thread does with an item.
+        size: the number of threads.
+        failed: is called with an exception that *work* raises.
     """
-    made = _Crew(work, failed)
-    made.grow(size)
+    waiting: SimpleQueue[tuple[_Item] | None] = SimpleQueue()
+    over = threading.Event()
+
+    def serve() -> None:
+        while (given := waiting.get()) and not over.is_set():
+            try:
+                work(*given)
+            except BaseException as error:  # noqa: BLE001 - raised again where people see it
+                failed(error)
+
+    for _ in range(size):
+        threading.Thread(target=serve, daemon=True).start()
     try:
-        yield made.give
+        yield lambda item: waiting.put((item,))
     finally:
-        made.end()
+        over.set()
+        for _ in range(size):
+            waiting.put(None)
 
 
 def each(work: Callable[[_Item], _Result], items: Sequence[_Item], *, parallel: int) -> list[_Result]:
-    """Return ``work(item)`` of each item, in the order of *items*; see :func:`stream`."""
+    """Return ``work(item)`` of every item, in the order of *items*; see :func:`stream`."""
 
-    def one(numbered: tuple[int, _Item]) -> tuple[int, _Result]:
-        number, item = numbered
-        return number, work(item)
+    def numbered(pair: tuple[int, _Item]) -> tuple[int, _Result]:
+        return pair[0], work(pair[1])
 
-    found = dict(stream(one, enumerate(items), parallel=min(parallel, len(items))))
-    return [found[number] for number in range(len(items))]
+    results = dict(stream(numbered, enumerate(items), parallel=min(parallel, len(items))))
+    return [results[number] for number in range(len(items))]
 
 
 def stream(work: Callable[[_Item], _Result], items: Iterable[_Item], *, parallel: int) -> Iterator[_Result]:
-    """Yield ``work(item)`` of each item as it is done, in any order, up to *parallel* at once; the first error ends it.
+    """Yield ``work(item)`` of every item as it is done, in any order; the first error ends it.
 
-    Items are taken as they are needed, so that there may be very many of them. Threads that wait for a server cost
-    nothing, and those that compute only hinder each other: there are few at first, and twice as many whenever this
-    process has left the processor idle.
+    Items are taken as they are needed, so that there may be very many of them.
     """
     done: SimpleQueue[tuple[_Result] | BaseException] = SimpleQueue()
-    made = _Crew[_Item](lambda item: done.put((work(item),)), done.put)
-    meter = _Meter()
 
-    def take() -> _Result:
-        result = None
-        while made.size < parallel and result is None:
-            with contextlib.suppress(Empty):
-                result = done.get(timeout=_LOOK * made.size)
-            if meter.idle(_LOOK * made.size):
-                made.grow(min(2 * made.size, parallel))
-        return _result(done.get() if result is None else result)
+    def finish(item: _Item) -> None:
+        done.put((work(item),))
 
-    made.grow(min(_AT_FIRST, parallel))
-    try:
+    with crew(finish, parallel, done.put) as give:
         waiting = 0
         for item in items:
-            made.give(item)
+            give(item)
             waiting += 1
             if waiting == 2 * parallel:
-                yield take()
+                yield _result(done.get())
                 waiting -= 1
         for _ in range(waiting):
-            yield take()
-    finally:
-        made.end()
-
-
-class _Meter:
-    """Tells how much of the processor this process uses."""
-
-    def __init__(self) -> None:
-        self._since, self._used = time.monotonic(), time.process_time()
-
-    def idle(self, shortest: float) -> bool:
-        """Tell whether it was little since the last look; looks within *shortest* seconds tell nothing."""
-        now, used = time.monotonic(), time.process_time()
-        if (lasted := now - self._since) < shortest:
-            return False
-        little = used - self._used < _BUSY * lasted
-        self._since, self._used = now, used
-        return little
+            yield _result(done.get())
 
 
 def _result(done: tuple[_Result] | BaseException) -> _Result:

@@ -11,7 +11,7 @@ import pytest
 from wheelyard.io import threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 def test_results_come_in_the_order_of_the_items_though_they_end_in_another() -> None:
@@ -49,6 +49,7 @@ def most_at_once(items: int, *, parallel: int) -> int:
 
 def test_no_more_than_asked_for_at_once() -> None:
     assert most_at_once(12, parallel=3) == 3
+    assert most_at_once(60, parallel=16) == 16
 
 
 def test_the_first_error_ends_it_without_waiting_for_what_hangs() -> None:
@@ -108,11 +109,3 @@ def test_a_stream_yields_each_result_once_and_ends_with_the_first_error() -> Non
     assert list(threads.stream(str, [], parallel=4)) == []
     with pytest.raises(ZeroDivisionError):
         list(threads.stream(lambda number: 1 // number, [1, 0, 1], parallel=2))
-
-
-@pytest.mark.parametrize(("used", "expected"), [(lambda: 0.0, 16), (time.monotonic, 3)])
-def test_threads_that_wait_get_company_and_those_that_compute_do_not(
-    used: Callable[[], float], expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time, "process_time", used)
-    assert most_at_once(60, parallel=16) == expected
