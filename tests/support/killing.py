@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.digests import sha256_file
-from wheelyard.registries import FolderRegistry, Release, read_release
+from wheelyard.registries import DirectoryRegistry, Release, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def put_traced(root: Path, release: Release, at_line: Callable[[int], None]) -> 
         return trace
 
     sys.settrace(trace)
-    FolderRegistry(root).put(release)
+    DirectoryRegistry(root).put(release)
     sys.settrace(None)
 
 
@@ -104,7 +104,7 @@ def main() -> None:
     before.mkdir(parents=True)
     for root in (before, undisturbed):
         for path in earlier:
-            FolderRegistry(root).put(read_release(Path(path), sha256=sha256_file(Path(path))))
+            DirectoryRegistry(root).put(read_release(Path(path), sha256=sha256_file(Path(path))))
     put_traced(Path(work, "warm"), release, lambda _line: None)  # what is done once per process shifts no line below
     lines = changes(undisturbed, release)
     wanted = shape(undisturbed)
@@ -113,7 +113,7 @@ def main() -> None:
         shutil.copytree(before, root)
         put_killed(root, release, line)
         listed_are_whole(root)
-        FolderRegistry(root).put(release)
+        DirectoryRegistry(root).put(release)
         assert shape(root) == wanted, f"killed before line {line}: {set(shape(root)) ^ set(wanted)}"
         shutil.rmtree(root)
     print(len(lines))  # noqa: T201 - the test reads it

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from support.index import IndexServer
     from wheelyard.project.config import Project
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.watch.status_report import Standing
 
     Event = Callable[[IndexServer, date], None]
@@ -77,10 +77,10 @@ class Timeline:
         return self.start + timedelta(days=max(self.day, 0))
 
     def check(
-        self, project: Project, *packages: str, place: Place | None = None, write: bool = True
+        self, project: Project, *packages: str, registry: NamedRegistry | None = None, write: bool = True
     ) -> dict[str, Standing]:
         """Run ``check_upstream`` on the day that it is, and return how each package stands."""
-        report = check_upstream(project, packages, place=place, write=write, today=self.today)
+        report = check_upstream(project, packages, registry=registry, write=write, today=self.today)
         return {standing.package: standing for standing in report.packages}
 
 

@@ -10,9 +10,9 @@ from wheelyard.core.errors import WheelyardError
 from wheelyard.io import cache, files, log
 from wheelyard.planning.build_requires import has, wheels
 from wheelyard.records.lockfile import lock_file, read_lock
-from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries import DirectoryRegistry, read_release
 from wheelyard.registries.inspect_registry import installable
-from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.open_registry import open_registry
 from wheelyard.registries.publish_wheels import publish_packages
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelyard.planning.target import Target
     from wheelyard.project.config import Project
     from wheelyard.registries import RegistryFile
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 _PLACE = "needs"  # in the cache: what is under way
 
@@ -31,21 +31,21 @@ def fetch_build_requires(project: Project, target: Target, pythons: Sequence[Int
     """Put into the index folder what it lacks of what the build needs: from ``dist/``, and else from our registries.
 
     It lacks a package of which it has no wheel for one of *pythons*: where a build of it failed for one of them, the
-    registry may have that wheel. What is nowhere is left to :func:`needs.find` to tell; why a place did not give it is
-    told here.
+    registry may have that wheel. :func:`needs.find` reports what no registry has; why a registry did not give it is
+    logged here.
     """
     for name in target.settings.needs:
         if has(project, name, pythons):
             continue
         if any((project.dist / name).glob("*/*.whl")):
             _from_dist(project, name)
-        for registry in project.policy.registries:
+        for configured in project.policy.registries:
             if has(project, name, pythons):
                 break
             try:
-                _fetch(project, open_place(project, registry), name)
+                _fetch(project, open_registry(project, configured), name)
             except WheelyardError as error:
-                log.warn(f"{name} cannot be had from {registry}: {error.head}")
+                log.warn(f"{name} cannot be had from {configured}: {error.head}")
 
 
 def _from_dist(project: Project, name: str) -> None:
@@ -59,22 +59,24 @@ def _from_dist(project: Project, name: str) -> None:
         log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {text}")
 
 
-def _fetch(project: Project, place: Place, name: str) -> None:
+def _fetch(project: Project, registry: NamedRegistry, name: str) -> None:
     """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
     present = {wheel.name for wheel in wheels(project.index, name)}
-    missing = [file for file in _files_to_fetch(project, place, name) if file.file not in present]
+    missing = [file for file in _files_to_fetch(project, registry, name) if file.file not in present]
     folder = cache.cache_dir(_PLACE)
     files.sweep_scratch(folder, name)
     with files.scratch(folder, name) as work:
         for file in missing:
-            place.registry.fetch(name, file, work / file.file)
+            registry.adapter.fetch(name, file, work / file.file)
             release = read_release(work / file.file, sha256=file.sha256 or "")
-            FolderRegistry(project.index).put(release)
-            log.info(f"taken from {place.name}: {file.file}")
+            DirectoryRegistry(project.index).put(release)
+            log.info(f"taken from {registry.name}: {file.file}")
 
 
-def _files_to_fetch(project: Project, place: Place, name: str) -> Sequence[RegistryFile]:
-    files_by_version = installable(project, place, name, [file for file in place.registry.files(name) if file.sha256])
+def _files_to_fetch(project: Project, registry: NamedRegistry, name: str) -> Sequence[RegistryFile]:
+    files_by_version = installable(
+        project, registry, name, [file for file in registry.adapter.files(name) if file.sha256]
+    )
     pinned = [Version(entry.version) for entry in read_lock(lock_file(project.packages, name)).versions]
     versions = [version for version in pinned if version in files_by_version] or sorted(files_by_version, reverse=True)
     return [file for _, file in files_by_version[versions[0]]] if versions else ()

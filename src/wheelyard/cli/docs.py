@@ -20,7 +20,7 @@ from wheelyard.project import reference
 from wheelyard.project.config import Policy
 from wheelyard.project.config_audit import AuditPolicy, IgnoredVulnerability
 from wheelyard.project.config_proposals import ProposalPolicy
-from wheelyard.project.config_registries import FolderPolicy, GitLabPolicy
+from wheelyard.project.config_registries import DirectoryConfig, GitLabConfig
 from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
 from wheelyard.project.config_watch import WatchPolicy
@@ -139,11 +139,11 @@ def _policy() -> str:
             "`wheelyard publish --to <name>` publishes there; see [publishing](../how-to/publishing.md).",
             "Of kind `gitlab`:",
             "",
-            *_keys(GitLabPolicy),
+            *_keys(GitLabConfig),
             "",
-            "Of kind `folder`:",
+            "Of kind `directory`:",
             "",
-            *_keys(FolderPolicy),
+            *_keys(DirectoryConfig),
             "",
             "## `[tool.wheelyard.watch]`",
             "",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wheelyard.cli.requirements import own_place
+from wheelyard.cli.requirements import own_registry
 from wheelyard.io import log
 from wheelyard.project.config import find_project
 
@@ -43,7 +43,7 @@ def radar(path: Path | None, target: str | None, *, top: int, as_json: bool) -> 
     from wheelyard.watch import gap_report as flow
 
     project = find_project()
-    report = flow.radar(project, path or project.root / _LIST, top=top, place=own_place(project, target))
+    report = flow.radar(project, path or project.root / _LIST, top=top, registry=own_registry(project, target))
     click.echo(render.model(report) if as_json else radar_table(report))
     if failure := flow.problem(report):
         raise failure

@@ -37,10 +37,10 @@ def list_(packages: tuple[str, ...], target: str | None, *, sizes: bool, as_json
     """Show the files of PACKAGES, all by default."""
     from wheelyard.cli import render, render_registry
     from wheelyard.registries.inspect_registry import list_registry
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
 
     project = find_project()
-    listing = list_registry(project, open_own(project, target), packages, sizes=sizes)
+    listing = list_registry(project, open_configured(project, target), packages, sizes=sizes)
     click.echo(render.model(listing.report) if as_json else render_registry.listing(listing.report))
     _refuse("packages cannot be listed", listing.unreadable)
 
@@ -54,10 +54,10 @@ def verify(packages: tuple[str, ...], target: str | None, *, download: bool, as_
     """Compare a registry with our records of PACKAGES, all by default."""
     from wheelyard.cli import render, render_registry
     from wheelyard.registries.inspect_registry import verify_registry
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
 
     project = find_project()
-    report = verify_registry(project, open_own(project, target), packages, download=download)
+    report = verify_registry(project, open_configured(project, target), packages, download=download)
     click.echo(render.model(report) if as_json else render_registry.verification(report))
     if not report.ok:
         raise RegistryContentError(
@@ -72,10 +72,10 @@ def adopt(packages: tuple[str, ...], target: str | None) -> None:
     """Record what is there and not recorded, of PACKAGES, all by default."""
     from wheelyard.cli import render_registry
     from wheelyard.registries import inspect_registry as flow
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
 
     project = find_project()
-    result = flow.adopt(project, open_own(project, target), packages)
+    result = flow.adopt(project, open_configured(project, target), packages)
     click.echo(render_registry.adopted(result))
     _refuse("not recorded", result.refused)
 
@@ -100,15 +100,15 @@ def try_(
     from wheelyard.cli import render, render_registry
     from wheelyard.core.tags import Interpreter
     from wheelyard.registries import smoke_test as flow
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
 
     try:
         wanted = tuple(map(Interpreter.parse, pythons))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     project = find_project()
-    place = open_own(project, target)
-    report = flow.try_registry(project, place, packages, pythons=wanted, newest=newest, image=image)
+    opened = open_configured(project, target)
+    report = flow.try_registry(project, opened, packages, pythons=wanted, newest=newest, image=image)
     click.echo(render.model(report) if as_json else render_registry.trial(report))
     if problem := flow.problem(report):
         raise problem
@@ -123,10 +123,10 @@ def prune(packages: tuple[str, ...], target: str | None, keep: int | None, *, de
     """Delete versions of PACKAGES (all by default) that site policy does not keep."""
     from wheelyard.cli import render_registry
     from wheelyard.registries import prune as retire
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
 
     project = find_project()
-    result = retire.prune(project, open_own(project, target), packages, keep=keep, delete=delete)
+    result = retire.prune(project, open_configured(project, target), packages, keep=keep, delete=delete)
     click.echo(render_registry.pruned(result))
     _refuse("not deleted", result.refused, complete=result.complete)
 
@@ -141,10 +141,10 @@ def remove(package: str, files: tuple[str, ...], target: str | None, keep: str, 
     """Delete FILES that are listed under PACKAGE and not recorded, and second copies of those that are."""
     from wheelyard.cli import render_registry
     from wheelyard.registries import remove as flow
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
 
     project = find_project()
-    result = flow.remove(project, open_own(project, target), package, files, keep=keep, delete=delete)
+    result = flow.remove(project, open_configured(project, target), package, files, keep=keep, delete=delete)
     click.echo(render_registry.removed(result))
 
 
@@ -158,7 +158,7 @@ def yank_(package: str, version: str, target: str | None, reason: str, *, undo: 
     """Mark PACKAGE VERSION as yanked: nobody gets it without asking for exactly that version."""
     from wheelyard.cli import render_registry
     from wheelyard.registries import prune as retire
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
 
     reason = " ".join(log.clean(reason).split())
     if undo and reason:
@@ -166,9 +166,9 @@ def yank_(package: str, version: str, target: str | None, reason: str, *, undo: 
     if not undo and not reason:
         raise click.UsageError("--reason TEXT is needed: installers show it to people")
     project = find_project()
-    place = open_own(project, target)
-    result = retire.yank(project, place, package, version, None if undo else reason)
-    click.echo(render_registry.yanked(result, place.name, undo=undo))
+    opened = open_configured(project, target)
+    result = retire.yank(project, opened, package, version, None if undo else reason)
+    click.echo(render_registry.yanked(result, opened.name, undo=undo))
 
 
 @registry.command(short_help="Copy wheels from one registry into another.")
@@ -180,10 +180,10 @@ def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool
     """Copy the wheels of PACKAGES (all by default) from one registry into another one."""
     from wheelyard.cli import render_registry
     from wheelyard.registries import mirror as flow
-    from wheelyard.registries.open_registry import open_place
+    from wheelyard.registries.open_registry import open_registry
 
     project = find_project()
-    places = open_place(project, source, new=False), open_place(project, target)
+    places = open_registry(project, source, new=False), open_registry(project, target)
     result = flow.mirror(project, *places, packages, dry_run=dry_run)
     click.echo(render_registry.mirrored(result, target))
     _refuse("not copied", result.refused, complete=result.complete)
@@ -202,11 +202,11 @@ def mirror(source: str, target: str, packages: tuple[str, ...], *, dry_run: bool
 def index(target: str | None, folder: Path) -> None:
     """Write static index pages for a registry into DIR: JSON, yanks, one link per package."""
     from wheelyard.cli import render_registry
-    from wheelyard.registries.open_registry import open_own
+    from wheelyard.registries.open_registry import open_configured
     from wheelyard.registries.write_static_index import write_index
 
     project = find_project()
-    click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))
+    click.echo(render_registry.front(write_index(project, open_configured(project, target), folder)))
 
 
 def _refuse(what: str, errors: Sequence[WheelyardError], *, complete: bool = True) -> None:

@@ -148,9 +148,9 @@ def publication(report: Publication) -> str:
     if report.dry_run:
         return "\na dry run: nothing was written"
     counts = ", ".join(f"{number} {what}" for what, number in counted(report.outcomes).items() if number)
-    lines = ["", f"{report.place.registry.title}: {counts or 'nothing was published'}"]
+    lines = ["", f"{report.registry.adapter.title}: {counts or 'nothing was published'}"]
     lines += [f"recorded in {path}" for path in report.recorded]
-    lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url {report.place.index}"]
+    lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url {report.registry.adapter.index_url}"]
     return "\n".join(lines)
 
 

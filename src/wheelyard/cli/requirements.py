@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.project.config import Project
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.watch.availability_report import Found, Need, RequirementsReport
 
 NOWHERE = "none"
@@ -69,7 +69,7 @@ def doctor_requirements(
         project,
         [*listed, *words],
         pythons=sorted(set(chosen)),
-        place=own_place(project, target),
+        registry=own_registry(project, target),
         glibc=glibc or _own_glibc(),
         follow=follow,
     )
@@ -78,13 +78,13 @@ def doctor_requirements(
         raise failure
 
 
-def own_place(project: Project, target: str | None) -> Place | None:
+def own_registry(project: Project, target: str | None) -> NamedRegistry | None:
     """Return our registry, None if there is none in site policy, or none is wanted."""
     if target == NOWHERE or (target is None and not project.policy.registries):
         return None
-    from wheelyard.registries.open_registry import open_own  # a runner without a registry need not pay for it
+    from wheelyard.registries.open_registry import open_configured  # a runner without a registry need not pay for it
 
-    return open_own(project, target)
+    return open_configured(project, target)
 
 
 def requirements_table(report: RequirementsReport) -> str:

@@ -30,7 +30,7 @@ def site(folder: Path, target: str | None) -> None:
     click.echo(f"{report.folder}: {report.files} files of {report.packages} packages; {report.changed} pages changed")
     if target is not None:
         from wheelyard.cli import render_registry
-        from wheelyard.registries.open_registry import open_own
+        from wheelyard.registries.open_registry import open_configured
         from wheelyard.registries.write_static_index import write_index
 
-        click.echo(render_registry.front(write_index(project, open_own(project, target), folder)))
+        click.echo(render_registry.front(write_index(project, open_configured(project, target), folder)))

@@ -39,15 +39,15 @@ def check_upstream(
     exit code is 0 if nothing is to do, 17 if there is, 18 if some packages could not be checked.
     """
     from wheelyard.cli import render
-    from wheelyard.cli.requirements import own_place
+    from wheelyard.cli.requirements import own_registry
     from wheelyard.watch import check_upstream as watch
 
     if limit is not None and not propose:
         raise click.UsageError("--limit goes with --propose")
     project = find_project()
-    place = own_place(project, target)
+    registry = own_registry(project, target)
     if not propose:
-        report = watch.check_upstream(project, packages, place=place, write=not dry_run)
+        report = watch.check_upstream(project, packages, registry=registry, write=not dry_run)
         click.echo(render.model(report) if as_json else standings_table(report))
         failure = watch.problem(report, fix=_PROPOSE if project.policy.proposals else "")
     else:
@@ -55,7 +55,7 @@ def check_upstream(
         from wheelyard.watch import propose_updates as flow
 
         with forge_of(project, dry_run=dry_run) as (forge, policy):  # first: it may have no token for us
-            report = watch.check_upstream(project, packages, place=place, write=not dry_run)
+            report = watch.check_upstream(project, packages, registry=registry, write=not dry_run)
             most = policy.limit if limit is None else limit
             report = flow.propose(project, report, forge, limit=most, labels=policy.labels)
         click.echo(render.model(report) if as_json else f"{standings_table(report)}\n\n{proposals_table(report)}")

@@ -14,7 +14,7 @@ from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
 from wheelyard.project.config_audit import AuditPolicy
 from wheelyard.project.config_proposals import ProposalPolicy
-from wheelyard.project.config_registries import RegistryPolicy
+from wheelyard.project.config_registries import AnyRegistryConfig
 from wheelyard.project.config_runners import RunnersPolicy
 from wheelyard.project.config_tokens import IssuePolicy, RenewalPolicy, Tokens
 from wheelyard.project.config_watch import WatchPolicy
@@ -46,7 +46,7 @@ class Policy(Model):
         description="Under emulation, seconds with next to no processor time after which a build is ended and tried "
         "once more: QEMU can deadlock.",
     )
-    registries: dict[str, RegistryPolicy] = Field(
+    registries: dict[str, AnyRegistryConfig] = Field(
         default_factory=dict, description="Where wheels are published to, by name; see below."
     )
     local_images_to_folders: bool = Field(
@@ -141,16 +141,13 @@ def seek_project(start: Path | None = None) -> Project | None:
 
 
 def default_project(root: Path, interpreters: tuple[str, ...]) -> Project:
-    """Return what stands in for a project where there is none, for verbs that only look things up.
+    """Return an assumed project without registries, for verbs that only look things up outside of a project.
 
     Args:
         root: a folder; nothing is read there.
         interpreters: those that count.
     """
-    # The same as in our own pyproject.toml, which who only installs does not have.
-    registry = {"kind": "gitlab", "project": "riseproject/python/wheel_builder"}
-    policy = {"interpreters": interpreters, "policy": "manylinux_2_39_riscv64", "registries": {"gitlab": registry}}
-    return Project(root, Policy.model_validate(policy))
+    return Project(root, Policy.model_validate({"interpreters": interpreters, "policy": "manylinux_2_39_riscv64"}))
 
 
 def _read(table: dict[str, Any], file: Path) -> Policy:

@@ -1,13 +1,18 @@
-"""Site policy on registries, ``[tool.wheelyard.registries.<name>]``: where wheels may go, and what stays there."""
+"""Site configuration of registries, ``[tool.wheelyard.registries.<name>]``: where wheels may go, and what stays there.
+
+A new kind of registry is a model here, its line in ``REGISTRIES``, and the adapter that the model names.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 
+from wheelyard.core.names import did_you_mean
 from wheelyard.project.model import Model, RecipePath, Seconds
+from wheelyard.project.plugins import plugins
 
 _HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -33,9 +38,16 @@ ServerUrl = Annotated[str, AfterValidator(_server)]
 ProjectPath = Annotated[str, AfterValidator(_project)]
 
 
-class _Registry(Model):
-    """What every registry has."""
+class RegistryConfig(Model):
+    """The settings that every registry has, and the name of its adapter.
 
+    Attributes:
+        adapter: the adapter's class, ``module:class``; see :class:`wheelyard.registries.registry.Registry`.
+    """
+
+    adapter: ClassVar[str]
+
+    kind: str = Field(description="The kind.")
     record: bool = Field(True, description="Whether `packages/<pkg>/releases.toml` lists what is published there.")
     local_images: bool = Field(False, description="Whether it takes wheels that were built in a local image.")
     keep: int = Field(0, ge=0, description="Versions of a package that `registry prune` keeps; 0 keeps all.")
@@ -45,8 +57,10 @@ class _Registry(Model):
     )
 
 
-class GitLabPolicy(_Registry):
+class GitLabConfig(RegistryConfig):
     """A project's package registry on a GitLab server."""
+
+    adapter = "wheelyard.registries.gitlab.gitlab_registry:GitLabRegistry"
 
     kind: Literal["gitlab"] = Field(description="`gitlab`")
     url: ServerUrl = Field("https://gitlab.com", description="The server.")
@@ -64,11 +78,29 @@ class GitLabPolicy(_Registry):
     )
 
 
-class FolderPolicy(_Registry):
-    """A folder with files and static index pages."""
+class DirectoryConfig(RegistryConfig):
+    """A directory with files and static index pages."""
 
-    kind: Literal["folder"] = Field(description="`folder`")
-    path: RecipePath = Field(description="The folder, below the project.")
+    adapter = "wheelyard.registries.directory:DirectoryRegistry"
+
+    kind: Literal["directory"] = Field(description="`directory`")
+    path: RecipePath = Field(description="The directory, below the project.")
 
 
-RegistryPolicy = Annotated[GitLabPolicy | FolderPolicy, Field(discriminator="kind")]
+REGISTRIES: dict[str, type[RegistryConfig]] = {"gitlab": GitLabConfig, "directory": DirectoryConfig}
+GROUP = "wheelyard.registries"  # of entry points: the models of other distributions, by their kind
+
+
+def _by_kind(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("kind")
+    if not isinstance(kind, str) or not (kind in REGISTRIES or kind in plugins(GROUP)):
+        known = sorted({*REGISTRIES, *plugins(GROUP)})
+        near = did_you_mean(kind, known) if isinstance(kind, str) else ""
+        raise ValueError(f"kind must be one of {', '.join(map(repr, known))}, not {kind!r}{near}")
+    model: type[RegistryConfig] = REGISTRIES[kind] if kind in REGISTRIES else plugins(GROUP)[kind].load()
+    return model.model_validate(value)
+
+
+AnyRegistryConfig = Annotated[SerializeAsAny[RegistryConfig], BeforeValidator(_by_kind)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wheelyard.registries.directory import FolderRegistry
+from wheelyard.registries.directory import DirectoryRegistry
 from wheelyard.registries.gitlab.credentials import Credential, find_credential, no_credential
 from wheelyard.registries.gitlab.gitlab_registry import GitLabRegistry
 from wheelyard.registries.journal import Journal
@@ -14,7 +14,7 @@ from wheelyard.registries.wheel_file import Release, read_release
 __all__ = [
     "Action",
     "Credential",
-    "FolderRegistry",
+    "DirectoryRegistry",
     "GitLabRegistry",
     "Journal",
     "Outcome",

@@ -10,7 +10,7 @@ Layout::
 
 A wheel's own rename is the moment it is published: what describes it is written before, pages are derived
 after, from what is there. So a run that is killed anywhere leaves either no wheel, or a whole one that the next
-run (or :meth:`FolderRegistry.rebuild`) lists.
+run (or :meth:`DirectoryRegistry.rebuild`) lists.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from packaging.utils import canonicalize_name
 from pydantic import Field, ValidationError
@@ -30,7 +30,7 @@ from wheelyard.core.tags import WheelName
 from wheelyard.io import cache, files
 from wheelyard.records.models import Sha256
 from wheelyard.registries import simple_index
-from wheelyard.registries.registry import NONE, RegistryFile, nobody
+from wheelyard.registries.registry import NONE, RegistryFile, nobody, source_conflict, version_word
 from wheelyard.registries.wheel_file import Release, describe
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
+    from wheelyard.project.config_registries import DirectoryConfig
     from wheelyard.registries.registry import Progress
 
 _LEFTOVERS = ".*.tmp"  # what io.files leaves when it is killed
@@ -57,16 +58,45 @@ class FileEntry(Model):
     yanked: str | None = None
 
 
-class FolderRegistry:
+class DirectoryRegistry:
     """The registry in *root*, which is made when the first wheel comes."""
+
+    parallel = 1
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @classmethod
+    def open(cls, config: DirectoryConfig, *, name: str, root: Path) -> Self:  # noqa: ARG003
+        """Return the registry of a site configuration."""
+        return cls(root / config.path)
 
     @property
     def title(self) -> str:
         """The folder."""
         return str(self.root)
+
+    @property
+    def index_url(self) -> str:
+        """The ``file://`` address of its index."""
+        return f"{(self.root.resolve() / 'simple').as_uri()}/"
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder."""
+        return self.root
+
+    def is_public(self) -> bool:
+        """Return that nobody needs a login."""
+        return True
+
+    def sizes(self, project: str) -> dict[tuple[str, str | None], int]:  # noqa: ARG002
+        """Return nothing: its index states every size."""
+        return {}
+
+    def source_store(self) -> DirectorySources:
+        """Return the store for source packages."""
+        return DirectorySources(self)
 
     def projects(self) -> tuple[str, ...]:
         """Return the canonical names of all projects that have files, sorted."""
@@ -333,3 +363,25 @@ def _sweep(folder: Path) -> None:
     for pattern in (_LEFTOVERS, f".*{_COMING}"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+
+
+class DirectorySources:
+    """``<root>/sources/<name>/<version>/<file>``."""
+
+    def __init__(self, registry: DirectoryRegistry) -> None:
+        self._registry = registry
+
+    def check_access(self) -> None:
+        """Make sure that we may write."""
+        self._registry.check_access()
+
+    def put(self, name: str, version: str, path: Path, sha256: str) -> str:
+        """Copy a file there, whole or not at all."""
+        inside = f"sources/{name}/{version_word(version)}/{path.name}"
+        target = self._registry.root / inside
+        with files.disk_errors(target), self._registry.locked():
+            if not target.exists():
+                files.copy_whole(path, target)
+            if (there := sha256_file(target)) != sha256:
+                raise source_conflict(self._registry.title, path.name, there, sha256)
+        return inside

@@ -26,7 +26,7 @@ from wheelyard.io.circuit_breaker import CircuitBreaker
 from wheelyard.io.engine import TARGET_ARCH
 from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.records.releases import RELEASES, ReleasedFile, record
-from wheelyard.registries import GitLabRegistry, read_release
+from wheelyard.registries import read_release
 from wheelyard.registries.compare import Kind, Problem, compare
 from wheelyard.registries.registry_reports import FoundProblem, ListedFile, RegistryListing, RegistryVerification
 from wheelyard.registries.simple_index import version_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Project
     from wheelyard.registries import RegistryFile, Release
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
     Found = tuple[RegistryFile, ...] | WheelyardError
 
@@ -46,11 +46,11 @@ _AGAIN = "delete it there, and publish it again"
 _NO_VERSION = Version("0.dev0")  # sorts before all others
 
 
-def projects_of(place: Place, packages: Sequence[str], *, known: Collection[str] = ()) -> tuple[str, ...]:
+def projects_of(registry: NamedRegistry, packages: Sequence[str], *, known: Collection[str] = ()) -> tuple[str, ...]:
     """Return the canonical names of *packages*, or of all that the registry has.
 
     Args:
-        place: the registry.
+        registry: the registry.
         packages: as people write them.
         known: names that are right though the registry has no such package.
 
@@ -60,24 +60,24 @@ def projects_of(place: Place, packages: Sequence[str], *, known: Collection[str]
         NetworkError: it does not answer.
     """
     names = tuple(dict.fromkeys(map(canonical, packages)))
-    there = place.registry.projects()
+    there = registry.adapter.projects()
     unknown = sorted(set(names).difference(there, known))
     if unknown:
         raise UnknownPackageError(
-            f"{place.registry.title} has no such package",
+            f"{registry.adapter.title} has no such package",
             details=[f"{name}{did_you_mean(name, there)}" for name in unknown],
-            fix=f"wheelyard registry list --of {place.name}",
+            fix=f"wheelyard registry list --of {registry.name}",
         )
     return names or there
 
 
 def listings(
-    place: Place, projects: Sequence[str], breaker: CircuitBreaker | None = None
+    registry: NamedRegistry, projects: Sequence[str], breaker: CircuitBreaker | None = None
 ) -> Iterator[tuple[str, Found]]:
     """Yield each project with its files, or with why they cannot be read; some are read ahead, several at once.
 
     Args:
-        place: the registry.
+        registry: the registry.
         projects: canonical names.
         breaker: the circuit to the server, for a caller that sends it more than this.
     """
@@ -87,16 +87,16 @@ def listings(
 
     def read(project: str) -> None:
         try:
-            done.put((project, breaker.ask(functools.partial(place.registry.files, project))))
+            done.put((project, breaker.ask(functools.partial(registry.adapter.files, project))))
         except WheelyardError as error:
             done.put((project, about(project, error)))
 
     with (
-        log.progress(f"reading {place.registry.title}", len(projects), unit="packages") as tell,
-        threads.crew(read, min(place.parallel, len(projects)), done.put) as give,
+        log.progress(f"reading {registry.adapter.title}", len(projects), unit="packages") as tell,
+        threads.crew(read, min(registry.adapter.parallel, len(projects)), done.put) as give,
     ):
         coming = iter(projects)
-        for project in islice(coming, 2 * place.parallel):
+        for project in islice(coming, 2 * registry.adapter.parallel):
             give(project)
         for project in projects:
             while project not in found:
@@ -130,19 +130,19 @@ def together(what: str, errors: Sequence[WheelyardError]) -> WheelyardError:
     return kind(what, details=dict.fromkeys(lines), fix=(fixes.pop() if len(fixes) == 1 else None) or _EACH)
 
 
-def recorded(project: Project, place: Place, package: str) -> tuple[ReleasedFile, ...]:
+def recorded(project: Project, registry: NamedRegistry, package: str) -> tuple[ReleasedFile, ...]:
     """Return what is recorded of a package in this registry.
 
     Raises:
         RegistryContentError: the record cannot be used.
     """
     return tuple(
-        entry for entry in RELEASES.read(RELEASES.path(project.packages, package)) if entry.where == place.name
+        entry for entry in RELEASES.read(RELEASES.path(project.packages, package)) if entry.where == registry.name
     )
 
 
 def installable(
-    project: Project, place: Place, package: str, found: Sequence[RegistryFile]
+    project: Project, registry: NamedRegistry, package: str, found: Sequence[RegistryFile]
 ) -> dict[Version, list[tuple[WheelName, RegistryFile]]]:
     """Return the wheels of a package that riscv64 can install and nobody has yanked, there or in our records.
 
@@ -151,7 +151,7 @@ def installable(
     Raises:
         RegistryContentError: the record cannot be used.
     """
-    yanked = {entry.file for entry in recorded(project, place, package) if entry.yanked is not None}
+    yanked = {entry.file for entry in recorded(project, registry, package) if entry.yanked is not None}
     by_version: dict[Version, list[tuple[WheelName, RegistryFile]]] = {}
     for file in found:
         try:
@@ -176,14 +176,14 @@ class Listing:
     unreadable: tuple[WheelyardError, ...]
 
 
-def list_registry(project: Project, place: Place, packages: Sequence[str], *, sizes: bool) -> Listing:
+def list_registry(project: Project, registry: NamedRegistry, packages: Sequence[str], *, sizes: bool) -> Listing:
     """Return what a registry has.
 
     Args:
         project: the project.
-        place: the registry.
+        registry: the registry.
         packages: which packages; all by default.
-        sizes: ask GitLab's packages API for the sizes that neither its index nor our records know.
+        sizes: ask the registry for the sizes that neither its index nor our records know.
 
     Raises:
         UnknownPackageError: it has no such package.
@@ -193,19 +193,19 @@ def list_registry(project: Project, place: Place, packages: Sequence[str], *, si
     """
     listing: dict[str, tuple[ListedFile, ...]] = {}
     unreadable: list[WheelyardError] = []
-    for package, found in listings(place, projects_of(place, packages)):
+    for package, found in listings(registry, projects_of(registry, packages)):
         try:
             if isinstance(found, WheelyardError):
                 raise found
-            known = {(entry.file, entry.sha256): entry for entry in recorded(project, place, package)}
+            known = {(entry.file, entry.sha256): entry for entry in recorded(project, registry, package)}
             listing[package] = tuple(
                 _listed(file, known.get((file.file, file.sha256 or ""))) for file in _sorted(found)
             )
         except WheelyardError as error:
             unreadable.append(about(package, error))
-    if sizes and isinstance(place.registry, GitLabRegistry):
-        listing |= _with_sizes(place, place.registry, listing)
-    return Listing(RegistryListing(registry=place.name, packages=listing), tuple(unreadable))
+    if sizes:
+        listing |= _with_sizes(registry, listing)
+    return Listing(RegistryListing(registry=registry.name, packages=listing), tuple(unreadable))
 
 
 def _sorted(found: Sequence[RegistryFile]) -> list[RegistryFile]:
@@ -228,28 +228,27 @@ def _listed(file: RegistryFile, known: ReleasedFile | None) -> ListedFile:
 
 
 def _with_sizes(
-    place: Place, registry: GitLabRegistry, listing: dict[str, tuple[ListedFile, ...]]
+    registry: NamedRegistry, listing: dict[str, tuple[ListedFile, ...]]
 ) -> dict[str, tuple[ListedFile, ...]]:
-    """Return the packages of which a size was not known, with what GitLab says."""
-    from wheelyard.registries.gitlab.packages_api import sizes
+    """Return the packages with a file of unknown size, with the sizes that the registry has beside its index."""
+    unsized = [package for package, listed in listing.items() if any(file.size is None for file in listed)]
 
-    remote = registry.remote
-    wanted = [package for package, listed in listing.items() if any(file.size is None for file in listed)]
-
-    with log.progress(f"asking {registry.title} for sizes", len(wanted), unit="packages") as tell:
+    with log.progress(f"asking {registry.adapter.title} for sizes", len(unsized), unit="packages") as tell:
 
         def ask(package: str) -> tuple[ListedFile, ...]:
-            told = sizes(remote, package)
+            sizes = registry.adapter.sizes(package)
             tell(1)
             return tuple(
-                file.model_copy(update={"size": told.get((file.file, file.sha256))}) if file.size is None else file
+                file.model_copy(update={"size": sizes.get((file.file, file.sha256))}) if file.size is None else file
                 for file in listing[package]
             )
 
-        return dict(zip(wanted, threads.each(ask, wanted, parallel=place.parallel), strict=True))
+        return dict(zip(unsized, threads.each(ask, unsized, parallel=registry.adapter.parallel), strict=True))
 
 
-def verify_registry(project: Project, place: Place, packages: Sequence[str], *, download: bool) -> RegistryVerification:
+def verify_registry(
+    project: Project, registry: NamedRegistry, packages: Sequence[str], *, download: bool
+) -> RegistryVerification:
     """Compare a registry's index with our records; with *download* read every file back too.
 
     One package's failure is one of the problems, and does not stop the rest, unless the server is silent: then what
@@ -260,32 +259,32 @@ def verify_registry(project: Project, place: Place, packages: Sequence[str], *, 
         PublishError: there is no such registry.
         NetworkError: it does not answer at all.
     """
-    kept = {path.parent.name for path in project.packages.glob("*/releases.toml")} if place.record else set()
-    there = projects_of(place, packages, known=kept)
+    kept = {path.parent.name for path in project.packages.glob("*/releases.toml")} if registry.config.record else set()
+    there = projects_of(registry, packages, known=kept)
     recipes = _own_names(project)
-    where = place.name if place.record else None
+    where = registry.name if registry.config.record else None
     problems: list[Problem] = []
     count = 0
     breaker = CircuitBreaker()
-    for package, found in listings(place, there, breaker):
+    for package, found in listings(registry, there, breaker):
         try:
             if isinstance(found, WheelyardError):
                 raise found
             count += len(found)
             if download:
-                problems += _damaged(place, package, found, breaker)
-            records = recorded(project, place, package)
+                problems += _damaged(registry, package, found, breaker)
+            records = recorded(project, registry, package)
             problems += compare(package, found, records, known=package in recipes, where=where)
         except WheelyardError as error:
             problems.append(_problem(Kind.UNREADABLE, package, "", error))
     # What is recorded and has left the registry altogether.
     for package in sorted(kept.difference(there)) if not packages else ():
         try:
-            problems += compare(package, (), recorded(project, place, package), known=True, where=where)
+            problems += compare(package, (), recorded(project, registry, package), known=True, where=where)
         except WheelyardError as error:
             problems.append(_problem(Kind.UNREADABLE, package, "", error))
     return RegistryVerification(
-        registry=place.name,
+        registry=registry.name,
         packages=len(there),
         files=count,
         downloaded=download,
@@ -312,14 +311,16 @@ def _problem(kind: Kind, package: str, file: str, error: WheelyardError) -> Prob
     return Problem(kind, package, file, text, error.fix or "run the same command again")
 
 
-def _damaged(place: Place, package: str, found: Sequence[RegistryFile], breaker: CircuitBreaker) -> list[Problem]:
+def _damaged(
+    registry: NamedRegistry, package: str, found: Sequence[RegistryFile], breaker: CircuitBreaker
+) -> list[Problem]:
     """Read files back, and return what is wrong with them; one without a hash cannot be judged."""
     known = [file for file in found if file.sha256]
     with log.progress(f"reading {package} back", len(known), unit="files") as tell:
 
         def read(file: RegistryFile) -> Problem | None:
             try:
-                breaker.ask(functools.partial(place.registry.confirm, package, file.file, file.sha256 or ""))
+                breaker.ask(functools.partial(registry.adapter.confirm, package, file.file, file.sha256 or ""))
             except RegistryContentError as error:
                 return _problem(Kind.DAMAGED, package, file.file, error)
             except WheelyardError as error:
@@ -327,7 +328,7 @@ def _damaged(place: Place, package: str, found: Sequence[RegistryFile], breaker:
             tell(1)
             return None
 
-        return [problem for problem in threads.each(read, known, parallel=place.parallel) if problem]
+        return [problem for problem in threads.each(read, known, parallel=registry.adapter.parallel) if problem]
 
 
 @dataclass(frozen=True)
@@ -343,7 +344,7 @@ class Adoption:
     refused: tuple[WheelyardError, ...]
 
 
-def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
+def adopt(project: Project, registry: NamedRegistry, packages: Sequence[str]) -> Adoption:
     """Record what a registry has and our records do not: each wheel is downloaded, verified and read.
 
     What it was built from cannot be told afterwards, and is left empty.
@@ -354,27 +355,29 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
         PublishError: there is no such registry.
         NetworkError: it does not answer at all.
     """
-    if not place.record:
+    if not registry.config.record:
         raise ConfigError(
-            f"our records do not list what is in {place.name}",
+            f"our records do not list what is in {registry.name}",
             fix="name it in [tool.wheelyard.registries], with record = true",
         )
     files.sweep_scratch(cache.cache_dir("work"), "adopt")
     adopted: list[str] = []
     refused: list[WheelyardError] = []
     breaker = CircuitBreaker()
-    for package, found in listings(place, projects_of(place, packages), breaker):
+    for package, found in listings(registry, projects_of(registry, packages), breaker):
         try:
             if isinstance(found, WheelyardError):
                 raise found
-            known = {entry.file for entry in recorded(project, place, package)}
+            known = {entry.file for entry in recorded(project, registry, package)}
         except WheelyardError as error:
             refused.append(about(package, error))
             continue
         news = [file for file in found if file.file not in known and file.file.endswith(".whl")]
         wanted, reasons = listable(news, ())
         refused += (RegistryContentError(reason, fix=_AGAIN) for reason in reasons)
-        read = threads.each(functools.partial(_read, place, package, breaker), wanted, parallel=place.parallel)
+        read = threads.each(
+            functools.partial(_read, registry, package, breaker), wanted, parallel=registry.adapter.parallel
+        )
         entries = [entry for entry in read if isinstance(entry, ReleasedFile)]
         refused += (error for error in read if isinstance(error, WheelyardError))
         record(RELEASES.path(project.packages, package), entries)
@@ -382,15 +385,17 @@ def adopt(project: Project, place: Place, packages: Sequence[str]) -> Adoption:
     return Adoption(tuple(adopted), tuple(refused))
 
 
-def _read(place: Place, package: str, breaker: CircuitBreaker, file: RegistryFile) -> ReleasedFile | WheelyardError:
+def _read(
+    registry: NamedRegistry, package: str, breaker: CircuitBreaker, file: RegistryFile
+) -> ReleasedFile | WheelyardError:
     """Return the record of a wheel, read from its bytes, or why there can be none."""
     try:
         with files.scratch(cache.cache_dir("work"), "adopt") as scratch:
-            breaker.ask(functools.partial(place.registry.fetch, package, file, scratch / file.file))
+            breaker.ask(functools.partial(registry.adapter.fetch, package, file, scratch / file.file))
             release = read_release(scratch / file.file, sha256=file.sha256 or "")
         if release.project != package:
             raise RegistryContentError(f"is not a wheel of {package}", fix=_AGAIN)
-        return entry_of(release, place.name, yanked=file.yanked)
+        return entry_of(release, registry.name, yanked=file.yanked)
     except WheelyardError as error:
         return about(file.file, error)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Project
     from wheelyard.registries import Outcome, RegistryFile
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.registries.registry import Progress
 
 _HOPELESS = (CredentialsError, DiskError)  # the next wheel would meet it too
@@ -110,7 +110,9 @@ class _Tally:
         self.hopeless = self.silent == _PATIENCE or any(isinstance(error, _HOPELESS) for error in refused)
 
 
-def mirror(project: Project, source: Place, target: Place, packages: Sequence[str], *, dry_run: bool) -> Mirroring:
+def mirror(
+    project: Project, source: NamedRegistry, target: NamedRegistry, packages: Sequence[str], *, dry_run: bool
+) -> Mirroring:
     """Copy every wheel of *source* into *target*, each verified on both ways; what is there is not copied again.
 
     What cannot be copied (a file without a hash, an sdist, other bytes under the same name) is told, and does not
@@ -124,7 +126,7 @@ def mirror(project: Project, source: Place, target: Place, packages: Sequence[st
         CredentialsError: we may not write there.
         NetworkError: a registry does not answer at all.
     """
-    if source.registry.title == target.registry.title:
+    if source.adapter.title == target.adapter.title:
         raise ConfigError(f"{source.name} and {target.name} are the same registry", fix="name two")
     projects = projects_of(source, packages)
     tally = _Tally()
@@ -135,10 +137,10 @@ def mirror(project: Project, source: Place, target: Place, packages: Sequence[st
             tally.yanked += (name for names in work.yanks.values() for name in names)
             tally.add([file.file for file in work.missing], work.refused)
     else:
-        target.registry.check_access()
-        store = cache.cache_dir("mirror") / sha256_bytes(target.registry.title.encode())[:16]
+        target.adapter.check_access()
+        store = cache.cache_dir("mirror") / sha256_bytes(target.adapter.title.encode())[:16]
         with (
-            cache.lock(store.with_suffix(".lock"), what=f"copying to {target.registry.title}"),
+            cache.lock(store.with_suffix(".lock"), what=f"copying to {target.adapter.title}"),
             _announced(source, target, tally),
         ):
             for package, found in listings(source, projects):
@@ -155,12 +157,12 @@ def mirror(project: Project, source: Place, target: Place, packages: Sequence[st
         refused=tuple(tally.refused),
         complete=dry_run or not tally.hopeless,
         dry_run=dry_run,
-        recorded=target.record,
+        recorded=target.config.record,
     )
 
 
 @contextlib.contextmanager
-def _announced(source: Place, target: Place, tally: _Tally) -> Iterator[None]:
+def _announced(source: NamedRegistry, target: NamedRegistry, tally: _Tally) -> Iterator[None]:
     """Make the whole one step with one count, however many batches it takes."""
     steps, over = log.Steps(), False
     steps.open(f"Copying {source.name} to {target.name}")
@@ -177,19 +179,23 @@ def _unanswered(error: WheelyardError) -> bool:
 
 
 def _work(
-    project: Project, source: Place, target: Place, package: str, found: tuple[RegistryFile, ...] | WheelyardError
+    project: Project,
+    source: NamedRegistry,
+    target: NamedRegistry,
+    package: str,
+    found: tuple[RegistryFile, ...] | WheelyardError,
 ) -> _Work:
     """Compare a package's files in both registries."""
     try:
         if isinstance(found, WheelyardError):
             raise found
-        there = target.registry.files(package)
+        there = target.adapter.files(package)
         known = {file.file: file for file in enrich(there, recorded(project, target, package))}
         named = enrich(found, recorded(project, source, package))
     except WheelyardError as error:
         return _Work((), (), (about(package, error),), {})
     # What a killed run has begun counts as missing: it is still to be verified and recorded.
-    begun = Journal.look(project.dist / JOURNALS, target.registry.title).begun
+    begun = Journal.look(project.dist / JOURNALS, target.adapter.title).begun
     missing: list[RegistryFile] = []
     copies: list[str] = []
     refused: list[WheelyardError] = []
@@ -232,8 +238,8 @@ def _conflict(file: RegistryFile, copy: RegistryFile | None, other: str) -> Conf
 
 def _copy_all(
     project: Project,
-    source: Place,
-    target: Place,
+    source: NamedRegistry,
+    target: NamedRegistry,
     package: str,
     *,
     work: _Work,
@@ -244,7 +250,7 @@ def _copy_all(
     tally.there += len(work.there)
     tally.add((), work.refused)
     there = set(work.there)
-    for batch in _batches(work.missing, target.parallel):
+    for batch in _batches(work.missing, target.adapter.parallel):
         done, refused = _copy(project, source, target, package, batch=batch, folder=folder, tell=tally.tell)
         copied = [outcome.upload.release.name.file for outcome in done if outcome.new]
         tally.there += len(done) - len(copied)  # somebody else was quicker
@@ -274,8 +280,8 @@ def _batches(missing: Sequence[RegistryFile], versions: int) -> Iterator[list[Re
 
 def _copy(
     project: Project,
-    source: Place,
-    target: Place,
+    source: NamedRegistry,
+    target: NamedRegistry,
     package: str,
     *,
     batch: Sequence[RegistryFile],
@@ -283,17 +289,19 @@ def _copy(
     tell: Progress,
 ) -> tuple[list[Outcome], list[WheelyardError]]:
     """Copy files of one package through *folder*, which keeps what has arrived; return what is there now."""
-    fetched = threads.each(functools.partial(_fetched, source, package, folder), batch, parallel=source.parallel)
+    fetched = threads.each(
+        functools.partial(_fetched, source, package, folder), batch, parallel=source.adapter.parallel
+    )
     releases = [each for each in fetched if isinstance(each, Release)]
     refused = [each for each in fetched if isinstance(each, WheelyardError)]
     if not releases:
         return [], refused
     try:
-        with Journal.of(project.dist / JOURNALS, target.registry.title) as journal:
-            uploads = plan_uploads(target.registry, releases, begun=journal.begun, parallel=target.parallel)
-            outcomes = publish(target.registry, uploads, journal, parallel=target.parallel, tell=tell)
+        with Journal.of(project.dist / JOURNALS, target.adapter.title) as journal:
+            uploads = plan_uploads(target.adapter, releases, begun=journal.begun, parallel=target.adapter.parallel)
+            outcomes = publish(target.adapter, uploads, journal, parallel=target.adapter.parallel, tell=tell)
             done = [outcome for outcome in outcomes if outcome.error is None]
-            if target.record:
+            if target.config.record:
                 _record(project, source, target, package, [outcome.upload.release for outcome in done])
             journal.finish(outcome.upload.release.name.file for outcome in done)
     except WheelyardError as error:
@@ -304,10 +312,10 @@ def _copy(
     return done, refused
 
 
-def _fetched(source: Place, package: str, folder: Path, file: RegistryFile) -> Release | WheelyardError:
+def _fetched(source: NamedRegistry, package: str, folder: Path, file: RegistryFile) -> Release | WheelyardError:
     path = folder / file.file
     try:
-        source.registry.fetch(package, file, path)
+        source.adapter.fetch(package, file, path)
         release = read_release(path, sha256=file.sha256 or "")
         if release.project != package:
             raise PublishError(f"is not a wheel of {package}")
@@ -316,7 +324,9 @@ def _fetched(source: Place, package: str, folder: Path, file: RegistryFile) -> R
     return release
 
 
-def _record(project: Project, source: Place, target: Place, package: str, releases: Sequence[Release]) -> None:
+def _record(
+    project: Project, source: NamedRegistry, target: NamedRegistry, package: str, releases: Sequence[Release]
+) -> None:
     """Record copies with what is known of how their originals came to be, wherever those are recorded."""
     path = RELEASES.path(project.packages, package)
     known = sorted(RELEASES.read(path), key=lambda entry: entry.where == source.name)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wheelyard.project.config import Project
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,16 @@ class Pruned:
     recorded: bool
 
 
-def prune(project: Project, place: Place, packages: Sequence[str], *, keep: int | None, delete: bool) -> Pruned:
+def prune(
+    project: Project, registry: NamedRegistry, packages: Sequence[str], *, keep: int | None, delete: bool
+) -> Pruned:
     """Delete the versions that site policy does not keep; without *delete* only tell.
 
     A package that fails does not keep the others, unless they would meet the same.
 
     Args:
         project: the project.
-        place: the registry.
+        registry: the registry.
         packages: which packages; all by default.
         keep: versions to keep, instead of site policy's number.
         delete: really do it.
@@ -69,23 +71,23 @@ def prune(project: Project, place: Place, packages: Sequence[str], *, keep: int 
         PublishError: there is no such registry.
         NetworkError: it does not answer.
     """
-    keep = place.keep if keep is None else keep
+    keep = registry.config.keep if keep is None else keep
     # What is being published must not be deleted before it is read back: of the two, one waits.
-    journal = Journal.of(project.dist / JOURNALS, place.registry.title) if delete else contextlib.nullcontext()
+    journal = Journal.of(project.dist / JOURNALS, registry.adapter.title) if delete else contextlib.nullcontext()
     with journal:
-        return _prune(project, place, packages, keep=keep, delete=delete)
+        return _prune(project, registry, packages, keep=keep, delete=delete)
 
 
-def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int, delete: bool) -> Pruned:
+def _prune(project: Project, registry: NamedRegistry, packages: Sequence[str], *, keep: int, delete: bool) -> Pruned:
     plan: list[Pruning] = []
     refused: list[WheelyardError] = []
     made_by = functools.cache(functools.partial(makers, project))  # once, however many packages are there
-    for package, found in listings(place, projects_of(place, packages)):
+    for package, found in listings(registry, projects_of(registry, packages)):
         try:
             if isinstance(found, WheelyardError):
                 raise found
-            known = enrich(found, recorded(project, place, package))
-            referenced = _referenced(project, package, made_by()) if place.keep_referenced else ()
+            known = enrich(found, recorded(project, registry, package))
+            referenced = _referenced(project, package, made_by()) if registry.config.keep_referenced else ()
             plan += plan_pruning(package, known, keep=keep, referenced=set(referenced))
         except WheelyardError as error:
             refused.append(about(package, error))
@@ -98,7 +100,7 @@ def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int
     for package, items in doomed.items():
         untried -= 1
         try:
-            _delete(project, place, package, [file for item in items for file in item.files])
+            _delete(project, registry, package, [file for item in items for file in item.files])
             deleted += items
         except CredentialsError as error:
             refused.append(error)
@@ -112,28 +114,28 @@ def _prune(project: Project, place: Place, packages: Sequence[str], *, keep: int
         tuple(refused),
         complete=not untried,
         dry_run=not delete,
-        recorded=place.record,
+        recorded=registry.config.record,
     )
 
 
-def _delete(project: Project, place: Place, package: str, names: Sequence[str]) -> None:
+def _delete(project: Project, registry: NamedRegistry, package: str, names: Sequence[str]) -> None:
     """Delete files, and forget them first: what a kill in between leaves, the next run finds, and deletes again."""
     path = releases.RELEASES.path(project.packages, package)
-    entries = [entry for entry in recorded(project, place, package) if entry.file in names]
-    if place.record:
-        releases.forget(path, names, place.name)
+    entries = [entry for entry in recorded(project, registry, package) if entry.file in names]
+    if registry.config.record:
+        releases.forget(path, names, registry.name)
     try:
-        place.registry.remove(package, names)
+        registry.adapter.remove(package, names)
     except WheelyardError:
-        if place.record:
-            releases.record(path, [entry for entry in entries if entry.file in _left(place, package, names)])
+        if registry.config.record:
+            releases.record(path, [entry for entry in entries if entry.file in _left(registry, package, names)])
         raise
 
 
-def _left(place: Place, package: str, names: Sequence[str]) -> set[str]:
+def _left(registry: NamedRegistry, package: str, names: Sequence[str]) -> set[str]:
     """Return which files are there still; all of them where that cannot be found out."""
     try:
-        return {file.file for file in place.registry.files(package)}
+        return {file.file for file in registry.adapter.files(package)}
     except WheelyardError:
         return set(names)
 
@@ -159,7 +161,7 @@ class Yanked:
     recorded: bool
 
 
-def yank(project: Project, place: Place, package: str, version: str, reason: str | None) -> Yanked:
+def yank(project: Project, registry: NamedRegistry, package: str, version: str, reason: str | None) -> Yanked:
     """Mark all files of a version as yanked for *reason* (PEP 592); None takes it back.
 
     Raises:
@@ -169,23 +171,23 @@ def yank(project: Project, place: Place, package: str, version: str, reason: str
         PublishError: there is no such registry, or a file is not in our records, which keep the yank for this one.
         NetworkError: it does not answer.
     """
-    (name,) = projects_of(place, [package])
+    (name,) = projects_of(registry, [package])
     try:
         wanted = read_version(version)
     except InvalidVersion as error:
         raise UnknownVersionError(f"{version[:100]!r} is not a version (PEP 440)", where=name) from error
-    there = place.registry.files(name)
+    there = registry.adapter.files(name)
     names = tuple(dict.fromkeys(file.file for file in there if version_of(file.file) == wanted))
     if not names:
         versions = sorted({known for file in there if (known := version_of(file.file)) is not None}, reverse=True)
         raise UnknownVersionError(
-            f"{place.registry.title} has no {name} {wanted}; it has {', '.join(map(str, versions))}",
-            fix=f"wheelyard registry list {name} --of {place.name}",
+            f"{registry.adapter.title} has no {name} {wanted}; it has {', '.join(map(str, versions))}",
+            fix=f"wheelyard registry list {name} --of {registry.name}",
         )
-    return mark(project, place, name, names, reason)
+    return mark(project, registry, name, names, reason)
 
 
-def mark(project: Project, place: Place, package: str, names: Sequence[str], reason: str | None) -> Yanked:
+def mark(project: Project, registry: NamedRegistry, package: str, names: Sequence[str], reason: str | None) -> Yanked:
     """Mark files as yanked for *reason*; None takes it back. Our records come first: they can be found wanting.
 
     Raises:
@@ -193,12 +195,12 @@ def mark(project: Project, place: Place, package: str, names: Sequence[str], rea
         PublishError: a file is not there, or not in our records.
         NetworkError: the registry does not answer.
     """
-    if place.record:
-        releases.yank(releases.RELEASES.path(project.packages, package), names, place.name, reason)
-    shown = {place.registry.yank(package, file, reason) for file in names} == {True}
-    if not shown and not place.record:
+    if registry.config.record:
+        releases.yank(releases.RELEASES.path(project.packages, package), names, registry.name, reason)
+    shown = {registry.adapter.yank(package, file, reason) for file in names} == {True}
+    if not shown and not registry.config.record:
         raise ConfigError(
-            f"{place.name} cannot show a yank, and our records do not list what is there",
-            fix=f"set record = true in [tool.wheelyard.registries.{place.name}], then wheelyard registry adopt",
+            f"{registry.name} cannot show a yank, and our records do not list what is there",
+            fix=f"set record = true in [tool.wheelyard.registries.{registry.name}], then wheelyard registry adopt",
         )
-    return Yanked(tuple(names), shown, place.record)
+    return Yanked(tuple(names), shown, registry.config.record)

@@ -12,8 +12,7 @@ from wheelyard.images.local.source_packages import Wanted, fetch
 from wheelyard.io import cache, files, log
 from wheelyard.records.copyleft_sources import SOURCES, SourceFile, SourcesReport
 from wheelyard.records.wheel_records import releasable
-from wheelyard.registries.open_registry import open_place
-from wheelyard.registries.source_store import source_store
+from wheelyard.registries.open_registry import open_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Project
     from wheelyard.records.models import GraftRecord, WheelRecord
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
     Key = tuple[str, str]
 
@@ -42,17 +41,17 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
         CredentialsError: we may not write there.
         NetworkError: the registry does not answer.
     """
-    place = open_place(project, target)
+    registry = open_registry(project, target)
     owed, unknown = _owed(project, packages)
-    known = _stored(project, place)
+    known = _stored(project, registry)
     missing = [key for key in dict.fromkeys(key for keys in owed.values() for key in keys) if key not in known]
     failed: dict[str, WheelyardError] = {}
     if missing and not dry_run:
-        source_store(place.registry).check_access()
+        registry.adapter.source_store().check_access()
         for key in missing:
             wanted = next(keys[key] for keys in owed.values() if key in keys)
             try:
-                known[key] = _bring(place, wanted)
+                known[key] = _bring(registry, wanted)
             except WheelyardError as error:
                 failed[" ".join(key)] = error
     if not dry_run:
@@ -63,13 +62,13 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
         first = next(iter(failed.values()))
         raise PublishError(
             f"{len(failed)} source package(s) are not there; all others are",
-            where=place.registry.title,
+            where=registry.adapter.title,
             details=[f"{name}: {'; '.join((error.head, *error.details))}" for name, error in failed.items()],
             fix=first.fix,
         )
     needed = {key for keys in owed.values() for key in keys}
     return SourcesReport(
-        registry=place.name,
+        registry=registry.name,
         dry_run=dry_run,
         stored=tuple(file for key in sorted(needed & known.keys()) for file in known[key]),
         missing=tuple(" ".join(key) for key in missing if key not in known),
@@ -77,11 +76,11 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
     )
 
 
-def lacking(project: Project, place: Place, wheels: Iterable[tuple[Path, WheelRecord]]) -> list[str]:
+def lacking(project: Project, registry: NamedRegistry, wheels: Iterable[tuple[Path, WheelRecord]]) -> list[str]:
     """Return, for a registry that wants sources, what keeps these wheels from it."""
-    if place.copyleft_sources != "required":
+    if registry.config.copyleft_sources != "required":
         return []
-    known = _stored(project, place)
+    known = _stored(project, registry)
     told = []
     for wheel, record in wheels:
         told += _unnamed(wheel, record)
@@ -94,7 +93,7 @@ def lacking(project: Project, place: Place, wheels: Iterable[tuple[Path, WheelRe
             elif (graft.source, graft.source_version) not in known:
                 told.append(
                     f"{wheel.name}: the source of {graft.name} ({graft.source} {graft.source_version}) is not in "
-                    f"{place.name}: wheelyard sources {record.package} --to {place.name}"
+                    f"{registry.name}: wheelyard sources {record.package} --to {registry.name}"
                 )
     return list(dict.fromkeys(told))
 
@@ -151,19 +150,19 @@ def _owed(project: Project, packages: Sequence[str]) -> tuple[dict[str, dict[Key
     return owed, unknown
 
 
-def _stored(project: Project, place: Place) -> dict[Key, tuple[SourceFile, ...]]:
+def _stored(project: Project, registry: NamedRegistry) -> dict[Key, tuple[SourceFile, ...]]:
     """Return the source packages that are recorded as being there, whichever package's wheels asked for them."""
     found: dict[Key, list[SourceFile]] = {}
     for path in sorted(project.packages.glob("*/sources.toml")):
         for file in SOURCES.read(path):
-            if file.where == place.name and file not in found.setdefault((file.name, file.version), []):
+            if file.where == registry.name and file not in found.setdefault((file.name, file.version), []):
                 found[file.name, file.version].append(file)
     return {key: tuple(each) for key, each in found.items() if each}
 
 
-def _bring(place: Place, wanted: Wanted) -> tuple[SourceFile, ...]:
+def _bring(registry: NamedRegistry, wanted: Wanted) -> tuple[SourceFile, ...]:
     """Fetch one source package, and have all of its files in the registry."""
-    store = source_store(place.registry)
+    store = registry.adapter.source_store()
     folder = cache.cache_dir("sources") / f"{wanted.name}_{wanted.version.replace('/', '_')}"
     with (
         cache.lock(folder.with_suffix(".lock"), what=f"fetching the source of {wanted.name}"),
@@ -177,7 +176,7 @@ def _bring(place: Place, wanted: Wanted) -> tuple[SourceFile, ...]:
                 SourceFile(
                     name=wanted.name,
                     version=wanted.version,
-                    where=place.name,
+                    where=registry.name,
                     file=path.name,
                     sha256=sha256,
                     size=path.stat().st_size,

@@ -15,7 +15,7 @@ from wheelyard.records.releases import RELEASES, record
 from wheelyard.records.wheel_records import releasable
 from wheelyard.registries import Action, Journal, Outcome, plan_uploads, publish, read_release
 from wheelyard.registries.inspect_registry import entry_of, together
-from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.open_registry import open_registry
 from wheelyard.registries.publish_sources import lacking
 from wheelyard.registries.registry_reports import PublicationReport, PublishedFile
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wheelyard.records.models import WheelRecord
     from wheelyard.records.releases import ReleasedFile
     from wheelyard.registries import Release, Upload
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 JOURNALS = ".journal"  # below dist/
 _PAGES = 40  # index pages that are read at once: each is small, and most of its time is waiting
@@ -38,7 +38,7 @@ class Publication:
     """What was, or would be, published.
 
     Attributes:
-        place: the registry.
+        registry: the registry.
         uploads: each wheel with what is done about it.
         outcomes: what came of each; of a dry run nothing.
         held: why some wheels may not go.
@@ -46,7 +46,7 @@ class Publication:
         dry_run: whether nothing was written.
     """
 
-    place: Place
+    registry: NamedRegistry
     uploads: tuple[Upload, ...]
     outcomes: tuple[Outcome, ...]
     held: tuple[PublishError, ...]
@@ -71,8 +71,8 @@ class Publication:
             outcome.upload.release.name.file for outcome in self.outcomes if not outcome.new and not outcome.error
         }
         return PublicationReport(
-            registry=self.place.name,
-            title=self.place.registry.title,
+            registry=self.registry.name,
+            title=self.registry.adapter.title,
             dry_run=self.dry_run,
             files=tuple(
                 PublishedFile(
@@ -116,19 +116,21 @@ def publish_packages(
         CredentialsError: we may not write there; then nothing is sent.
         NetworkError: the registry does not answer.
     """
-    place = open_place(project, target)
-    sources, held = _collect(project, packages, place)
+    registry = open_registry(project, target)
+    sources, held = _collect(project, packages, registry)
     releases = [release for release, _ in sources]
     folder = project.dist / JOURNALS
-    title = place.registry.title
+    title = registry.adapter.title
     ours = contextlib.nullcontext(Journal.look(folder, title)) if dry_run else Journal.of(folder, title)
     with ours as journal:
-        uploads = plan_uploads(place.registry, releases, begun=journal.begun, parallel=max(_PAGES, place.parallel))
+        uploads = plan_uploads(
+            registry.adapter, releases, begun=journal.begun, parallel=max(_PAGES, registry.adapter.parallel)
+        )
         show(uploads)
-        outcomes = [] if dry_run else publish(place.registry, uploads, journal, parallel=place.parallel)
+        outcomes = [] if dry_run else publish(registry.adapter, uploads, journal, parallel=registry.adapter.parallel)
         there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
-        recorded = _record(project, place, there, dict(sources)) if place.record else ()
-        report = Publication(place, uploads, tuple(outcomes), held, recorded, dry_run=dry_run)
+        recorded = _record(project, registry, there, dict(sources)) if registry.config.record else ()
+        report = Publication(registry, uploads, tuple(outcomes), held, recorded, dry_run=dry_run)
         tell(report)
         if not dry_run:
             journal.finish(release.name.file for release in there)
@@ -141,7 +143,7 @@ def problem(done: Publication) -> WheelyardError | None:
         told = [line for error in failed for line in str(error).splitlines()]
         return type(failed[0])(
             f"{len(failed)} of {len(done.uploads)} wheels are not there",
-            where=done.place.registry.title,
+            where=done.registry.adapter.title,
             details=dict.fromkeys([*told, *(f"held back: {text}" for text in done.held_back)]),
             fix="run the same command again: what is there is not sent twice",
         )
@@ -155,9 +157,9 @@ def problem(done: Publication) -> WheelyardError | None:
 
 
 def _collect(
-    project: Project, packages: Sequence[str], place: Place
+    project: Project, packages: Sequence[str], registry: NamedRegistry
 ) -> tuple[list[tuple[Release, WheelRecord]], tuple[PublishError, ...]]:
-    """Return the wheels that may go to *place*, each with its record, and why others may not."""
+    """Return the wheels that may go to *registry*, each with its record, and why others may not."""
     found: list[tuple[Release, WheelRecord]] = []
     held: list[PublishError] = []
     for folder in _folders(project, packages):
@@ -167,31 +169,31 @@ def _collect(
                 (read_release(wheel, sha256=known.sha256, hashed=True), known) for wheel, known in releasable(folder)
             ]
             _ensure_own(project, folder, wheels)
-            _ensure_image(project, place, [known for _, known in wheels])
+            _ensure_image(project, registry, [known for _, known in wheels])
         except WheelyardError as error:
             held += [PublishError(text, where=name, fix=error.fix) for text in (error.details or (error.what,))]
             continue
-        if owed := lacking(project, place, [(release.path, known) for release, known in wheels]):
+        if owed := lacking(project, registry, [(release.path, known) for release, known in wheels]):
             held += [PublishError(text, where=name) for text in owed]
             continue
         found += wheels
     return found, tuple(held)
 
 
-def _ensure_image(project: Project, place: Place, wheels: Sequence[WheelRecord]) -> None:
-    """Make sure that *place* takes wheels of the images that these were built in.
+def _ensure_image(project: Project, registry: NamedRegistry, wheels: Sequence[WheelRecord]) -> None:
+    """Make sure that *registry* takes wheels of the images that these were built in.
 
     Raises:
         PublishError: it does not.
     """
     local = sorted({known.image.reference for known in wheels if known.image.kind == "local"})
-    if not local or place.local_images:
+    if not local or registry.config.local_images:
         return
-    named = place.name in project.policy.registries
+    named = registry.name in project.policy.registries
     key = "local-images" if named else "local-images-to-folders"
-    table = f"[tool.wheelyard.registries.{place.name}]" if named else "[tool.wheelyard]"
+    table = f"[tool.wheelyard.registries.{registry.name}]" if named else "[tool.wheelyard]"
     raise PublishError(
-        f"was built in the local image {', '.join(local)}; {place.name} takes those of the official image only",
+        f"was built in the local image {', '.join(local)}; {registry.name} takes those of the official image only",
         fix=f"build it in the official image (--image official), or set {key} = true in {table}",
     )
 
@@ -213,7 +215,7 @@ def _ensure_own(project: Project, folder: Path, wheels: Sequence[tuple[Release, 
 
 
 def _record(
-    project: Project, place: Place, releases: Sequence[Release], known: dict[Release, WheelRecord]
+    project: Project, registry: NamedRegistry, releases: Sequence[Release], known: dict[Release, WheelRecord]
 ) -> tuple[Path, ...]:
     entries: dict[Path, list[ReleasedFile]] = defaultdict(list)
     took: dict[Path, list[Duration]] = defaultdict(list)
@@ -221,7 +223,7 @@ def _record(
         source = known[release]
         entry = entry_of(
             release,
-            place.name,
+            registry.name,
             patched=bool(source.patches),
             source=f"sha256:{source.source.sha256}",
             image=source.image.digest,

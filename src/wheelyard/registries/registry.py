@@ -1,14 +1,18 @@
 """What a package registry is to us: it lists files and takes wheels, and never replaces one.
 
-The port is small on purpose: what GitLab's registry and a folder have in common. What is decided on top of it
-(upload, skip or refuse) is in :mod:`wheelyard.registries.upload_plan`, once for all adapters.
+The decision to upload, skip or refuse a wheel is in :mod:`wheelyard.registries.upload_plan`, once for all adapters.
+A new kind of registry is an adapter of :class:`Registry`, and a model with its settings and the adapter's name: a line
+in ``REGISTRIES`` of :mod:`wheelyard.project.config_registries`, or an entry point of another distribution.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from wheelyard.core.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int], object]
 
 
+_NOT_IN_VERSIONS = re.compile(r"[^A-Za-z0-9_+.-]")
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -55,13 +60,61 @@ class RegistryFile:
 class Registry(Protocol):
     """A package registry.
 
-    Adapters: :class:`~wheelyard.registries.directory.FolderRegistry`,
+    Adapters: :class:`~wheelyard.registries.directory.DirectoryRegistry`,
     :class:`~wheelyard.registries.gitlab.gitlab_registry.GitLabRegistry`. Threads may share one.
     """
+
+    @classmethod
+    def open(cls, config: Any, *, name: str, root: Path) -> Self:
+        """Return the registry of a site configuration; no server is asked.
+
+        Args:
+            config: its settings, of the model that names this adapter.
+            name: its name there, for errors.
+            root: the project's folder, which relative paths are below.
+
+        Raises:
+            ConfigError: the settings cannot be used on this machine.
+            CredentialsError: a credential is named that cannot be used.
+        """
 
     @property
     def title(self) -> str:
         """What people call it: a folder, an address. Holds no secret."""
+
+    @property
+    def parallel(self) -> int:
+        """How many versions may be sent, and files or index pages read, at once."""
+
+    @property
+    def index_url(self) -> str:
+        """The address of its index, for installers."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder on this machine that holds ``simple/`` and all files, None if its index is on a server."""
+
+    def is_public(self) -> bool:
+        """Return whether everybody may read it without a login.
+
+        Raises:
+            NetworkError: the registry does not answer.
+        """
+
+    def sizes(self, project: str) -> dict[tuple[str, str | None], int]:
+        """Return the size in bytes of each file of a project, by name and sha256, if its index does not state it.
+
+        Raises:
+            CredentialsError: the credential may not read them.
+            NetworkError: the registry does not answer.
+        """
+
+    def source_store(self) -> SourceStore:
+        """Return the store for source packages.
+
+        Raises:
+            PublishError: it keeps none.
+        """
 
     def projects(self) -> tuple[str, ...]:
         """Return the canonical names of all projects that have files, sorted.
@@ -154,3 +207,38 @@ class Registry(Protocol):
             PublishError: it is not there.
             DiskError: no right to write there.
         """
+
+
+class SourceStore(Protocol):
+    """Takes the files of source packages, and never replaces one."""
+
+    def check_access(self) -> None:
+        """Make sure that we may write; see :meth:`Registry.check_access`."""
+
+    def put(self, name: str, version: str, path: Path, sha256: str) -> str:
+        """Have a file there, read back, and return its address.
+
+        Raises:
+            ConflictError: other bytes are there under this name.
+            PublishError: it is not taken.
+            NetworkError: the registry does not answer.
+            DiskError: no space for it.
+        """
+
+
+def version_word(version: str) -> str:
+    """Return a distribution's version as GitLab takes one (lib/gitlab/regex/packages.rb, maven_version_regex).
+
+    Debian's may hold ``~`` and ``:``, and never ``_`` (deb-version(7)): so the word still tells them apart.
+    """
+    plain = version.replace(":", "__").replace("..", "._.")
+    return _NOT_IN_VERSIONS.sub("_", plain)
+
+
+def source_conflict(title: str, name: str, there: str, here: str) -> ConflictError:
+    """Return the error of a source package's file that is in a registry with other bytes."""
+    return ConflictError(
+        f"{name} is in {title} already, with other bytes",
+        details=[f"there: sha256 {there}", f"here:  sha256 {here}"],
+        fix="a file is never replaced: look at which of them is right, and delete the other by hand",
+    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelyard.project.config import Project
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 _RECORDED = (
     "is recorded as published, and stays; prune deletes versions, and what is to go for good has its line taken out of "
@@ -58,13 +58,13 @@ class Removal:
 
 
 def remove(
-    project: Project, place: Place, package: str, names: Sequence[str], *, keep: str = "", delete: bool
+    project: Project, registry: NamedRegistry, package: str, names: Sequence[str], *, keep: str = "", delete: bool
 ) -> Removal:
     """Delete files of a package that are not recorded, and second copies of those that are; all of them or none.
 
     Args:
         project: the project.
-        place: the registry.
+        registry: the registry.
         package: the package that the registry lists them under.
         names: the files.
         keep: how the sha256 begins of the copy that stays, of files that are there with different bytes.
@@ -77,19 +77,21 @@ def remove(
         NetworkError: it does not answer.
     """
     # What is being published must not be taken for a stranger: of the two, one waits.
-    journal = Journal.of(project.dist / JOURNALS, place.registry.title) if delete else contextlib.nullcontext()
+    journal = Journal.of(project.dist / JOURNALS, registry.adapter.title) if delete else contextlib.nullcontext()
     with journal:
-        (name,) = projects_of(place, [package])
-        plan = _plan(project, place, name, names, keep.lower())
+        (name,) = projects_of(registry, [package])
+        plan = _plan(project, registry, name, names, keep.lower())
         if delete:
             staying = {each.file: each.staying for each in plan if each.staying}
-            place.registry.remove(name, [each.file for each in plan], staying=staying)
+            registry.adapter.remove(name, [each.file for each in plan], staying=staying)
     return Removal(name, plan, dry_run=not delete)
 
 
-def _plan(project: Project, place: Place, package: str, names: Sequence[str], keep: str) -> tuple[Doomed, ...]:
-    there = place.registry.files(package)
-    known = {entry.file: entry.sha256 for entry in recorded(project, place, package)}
+def _plan(
+    project: Project, registry: NamedRegistry, package: str, names: Sequence[str], keep: str
+) -> tuple[Doomed, ...]:
+    there = registry.adapter.files(package)
+    known = {entry.file: entry.sha256 for entry in recorded(project, registry, package)}
     plan: list[Doomed] = []
     wrong: list[str] = []
     for name in dict.fromkeys(names):
@@ -104,7 +106,7 @@ def _plan(project: Project, place: Place, package: str, names: Sequence[str], ke
             f"{len(wrong)} of {len(wrong) + len(plan)} files may not go; nothing was deleted",
             where=package,
             details=wrong,
-            fix=f"wheelyard registry verify {package} --of {place.name}",
+            fix=f"wheelyard registry verify {package} --of {registry.name}",
         )
     return tuple(plan)
 

@@ -12,7 +12,6 @@ from wheelyard.core.tags import wheel_for
 from wheelyard.core.values import ImageChoice
 from wheelyard.io import cache, engine, files, log
 from wheelyard.project.loader import effective, load_recipe
-from wheelyard.registries import FolderRegistry
 from wheelyard.registries.inspect_registry import installable, listings, projects_of
 from wheelyard.registries.pip_smoke_test import Wanted, try_out
 from wheelyard.registries.smoke_test_report import Trial, TrialReport
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter, WheelName
     from wheelyard.project.config import Project
     from wheelyard.registries import RegistryFile
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Release:
 
 def try_registry(
     project: Project,
-    place: Place,
+    registry: NamedRegistry,
     packages: Sequence[str] = (),
     *,
     pythons: tuple[Interpreter, ...] = (),
@@ -55,7 +54,7 @@ def try_registry(
 
     Args:
         project: the project.
-        place: the registry.
+        registry: the registry.
         packages: which; all by default.
         pythons: only these of the image's interpreters.
         newest: how many versions of each, without what is yanked.
@@ -69,11 +68,11 @@ def try_registry(
     """
     releases: list[Release] = []
     unreadable: list[Trial] = []
-    for package, found in listings(place, projects_of(place, packages)):
+    for package, found in listings(registry, projects_of(registry, packages)):
         if isinstance(found, WheelyardError):
             unreadable.append(Trial(package=package, version="", interpreter="", state="unreadable", text=found.head))
             continue
-        releases += _releases(project, place, package, found)[:newest]
+        releases += _releases(project, registry, package, found)[:newest]
     engine.require_riscv64()
     choice = ImageChoice.parse(image or project.policy.image)
     made = images.ensure(images.resolve(choice, project.policy.policy))
@@ -83,20 +82,26 @@ def try_registry(
         for interpreter in made.interpreters:
             if not pythons or interpreter in pythons:
                 rounds = _rounds(project, releases, interpreter)
-                trials += _tried(place, rounds, interpreter, engine.run_with_network(made.reference), folder)
+                trials += _tried(registry, rounds, interpreter, engine.run_with_network(made.reference), folder)
     done = {(each.package, each.version) for each in trials}
     left = tuple(f"{each.package} {each.version}" for each in releases if (each.package, str(each.version)) not in done)
-    return TrialReport(registry=place.name, image=made.reference, trials=tuple(trials), left_out=left)
+    return TrialReport(registry=registry.name, image=made.reference, trials=tuple(trials), left_out=left)
 
 
 def _tried(
-    place: Place, rounds: Iterable[Sequence[Wanted]], interpreter: Interpreter, run_in: RunIn, folder: Path
+    registry: NamedRegistry, rounds: Iterable[Sequence[Wanted]], interpreter: Interpreter, run_in: RunIn, folder: Path
 ) -> Iterator[Trial]:
     log_file = folder / f"{interpreter}.log"
     files.remove(log_file)
     for wanted in rounds:
-        with log.step(f"Installing {len(wanted)} packages from {place.registry.title} ({interpreter})"):
-            tried = try_out(wanted, interpreter, run_in, index=_index(place), log_file=log_file)
+        with log.step(f"Installing {len(wanted)} packages from {registry.adapter.title} ({interpreter})"):
+            tried = try_out(
+                wanted,
+                interpreter,
+                run_in,
+                index=registry.adapter.folder or registry.adapter.index_url,
+                log_file=log_file,
+            )
         for name, version, state, text in tried:
             yield Trial(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
 
@@ -114,9 +119,9 @@ def problem(report: TrialReport) -> WheelyardError | None:
     )
 
 
-def _releases(project: Project, place: Place, package: str, found: Sequence[RegistryFile]) -> list[Release]:
+def _releases(project: Project, registry: NamedRegistry, package: str, found: Sequence[RegistryFile]) -> list[Release]:
     """Return the versions with wheels for riscv64 that are not yanked: final ones first, the newest before others."""
-    by_version = installable(project, place, package, found)
+    by_version = installable(project, registry, package, found)
     order = sorted(by_version, key=lambda version: (not version.is_prerelease, version), reverse=True)
     return [Release(package, version, tuple(by_version[version])) for version in order]
 
@@ -139,7 +144,3 @@ def _wanted(project: Project, release: Release) -> Wanted:
     with contextlib.suppress(UnknownPackageError, RecipeError):  # published once, and built no more
         modules = effective(load_recipe(project, release.package), release.version)[0].check.imports
     return Wanted(release.package, str(release.version), known, modules)
-
-
-def _index(place: Place) -> str | Path:
-    return place.registry.root if isinstance(place.registry, FolderRegistry) else place.index

@@ -1,7 +1,7 @@
 """An index in front of a registry: static pages with what GitLab's own lack.
 
 One link per project, JSON, yanks, sizes; the files stay where they are. Where the folder holds a copy of a file
-(:class:`~wheelyard.registries.directory.FolderRegistry`), the address is ours, and its metadata is served too:
+(:class:`~wheelyard.registries.directory.DirectoryRegistry`), the address is ours, and its metadata is served too:
 installers look for it at the file's address with ``.metadata`` behind it (PEP 658), which GitLab does not serve.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import PublishError, RegistryContentError
 from wheelyard.io import files
 from wheelyard.registries import simple_index
-from wheelyard.registries.directory import FolderRegistry, write_changed
+from wheelyard.registries.directory import DirectoryRegistry, write_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,7 +72,7 @@ def write_front(root: Path, projects: Mapping[str, Sequence[RegistryFile]]) -> i
         PublishError: a file has no address, or a copy in *root* has no description.
         DiskError: no space, or no right to write there.
     """
-    own = FolderRegistry(root)
+    own = DirectoryRegistry(root)
     changed = 0
     with files.disk_errors(root), own.locked():
         merged = _merged(own, projects)
@@ -90,7 +90,7 @@ def write_front(root: Path, projects: Mapping[str, Sequence[RegistryFile]]) -> i
     return changed
 
 
-def _merged(own: FolderRegistry, projects: Mapping[str, Sequence[RegistryFile]]) -> dict[str, list[RegistryFile]]:
+def _merged(own: DirectoryRegistry, projects: Mapping[str, Sequence[RegistryFile]]) -> dict[str, list[RegistryFile]]:
     """Return the files of each project that has any, with our own addresses where we hold copies."""
     found: dict[str, list[RegistryFile]] = {}
     others: list[str] = []

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.registries import GitLabRegistry
 from wheelyard.registries.inspect_registry import about, listings, recorded, together
 from wheelyard.registries.static_index import enrich, listable, write_front
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Project
     from wheelyard.registries import RegistryFile
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Front:
     private: bool
 
 
-def write_index(project: Project, place: Place, folder: Path) -> Front:
+def write_index(project: Project, registry: NamedRegistry, folder: Path) -> Front:
     """Write static index pages for a registry, with the yanks and sizes of our records.
 
     All or nothing is read before anything is written: a registry that fails halfway does not empty the index.
@@ -53,11 +52,11 @@ def write_index(project: Project, place: Place, folder: Path) -> Front:
     projects: dict[str, list[RegistryFile]] = {}
     unreadable: list[WheelyardError] = []
     left_out: list[str] = []
-    for package, found in listings(place, place.registry.projects()):
+    for package, found in listings(registry, registry.adapter.projects()):
         try:
             if isinstance(found, WheelyardError):
                 raise found
-            known = recorded(project, place, package)
+            known = recorded(project, registry, package)
         except WheelyardError as error:
             unreadable.append(about(package, error))
             continue
@@ -65,7 +64,7 @@ def write_index(project: Project, place: Place, folder: Path) -> Front:
         projects[package] = enrich(shown, known)
         left_out += reasons
     if unreadable:
-        raise together(f"{place.registry.title} cannot be read whole; the index stays as it was", unreadable)
+        raise together(f"{registry.adapter.title} cannot be read whole; the index stays as it was", unreadable)
     changed = write_front(folder, projects)
     return Front(
         folder=folder,
@@ -73,5 +72,5 @@ def write_index(project: Project, place: Place, folder: Path) -> Front:
         files=sum(map(len, projects.values())),
         changed=changed,
         left_out=tuple(left_out),
-        private=isinstance(place.registry, GitLabRegistry) and not place.registry.is_public(),
+        private=not registry.adapter.is_public(),
     )

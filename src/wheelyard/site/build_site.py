@@ -10,13 +10,12 @@ from packaging.version import Version
 
 from wheelyard.core.tags import Interpreter, WheelName, wheel_for
 from wheelyard.io import files
-from wheelyard.project.config_registries import GitLabPolicy
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.records.copyleft_sources import SOURCES
 from wheelyard.records.history import HISTORY
 from wheelyard.records.lockfile import lock_file, newest, read_lock
 from wheelyard.records.releases import RELEASES
-from wheelyard.registries.gitlab.gitlab_registry import index_url
+from wheelyard.registries.open_registry import open_registry
 from wheelyard.site.pages import FOLDER, pages
 from wheelyard.site.site_report import Site, SiteFile, SitePackage, SitePatch, SiteReport, SiteSource, SiteVersion
 from wheelyard.watch.history_summary import history
@@ -142,10 +141,9 @@ def _file(project: Project, file: ReleasedFile) -> SiteFile:
 
 def _index(project: Project) -> str:
     """Return the address of the one registry that installers can reach; empty where there is none, or several."""
-    registries = [entry for entry in project.policy.registries.values() if isinstance(entry, GitLabPolicy)]
-    if len(registries) != 1:
-        return ""
-    return index_url(registries[0].url, registries[0].project)
+    opened = (open_registry(project, name).adapter for name in project.policy.registries)
+    served = [adapter.index_url for adapter in opened if adapter.folder is None]
+    return served[0] if len(served) == 1 else ""
 
 
 def _record(project: Project, name: str) -> str:

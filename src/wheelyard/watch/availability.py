@@ -24,40 +24,40 @@ if TYPE_CHECKING:
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.registries import RegistryFile
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 
 class Ours:
     """Our registry, where it answers; where it does not, that is told and it counts as empty. Threads may share it.
 
     Args:
-        place: the registry, None if there is none to ask.
+        registry: the registry, None if there is none to ask.
     """
 
-    def __init__(self, place: Place | None) -> None:
-        self._place = place
+    def __init__(self, registry: NamedRegistry | None) -> None:
+        self._registry = registry
         self._files: dict[str, tuple[RegistryFile, ...]] = {}
         self._lock = threading.Lock()
         self._breaker = CircuitBreaker()
         self.notes: dict[str, None] = {}
         self._projects: frozenset[str] = frozenset()
-        if place is not None:
+        if registry is not None:
             try:
-                self._projects = frozenset(place.registry.projects())
+                self._projects = frozenset(registry.adapter.projects())
             except WheelyardError as error:
-                self._place = None
-                where = error.where or place.name
+                self._registry = None
+                where = error.where or registry.name
                 self.notes[f"our registry was not looked at: {where}: {error.what}"] = None
 
     @property
     def name(self) -> str:
         """The registry's name, empty if there is none that answers."""
-        return self._place.name if self._place else ""
+        return self._registry.name if self._registry else ""
 
     @property
     def index(self) -> str:
         """The address that installers take, empty if there is none."""
-        return self._place.index if self._place else ""
+        return self._registry.adapter.index_url if self._registry else ""
 
     def wheels(self, project: str, python: Interpreter) -> tuple[str, ...]:
         """Return the names of a project's files that are not yanked and that Requires-Python lets *python* have."""
@@ -66,13 +66,13 @@ class Ours:
         )
 
     def _listed(self, project: str) -> tuple[RegistryFile, ...]:
-        if self._place is None or project not in self._projects:
+        if self._registry is None or project not in self._projects:
             return ()
         with self._lock:
             if project in self._files:
                 return self._files[project]
         try:
-            found = self._breaker.ask(functools.partial(self._place.registry.files, project))
+            found = self._breaker.ask(functools.partial(self._registry.adapter.files, project))
         except WheelyardError as error:
             found = ()
             self.notes[f"{project} was not looked at in our registry: {error.what}"] = None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
     from wheelyard.index.installer_choice import Availability, Glibc
     from wheelyard.project.config import Project
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.watch.requirements_file import Requirements
 
 _PIP = "24.1"  # the first that knows the riscv64 manylinux tags
@@ -44,7 +44,7 @@ def check_requirements(
     words: Sequence[str],
     *,
     pythons: Sequence[Interpreter],
-    place: Place | None,
+    registry: NamedRegistry | None,
     glibc: Glibc | None = None,
     follow: bool = True,
 ) -> RequirementsReport:
@@ -54,7 +54,7 @@ def check_requirements(
         project: its policy says how many pages are read at once.
         words: requirements files, and requirements.
         pythons: the interpreters.
-        place: our registry, None for the public index alone.
+        registry: our registry, None for the public index alone.
         glibc: the C library of the machine; any if None.
         follow: whether what they depend on is looked at, too.
 
@@ -63,7 +63,7 @@ def check_requirements(
         ConfigError: the public index that is configured is none.
     """
     asked = read_requirements(words)
-    shelf = Shelf(index_url(), Ours(place), parallel=project.policy.watch.parallel)
+    shelf = Shelf(index_url(), Ours(registry), parallel=project.policy.watch.parallel)
     with log.progress("looking at the index", None, unit="projects") as tell:
         walks = [_Walk(shelf, asked, python, glibc, tell) for python in pythons]
         for walk in walks:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from wheelyard.project.config import Project
     from wheelyard.project.loader import Recipe
     from wheelyard.registries import RegistryFile
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
 
 _MORE = 1  # versions of a project that are looked at beyond those that are told of
 _ALL = Version("0.dev0")
@@ -66,7 +66,7 @@ def check_upstream(
     project: Project,
     packages: Sequence[str] = (),
     *,
-    place: Place | None = None,
+    registry: NamedRegistry | None = None,
     write: bool = True,
     today: date | None = None,
 ) -> WatchReport:
@@ -75,24 +75,24 @@ def check_upstream(
     Args:
         project: the project.
         packages: names, however they are spelt.
-        place: our registry, None to compare with none.
+        registry: our registry, None to compare with none.
         write: whether ledgers are brought up to date. Each is when its package is done, so that an interrupted run
             loses nothing.
         today: the day, in UTC.
 
     Raises:
         UnknownPackageError: one of *packages* has no recipe.
-        ConfigError: *place* has a name that ledgers cannot tell from the public index's.
+        ConfigError: *registry* has a name that ledgers cannot tell from the public index's.
     """
     known = list_recipes(project)
     chosen = tuple(dict.fromkeys(load_recipe(project, name).package for name in packages)) if packages else known
-    if place and place.record and place.name == UPSTREAM:
+    if registry and registry.config.record and registry.name == UPSTREAM:
         raise ConfigError(
             f"a registry cannot be called {UPSTREAM!r}: ledgers call the public index so",
             where=f"[tool.wheelyard.registries.{UPSTREAM}]",
             fix="give it another name",
         )
-    watch = _Watch(project, place, today or datetime.now(UTC).date(), write=write)
+    watch = _Watch(project, registry, today or datetime.now(UTC).date(), write=write)
     with log.progress("checking upstream", len(chosen), unit="") as tell:
 
         def one(package: str) -> Standing:
@@ -103,7 +103,7 @@ def check_upstream(
         standings = threads.each(one, chosen, parallel=project.policy.watch.parallel)
     return WatchReport(
         checked=datetime.now(UTC).replace(microsecond=0),
-        registry=place.name if place else "",
+        registry=registry.name if registry else "",
         packages=tuple(standings),
     )
 
@@ -135,9 +135,9 @@ def problem(report: WatchReport, *, fix: str = "") -> WheelyardError | None:
 class _Watch:
     """What the packages of one run share."""
 
-    def __init__(self, project: Project, place: Place | None, today: date, *, write: bool) -> None:
+    def __init__(self, project: Project, registry: NamedRegistry | None, today: date, *, write: bool) -> None:
         self._project = project
-        self._place = place
+        self._registry = registry
         self._write = write
         watch = project.policy.watch
         glibc, _ = manylinux(project.policy.policy) or (Terms.glibc, "")
@@ -146,7 +146,9 @@ class _Watch:
         self._upstream = Upstream(index_url(), newest=watch.versions + _MORE)
         self._preflights = any(cache.cache_dir("preflight", "found").iterdir())
         self._planner = Planner.of_site(project)
-        self._room = threading.BoundedSemaphore(place.parallel if place else 1)  # what our registry takes at once
+        self._room = threading.BoundedSemaphore(
+            registry.adapter.parallel if registry else 1
+        )  # what our registry takes at once
 
     def standing(self, package: str) -> Standing:
         """Return how one package stands, whatever goes wrong with it."""
@@ -221,11 +223,11 @@ class _Watch:
         return {version: kept.failures[0].head}
 
     def _published(self, name: str) -> tuple[_Published, ...] | None:
-        if self._place is None:
+        if self._registry is None:
             return None
         try:
             with self._room:
-                files = self._place.registry.files(name)
+                files = self._registry.adapter.files(name)
         except WheelyardError as error:
             raise type(error)(f"our registry: {error.what}", details=error.details, fix=error.fix) from error
         return tuple(found for file in files if (found := _wheel(file)) is not None)
@@ -262,8 +264,10 @@ class _Watch:
         published: tuple[_Published, ...] | None,
     ) -> tuple[HistoryEntry, ...]:
         """Bring a package's ledger up to date, on disk if that is wanted."""
-        today, where = self._terms.today, self._place.name if self._place else ""
-        if self._place and not self._place.record:  # any folder: none of the places that the ledger is about
+        today, where = self._terms.today, self._registry.name if self._registry else ""
+        if (
+            self._registry and not self._registry.config.record
+        ):  # any folder: none of the places that the ledger is about
             published = None
         seen = _observed(upstream, pinned, published or (), where, today, self._terms.limit)
         oldest = min((release.version for release in upstream.releases), default=_ALL)

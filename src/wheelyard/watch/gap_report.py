@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from wheelyard.index.project_summary import ReleaseFacts
     from wheelyard.index.sdist_file import Sdist
     from wheelyard.project.config import Policy, Project
-    from wheelyard.registries.open_registry import Place
+    from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.watch.name_lists import Entry, NameList
 
 _NEWEST = 12  # versions that are looked at; the newest final one is nearly always among them
@@ -56,14 +56,14 @@ _LONGEST_NAME = 200  # characters of a file in the cache, a longer one's first
 _LAYOUT = 1
 
 
-def radar(project: Project, path: Path, *, top: int, place: Place | None) -> RadarReport:
+def radar(project: Project, path: Path, *, top: int, registry: NamedRegistry | None) -> RadarReport:
     """Return the *top* gaps among the names in the file *path*; one project's failure does not stop the others.
 
     Args:
         project: its policy says for which interpreters, and how many pages are read at once.
         path: the list; see :mod:`wheelyard.watch.name_lists`.
         top: how many gaps are told.
-        place: our registry, None to compare with none.
+        registry: our registry, None to compare with none.
 
     Raises:
         ListError: the list cannot be read.
@@ -73,7 +73,7 @@ def radar(project: Project, path: Path, *, top: int, place: Place | None) -> Rad
     listed = read_names(path)
     pythons = tuple(map(Interpreter.parse, project.policy.interpreters))
     tally = _sweep(listed, project.policy.watch.parallel, top, pythons)
-    ours = Ours(place)
+    ours = Ours(registry)
     gaps = [_covered(gap, ours, pythons) for gap in tally.gaps()]
     gaps = _with_needs(gaps, project.policy, pythons, ours)
     return RadarReport(

@@ -16,7 +16,7 @@ from support.static import StaticServer
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io import cache
-from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries import DirectoryRegistry, read_release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_file_that_another_index_has_is_not_ours(
 def test_of_two_trials_at_once_the_second_waits(site: Site) -> None:
     """What is said goes into one log for each interpreter, from which each run takes its own reports."""
     wheel = WheelSpec(python="py3", abi="none", platform="any", elf=None, purelib="true").write(site.root)
-    FolderRegistry(site.root / "index").put(read_release(wheel, sha256=sha256_file(wheel)))
+    DirectoryRegistry(site.root / "index").put(read_release(wheel, sha256=sha256_file(wheel)))
     words = ["registry", "try", "--of", "./index", "--image", "local", "--python", "cp313"]
     with cache.lock(site.root / "dist/try/.lock", what="the first"):
         process = subprocess.Popen(

@@ -22,7 +22,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import StepTimeoutError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io.run import Completed, run
-from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries import DirectoryRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def test_dependencies_come_from_the_index_folder(tmp_path: Path) -> None:
         tmp_path
     )
     assert not installed(wheel, "demo").ok
-    folder = FolderRegistry(tmp_path / "index")
+    folder = DirectoryRegistry(tmp_path / "index")
     folder.put(read_release(needed, sha256=sha256_file(needed)))
     # Offline, an index by http cannot be asked: file:// can.
     finding = installed(wheel, "demo", index=folder.root)

@@ -35,7 +35,7 @@ from wheelyard.project.config import seek_project
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.wheel_records import read_record, releasable, write_record, write_verdict
-from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries import DirectoryRegistry, read_release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -327,7 +327,7 @@ def test_a_server_that_is_too_slow_is_told_and_all_is_built(
 
 def test_wheels_that_a_build_cannot_take_do_not_count(yard: Yard) -> None:
     """A pull request's job had of what it needs only the wheel for its own interpreter."""
-    index = FolderRegistry(yard.project.index)
+    index = DirectoryRegistry(yard.project.index)
 
     def there(python: str) -> None:
         wheel = next(yard.built(python, inputs="1" * 64).glob("*.whl"))

@@ -22,7 +22,7 @@ from wheelyard.project.loader import effective, load_recipe
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
 from wheelyard.registries.inspect_registry import installable
-from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.open_registry import open_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,9 +148,9 @@ def test_of_what_its_page_lists_only_its_own_wheels_for_riscv64_are_taken(yard: 
     for number, spec in enumerate(others):
         yard.upload(spec.write(tmp_path / "others"), name="demo", version=f"9.{number}")
     project = find_project(yard.stock.root)
-    place = open_place(project, "gitlab")
-    found = installable(project, place, "demo", place.registry.files("demo"))
-    assert len(place.registry.files("demo")) == len(others) + 2
+    registry = open_registry(project, "gitlab")
+    found = installable(project, registry, "demo", registry.adapter.files("demo"))
+    assert len(registry.adapter.files("demo")) == len(others) + 2
     assert {str(version): len(wheels) for version, wheels in found.items()} == {"1.0": 2}
     assert brought(yard) == sorted(spec.file for spec in specs(2))
     assert [path.name for path in (project.index / "files").iterdir()] == ["demo"]

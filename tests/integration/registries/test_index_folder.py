@@ -17,13 +17,13 @@ from support.static import StaticServer
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import ConflictError, DiskError, PublishError
-from wheelyard.registries import FolderRegistry, Release, read_release
+from wheelyard.registries import DirectoryRegistry, Release, read_release
 
 PUT_CODE = """
 import sys
 from pathlib import Path
-from wheelyard.registries import FolderRegistry, read_release
-folder = FolderRegistry(Path(sys.argv[1]))
+from wheelyard.registries import DirectoryRegistry, read_release
+folder = DirectoryRegistry(Path(sys.argv[1]))
 for word in sys.argv[2:]:
     path, _, sha256 = word.rpartition("=")
     folder.put(read_release(Path(path), sha256=sha256))
@@ -38,9 +38,9 @@ def release(folder: Path, spec: WheelSpec | None = None, *, salt: bytes = b"") -
 
 
 @pytest.fixture
-def filled(tmp_path: Path) -> tuple[FolderRegistry, dict[str, Release]]:
+def filled(tmp_path: Path) -> tuple[DirectoryRegistry, dict[str, Release]]:
     """An index folder of three projects, one of which has a local version and needs another."""
-    folder = FolderRegistry(tmp_path / "index folder")
+    folder = DirectoryRegistry(tmp_path / "index folder")
     specs = {
         "demo": WheelSpec(headers="Requires-Dist: Needed.Thing>=1\n"),
         "local": WheelSpec(name="local", version="2.0+cpu"),
@@ -52,7 +52,7 @@ def filled(tmp_path: Path) -> tuple[FolderRegistry, dict[str, Release]]:
     return folder, releases
 
 
-def test_pip_downloads_over_http(filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path) -> None:
+def test_pip_downloads_over_http(filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path) -> None:
     """pip resolves with the metadata files (PEP 658), follows dependencies, and verifies hashes."""
     folder, releases = filled
     with StaticServer(folder.root) as server:
@@ -66,7 +66,9 @@ def test_pip_downloads_over_http(filled: tuple[FolderRegistry, dict[str, Release
 
 
 @pytest.mark.parametrize("way", ["http", "file"])
-def test_pip_takes_a_local_version(filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path, way: str) -> None:
+def test_pip_takes_a_local_version(
+    filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path, way: str
+) -> None:
     folder, releases = filled
     with StaticServer(folder.root) as server:
         base = server.url if way == "http" else folder.root.as_uri()
@@ -77,7 +79,7 @@ def test_pip_takes_a_local_version(filled: tuple[FolderRegistry, dict[str, Relea
 
 @pytest.mark.parametrize("way", ["http", "file"])
 def test_uv_resolves_and_sees_the_hashes(
-    filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path, way: str
+    filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path, way: str
 ) -> None:
     folder, releases = filled
     with StaticServer(folder.root) as server:
@@ -90,7 +92,7 @@ def test_uv_resolves_and_sees_the_hashes(
 
 
 @pytest.mark.parametrize("way", ["http", "file"])
-def test_uv_installs(filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path, way: str) -> None:
+def test_uv_installs(filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path, way: str) -> None:
     folder, _ = filled
     with StaticServer(folder.root) as server:
         base = server.url if way == "http" else folder.root.as_uri()
@@ -100,7 +102,7 @@ def test_uv_installs(filled: tuple[FolderRegistry, dict[str, Release]], tmp_path
 
 
 def test_pip_refuses_a_file_that_was_tampered_with(
-    filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path
+    filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path
 ) -> None:
     folder, releases = filled
     victim = folder.root / "files" / "local" / releases["local"].name.file
@@ -118,7 +120,7 @@ def test_pip_refuses_a_file_that_was_tampered_with(
 
 def test_requires_python_keeps_old_pythons_away(tmp_path: Path) -> None:
     """PEP 503's ``data-requires-python`` is honoured by pip, so it must be there and escaped."""
-    folder = FolderRegistry(tmp_path / "index")
+    folder = DirectoryRegistry(tmp_path / "index")
     for version, requires in (("1.0", ">=3.9"), ("2.0", ">=3.14,<4")):
         folder.put(release(tmp_path / "dist", WheelSpec(version=version, requires_python=requires)))
     with StaticServer(folder.root) as server:
@@ -127,7 +129,7 @@ def test_requires_python_keeps_old_pythons_away(tmp_path: Path) -> None:
     assert [path.name.split("-")[1] for path in (tmp_path / "got").iterdir()] == ["1.0"]
 
 
-def test_another_reader_sees_the_same(filled: tuple[FolderRegistry, dict[str, Release]]) -> None:
+def test_another_reader_sees_the_same(filled: tuple[DirectoryRegistry, dict[str, Release]]) -> None:
     folder, releases = filled
     with StaticServer(folder.root) as server, PyPISimple(f"{server.url}/simple/") as client:
         assert client.get_index_page().projects == ["demo", "local", "needed-thing"]
@@ -136,7 +138,7 @@ def test_another_reader_sees_the_same(filled: tuple[FolderRegistry, dict[str, Re
         assert client.get_package_metadata_bytes(package) == releases["local"].metadata
 
 
-def test_only_what_is_touched_is_written(filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path) -> None:
+def test_only_what_is_touched_is_written(filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path) -> None:
     folder, releases = filled
 
     def inodes() -> dict[str, int]:
@@ -178,7 +180,7 @@ def test_two_publishers_at_once(tmp_path: Path) -> None:
     orders = [words, words[::-1], words[3:], words[:3]]
     running = [subprocess.Popen([*PUT, tmp_path / "index", *order]) for order in orders]
     assert [process.wait() for process in running] == [0, 0, 0, 0]
-    folder = FolderRegistry(tmp_path / "index")
+    folder = DirectoryRegistry(tmp_path / "index")
     assert {file.file: file.sha256 for file in folder.files("demo")} == {one.name.file: one.sha256 for one in wheels}
     page = json.loads((folder.root / "simple" / "demo" / "index.json").read_text())
     assert len(page["files"]) == 6
@@ -196,7 +198,7 @@ def test_two_publishers_of_different_bytes(tmp_path: Path) -> None:
 
 
 def test_rebuild_derives_everything_from_the_wheels(
-    filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path
+    filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path
 ) -> None:
     folder, _ = filled
     before = shape(folder.root)
@@ -208,7 +210,7 @@ def test_rebuild_derives_everything_from_the_wheels(
 
 
 def test_rebuild_forgets_what_is_gone_and_tells_what_is_broken(
-    filled: tuple[FolderRegistry, dict[str, Release]], tmp_path: Path
+    filled: tuple[DirectoryRegistry, dict[str, Release]], tmp_path: Path
 ) -> None:
     folder, releases = filled
     for path in (folder.root / "files" / "local").iterdir():
@@ -226,7 +228,7 @@ def test_rebuild_forgets_what_is_gone_and_tells_what_is_broken(
 
 
 def test_a_conflict_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
-    folder = FolderRegistry(tmp_path / "index")
+    folder = DirectoryRegistry(tmp_path / "index")
     folder.put(release(tmp_path / "a"))
     before = shape(folder.root)
     with pytest.raises(ConflictError):
@@ -238,11 +240,11 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """A read-only file system, made of a file where the folder should be: root may write everywhere else."""
     blocked = Path("/proc/wheelyard-index")
     with pytest.raises((DiskError, OSError)):
-        FolderRegistry(blocked).put(release(tmp_path))
+        DirectoryRegistry(blocked).put(release(tmp_path))
 
 
 def test_leftovers_of_another_wheel_go(tmp_path: Path) -> None:
-    folder = FolderRegistry(tmp_path / "index")
+    folder = DirectoryRegistry(tmp_path / "index")
     left = folder.root / "files" / "demo" / ".demo-0.1-cp313-cp313-manylinux_2_39_riscv64.whl.coming"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")

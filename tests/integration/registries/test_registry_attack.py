@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASE = "/api/v4/projects/it/packages/pypi"
-COPY = '\n[tool.wheelyard.registries.copy]\nkind = "folder"\npath = "copy"\n'
+COPY = '\n[tool.wheelyard.registries.copy]\nkind = "directory"\npath = "copy"\n'
 VERBS = {
     "list": ("list", "--of", "gitlab"),
     "verify": ("verify", "--of", "gitlab", "--download"),

@@ -20,7 +20,7 @@ from wheelyard.io.server import Login
 from wheelyard.registries import (
     Action,
     Credential,
-    FolderRegistry,
+    DirectoryRegistry,
     GitLabRegistry,
     Journal,
     Outcome,
@@ -45,7 +45,7 @@ PROJECT = "riseproject/python/wheel_builder"
 def again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Again]:
     """A function that connects to one and the same empty registry, as another process would."""
     if request.param == "folder":
-        yield lambda: FolderRegistry(tmp_path / "index")
+        yield lambda: DirectoryRegistry(tmp_path / "index")
         return
     gitlab = GitLab(tmp_path / "gitlab")
     project = gitlab.add_project(PROJECT)

@@ -18,7 +18,7 @@ from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import RELEASES, yank
-from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries import DirectoryRegistry, read_release
 
 if TYPE_CHECKING:
     import subprocess
@@ -105,7 +105,7 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     assert done.stdout.count("\nyanked: demo-1.0-") == 2
     folder = yard.stock.root / "backup"
     assert wheels_in(folder) == hashes(wheels)
-    assert [file.yanked for file in FolderRegistry(folder).files("demo")] == ["crashes", "crashes", None, None]
+    assert [file.yanked for file in DirectoryRegistry(folder).files("demo")] == ["crashes", "crashes", None, None]
     assert yard.registry("verify", "--of", "backup", "--download").returncode == 0
     before = downloads(yard)
     assert "0 copied, 5 there before" in mirror(yard, "gitlab", "backup/").stdout
@@ -146,7 +146,7 @@ def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard,
     (ours, late) = yard.have(WheelSpec(), WheelSpec(version="2.0"))
     for wheel in (ours, late):
         yard.upload(wheel.rename(tmp_path / wheel.name.replace("demo", "Demo")), name="demo")
-    backup = FolderRegistry(tmp_path / "backup")
+    backup = DirectoryRegistry(tmp_path / "backup")
     kept = tmp_path / ours.name.replace("demo", "Demo")
     backup.put(read_release(kept, sha256=sha256_file(kept)))
     done = yard.registry("mirror", "gitlab", f"{tmp_path / 'backup'}/")
@@ -499,7 +499,7 @@ def test_what_lies_under_way_is_a_few_versions(yard: Yard, tmp_path: Path) -> No
     folder = yard.stock.root / "from"
     for spec in specs(20, pythons=("cp313",)):
         wheel = spec.write(tmp_path)
-        FolderRegistry(folder).put(read_release(wheel, sha256=sha256_file(wheel)))
+        DirectoryRegistry(folder).put(read_release(wheel, sha256=sha256_file(wheel)))
     yard.gitlab.fault(Fault("stall", **UPLOAD, seconds=0.05))
     most = 0
     with yard.stock.start("registry", "mirror", "./from", "gitlab") as process:

@@ -629,6 +629,6 @@ def test_the_project_is_the_one_of_site_policy(yard: Yard) -> None:
     yard.have(WheelSpec())
     assert yard.registry("list").returncode == 0
     with (yard.stock.root / "pyproject.toml").open("a") as file:
-        file.write('\n[tool.wheelyard.registries.backup]\nkind = "folder"\npath = "backup"\n')
+        file.write('\n[tool.wheelyard.registries.backup]\nkind = "directory"\npath = "backup"\n')
     refused(yard.registry("list"), 4, "which registry is meant?", "gitlab|backup|DIR")
     assert "nothing is there" in yard.registry("list", "--of", "backup").stdout

@@ -32,7 +32,7 @@ interpreters = ["cp313"]
 policy = "manylinux_2_39_riscv64"
 
 [tool.wheelyard.registries.folder]
-kind = "folder"
+kind = "directory"
 path = "dist/index"
 local-images = true
 

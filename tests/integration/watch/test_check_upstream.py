@@ -36,7 +36,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.records.history import HISTORY, HistoryEntry
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
-from wheelyard.registries import FolderRegistry, read_release
+from wheelyard.registries import DirectoryRegistry, read_release
 from wheelyard.watch.status_report import STATES
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 TODAY = datetime.now(UTC).date()
 AGE = 60  # days that an index has been there, "today" being the last
-SHELF = '\n[tool.wheelyard.registries.shelf]\nkind = "folder"\npath = "shelf"\n'
+SHELF = '\n[tool.wheelyard.registries.shelf]\nkind = "directory"\npath = "shelf"\n'
 
 
 class Scene:
@@ -91,7 +91,7 @@ class Scene:
             if registry == "gitlab":
                 self.yard.upload(wheel)
             else:
-                FolderRegistry(self.root / "shelf").put(read_release(wheel, sha256=sha256_file(wheel)))
+                DirectoryRegistry(self.root / "shelf").put(read_release(wheel, sha256=sha256_file(wheel)))
 
     def run(self, *words: str, of: str = "none") -> subprocess.CompletedProcess[str]:
         return self.yard.stock.run("check-upstream", "--of", of, *words)
@@ -356,7 +356,7 @@ def test_a_registry_that_cannot_be_reached_is_every_packages_error(scene: Scene)
 
 def test_a_registry_may_not_be_called_upstream(scene: Scene) -> None:
     scene.well("one")
-    scene.settle('\n[tool.wheelyard.registries.upstream]\nkind = "folder"\npath = "up"\n')
+    scene.settle('\n[tool.wheelyard.registries.upstream]\nkind = "directory"\npath = "up"\n')
     (scene.root / "up").mkdir()
     refused(scene.run(of="upstream"), 4, "a registry cannot be called 'upstream'")
 

@@ -21,8 +21,8 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnavailableError, UpstreamUnknownError
 from wheelyard.core.tags import Interpreter
 from wheelyard.index.dependencies import MetadataFile, dependencies
-from wheelyard.registries import FolderRegistry, read_release
-from wheelyard.registries.open_registry import open_own, open_place
+from wheelyard.registries import DirectoryRegistry, read_release
+from wheelyard.registries.open_registry import open_configured, open_registry
 from wheelyard.watch import check_requirements as flow
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def offer(
 
 def ours(tmp_path: Path, *wheels: WheelSpec) -> Path:
     """Return a registry folder of ours with these wheels."""
-    registry = FolderRegistry(tmp_path / "own")
+    registry = DirectoryRegistry(tmp_path / "own")
     for wheel in wheels:
         made = wheel.write(tmp_path / "made")
         registry.put(read_release(made, sha256=sha256_file(made)))
@@ -74,8 +74,8 @@ def look(
     pythons: tuple[Interpreter, ...] = (CP313,),
     follow: bool = True,
 ) -> RequirementsReport:
-    place = open_place(project, str(own), new=False) if own else None
-    return flow.check_requirements(project, words, pythons=pythons, place=place, follow=follow)
+    place = open_registry(project, str(own), new=False) if own else None
+    return flow.check_requirements(project, words, pythons=pythons, registry=place, follow=follow)
 
 
 def found(report: RequirementsReport, python: Interpreter = CP313) -> dict[str, str]:
@@ -139,7 +139,7 @@ def test_what_is_yanked_or_for_other_pythons_in_our_registry_does_not_count(
     index: IndexServer, project: Project, tmp_path: Path
 ) -> None:
     own = ours(tmp_path, WheelSpec("gone", "1.0"), WheelSpec("later", "1.0", requires_python=">=3.14"))
-    FolderRegistry(own).yank("gone", WheelSpec("gone", "1.0").file, "broken")
+    DirectoryRegistry(own).yank("gone", WheelSpec("gone", "1.0").file, "broken")
     assert found(look(project, "gone", "later", own=own)) == {"gone": "none", "later": "none"}
 
 
@@ -306,8 +306,8 @@ def test_our_registry_that_does_not_answer_is_told_and_the_public_index_goes_on(
     (tmp_path / "yard").mkdir()
     project = make_project(tmp_path / "yard", pyproject=PYPROJECT + GITLAB)
     offer(index, "plain", "1.0", PURE)
-    place = open_own(project, None)
-    report = flow.check_requirements(project, ["plain"], pythons=(CP313,), place=place)
+    place = open_configured(project, None)
+    report = flow.check_requirements(project, ["plain"], pythons=(CP313,), registry=place)
     assert found(report) == {"plain": "pure 1.0"}
     assert report.registry == ""
     assert report.notes[0].startswith("our registry was not looked at: gitlab: ")
@@ -385,9 +385,9 @@ def test_a_mistake_ends_with_its_line_and_no_traceback(index: IndexServer, tmp_p
     assert wheelyard(tmp_path, index, "x", "--glibc", "new").returncode == 2
 
 
-def test_the_default_registry_is_the_one_of_our_own_site_policy() -> None:
+def test_without_a_project_the_policy_is_that_of_our_own_site_and_no_registry_is_assumed() -> None:
     from wheelyard.project.config import default_project, find_project
 
     ours_ = find_project(ROOT).policy
     assumed = default_project(ROOT, ("cp313",)).policy
-    assert (assumed.registries, assumed.policy) == (ours_.registries, ours_.policy)
+    assert (assumed.registries, assumed.policy) == ({}, ours_.policy)

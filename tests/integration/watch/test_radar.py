@@ -18,8 +18,8 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, UnsafeArchiveError, UpstreamUnknownError
 from wheelyard.io import archive
-from wheelyard.registries import FolderRegistry, read_release
-from wheelyard.registries.open_registry import open_place
+from wheelyard.registries import DirectoryRegistry, read_release
+from wheelyard.registries.open_registry import open_registry
 from wheelyard.watch import gap_report as flow
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def source(index: IndexServer, name: str, pyproject: str, *, version: str = "1.0
 def look(project: Project, names: str, *, top: int = 10, own: Path | None = None) -> RadarReport:
     path = project.root / "names.tsv"
     path.write_text(names)
-    place = open_place(project, str(own), new=False) if own else None
-    return flow.radar(project, path, top=top, place=place)
+    place = open_registry(project, str(own), new=False) if own else None
+    return flow.radar(project, path, top=top, registry=place)
 
 
 def test_a_gap_is_binary_and_not_for_riscv64_in_the_newest_final_release(index: IndexServer, project: Project) -> None:
@@ -97,7 +97,7 @@ def test_a_name_in_two_spellings_counts_once(index: IndexServer, project: Projec
 
 def test_what_our_registry_has_of_it(index: IndexServer, project: Project, tmp_path: Path) -> None:
     add(index, "gap", Offer("2.0", (ARM3,)))
-    registry = FolderRegistry(tmp_path / "own")
+    registry = DirectoryRegistry(tmp_path / "own")
     for version, python in (("1.0", "cp312"), ("1.0", "cp313"), ("1.9", "cp313")):
         made = WheelSpec("gap", version, python=python, abi=python).write(tmp_path / "made")
         registry.put(read_release(made, sha256=sha256_file(made)))

@@ -25,8 +25,8 @@ from wheelyard.core.tags import Interpreter
 from wheelyard.io import downloads, log, sandbox
 from wheelyard.preflight import look_for_paths, sdist_facts
 from wheelyard.preflight.preflight_package import preflight, remembered
-from wheelyard.registries import FolderRegistry, read_release
-from wheelyard.registries.open_registry import open_place
+from wheelyard.registries import DirectoryRegistry, read_release
+from wheelyard.registries.open_registry import open_registry
 from wheelyard.watch import check_requirements as doctor
 from wheelyard.watch import gap_report as radar_flow
 from wheelyard.watch.name_lists import read_names
@@ -333,7 +333,7 @@ def test_metadata_that_asks_for_what_nobody_can_evaluate(index: IndexServer, pro
     asks = f"Requires-Dist: {DEEP}\nRequires-Dist: {ENDLESS}\nRequires-Dist: fine\n".encode()
     index.add("top", IndexFile("top-1.0-py3-none-any.whl", metadata=asks))
     index.add("fine", IndexFile("fine-1.0-py3-none-any.whl"))
-    report = doctor.check_requirements(project, ["top"], pythons=[CP313], place=None)
+    report = doctor.check_requirements(project, ["top"], pythons=[CP313], registry=None)
     assert [need.name for need in report.needs] == ["top", "fine"]
 
 
@@ -352,7 +352,7 @@ def test_addresses_that_are_none(index: IndexServer, project: Project) -> None:
         {"filename": f"gap-1.0-{ARM}.whl", "url": bad},
         {"filename": "gap-1.0.tar.gz", "url": bad, "hashes": right},
     )
-    report = doctor.check_requirements(project, ["pure", "gap"], pythons=[CP313], place=None)
+    report = doctor.check_requirements(project, ["pure", "gap"], pythons=[CP313], registry=None)
     assert [need.found["cp313"].kind for need in report.needs] == ["pure", "sdist"]
     assert "no address" in look(project, "gap\n").top[0].note
     lie(index, "tiny", {"filename": "tiny-1.0.tar.gz", "url": bad, "hashes": right})
@@ -365,8 +365,8 @@ def test_addresses_that_are_none(index: IndexServer, project: Project) -> None:
 def look(project: Project, names: str, *, own: Path | None = None) -> RadarReport:
     path = project.root / "names.tsv"
     path.write_text(names)
-    place = open_place(project, str(own), new=False) if own else None
-    return radar_flow.radar(project, path, top=5, place=place)
+    place = open_registry(project, str(own), new=False) if own else None
+    return radar_flow.radar(project, path, top=5, registry=place)
 
 
 def gap(index: IndexServer, name: str, requires: str, version: str = "1.0") -> None:
@@ -426,7 +426,7 @@ def test_a_registry_that_fails_for_a_build_requirement_is_told(
     gap(index, "gap", '["scarce"]')
     own = tmp_path / "own"
     made = WheelSpec("scarce").write(tmp_path / "made")
-    FolderRegistry(own).put(read_release(made, sha256=sha256_file(made)))
+    DirectoryRegistry(own).put(read_release(made, sha256=sha256_file(made)))
     assert look(project, "gap\n", own=own).notes == ()
     for description in (own / "files/scarce").glob("*.json"):
         description.unlink()

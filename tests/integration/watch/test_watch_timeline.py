@@ -32,8 +32,8 @@ from wheelyard.images import registry
 from wheelyard.records.history import HISTORY, UPSTREAM
 from wheelyard.records.lockfile import lock_file, pin, read_lock, write_lock
 from wheelyard.records.models import LockedVersion
-from wheelyard.registries import FolderRegistry, read_release
-from wheelyard.registries.open_registry import Place, open_place
+from wheelyard.registries import DirectoryRegistry, read_release
+from wheelyard.registries.open_registry import NamedRegistry, open_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SITE = (
     PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')
-    + '\n[tool.wheelyard.registries.shelf]\nkind = "folder"\npath = "shelf"\n'
+    + '\n[tool.wheelyard.registries.shelf]\nkind = "directory"\npath = "shelf"\n'
 )
 
 
@@ -56,7 +56,7 @@ class Days:
         self.timeline = Timeline(index)
         self.at = self.timeline.at
         self.project: Project = make_project(root, {"demo/recipe.toml": ""}, pyproject=SITE)
-        self.place: Place | None = None
+        self.registry: NamedRegistry | None = None
 
     def recipe(self, text: str) -> None:
         (self.project.recipes / "demo/recipe.toml").write_text(text)
@@ -72,7 +72,7 @@ class Days:
     def on(self, day: int, *, write: bool = True) -> Standing:
         """Let the days go by until *day*, and look."""
         self.timeline.advance(day)
-        return self.timeline.check(self.project, place=self.place, write=write)["demo"]
+        return self.timeline.check(self.project, registry=self.registry, write=write)["demo"]
 
     def states(self, *days: int) -> list[str]:
         return [self.on(day).state for day in days]
@@ -189,11 +189,11 @@ def test_what_is_ripe_is_looked_for_behind_a_flood(days: Days) -> None:
 
 
 def test_our_registry_through_time(days: Days, tmp_path: Path) -> None:
-    days.place = open_place(days.project, "shelf")
+    days.registry = open_registry(days.project, "shelf")
     days.pin("1.0")
     days.at(0, release("demo", "1.0", *ALL))
     assert days.on(1).missing == ("cp312", "cp313", "cp314", "cp314t")
-    folder = FolderRegistry(tmp_path / "shelf")
+    folder = DirectoryRegistry(tmp_path / "shelf")
     for pair in PYTHONS:
         python, _, abi = pair.partition("-")
         wheel = WheelSpec(version="1.0", python=python, abi=abi).write(tmp_path / "wheels")
@@ -205,7 +205,7 @@ def test_our_registry_through_time(days: Days, tmp_path: Path) -> None:
     assert days.on(3).state == "partial"
     assert days.facts("shelf") == [("1.0", pair, 2, 3) for pair in PYTHONS]
     # Who looks elsewhere learns nothing of it.
-    days.place = None
+    days.registry = None
     assert days.on(4).state == "current"
     assert days.facts("shelf") == [("1.0", pair, 2, 3) for pair in PYTHONS]
 

@@ -42,7 +42,7 @@ SITE = (
     PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')
     + """
 [tool.wheelyard.registries.ours]
-kind = "folder"
+kind = "directory"
 path = "dist/index"
 
 [tool.wheelyard.runners]

@@ -220,7 +220,7 @@ def test_an_issue_is_closed_once_nothing_of_the_package_is_due_however_that_came
 ) -> None:
     names = ("built", "failed", "published", "due", "retired", "broken", "stopped")
     site = PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')
-    site += '\n[tool.wheelyard.registries.ours]\nkind = "folder"\npath = "dist/index"\n'
+    site += '\n[tool.wheelyard.registries.ours]\nkind = "directory"\npath = "dist/index"\n'
     project = make_project(tmp_path, {f"{name}/recipe.toml": "" for name in names}, pyproject=site)
     for name in names:
         entry = {"version": "1.0", "file": f"{name}-1.0.tar.gz", "size": 1, "sha256": "1" * 64, "reference": "aarch64"}

@@ -24,7 +24,7 @@ from wheelyard.preflight.doctor import Finding as Need
 from wheelyard.preflight.doctor import Report
 from wheelyard.project.config import Policy, Project
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
-from wheelyard.registries.open_registry import open_place
+from wheelyard.registries.open_registry import open_registry
 from wheelyard.registries.publish_wheels import Publication
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def test_tests_that_did_not_run_are_not_passed_over() -> None:
 
 
 def publication_of(folder: Path, *, dry_run: bool) -> Publication:
-    place = open_place(Project(Path("/project"), POLICY), str(folder))
-    return Publication(place, (), (), (), (), dry_run=dry_run)
+    registry = open_registry(Project(Path("/project"), POLICY), str(folder))
+    return Publication(registry, (), (), (), (), dry_run=dry_run)
 
 
 def test_commands_survive_a_folder_with_a_blank_in_its_name() -> None:

@@ -21,7 +21,7 @@ from wheelyard.images.local import debian, source_packages
 from wheelyard.images.local.debian import Deb
 from wheelyard.images.origin import Origin, of_debs, read_rpms
 from wheelyard.records.models import WheelRecord
-from wheelyard.registries.source_store import version_word
+from wheelyard.registries.registry import version_word
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import InterruptedRunError, NetworkError
 from wheelyard.registries import (
-    FolderRegistry,
+    DirectoryRegistry,
     Journal,
     Outcome,
     Registry,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wheelyard.registries.registry import Progress
 
 
-class Watched(FolderRegistry):
+class Watched(DirectoryRegistry):
     """A folder where sending the second wheel, and reading the first one back, can be held up or fail."""
 
     def __init__(self, root: Path) -> None:

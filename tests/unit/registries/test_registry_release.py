@@ -11,7 +11,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import PublishError
 from wheelyard.registries import (
     Action,
-    FolderRegistry,
+    DirectoryRegistry,
     RegistryFile,
     Release,
     plan_uploads,
@@ -20,7 +20,7 @@ from wheelyard.registries import (
 )
 
 
-class Shelf(FolderRegistry):
+class Shelf(DirectoryRegistry):
     """A registry that says what it has; planning asks for nothing else."""
 
     def __init__(self, *known: RegistryFile) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit
 
 from wheelyard.core.errors import (
+    ConfigError,
     ConflictError,
     CredentialsError,
     DigestMismatchError,
@@ -27,7 +28,7 @@ from wheelyard.io.retry import UnansweredError
 from wheelyard.io.server import Server
 from wheelyard.io.upload_body import multipart
 from wheelyard.registries.gitlab import index_pages
-from wheelyard.registries.gitlab.credentials import no_credential
+from wheelyard.registries.gitlab.credentials import find_credential, no_credential
 from wheelyard.registries.gitlab.upload import Verdict, judge, said
 from wheelyard.registries.registry import NONE, nobody
 
@@ -39,22 +40,15 @@ if TYPE_CHECKING:
     from gitlab.v4.objects import Project
 
     from wheelyard.io.http import Response
+    from wheelyard.project.config_registries import GitLabConfig
     from wheelyard.registries.gitlab.credentials import Credential
+    from wheelyard.registries.gitlab.gitlab_sources import GitLabSources
     from wheelyard.registries.registry import Progress, RegistryFile
     from wheelyard.registries.wheel_file import Release
 
 _OK, _FOUND, _FORBIDDEN, _NOT_FOUND = 200, 302, 403, 404
 _REFUSED = frozenset({401, _FORBIDDEN})
 _LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
-
-
-def index_url(url: str, project: str) -> str:
-    """Return the address that installers take for the package registry of *project* on the server *url*."""
-    return f"{_base(url, project)}/simple"
-
-
-def _base(url: str, project: str) -> str:
-    return f"{url}/api/v4/projects/{quote(project, safe='')}/packages/pypi"
 
 
 class GitLabRegistry:
@@ -67,8 +61,11 @@ class GitLabRegistry:
         variables: environment variables that a credential may come from, to be named where one is missing.
         ca_bundle: a file with the certificates to trust; the system's if empty.
         timeout: seconds that an upload may take to be answered.
+        parallel: versions sent at once, and files or index pages read at once.
         patience: how slowly what it sends may come.
     """
+
+    folder = None
 
     def __init__(
         self,
@@ -79,21 +76,36 @@ class GitLabRegistry:
         variables: Sequence[str] = ("WHEELYARD_GITLAB_TOKEN",),
         ca_bundle: str = "",
         timeout: float = 300,
+        parallel: int = 8,
         patience: Patience = PATIENCE,
     ) -> None:
         self.url = url
         self.project = project
-        base = _base(url, project)
+        base = f"{url}/api/v4/projects/{quote(project, safe='')}/packages/pypi"
         self._credential = credential
         self._variables = variables
         self._ca_bundle = ca_bundle
         self._timeout = timeout
+        self.parallel = parallel
         login = credential.login if credential else None
         self._server = Server(base, login, ca_bundle=ca_bundle, timeout=timeout, patience=patience)
         self._source = credential.source if credential else "nobody"
         self._seen: dict[str, dict[str, set[str | None]]] = {}  # by project and file: what the index says it hashes to
         self._lock = threading.Lock()
         self._checked = False
+
+    @classmethod
+    def open(cls, config: GitLabConfig, *, name: str, root: Path) -> Self:
+        """Return the registry of a site configuration, with the credential of this machine."""
+        return cls(
+            config.url,
+            config.project,
+            find_credential(config.url, config.variables),
+            variables=config.variables,
+            ca_bundle=_ca_bundle(config, name, root),
+            timeout=config.timeout,
+            parallel=config.parallel,
+        )
 
     @property
     def title(self) -> str:
@@ -103,7 +115,7 @@ class GitLabRegistry:
     @property
     def index_url(self) -> str:
         """The address that installers take."""
-        return index_url(self.url, self.project)
+        return f"{self._server.base}/simple"
 
     def server(self, kind: str) -> Server:
         """Return the same server and login for the project's packages of another kind, such as ``generic``."""
@@ -112,13 +124,25 @@ class GitLabRegistry:
         return Server(base, login, ca_bundle=self._ca_bundle, timeout=self._timeout, patience=self._server.patience)
 
     def is_public(self) -> bool:
-        """Tell whether everybody may read it: who follows an address from elsewhere may have no login.
+        """Return whether everybody may read it: who follows an address from elsewhere may have no login.
 
         Raises:
             NetworkError: it does not answer.
         """
         anybody = Server(self._server.base, None, ca_bundle=self._ca_bundle)
         return anybody.get("/simple", headers={"Accept": simple_api.ACCEPT}).status_code == _OK
+
+    def sizes(self, project: str) -> dict[tuple[str, str | None], int]:
+        """Ask GitLab's packages API for the sizes, which its index does not state."""
+        from wheelyard.registries.gitlab.packages_api import sizes
+
+        return sizes(self._remote, project)
+
+    def source_store(self) -> GitLabSources:
+        """Return the store for source packages."""
+        from wheelyard.registries.gitlab.gitlab_sources import GitLabSources
+
+        return GitLabSources(self)
 
     def projects(self) -> tuple[str, ...]:
         """Return the canonical names of all projects that have files; GitLab repeats one for each version."""
@@ -282,7 +306,7 @@ class GitLabRegistry:
         """Delete files through GitLab's packages API, which deploy tokens may not use."""
         from wheelyard.registries.gitlab.packages_api import delete
 
-        delete(self.remote, project, wheels, staying=staying)
+        delete(self._remote, project, wheels, staying=staying)
         with self._lock:
             self._seen.pop(project, None)
 
@@ -293,7 +317,7 @@ class GitLabRegistry:
         return False
 
     @property
-    def remote(self) -> Project:
+    def _remote(self) -> Project:
         """The project for python-gitlab.
 
         Raises:
@@ -395,3 +419,17 @@ class GitLabRegistry:
             details=[f"{answer.status_code}: {said(answer)}"],
             fix=fix,
         )
+
+
+def _ca_bundle(config: GitLabConfig, name: str, root: Path) -> str:
+    """Return the file with the certificates to trust, relative ones below the project; empty for the system's."""
+    if not config.ca_bundle:
+        return ""
+    path = root / config.ca_bundle
+    if not path.exists():
+        raise ConfigError(
+            f"there is no file {path}",
+            where=f"[tool.wheelyard.registries.{name}]",
+            fix="ca-bundle names a file with certificates (PEM)",
+        )
+    return str(path)
