@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from support.watch import NAME, PROJECT, Watch
 from wheelyard.core.errors import CredentialsError, NetworkError
 from wheelyard.forges import Change, GitLabIssues
 from wheelyard.io import http
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
 
 LABELS = ["tokens"]
 
@@ -49,13 +53,13 @@ def test_it_is_opened_kept_changed_and_closed(watch: Watch) -> None:
 def test_it_is_nobody_elses_business(watch: Watch) -> None:
     with pytest.MonkeyPatch.context() as patch:
         sent = []
-        original = http.session(retries=3).request
+        original = http.session().send
 
-        def request(*words: object, **options: object) -> object:
-            sent.append(options.get("json"))
-            return original(*words, **options)  # type: ignore[arg-type]
+        def send(request: PreparedRequest, **options: Any) -> Response:
+            sent.append(json.loads(request.body or "null"))
+            return original(request, **options)
 
-        patch.setattr(http.session(retries=3), "request", request)
+        patch.setattr(http.session(), "send", send)
         forge(watch).upsert_issue("key", "title", "body", LABELS)
     assert {"confidential": True}.items() <= next(body for body in sent if isinstance(body, dict)).items()
 
