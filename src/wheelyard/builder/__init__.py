@@ -1,4 +1,4 @@
-"""Build: one cibuildwheel run per job, in a riscv64 container, and a log that says where time went."""
+"""Build wheels: one cibuildwheel run per job, in a riscv64 container."""
 
 from wheelyard.builder.cibuildwheel import BuildRequest, BuildResult, build
 from wheelyard.builder.cibuildwheel_config import compose

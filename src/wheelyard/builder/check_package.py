@@ -1,4 +1,4 @@
-"""``check``: look at wheels once more; analysis only, nothing is changed."""
+"""``check``: check built wheels again; analysis only."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def check_wheel(project: Project, due: Due, expected: ExpectedWheel, wheel: Path) -> None:
-    """Look at one wheel of a version that is due.
+    """Check one wheel of a version that is due.
 
     Raises:
-        CheckError: it is not the one that was promised.
+        CheckError: the wheel fails a check.
     """
     verdict = check_wheels([wheel], [expected], project.policy, due.target.settings.check)
     findings = [*verdict.overall, *(finding for wheel_verdict in verdict.wheels for finding in wheel_verdict.findings)]
     failed = [f"{finding.rule}: {finding.text}" for finding in findings if not finding.ok]
     if failed:
-        raise CheckError("a wheel is not what was promised", where=wheel.name, details=failed)
+        raise CheckError(f"{len(failed)} check(s) failed", where=wheel.name, details=failed)
 
 
 def check_package(project: Project, package: str, version: str | None) -> Verdict:

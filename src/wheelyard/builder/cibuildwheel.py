@@ -1,4 +1,4 @@
-"""The call of cibuildwheel: configuration written, output followed, failure told apart."""
+"""Call cibuildwheel: write its configuration, follow its output, classify its failure."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _BUILD = re.compile(r"\ABuilding (cp\d+t?)-\S+ wheel\s*\Z")
 # Words instead of marks where the locale has no Unicode.
 _STEP_END = re.compile(r"\A\s*(?:✓|✕|done|failed) ?[\d.]+s\s*\Z")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# The last words of pytest, and of unittest, which says how many on one line and how they went on the next.
+# The summary of pytest, and of unittest, which counts on one line and has the result on the next.
 _PYTEST = re.compile(r"(\d+ (?:passed|failed|skipped|deselected|xfailed|xpassed|errors?)\b[^=]*?) in [\d.]+ ?s")
 _UNITTEST = re.compile(r"\A(Ran \d+ tests? in [\d.]+s)\Z|\A((?:OK|FAILED|NO TESTS RAN)(?: \(.*\))?)\Z")
-_LONGEST = 1000  # characters looked at of a line: what a build prints must not take our time or fill a screen
+_LONGEST = 1000  # characters of a line that are read: a build's output must not cost our time or fill a screen
 _CI_MARKS = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "TRAVIS", "CIRCLECI", "APPVEYOR", "GITHUB_STEP_SUMMARY")
 # cibuildwheel/errors.py: each FatalError has a return code of its own.
 _NON_PLATFORM, _ENGINE_TOO_OLD, _NO_WHEEL = 5, 7, 10
@@ -59,10 +59,10 @@ _NON_PLATFORM, _ENGINE_TOO_OLD, _NO_WHEEL = 5, 7, 10
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """All that one job needs.
+    """The input of one cibuildwheel run.
 
     Attributes:
-        job: what to build.
+        job: the job.
         source: the prepared source.
         settings: the recipe's, after inheritance.
         image: the build image, present on this machine.
@@ -70,7 +70,7 @@ class BuildRequest:
         test: whether upstream's tests run.
         work: a folder for this job alone.
         log_file: where the full log goes.
-        idle: seconds with next to no processor time after which it is tried once more; None to wait on.
+        idle: seconds with next to no processor time after which the build is retried once; None for no limit.
     """
 
     job: Job
@@ -86,13 +86,13 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a job yielded.
+    """The output of one cibuildwheel run.
 
     Attributes:
         wheels: the repaired wheels.
-        test_summary: the tests' own last line, empty when none ran.
-        test_command: what was run, as the configuration has it.
-        dropped: upstream's options that were not taken over.
+        test_summary: the last line of the tests' output, empty when none ran.
+        test_command: the test command, as the configuration has it.
+        dropped: upstream's options that were left out.
     """
 
     wheels: tuple[Path, ...]
@@ -102,12 +102,12 @@ class BuildResult:
 
 
 def build(request: BuildRequest) -> BuildResult:
-    """Run one job to its end.
+    """Run cibuildwheel for one job; retry once if the build stalls.
 
     Raises:
-        BuildError: it failed; a subclass tells failed tests and timeouts apart.
-        CheckError: the source yields a pure wheel where a platform wheel is due.
-        StalledError: it stood still under emulation, twice.
+        BuildError: it failed; failed tests and timeouts have subclasses.
+        CheckError: the source yields a pure wheel where a platform wheel is expected.
+        StalledError: it stalled under emulation, twice.
         EngineError: the container engine is too old or does not work.
     """
     label = f"wheelyard.job={uuid.uuid4().hex}"
@@ -116,8 +116,8 @@ def build(request: BuildRequest) -> BuildResult:
     composed = compose(upstream_table(package_dir), request.settings, request.image.reference, container)
     if composed.dropped:
         log.warn(
-            "upstream's [tool.cibuildwheel] has options that this cibuildwheel does not take, or that would reach "
-            "beyond the container; dropped: " + ", ".join(map(log.clean, composed.dropped))
+            "upstream's [tool.cibuildwheel] has options that this cibuildwheel does not support, or that would act "
+            "outside the container; dropped: " + ", ".join(map(log.clean, composed.dropped))
         )
     config = request.work / "cibuildwheel.toml"
     write_text(config, tomli_w.dumps(composed.table))
@@ -126,22 +126,23 @@ def build(request: BuildRequest) -> BuildResult:
     try:
         summary = _run_once(request, argv, out, label)
     except StalledError as error:
-        log.warn(f"{error.what}; the build is tried once more")
+        log.warn(f"{error.what}; the build is retried once")
         summary = _run_once(request, argv, out, label)
     wheels = tuple(sorted(out.glob("*.whl")))
     if not wheels:
-        raise BuildError("cibuildwheel ended well but left no wheel", where=str(request.log_file))
+        raise BuildError("cibuildwheel succeeded but left no wheel", where=str(request.log_file))
     # The container fills this folder: a link could name any file of this machine.
     if irregular := [wheel.name for wheel in wheels if wheel.is_symlink() or not wheel.is_file()]:
         raise BuildError(
-            f"the build left what is no file: {log.clean(', '.join(irregular))}", where=str(request.log_file)
+            f"the build left wheels that are not regular files: {log.clean(', '.join(irregular))}",
+            where=str(request.log_file),
         )
     test_command = _test_command(composed) if request.test else ""
     return BuildResult(wheels, summary if test_command else "", test_command, composed.dropped)
 
 
 def _run_once(request: BuildRequest, argv: list[str], out: Path, label: str) -> str:
-    """Run cibuildwheel once, into an empty folder; return the tests' last line."""
+    """Run cibuildwheel once, into an empty folder; return the summary of the tests."""
     output = _Follower()
     watch = Watchdog(label, request.idle) if request.idle else None
     with disk_errors(request.work), _containers_removed(request.container.engine, label):
@@ -163,15 +164,15 @@ def _run_once(request: BuildRequest, argv: list[str], out: Path, label: str) -> 
         except StepTimeoutError as error:
             raise StepTimeoutError(
                 f"the build did not end within {log.duration(request.settings.build.timeout)}; "
-                f"it was at: {output.where}",
+                f"the last step was: {output.where}",
                 where=str(request.log_file),
-                fix="look at the end of the log; if it was only slow, raise [build] timeout in the recipe",
+                fix="read the end of the log; if the build is only slow, raise [build] timeout in the recipe",
             ) from error
         except StalledError as error:
             raise StalledError(
-                f"{error.what}; the build was at: {output.where}",
+                f"{error.what}; the last step was: {output.where}",
                 where=str(request.log_file),
-                fix="look at the end of the log for what it waits for, or raise idle-seconds in site policy",
+                fix="read the end of the log, or raise idle-seconds in [tool.wheelyard]",
             ) from error
         finally:
             output.end(ok=ok)
@@ -181,7 +182,7 @@ def _run_once(request: BuildRequest, argv: list[str], out: Path, label: str) -> 
 
 
 def command(request: BuildRequest, config: Path, out: Path) -> list[str]:
-    """Return the call of cibuildwheel: no shell, no variable that could be mistaken for an option."""
+    """Return the command line of cibuildwheel: no shell, no word that could be mistaken for an option."""
     return [
         sys.executable,
         "-P",  # the current folder is the source: none of its modules may run here, on the host
@@ -196,7 +197,7 @@ def command(request: BuildRequest, config: Path, out: Path) -> list[str]:
 
 
 def environment(request: BuildRequest) -> dict[str, str]:
-    """Return cibuildwheel's environment: ours, less the marks of CI and whatever CIBW_* a user has lying about."""
+    """Return cibuildwheel's environment: ours without the variables of CI systems and without any CIBW_*."""
     inherited = request.container.engine.env
     env = {key: value for key, value in inherited.items() if not key.startswith("CIBW_") and key not in _CI_MARKS}
     env["CIBW_BUILD"] = " ".join(interpreter.identifier() for interpreter in request.job.interpreters)
@@ -215,7 +216,7 @@ def environment(request: BuildRequest) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _containers_removed(container_engine: Engine, label: str) -> Iterator[None]:
-    """Leave no container of this job behind, whether we end, fail, or are killed."""
+    """Remove every container of this job on success, on failure, and when we are killed."""
     removal = [container_engine.path, *container_engine.removal, f"--filter=label={label}"]
     # The guard's helper does not know our private configuration: name it in the command itself. What docker's rm,
     # which takes no filter, leaves behind is swept by the next run.
@@ -242,7 +243,7 @@ def _explain(completed: Completed, output: _Follower, request: BuildRequest) -> 
     details = list(dict.fromkeys([*_first_error(request.log_file), *error_lines]))
     if completed.returncode == _NON_PLATFORM:
         return CheckError(
-            "the source built a pure wheel (none-any) where a platform wheel is due",
+            "the source built a pure wheel (none-any) where a platform wheel is expected",
             where=where,
             details=_compiler_errors(request.log_file) or details,
             fix="some packages fall back to pure Python when compiling fails: find the compiler's error in the log",
@@ -250,7 +251,7 @@ def _explain(completed: Completed, output: _Follower, request: BuildRequest) -> 
     if completed.returncode == _ENGINE_TOO_OLD:
         return EngineError("the container engine is too old or does not work", details=details, fix="nox -s doctor")
     if completed.returncode == _NO_WHEEL:
-        return BuildError("the source built no wheel", where=where, details=details, fix="look at the log")
+        return BuildError("the source built no wheel", where=where, details=details, fix="read the log")
     if "no space left on device" in completed.stdout.lower():
         return DiskError(
             "the disk is full", where=where, details=details, fix="free some space, then run the same command again"
@@ -262,20 +263,20 @@ def _explain(completed: Completed, output: _Follower, request: BuildRequest) -> 
 
 
 def _failed_tests(completed: Completed, output: _Follower) -> tuple[str, str]:
-    """Tell failed tests from requirements that cannot be installed; return what happened and what to do."""
+    """Return message and fix for failed tests, or for test requirements that cannot be installed."""
     if re.search(r"error: Command \[.*'pip', 'install'", completed.stdout):
         return (
-            "the wheel was built, but what its tests need cannot be installed",
-            "a requirement without a riscv64 wheel? leave it out in the recipe: [test] command and requires",
+            "the wheel was built, but its test requirements cannot be installed",
+            "does one have no riscv64 wheel? then leave it out in the recipe: [test] command and requires",
         )
     return (
         f"the wheel was built, but its tests failed{f': {output.summary}' if output.summary else ''}",
-        "read the failures in the log; --no-test builds without them, and the record says so",
+        "read the failures in the log; --no-test builds without them, and the record notes it",
     )
 
 
 def _error_lines(lines: list[str]) -> list[str]:
-    """Return the lines of a failure that tell most: errors if there are any, and the very last ones."""
+    """Return the lines that explain a failure: errors if there are any, and the last lines."""
     lines = [line for line in lines if not _STEP_END.search(line)]
     errors = [line for line in lines if re.search(r"\berror\b|Error:|FAILED|fatal:", line, re.IGNORECASE)]
     return list(dict.fromkeys([*errors[-6:], *lines[-4:]]))
@@ -295,12 +296,12 @@ def _compiler_errors(log_file: Path) -> list[str]:
 
 
 def _plain(line: str) -> str:
-    """Return a line of output for people: no colours, nothing that steers a terminal, and not endless."""
+    """Return a line of output for people: without colours and control characters, and cut at a length."""
     return log.clean(_ANSI.sub("", line[:_LONGEST])).strip()
 
 
 class _Follower:
-    """Turns cibuildwheel's output into steps of our log, as it comes."""
+    """Turn cibuildwheel's output into steps of our log, line by line."""
 
     def __init__(self) -> None:
         self.where = "start"
@@ -313,7 +314,7 @@ class _Follower:
         self._steps.close(ok=ok)
 
     def line(self, raw: str) -> None:
-        """Take one line of output."""
+        """Read one line of output."""
         text = _plain(raw)
         if match := _BUILD.match(text):
             self._identifier = match[1]

@@ -1,11 +1,11 @@
-"""cibuildwheel's configuration for one job: upstream's own, cleaned, plus ours as one last override.
+"""Compose cibuildwheel's configuration for one job: upstream's own, cleaned, and ours as the last override.
 
 ``CIBW_ENVIRONMENT`` would erase what upstream sets; an override with ``inherit`` adds to it instead
-(cibuildwheel's documentation, "Configuration overrides"). What decides *which* wheels are built belongs to the
-plan, so upstream's selectors are left out; options this cibuildwheel no longer takes are dropped and named.
+(cibuildwheel's documentation, "Configuration overrides"). The plan decides *which* wheels are
+built, so upstream's selectors are left out; options that this cibuildwheel does not support are dropped and named.
 
-Upstream is hostile until it is inside the container. Only options that cibuildwheel carries out there are taken
-over; those it carries out on this machine (``cibuildwheel/audit.py``, ``bashlex_eval.py``), or for which it reads
+Upstream is hostile until it is inside the container. Only options that cibuildwheel applies there are kept;
+those that it applies on this machine (``cibuildwheel/audit.py``, ``bashlex_eval.py``), or for which it reads
 this machine's files or variables (``util/file.py``, ``options.py``), are dropped and named.
 """
 
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
 
 Table = dict[str, Any]
 
-# The plan's business, or the image's: never upstream's and never a recipe's.
+# Set by the plan or the image, never by upstream or a recipe.
 OWNED = frozenset(
     {"archs", "build", "skip", "test-skip", "enable", "container-engine", "build-frontend", "dependency-versions"}
 )
-# Of no meaning for Linux.
-_ELSEWHERE = frozenset(
+# Without meaning on Linux.
+_OTHER_PLATFORMS = frozenset(
     {
         *("macos", "windows", "pyodide", "android", "ios"),
         *("pyodide-version", "test-runtime", "xbuild-files", "xbuild-tools"),
     }
 )
-# What of upstream's happens inside the container and nowhere else; anything not in this list stays outside.
-_TAKEN = frozenset(
+# Upstream's options that act inside the container only; all others are dropped.
+_INSIDE = frozenset(
     {
         *("before-all", "before-build", "before-test", "build-verbosity", "config-settings", "environment"),
         *("repair-wheel-command", "test-command", "test-environment", "test-extras", "test-groups", "test-requires"),
         *("test-sources", "inherit", "select", "overrides", "linux"),
     }
 )
-# A command substitution: ``$(…)`` or backticks, and a dollar sign of which one could still be made.
+# A command substitution: ``$(…)`` or backticks, and a dollar sign that could become one.
 _SUBSTITUTION = re.compile(r"`|\$(?![A-Za-z_{])|[<>]\(")
 _ADDED = (
     "environment",
@@ -72,13 +72,13 @@ _MOST_DROPS = 100
 
 @dataclass(frozen=True)
 class Container:
-    """How the container is started.
+    """Settings of a build container.
 
     Attributes:
         engine: the container engine.
         create_args: arguments for its ``create``.
         environment: variables set for every step inside.
-        passed: names of variables taken over from the host.
+        passed: names of variables that are copied from the host.
         constraints: a pip constraints file for what cibuildwheel itself installs.
     """
 
@@ -91,7 +91,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Composed:
-    """A configuration file's content, and what had to be left out of upstream's."""
+    """The content of a configuration file, and the names of upstream's options that were dropped."""
 
     table: Table
     dropped: tuple[str, ...]
@@ -135,7 +135,7 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
         },
         "manylinux-riscv64-image": image,
         "build-frontend": settings.build.frontend.value,
-        # It would install what audits from the network, on this machine, in the source's folder.
+        # It would install audit tools from the network, on this machine, in the source's folder.
         "audit-command": "",
         "audit-requires": [],
         # cibuildwheel's own constraints may name versions that a mirror does not have.
@@ -146,7 +146,7 @@ def compose(upstream: Table, settings: Settings, image: str, container: Containe
 
 
 def options(upstream: Table, settings: Settings) -> Table:
-    """Return what :func:`compose` makes of upstream's and the recipe's options, without what is a container's."""
+    """Return upstream's and the recipe's options as :func:`compose` merges them, without those of the container."""
     cleaned, overrides, _ = _merge(upstream, settings, {}, ())
     return {**cleaned, "overrides": overrides}
 
@@ -154,7 +154,7 @@ def options(upstream: Table, settings: Settings) -> Table:
 def _merge(
     upstream: Table, settings: Settings, environment: Mapping[str, str], passed: Sequence[str]
 ) -> tuple[Table, list[Table], tuple[str, ...]]:
-    """Return upstream's options, the overrides with ours as the last, and what had to be dropped."""
+    """Return upstream's options, the overrides with ours as the last, and the dropped options."""
     cleaned, dropped = _clean(upstream) if settings.build.upstream else ({}, ())
     override = _override(settings, environment, passed)
     overrides = [*cleaned.pop("overrides", []), *([override] if override.keys() - {"select", "inherit"} else [])]
@@ -182,7 +182,7 @@ def _override(settings: Settings, container: Mapping[str, str], passed: Sequence
 
 
 def _tests(settings: Settings) -> Table:
-    """Return what replaces upstream's tests: a command does so whole, with all that upstream installs for them."""
+    """Return the options that replace upstream's tests; a command replaces all of them, with their requirements."""
     test, verbatim = settings.test, settings.build.cibuildwheel
     options: Table = {
         "test-command": test.command,
@@ -199,27 +199,27 @@ def _tests(settings: Settings) -> Table:
 
 
 def _clean(upstream: Table) -> tuple[Table, tuple[str, ...]]:
-    table = json.loads(json.dumps(upstream, default=str))  # a deep copy; TOML's dates are no option's value
+    table = json.loads(json.dumps(upstream, default=str))  # a deep copy; no option has a TOML date
     for _, level in _levels(table):
-        for key in [key for key in level if key in OWNED | _ELSEWHERE or key.endswith("-image")]:
+        for key in [key for key in level if key in OWNED | _OTHER_PLATFORMS or key.endswith("-image")]:
             del level[key]
-    _drop_silent(table)
+    _drop_empty_overrides(table)
     dropped = [*_drop_unknown(table), *_drop_outside(table)] if table else []
-    _drop_silent(table)
+    _drop_empty_overrides(table)
     return table, tuple(dropped)
 
 
 def _drop_outside(table: Table) -> Iterable[str]:
-    """Remove what would reach beyond the container, and yield each option's name."""
+    """Remove the options that would act outside the container, and yield their names."""
     for place, level in _levels(table):
-        for key in [key for key in level if key not in _TAKEN or _reaches_out(key, level[key])]:
+        for key in [key for key in level if key not in _INSIDE or _acts_outside(key, level[key])]:
             del level[key]
             yield place + key
 
 
-def _reaches_out(key: str, value: Any) -> bool:
-    """Tell whether this value of an option is read or run on this machine."""
-    if key == "test-environment":  # cibuildwheel evaluates it here, and not as it does "environment"
+def _acts_outside(key: str, value: Any) -> bool:
+    """Check whether this value of an option is read or run on this machine."""
+    if key == "test-environment":  # cibuildwheel evaluates it here, unlike "environment"
         return _SUBSTITUTION.search(value if isinstance(value, str) else json.dumps(value)) is not None
     if key == "test-sources":  # copied from here
         try:
@@ -230,8 +230,8 @@ def _reaches_out(key: str, value: Any) -> bool:
     return False
 
 
-def _drop_silent(table: Table) -> None:
-    """Remove overrides that have lost all they had to say: to cibuildwheel's schema they are an error."""
+def _drop_empty_overrides(table: Table) -> None:
+    """Remove overrides without any option left: cibuildwheel's schema refuses them."""
     if isinstance(overrides := table.get("overrides"), list):
         table["overrides"] = [
             item for item in overrides if not isinstance(item, dict) or item.keys() - {"select", "inherit"}
@@ -239,7 +239,7 @@ def _drop_silent(table: Table) -> None:
 
 
 def _levels(table: Table) -> Iterable[tuple[str, Table]]:
-    """Yield each table of options, with what goes before its keys."""
+    """Yield each table of options, with the prefix of its keys."""
     yield "", table
     if isinstance(linux := table.get("linux"), dict):
         yield "linux.", linux
@@ -251,7 +251,7 @@ def _levels(table: Table) -> Iterable[tuple[str, Table]]:
 
 @functools.cache
 def _validator() -> Callable[[Table], object]:
-    import fastjsonschema  # half a second that only builds pay
+    import fastjsonschema  # slow to import
 
     file = resources.files("cibuildwheel") / "resources/cibuildwheel.schema.json"
     validate: Callable[[Table], object] = fastjsonschema.compile(json.loads(file.read_text("utf-8")), use_default=False)
@@ -259,8 +259,8 @@ def _validator() -> Callable[[Table], object]:
 
 
 def _drop_unknown(table: Table) -> Iterable[str]:
-    """Remove from *table* what this cibuildwheel's own schema refuses, and yield each option's name."""
-    import fastjsonschema  # only builds pay for it
+    """Remove the options that cibuildwheel's own schema refuses, and yield their names."""
+    import fastjsonschema  # slow to import
 
     validate = _validator()
     for _ in range(_MOST_DROPS):

@@ -1,4 +1,4 @@
-"""Which tests cibuildwheel would run for one identifier, as its own rules have it (``cibuildwheel/options.py``)."""
+"""Find the tests that cibuildwheel would run for one identifier, by its own rules (``cibuildwheel/options.py``)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tests:
-    """What is installed and run.
+    """The test options of one identifier.
 
     Attributes:
-        command: the commands, placeholders not expanded; none if nothing is tested.
+        command: the commands, placeholders not expanded; empty if nothing is tested.
         requires: requirements.
         extras: extras of the wheel.
         groups: dependency groups of its ``pyproject.toml`` (PEP 735).
-        sources: what is copied to where the tests run.
+        sources: files that are copied to the folder where the tests run.
     """
 
     __test__ = False
@@ -33,7 +33,7 @@ class Tests:
 
 
 def effective_tests(table: Table, identifier: str) -> Tests:
-    """Return what *table* says of the tests for *identifier*, such as ``cp313-manylinux_riscv64``.
+    """Return the test options in *table* for *identifier*, such as ``cp313-manylinux_riscv64``.
 
     Args:
         table: ``[tool.cibuildwheel]``, as :func:`wheelyard.builder.cibuildwheel_config.options` gives it.
@@ -50,7 +50,7 @@ def effective_tests(table: Table, identifier: str) -> Tests:
 
 
 def _levels(table: Table, identifier: str) -> Iterator[Table]:
-    from cibuildwheel.selector import selector_matches  # only who asks pays for it
+    from cibuildwheel.selector import selector_matches  # slow to import
 
     yield table
     if isinstance(linux := table.get("linux"), dict):

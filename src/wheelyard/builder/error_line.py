@@ -1,7 +1,7 @@
-"""The line of a build's log that matters: the first real error of the step that failed.
+"""Find the line of a build's log that matters: the first real error of the step that failed.
 
-Lines that only pass a failure on (a program's exit code, pip's "did not run successfully") count for less than the one
-that they are about, and a line that merely has the word in it for least.
+Lines that only pass a failure on (a program's exit code, pip's "did not run successfully") count for less than the
+error itself, and a line that merely contains the word counts least.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PASSED_ON = re.compile(
     r"error: (?:Command \[|command '|subprocess-exited|metadata-generation)|did not run successfully|"
     r"Failed (?:building wheel|to build)|Backend subprocess exited|ninja: build stopped|Error \d+\Z"
 )
-# The first kind that is there wins. GCC, Clang and Cython; linkers; rustc; CMake, Meson; unittest and pytest; pip.
+# The first kind that occurs wins. GCC, Clang and Cython; linkers; rustc; CMake, Meson; unittest and pytest; pip.
 _KINDS = tuple(
     map(
         re.compile,
@@ -34,11 +34,11 @@ _KINDS = tuple(
 
 
 def find_error_line(lines: Iterable[str], step: re.Pattern[str]) -> str:
-    """Return the line that tells most, empty if none does.
+    """Return the first line of the most specific kind of error, empty if there is none.
 
     Args:
-        lines: the log, tamed.
-        step: what opens a step: only the last one counts, as earlier ones ended well, whatever they printed.
+        lines: the log, without control characters.
+        step: matches the line that opens a step; only the last step counts, as earlier ones succeeded.
     """
     first_by_kind: dict[int, str] = {}
     for line in lines:

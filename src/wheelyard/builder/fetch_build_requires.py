@@ -1,4 +1,4 @@
-"""Wheels that a build needs, brought into the index folder: from ``dist/``, and else from our registries."""
+"""Fetch the wheels of ours that a build needs into the index folder: from ``dist/``, else from our registries."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from wheelyard.registries import RegistryFile
     from wheelyard.registries.open_registry import NamedRegistry
 
-_PLACE = "needs"  # in the cache: what is under way
+_PLACE = "needs"  # in the cache: unfinished downloads
 
 
 def fetch_build_requires(project: Project, target: Target, pythons: Sequence[Interpreter]) -> None:
-    """Put into the index folder what it lacks of what the build needs: from ``dist/``, and else from our registries.
+    """Fetch missing wheels of the packages that the build needs into the index folder.
 
     It lacks a package of which it has no wheel for one of *pythons*: where a build of it failed for one of them, the
     registry may have that wheel. :func:`needs.find` reports what no registry has; why a registry did not give it is
@@ -45,7 +45,7 @@ def fetch_build_requires(project: Project, target: Target, pythons: Sequence[Int
             try:
                 _fetch(project, open_registry(project, configured), name)
             except WheelyardError as error:
-                log.warn(f"{name} cannot be had from {configured}: {error.head}")
+                log.warn(f"{name} cannot be fetched from {configured}: {error.head}")
 
 
 def _from_dist(project: Project, name: str) -> None:
@@ -56,11 +56,11 @@ def _from_dist(project: Project, name: str) -> None:
     else:
         problems = [*publication.held_back, *(error.head for error in publication.failed)]
     for text in problems:
-        log.warn(f"wheels of {name} in {project.dist.name}/ cannot be taken: {text}")
+        log.warn(f"wheels of {name} in {project.dist.name}/ cannot be used: {text}")
 
 
 def _fetch(project: Project, registry: NamedRegistry, name: str) -> None:
-    """Copy the wheels of the version that is pinned, else of the newest, from a registry into the index folder."""
+    """Copy the wheels of the pinned version, else of the newest, from a registry into the index folder."""
     present = {wheel.name for wheel in wheels(project.index, name)}
     missing = [file for file in _files_to_fetch(project, registry, name) if file.file not in present]
     folder = cache.cache_dir(_PLACE)
@@ -70,7 +70,7 @@ def _fetch(project: Project, registry: NamedRegistry, name: str) -> None:
             registry.adapter.fetch(name, file, work / file.file)
             release = read_release(work / file.file, sha256=file.sha256 or "")
             DirectoryRegistry(project.index).put(release)
-            log.info(f"taken from {registry.name}: {file.file}")
+            log.info(f"fetched from {registry.name}: {file.file}")
 
 
 def _files_to_fetch(project: Project, registry: NamedRegistry, name: str) -> Sequence[RegistryFile]:

@@ -1,4 +1,4 @@
-"""What auditwheel copied into a wheel: which package of the image it is from, and whether its source is owed."""
+"""Trace the libraries that auditwheel grafted into a wheel to packages of the image, and to their licences."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def trace_grafts(wheel: Path, image: Image) -> tuple[GraftRecord, ...]:
-    """Return the libraries in a wheel that were copied there; one of unknown origin counts as copyleft.
+    """Return a record of each grafted library; a library of unknown origin counts as copyleft.
 
     Raises:
         CheckError: the wheel cannot be read.
-        WheelyardError: the image cannot be asked.
+        WheelyardError: the packages of the image cannot be listed.
     """
     libraries = grafted(wheel)
     if not libraries:

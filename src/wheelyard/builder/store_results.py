@@ -1,4 +1,4 @@
-"""Finished wheels in their place, ``dist/<pkg>/<version>/``: built here, or brought from another machine."""
+"""Store finished wheels in ``dist/<pkg>/<version>/``: built here, or collected from another machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _verdict_lock = threading.Lock()  # jobs at once share one verdict.json
 
 
 def store_results(folder: Path, wheels: Iterable[Path], records: Iterable[WheelRecord], verdict: Verdict) -> None:
-    """Put *wheels* into *folder*, with what was found in them and how they came to be.
+    """Copy *wheels* into *folder*, with their verdict and their records.
 
-    Broken off anywhere, it can be done again. The caller holds the lock of the version.
+    The caller has locked the version. After an interruption the same call completes it.
 
     Raises:
         DiskError: no space, or no right to write there.
@@ -32,26 +32,26 @@ def store_results(folder: Path, wheels: Iterable[Path], records: Iterable[WheelR
         files.copy_whole(wheel, folder / wheel.name)
     with _verdict_lock:
         write_verdict(folder, _with_earlier(folder, verdict))
-    # Last: the next run goes by the record, and must find all the rest with it.
+    # Last: the next run reuses what has a record, so the other files must exist by then.
     for record in records:
         write_record(folder, record)
 
 
 def _remove_replaced(folder: Path, new: str) -> None:
-    """Remove a wheel that the new one replaces under another name: the same tags, another glibc floor."""
+    """Remove the wheel that the new one replaces under another name: the same tags, another glibc floor."""
     name = WheelName.parse(new)
     for old in folder.glob("*.whl"):
         try:
             old_name = WheelName.parse(old.name)
         except ValueError:
-            continue  # not ours; publishing will say so
+            continue  # not ours; publishing reports it
         if old.name != new and (old_name.pythons, old_name.abis) == (name.pythons, name.abis):
             files.remove(old.with_name(f"{old.name}.json"))
             files.remove(old)
 
 
 def _with_earlier(folder: Path, verdict: Verdict) -> Verdict:
-    """Return *verdict* with what earlier runs found in the other wheels that are still here."""
+    """Return *verdict* with the findings of earlier runs on the other wheels in the folder."""
     try:
         earlier = read_verdict(folder).wheels
     except CheckError:

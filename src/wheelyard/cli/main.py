@@ -275,7 +275,7 @@ def doctor(
     if pythons or target or glibc or no_deps:
         raise click.UsageError("--python, --of, --glibc and --no-deps go with REQUIREMENTS")
     report = examine(find_project())
-    click.echo(render.as_json(report.to_json()) if as_json else render.doctor(report))
+    click.echo(render.model(report) if as_json else render.doctor(report))
     if not report.ok:
         sys.exit(30)
 
@@ -292,8 +292,8 @@ def image_list(*, as_json: bool) -> None:
     from wheelyard.cli import render
     from wheelyard.images.manage_images import list_images
 
-    listing = list_images(find_project())
-    click.echo(render.as_json(listing.to_json()) if as_json else render.images(listing))
+    report = list_images(find_project())
+    click.echo(render.model(report) if as_json else render.images(report))
 
 
 @image.command("build")

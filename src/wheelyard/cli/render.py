@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from wheelyard.builder.build_package import BuildReport
     from wheelyard.core.errors import WheelyardError
-    from wheelyard.images.manage_images import Listing
+    from wheelyard.images.manage_images import ImagesReport
     from wheelyard.planning.plan_packages import Plans
-    from wheelyard.preflight.doctor import Report
+    from wheelyard.preflight.doctor import DoctorReport
     from wheelyard.project.inheritance import Explanation
     from wheelyard.records.models import Verdict, WheelRecord
     from wheelyard.registries import Upload
@@ -154,28 +154,26 @@ def publication(report: Publication) -> str:
     return "\n".join(lines)
 
 
-def doctor(report: Report) -> str:
-    """Return every finding, then the fixes of what is missing."""
-    text = log.table(("", "what", "found"), [(each.state, each.name, each.text) for each in report.findings])
-    fixes = [f"  {each.name}: {each.fix}" for each in report.findings if each.state == "missing"]
+def doctor(report: DoctorReport) -> str:
+    """Return every check, then the fixes of the missing tools."""
+    text = log.table(("", "tool", "result"), [(check.state, check.name, check.text) for check in report.findings])
+    fixes = [f"  {check.name}: {check.fix}" for check in report.findings if check.state == "missing"]
     end = ["", "To fix:", *fixes] if fixes else ["", "This machine can build."]
     return "\n".join([text, *end])
 
 
-def images(listing: Listing) -> str:
+def images(report: ImagesReport) -> str:
     """Return a line per image; the star marks the one that builds use."""
     rows = [
         (
-            "*" if info.reference == listing.chosen.reference else "",
+            "*" if info.reference == report.chosen else "",
             info.reference,
             info.labels.get("wheelyard.image.interpreters", ""),
             f"{info.size / 1e6:.0f} MB",
             info.digest,
         )
-        for info in listing.stored
+        for info in report.stored
     ]
-    if listing.chosen.reference not in {info.reference for info in listing.stored}:
-        rows.insert(
-            0, ("*", listing.chosen.reference, " ".join(map(str, listing.chosen.interpreters)), "-", "not here yet")
-        )
+    if report.chosen not in {info.reference for info in report.stored}:
+        rows.insert(0, ("*", report.chosen, " ".join(report.interpreters), "-", "not here yet"))
     return log.table(("", "image", "interpreters", "size", "digest"), rows)

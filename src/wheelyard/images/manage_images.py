@@ -1,11 +1,13 @@
-"""The images of this machine: what there is, making one, removing one."""
+"""``image``: list, make and remove the images of this machine."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from wheelyard import images
+from wheelyard.core.model import Model
 from wheelyard.core.values import ImageChoice
 from wheelyard.io import engine
 
@@ -13,56 +15,62 @@ if TYPE_CHECKING:
     from wheelyard.core.values import Image
     from wheelyard.project.config import Project
 
-SCHEMA = "wheelyard/images"
-VERSION = 1
+
+class StoredImage(Model):
+    """An image in the container engine's storage."""
+
+    reference: str
+    digest: str
+    platform: str
+    size: int
+    labels: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The images that builds can use.
+class ImagesReport(Model):
+    """``image list --json``: the images that builds can use.
 
     Attributes:
-        chosen: the one that site policy means.
-        stored: those in the engine's storage, the official one too.
+        chosen: the reference of the image that the site configuration chooses.
+        interpreters: its interpreters.
+        stored: the local images in the engine's storage, and the official one if it is there.
     """
 
-    chosen: Image
-    stored: tuple[engine.ImageInfo, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the listing for machines."""
-        return {
-            "schema": SCHEMA,
-            "version": VERSION,
-            "chosen": self.chosen.reference,
-            "stored": [
-                {
-                    "reference": info.reference,
-                    "digest": info.digest,
-                    "platform": info.platform,
-                    "size": info.size,
-                    "labels": dict(info.labels),
-                }
-                for info in self.stored
-            ],
-        }
+    schema_: Literal["wheelyard/images"] = Field("wheelyard/images", alias="schema")
+    version_: Literal[1] = Field(1, alias="version")
+    chosen: str
+    interpreters: tuple[str, ...]
+    stored: tuple[StoredImage, ...]
 
 
-def list_images(project: Project) -> Listing:
-    """Return the images in storage, and which one builds use.
+def list_images(project: Project) -> ImagesReport:
+    """Return the images in storage, and the one that builds use.
 
     Raises:
-        ConfigError: the image of site policy is none.
+        ConfigError: the image of the site configuration is not valid.
         EngineError: there is no container engine.
     """
     policy = project.policy.policy
     chosen = images.resolve(ImageChoice.parse(project.policy.image), policy)
     official = engine.inspect(images.resolve(ImageChoice("official"), policy).reference)
-    return Listing(chosen, tuple(images.list_images()) + ((official,) if official else ()))
+    stored = [*images.list_images(), *([official] if official else [])]
+    return ImagesReport(
+        chosen=chosen.reference,
+        interpreters=tuple(map(str, chosen.interpreters)),
+        stored=tuple(
+            StoredImage(
+                reference=image.reference,
+                digest=image.digest,
+                platform=image.platform,
+                size=image.size,
+                labels=dict(image.labels),
+            )
+            for image in stored
+        ),
+    )
 
 
 def build_image(project: Project, text: str | None) -> Image:
-    """Pull or make the image that *text* means, site policy's by default; one that is there is left as it is.
+    """Pull or make the image *text*, by default the site configuration's; an image that exists is left as it is.
 
     Raises:
         WheelyardError: see :func:`wheelyard.images.ensure`.
@@ -75,7 +83,7 @@ def remove_images(references: tuple[str, ...], *, every: bool) -> tuple[str, ...
     """Remove these images, or all local ones, and return their names.
 
     Raises:
-        ImageError: one is not there, or in use.
+        ImageError: an image does not exist, or is in use.
         EngineError: there is no container engine.
     """
     names = tuple(info.reference for info in images.list_images()) if every else references

@@ -129,7 +129,7 @@ def test_a_build_that_stands_still_is_tried_once_more(site: Site) -> None:
         code, output = site.build()
         assert code == 0, output
         said = "its programs have used next to no processor time for 10 s; the build was at: Building wheel (cp313)"
-        assert output.count(f"{said}; the build is tried once more") == 1
+        assert output.count(f"{said}; the build is retried once") == 1
         assert len(asked) == 2
     assert len(site.wheels) == 1
     assert site.nothing_left()
@@ -172,7 +172,7 @@ def test_kill_9_at_every_step_and_go_on(site: Site) -> None:
     assert code == 0, output
     assert len(site.wheels) == 1
     # What was built when the checks were killed is not built again.
-    assert "taking up a finished build" in output
+    assert "resuming with the unchecked wheels" in output
     assert "Building wheel" not in output
 
 

@@ -86,7 +86,7 @@ def test_what_cannot_go_out_is_kept(nights: tuple[Yard, list[Past]]) -> None:
     assert len(down.published) == 1
     assert "2 of 2" in down.report
     assert "cp313: reused" in down.said  # the job went on from its cache
-    assert "taking up a finished build that was not checked yet" in down.said
+    assert "resuming with the unchecked wheels of an earlier build" in down.said
     assert "cp314: built" in down.said
     assert "Building wheel" not in down.said
 

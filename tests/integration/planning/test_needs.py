@@ -99,7 +99,7 @@ def test_bytes_that_are_not_those_of_the_index_are_not_taken(yard: Yard, capfd: 
     with pytest.raises(NeededWheelError, match="has none"):
         brought(yard)
     assert not list((find_project(yard.stock.root).index / "files").glob("*/*"))
-    assert "cannot be had from gitlab" in capfd.readouterr().err
+    assert "cannot be fetched from gitlab" in capfd.readouterr().err
 
 
 def test_what_is_nowhere_is_told_and_so_is_a_registry_that_does_not_answer(
@@ -112,7 +112,7 @@ def test_what_is_nowhere_is_told_and_so_is_a_registry_that_does_not_answer(
     yard.gitlab.plan.add(Fault("status", status=401, times=50, **PAGE))
     with pytest.raises(NeededWheelError):
         brought(yard)
-    assert "cannot be had from gitlab" in capfd.readouterr().err
+    assert "cannot be fetched from gitlab" in capfd.readouterr().err
 
 
 def test_what_is_in_the_index_folder_stays(yard: Yard) -> None:
@@ -126,7 +126,7 @@ def test_what_dist_may_not_give_comes_from_the_registry(yard: Yard, capfd: pytes
     for wheel in yard.have(*specs(2)):
         (wheel.parent / "verdict.json").unlink(missing_ok=True)
     assert brought(yard) == sorted(spec.file for spec in specs(2))
-    assert "dist/ cannot be taken" in capfd.readouterr().err
+    assert "dist/ cannot be used" in capfd.readouterr().err
 
 
 def test_an_interpreter_that_dist_lacks_comes_from_the_registry(yard: Yard) -> None:

@@ -15,13 +15,11 @@ from wheelyard.cli.review import review_text
 from wheelyard.core.errors import RecipeError
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel, Image, ImageChoice
-from wheelyard.images.manage_images import Listing
+from wheelyard.images.manage_images import ImagesReport, StoredImage
 from wheelyard.io import log
-from wheelyard.io.engine import ImageInfo
 from wheelyard.planning.plan import Omission, Plan
 from wheelyard.planning.plan_packages import Plans
-from wheelyard.preflight.doctor import Finding as Need
-from wheelyard.preflight.doctor import Report
+from wheelyard.preflight.doctor import DoctorReport, MachineCheck
 from wheelyard.project.config import Policy, Project
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
 from wheelyard.registries.open_registry import open_registry
@@ -198,21 +196,28 @@ def test_the_first_problem_is_left_to_the_error_that_ends_the_run() -> None:
 
 
 def test_the_doctor_ends_with_the_fixes_of_what_is_missing() -> None:
-    report = Report((Need("disk", "ok", "20 GiB"), Need("engine", "missing", "no podman", "apt-get install podman")))
+    disk = MachineCheck(name="disk", state="ok", text="20 GiB")
+    engine = MachineCheck(name="engine", state="missing", text="no podman", fix="apt-get install podman")
+    report = DoctorReport(machine="riscv64", findings=(disk, engine))
     text = render.doctor(report)
     assert text.endswith("To fix:\n  engine: apt-get install podman")
     assert "missing  engine  no podman" in text
-    assert render.doctor(Report(report.findings[:1])).endswith("This machine can build.")
+    assert render.doctor(report.model_copy(update={"findings": (disk,)})).endswith("This machine can build.")
 
 
 def test_the_image_that_builds_use_bears_a_star() -> None:
     labels = {"wheelyard.image.interpreters": "cp313"}
-    info = ImageInfo("localhost/image:1", "sha256:2", "sha256:1", "linux/riscv64", 815_000_000, labels)
-    other = ImageInfo("localhost/image:2", "sha256:3", "sha256:3", "linux/riscv64", 1, {})
-    lines = render.images(Listing(IMAGE, (info, other))).splitlines()
+    chosen, other = (
+        StoredImage(
+            reference=f"localhost/image:{i}", digest=f"sha256:{i}", platform="linux/riscv64", size=size, labels=labels
+        )
+        for i, size in ((1, 815_000_000), (2, 1))
+    )
+    report = ImagesReport(chosen="localhost/image:1", interpreters=("cp313",), stored=(chosen, other))
+    lines = render.images(report).splitlines()
     assert lines[2].split() == ["*", "localhost/image:1", "cp313", "815", "MB", "sha256:1"]
     assert not lines[3].startswith("*")
-    missing = render.images(Listing(IMAGE, (other,))).splitlines()
+    missing = render.images(report.model_copy(update={"stored": (other,)})).splitlines()
     assert missing[2].startswith("*")
     assert "localhost/image:1" in missing[2]
     assert missing[2].endswith("not here yet")

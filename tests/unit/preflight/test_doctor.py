@@ -9,7 +9,7 @@ import pytest
 
 from wheelyard.io import engine
 from wheelyard.preflight import doctor
-from wheelyard.preflight.doctor import Finding, Report
+from wheelyard.preflight.doctor import DoctorReport, MachineCheck
 from wheelyard.project.config import find_project
 
 ROOT = Path(__file__).parents[3]
@@ -25,14 +25,22 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.find.cache_clear()
 
 
+def check(name: str, state: doctor.State, text: str, fix: str = "") -> MachineCheck:
+    return MachineCheck(name=name, state=state, text=text, fix=fix)
+
+
+def report_of(*checks: MachineCheck) -> DoctorReport:
+    return DoctorReport(machine="riscv64", findings=checks)
+
+
 def test_one_missing_thing_is_enough_to_fail() -> None:
-    good, note, bad = Finding("a", "ok", ""), Finding("b", "note", ""), Finding("c", "missing", "", "mend it")
-    assert Report((good, note)).ok
-    assert not Report((good, note, bad)).ok
+    good, note, bad = check("a", "ok", ""), check("b", "note", ""), check("c", "missing", "", "mend it")
+    assert report_of(good, note).ok
+    assert not report_of(good, note, bad).ok
 
 
 def test_json_names_its_schema() -> None:
-    found = json.loads(json.dumps(Report((Finding("a", "missing", "gone", "mend it"),)).to_json()))
+    found = json.loads(report_of(check("a", "missing", "gone", "mend it")).model_dump_json())
     assert (found["schema"], found["version"], found["ok"]) == ("wheelyard/doctor", 1, False)
     assert found["findings"] == [{"name": "a", "state": "missing", "text": "gone", "fix": "mend it"}]
 
