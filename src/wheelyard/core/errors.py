@@ -295,4 +295,4 @@ def all_errors() -> tuple[type[WheelyardError], ...]:
         for child in parents.pop().__subclasses__():
             classes.add(child)
             parents.append(child)
-    return tuple(sorted(classes, key=lambda error: error.exit_code))
+    return tuple(sorted(classes, key=lambda error: (error.exit_code, error.__name__)))

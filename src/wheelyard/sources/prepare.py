@@ -65,6 +65,7 @@ def obtain(origin: Origin, work: Path) -> SourceTree:
     """Return upstream's tree in a new folder of *work*, verified and unpacked, nothing patched; see :func:`prepare`."""
     upstream = work / "upstream"
     remove(upstream)
+    work.mkdir(parents=True, exist_ok=True)
     return kind_of(origin.settings.source).obtain(origin, upstream, work)
 
 
