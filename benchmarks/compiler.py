@@ -24,7 +24,7 @@ def main() -> bool:
     for kind, image in IMAGES.items():
         folder = project()
         here = find_project(folder)
-        reference = ensure(resolve(ImageChoice.parse(image), here.policy.policy)).reference
+        reference = ensure(resolve(ImageChoice.parse(image), here.config.policy)).reference
         times[kind] = seconds([*WHEELYARD, "build", "kiwisolver", "--image", image], cwd=folder)
         wheel = next(folder.glob("dist/kiwisolver/*/*.whl"))
         code[kind] = _stripped(wheel, reference)

@@ -45,8 +45,8 @@ def main() -> bool:
 def _request() -> BuildRequest:
     here = find_project(project())
     target = find_target(here, "markupsafe")
-    image = ensure(resolve(ImageChoice.parse("local"), here.policy.policy))
-    plan = make_plan(target.package, target.settings, target.locked, image, here.policy, ())
+    image = ensure(resolve(ImageChoice.parse("local"), here.config.policy))
+    plan = make_plan(target.package, target.settings, target.locked, image, here.config, ())
     work = Path(tempfile.mkdtemp(prefix="wheelyard-bench-"))
     source = fetch_source.prepare_source(here, target, work, log_file=work / "sdist.log")
     needed: dict[str, str] = {}

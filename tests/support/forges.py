@@ -12,7 +12,7 @@ from support.gitlab import GitLab, serve
 from support.gitlab.merge_requests import add
 from support.remote import Bare
 from wheelyard.forges import Proposal, open_forge
-from wheelyard.project.config_proposals import ProposalPolicy
+from wheelyard.project.config_change_requests import ChangeRequestConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Place(Protocol):
         name: which one.
         git: its repository.
         create, list_: what is in the path of a request that opens, or lists, requests.
-        policy: site policy that leads there.
+        policy: site configuration that leads there.
         token: of the tool.
     """
 
@@ -58,7 +58,7 @@ class Place(Protocol):
     git: Bare
     create: str
     list_: str
-    policy: ProposalPolicy
+    policy: ChangeRequestConfig
     token: str
 
     def shown(self) -> list[Shown]:
@@ -116,7 +116,7 @@ class GitLabPlace:
     def settle(self, url: str) -> None:
         given = {"forge": "gitlab", "url": url, "project": self.project.path, "variable": "T"}
         remote = {} if url.startswith("https:") else {"remote": self.git.url}  # the project's own
-        self.policy = ProposalPolicy.model_validate(given | remote)
+        self.policy = ChangeRequestConfig.model_validate(given | remote)
 
     def shown(self) -> list[Shown]:
         return [
@@ -190,7 +190,7 @@ class GitHubPlace:
     def settle(self, url: str) -> None:
         name = self.github.repository.name
         given = {"forge": "github", "url": url, "project": name, "remote": self.git.url, "variable": "T"}
-        self.policy = ProposalPolicy.model_validate(given)
+        self.policy = ChangeRequestConfig.model_validate(given)
 
     def shown(self) -> list[Shown]:
         return [

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 PROJECT, REPOSITORY = "riseproject/python/wheel_builder", "riseproject/wheel_builder"  # on GitLab, on GitHub
 PROPOSALS = """
-[tool.wheelyard.proposals]
+[tool.wheelyard.change-requests]
 forge = "github"
 url = "{github}"
 project = "{repository}"

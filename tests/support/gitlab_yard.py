@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PROJECT = "riseproject/python/wheel_builder"
 PROPOSALS = """
-[tool.wheelyard.proposals]
+[tool.wheelyard.change-requests]
 forge = "gitlab"
 url = "{url}"
 project = "{project}"
@@ -85,7 +85,7 @@ class Yard:
         return self.checkout.root
 
     def policy(self, *, space: int = 1, pythons: tuple[str, ...] = ("cp313",), more: str = "") -> None:
-        """Write site policy: GiB that must be free, the interpreters, and further tables."""
+        """Write site configuration: GiB that must be free, the interpreters, and further tables."""
         given = {"url": self.server.url, "project": PROJECT, "remote": self.bare.url, "scopes": list(SCOPES)}
         text = POLICY.format(**given, image=self.image, space=space, pythons=list(pythons))
         (self.root / "pyproject.toml").write_text(text + more, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Tables of site policy that several projects of the tests share; ``url`` and ``project`` are a GitLab's."""
+"""Tables of the site configuration that several projects of the tests share; ``url`` and ``project`` are a GitLab's."""
 
 from __future__ import annotations
 

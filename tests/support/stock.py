@@ -83,7 +83,7 @@ class Stock:
         return kept | own | self.env
 
     def policy(self) -> None:
-        """Write site policy."""
+        """Write site configuration."""
         text = PYPROJECT.format(url=self.url, project=PROJECT, more=self.more)
         (self.root / "pyproject.toml").write_text(text, encoding="utf-8")
 

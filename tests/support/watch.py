@@ -70,7 +70,7 @@ class Watch:
         self.use(group=self.group_token(), deploy=self.deploy_token())
 
     def settle(self, url: str, *, project: str = PROJECT, due: int = 200) -> None:
-        """Write site policy: which server, which project, days until the renewal is due."""
+        """Write site configuration: which server, which project, days until the renewal is due."""
         self.url = url
         text = POLICY.format(url=url, project=project, due=in_days(due), scopes=list(SCOPES))
         (self.root / "pyproject.toml").write_text(PYPROJECT + text, encoding="utf-8")

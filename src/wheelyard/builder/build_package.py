@@ -104,9 +104,9 @@ def build_package(project: Project, package: str, options: BuildOptions) -> Buil
     started = time.monotonic()
     with log.package(package), log.collect() as timings:
         target = find_target(project, package, options.version)
-        choice = ImageChoice.parse(options.image or project.policy.image).with_extras(target.settings.build.extras)
-        image = resolve(choice, project.policy.policy)
-        plan = make_plan(target.package, target.settings, target.locked, image, project.policy, options.pythons)
+        choice = ImageChoice.parse(options.image or project.config.image).with_extras(target.settings.build.extras)
+        image = resolve(choice, project.config.policy)
+        plan = make_plan(target.package, target.settings, target.locked, image, project.config, options.pythons)
         for omission in plan.omissions:
             log.info(f"no wheel for {omission.interpreter}: {omission.reason}")
         folder = project.dist / target.package / target.version
@@ -144,7 +144,7 @@ class _LockedBuild:
         fetch_build_requires(self.project, target, self.plan.interpreters)
         needed = build_requires.find(target, self.project.index)
         source_id = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        digest = partial(inputs_digest, target, source=source_id, needed=needed, policy=self.project.policy)
+        digest = partial(inputs_digest, target, source=source_id, needed=needed, config=self.project.config)
         inputs = {wheel: digest(wheel, self.image, test=self.options.test) for wheel in self.plan.expected}
         reused_by_wheel = {} if self.options.force else self._reusable(inputs)
         reused = tuple(reused_by_wheel.values())
@@ -171,7 +171,7 @@ class _LockedBuild:
         return {wheel: record for wheel, record in pairs if record is not None}
 
     def _check_space(self) -> None:
-        required = self.project.policy.min_free_gib
+        required = self.project.config.min_free_gib
         free = shutil.disk_usage(self.folder).free / 2**30
         if free < required:
             raise DiskError(

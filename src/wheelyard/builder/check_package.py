@@ -25,7 +25,7 @@ def check_wheel(project: Project, due: Due, expected: ExpectedWheel, wheel: Path
     Raises:
         CheckError: the wheel fails a check.
     """
-    verdict = check_wheels([wheel], [expected], project.policy, due.target.settings.check)
+    verdict = check_wheels([wheel], [expected], project.config, due.target.settings.check)
     findings = [*verdict.overall, *(finding for wheel_verdict in verdict.wheels for finding in wheel_verdict.findings)]
     failed = [f"{finding.rule}: {finding.text}" for finding in findings if not finding.ok]
     if failed:
@@ -45,4 +45,4 @@ def check_package(project: Project, package: str, version: str | None) -> Verdic
     if not wheels:
         raise CheckError("there is no wheel to check", where=str(folder), fix=f"nox -s build-{target.package}")
     with log.step(f"Checking {len(wheels)} wheel(s)"):
-        return check_wheels(wheels, plan.expected, project.policy, target.settings.check)
+        return check_wheels(wheels, plan.expected, project.config, target.settings.check)

@@ -39,7 +39,7 @@ def fetch_build_requires(project: Project, target: Target, pythons: Sequence[Int
             continue
         if any((project.dist / name).glob("*/*.whl")):
             _from_dist(project, name)
-        for configured in project.policy.registries:
+        for configured in project.config.registries:
             if has(project, name, pythons):
                 break
             try:

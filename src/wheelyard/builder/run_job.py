@@ -160,7 +160,7 @@ def _build(context: BuildContext, job: Job, unchecked: Path) -> tuple[BuildResul
                 context.test,
                 work,
                 log_file,
-                idle=None if engine.native() else context.project.policy.idle_seconds,
+                idle=None if engine.native() else context.project.config.idle_seconds,
             )
         )
     durations = {timing.title: timing.seconds for timing in timings}
@@ -197,7 +197,7 @@ def container(context: BuildContext) -> Container:
 def _check(context: BuildContext, job: Job, wheels: Sequence[Path]) -> Verdict:
     settings = context.target.settings.check
     with log.step("Checking wheels"):
-        verdict = check_wheels(wheels, job.expected, context.project.policy, settings)
+        verdict = check_wheels(wheels, job.expected, context.project.config, settings)
     if not verdict.ok:
         return verdict  # a wheel that fails is not installed
     run_in = engine.run_with_network(context.image.reference)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.project.config import Policy
+    from wheelyard.project.config import SiteConfig
     from wheelyard.project.recipe import Check
 
 __all__ = [
@@ -58,13 +58,15 @@ _READ: tuple[Callable[[Wheel, Terms], Finding], ...] = (
 RULES: tuple[Callable[..., Finding], ...] = (filenames.expected_set, *_ALWAYS, *_READ, check_glibc, check_libraries)
 
 
-def check_wheels(wheels: Sequence[Path], expected: Sequence[ExpectedWheel], policy: Policy, settings: Check) -> Verdict:
+def check_wheels(
+    wheels: Sequence[Path], expected: Sequence[ExpectedWheel], config: SiteConfig, settings: Check
+) -> Verdict:
     """Return the verdict on the wheels of one version.
 
     Args:
         wheels: the files.
         expected: what the plan wants; all of one package and version.
-        policy: what holds for all packages.
+        config: what holds for all packages.
         settings: what the recipe says.
 
     Raises:
@@ -73,8 +75,8 @@ def check_wheels(wheels: Sequence[Path], expected: Sequence[ExpectedWheel], poli
     """
     if not expected:
         raise ValueError("a verdict needs at least one expected wheel")
-    terms = Terms(tuple(expected), policy, settings)
-    read = [read_wheel(path, policy) for path in sorted(wheels)]
+    terms = Terms(tuple(expected), config, settings)
+    read = [read_wheel(path, config) for path in sorted(wheels)]
     return Verdict(
         package=expected[0].name,
         package_version=expected[0].version,

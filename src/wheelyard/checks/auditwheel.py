@@ -67,22 +67,24 @@ def check_glibc(report: dict[str, Any], terms: Terms) -> Finding:
     Exception:
         site configuration: ``policy``
     """
-    limit, found = manylinux(terms.policy.policy), manylinux(str(report["sym_tag"]))
+    limit, found = manylinux(terms.config.policy), manylinux(str(report["sym_tag"]))
     problems = []
     if found is None or limit is None or found[0] > limit[0]:
         newest = _newest(report["versioned_symbols"].get("libc.so.6", []))
-        problems.append(f"it needs glibc {newest or 'newer than any policy'}, site policy is {terms.policy.policy}")
+        problems.append(
+            f"it needs glibc {newest or 'newer than any policy'}, the site configuration has {terms.config.policy}"
+        )
     if report["unsupported_isa"]:
         problems.append("auditwheel finds instructions beyond the architecture's baseline")
     if report["pyfpe"] or report["ucs2"]:
         problems.append("it is built for a Python of another kind (UCS2 or fpectl)")
-    blacklisted = report["policy_upgrades"].get(terms.policy.policy, {}).get("blacklisted_symbols", {})
+    blacklisted = report["policy_upgrades"].get(terms.config.policy, {}).get("blacklisted_symbols", {})
     problems += [f"it uses {', '.join(symbols)} of {library}" for library, symbols in sorted(blacklisted.items())]
     return judge(
         "glibc",
         problems,
         passed=f"{report['sym_tag']} or newer",
-        fix="build in an image whose glibc is not newer than site policy",
+        fix="build in an image whose glibc is not newer than the site configuration",
     )
 
 
@@ -103,7 +105,7 @@ def check_libraries(report: dict[str, Any], terms: Terms) -> Finding:
     used = [name for name in external if name in allowed]
     return judge(
         "libraries",
-        [f"it needs {name}, which neither the wheel nor {terms.policy.policy} brings" for name in left],
+        [f"it needs {name}, which neither the wheel nor {terms.config.policy} brings" for name in left],
         passed=f"from the system, by the recipe's leave: {', '.join(used)}" if used else "all inside, or of the policy",
         fix="let auditwheel repair graft it (it must be in the image), link it statically, or name it in the recipe's "
         "[check] libraries if every system has it",

@@ -62,7 +62,7 @@ def architecture(wheel: Wheel, terms: Terms) -> Finding:
     Exception:
         site configuration: ``architecture-floor``
     """
-    floor = terms.policy.architecture_floor
+    floor = terms.config.architecture_floor
     problems = []
     silent = []
     for member in wheel.elves:

@@ -24,7 +24,7 @@ _PURE = (
 
 
 def platform_problem(name: WheelName, policy: str) -> str:
-    """Return why *name* has no platform that site policy takes, empty if it has (PEP 600)."""
+    """Return why *name* has no platform that the site configuration takes, empty if it has (PEP 600)."""
     if name.platforms == ("any",):
         return _PURE
     limit = manylinux(policy)
@@ -36,7 +36,7 @@ def platform_problem(name: WheelName, policy: str) -> str:
         return f"its platform {', '.join(foreign)} is not manylinux for {limit[1]}"
     newest = min(value[0] for value in parsed.values() if value)
     if newest > limit[0]:
-        return f"it needs glibc {newest[0]}.{newest[1]}, site policy {policy} allows {limit[0][0]}.{limit[0][1]}"
+        return f"it needs glibc {newest[0]}.{newest[1]}, site configuration {policy} allows {limit[0][0]}.{limit[0][1]}"
     return ""
 
 
@@ -64,7 +64,7 @@ def expected_set(wheels: Sequence[Wheel], terms: Terms) -> Finding:
     left = [wheel for wheel in wheels if wheel.name is not None]
     for expected in terms.expected:
         hits = [wheel for wheel in left if wheel.name and is_expected(wheel.name, expected)]
-        good = [wheel for wheel in hits if wheel.name and not platform_problem(wheel.name, terms.policy.policy)]
+        good = [wheel for wheel in hits if wheel.name and not platform_problem(wheel.name, terms.config.policy)]
         if not good:
             problems.append(f"missing: {expected.pattern}")
         if len(hits) > 1:
@@ -89,7 +89,7 @@ def file_name(wheel: Wheel, terms: Terms) -> Finding:
     Exception:
         site configuration: ``policy``
     """
-    problem = platform_problem(wheel.name, terms.policy.policy) if wheel.name else wheel.name_problem
+    problem = platform_problem(wheel.name, terms.config.policy) if wheel.name else wheel.name_problem
     return judge(
         "file-name",
         [problem] if problem else [],

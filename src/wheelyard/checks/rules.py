@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wheelyard.core.values import ExpectedWheel
-    from wheelyard.project.config import Policy
+    from wheelyard.project.config import SiteConfig
     from wheelyard.project.recipe import Check
 
 _SHOWN = 8  # problems spelled out in one finding; a broken wheel may have thousands
@@ -24,12 +24,12 @@ class Terms:
 
     Attributes:
         expected: the wheels that the plan wants.
-        policy: what holds for all packages.
+        config: what holds for all packages.
         check: what the recipe says.
     """
 
     expected: tuple[ExpectedWheel, ...]
-    policy: Policy
+    config: SiteConfig
     check: Check
 
 

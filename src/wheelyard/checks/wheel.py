@@ -1,7 +1,7 @@
 """A wheel, read once from end to end: every member's hash, size and mode, and what its compiled files are.
 
-The wheel is hostile. Nothing is unpacked under a name of its choosing, nothing larger than site policy allows is
-read, and what is wrong with the archive becomes a list of problems.
+The wheel is hostile. Nothing is unpacked under a name of its choosing, nothing larger than the site configuration
+allows is read, and problems of the archive become a list.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelyard.project.config import Policy
+    from wheelyard.project.config import SiteConfig
 
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 16 << 20  # bytes of METADATA, WHEEL or RECORD
@@ -94,7 +94,7 @@ class Wheel:
         return self.texts.get(name, "")
 
 
-def read_wheel(path: Path, policy: Policy) -> Wheel:
+def read_wheel(path: Path, config: SiteConfig) -> Wheel:
     """Read a wheel.
 
     Raises:
@@ -108,7 +108,7 @@ def read_wheel(path: Path, policy: Policy) -> Wheel:
     blank = Wheel(path, sha256_file(path), name, name_problem)
     try:
         with zipfile.ZipFile(path) as archive:
-            problems = _listing_problems(archive, policy)
+            problems = _listing_problems(archive, config)
             if problems:
                 return Wheel(path, blank.sha256, name, name_problem, tuple(problems))
             return _read_members(archive, blank)
@@ -116,15 +116,15 @@ def read_wheel(path: Path, policy: Policy) -> Wheel:
         return Wheel(path, blank.sha256, name, name_problem, (f"is not a whole zip archive: {error}"[:300],))
 
 
-def _listing_problems(archive: zipfile.ZipFile, policy: Policy) -> list[str]:
+def _listing_problems(archive: zipfile.ZipFile, config: SiteConfig) -> list[str]:
     """Judge the table of contents, before a byte of any member is read."""
     infos = archive.infolist()
-    if len(infos) > policy.max_members:
-        return [f"has {len(infos)} members, {policy.max_members} are allowed"]
+    if len(infos) > config.max_members:
+        return [f"has {len(infos)} members, {config.max_members} are allowed"]
     total = sum(info.file_size for info in infos)
     problems = []
-    if total > policy.max_unpacked_mib << 20:
-        problems.append(f"unpacks to {total >> 20} MiB, {policy.max_unpacked_mib} are allowed")
+    if total > config.max_unpacked_mib << 20:
+        problems.append(f"unpacks to {total >> 20} MiB, {config.max_unpacked_mib} are allowed")
     seen: set[str] = set()
     for info in infos:
         problems += [f"{info.orig_filename!r}: {why}" for why in _member_problems(info)]

@@ -123,8 +123,8 @@ def _checked(project: Project, wheel: Path, recipes: frozenset[str]) -> _Checked
         raise CheckError("comes with the record of another one")
     if canonical(name.name) not in {record.package, project_name(project, record.package)}:
         raise CheckError(f"is a wheel of {name.name}, and its record says {record.package}")
-    if record.size > project.policy.max_unpacked_mib << 20:
-        raise CheckError(f"has {record.size} bytes, more than site policy's max-unpacked-mib")
+    if record.size > project.config.max_unpacked_mib << 20:
+        raise CheckError(f"has {record.size} bytes, more than the site configuration's max-unpacked-mib")
     sha256 = sha256_file(wheel) if wheel.stat().st_size == record.size else ""
     if sha256 != record.sha256:
         raise CheckError("is not what its record says: sha256 or size differ")

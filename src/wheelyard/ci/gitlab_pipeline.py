@@ -93,14 +93,15 @@ def _check(planned_jobs: Sequence[PlannedJob], needs: Sequence[Sequence[int]], l
         raise PlanError(
             f"GitLab lets a job wait for {limits.needs} others at most",
             details=problems,
-            fix="have the server's administrator raise ci_needs_size_limit, and gitlab-needs in site policy with it",
+            fix="have the server's administrator raise ci_needs_size_limit, and gitlab-needs in the site configuration "
+            "with it",
         )
     large = [group for group in _groups(needs) if len(group) > limits.jobs]
     if large:
         raise PlanError(
             f"{len(large[0])} jobs hang together, and one pipeline takes {limits.jobs}",
             details=sorted({planned_jobs[number].job.build.package for number in large[0]}),
-            fix="plan fewer packages at once, or raise gitlab-jobs in site policy",
+            fix="plan fewer packages at once, or raise gitlab-jobs in the site configuration",
         )
 
 

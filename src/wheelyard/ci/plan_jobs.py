@@ -41,8 +41,7 @@ if TYPE_CHECKING:
 
     from wheelyard.core.errors import WheelyardError
     from wheelyard.planning.selection import Due, Selection
-    from wheelyard.project.config import Project
-    from wheelyard.project.config_runners import RunnersPolicy
+    from wheelyard.project.config import Project, RunnersConfig
 
 _GUESS = 600.0  # seconds for a wheel where nothing at all is known
 _GRACE = 900  # seconds beyond a job's own timeout, so that the tool reports the timeout, not the forge
@@ -115,8 +114,8 @@ class Schedule:
 
     @property
     def _limits(self) -> Limits:
-        policy = self.project.policy.runners
-        return Limits(policy.gitlab_jobs, policy.gitlab_needs, policy.gitlab_tags, policy.label)
+        config = self.project.config.runners
+        return Limits(config.gitlab_jobs, config.gitlab_needs, config.gitlab_tags, config.label)
 
     def _entry(self, number: int, pipeline: int | None) -> JobEntry:
         planned_job = self.planned_jobs[number]
@@ -166,44 +165,44 @@ def schedule(project: Project, selection: Selection, *, runners: int | None = No
     Raises:
         PlanError: recipes need each other; the cycle is shown.
     """
-    policy = project.policy.runners
+    config = project.config.runners
     building = {due.target.package for due in selection.due}
     builds = tuple(_package_build(project, due, building) for due in selection.due)
-    capacity = Capacity(runners or policy.count, policy.image_start, policy.longest)
-    layout = _for_gitlab(builds, capacity, policy) if gitlab else pack(builds, capacity)
+    capacity = Capacity(runners or config.count, config.image_start, config.longest)
+    layout = _for_gitlab(builds, capacity, config) if gitlab else pack(builds, capacity)
     return Schedule(project, selection, builds, capacity, layout, planned_jobs(project, layout))
 
 
-def _for_gitlab(builds: Sequence[PackageBuild], capacity: Capacity, policy: RunnersPolicy) -> Layout:
+def _for_gitlab(builds: Sequence[PackageBuild], capacity: Capacity, config: RunnersConfig) -> Layout:
     """Return jobs within the site's limit of wheels; with more wheels each where the server takes no more jobs."""
 
     def fits(layout: Layout) -> bool:
         needs = max(map(len, layout.needs), default=0)
-        return len(layout.jobs) <= policy.gitlab_jobs and needs <= policy.gitlab_needs
+        return len(layout.jobs) <= config.gitlab_jobs and needs <= config.gitlab_needs
 
-    first = pack(builds, replace(capacity, most=policy.gitlab_wheels))
-    if fits(first) or len(builds) > policy.gitlab_jobs:
+    first = pack(builds, replace(capacity, most=config.gitlab_wheels))
+    if fits(first) or len(builds) > config.gitlab_jobs:
         return first
-    wider = [replace(capacity, most=most) for most in range(policy.gitlab_wheels + 1, MOST_WHEELS + 1)]
+    wider = [replace(capacity, most=most) for most in range(config.gitlab_wheels + 1, MOST_WHEELS + 1)]
     alternatives = (pack(builds, capacity) for capacity in (*wider, replace(capacity, few=True)))
     return next(filter(fits, alternatives), first)
 
 
 def planned_jobs(project: Project, layout: Layout) -> tuple[PlannedJob, ...]:
     """Return the jobs of *layout* with what the forge needs to run them."""
-    policy = project.policy.runners
+    config = project.config.runners
     job_keys = keys(layout.jobs, layout.needs)
     gates = {other for job_needs in layout.needs for other in job_needs}
     job_specs = []
     for number, job in enumerate(layout.jobs):
-        seconds = min(job.build.timeout * len(job.wheels) + 2 * policy.image_start + _GRACE, policy.longest)
+        seconds = min(job.build.timeout * len(job.wheels) + 2 * config.image_start + _GRACE, config.longest)
         job_specs.append(
             PlannedJob(
                 job=job,
                 wave=layout.waves[number],
                 gate=number in gates,
                 needs=tuple(sorted({layout.jobs[other].build.package for other in layout.needs[number]})),
-                runner=job.build.runner or policy.label,
+                runner=job.build.runner or config.label,
                 minutes=math.ceil(seconds / 60),
                 image=str(job.build.image.choice) if job.build.image else "",
                 key=job_keys[number],

@@ -144,14 +144,14 @@ def keep_issues(project: Project, night: CIReport, *, dry_run: bool) -> CIReport
     def well(package: str) -> bool:
         return package in built if package in planned else _nothing_due(project, package)
 
-    with forge_of(project, dry_run=dry_run) as (forge, policy):
+    with forge_of(project, dry_run=dry_run) as (forge, config):
         records = issues.keep(
             forge,
             KIND,
             texts,
             well=well,
             comment="It builds again, or nothing of it is due any more.",
-            labels=("build-failure", *policy.labels),
+            labels=("build-failure", *config.labels),
         )
     return night.model_copy(update={"issues": records})
 

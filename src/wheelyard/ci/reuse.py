@@ -86,13 +86,13 @@ def since_last(project: Project, text: str, name: str) -> str | None:
 
 
 def _artifacts(project: Project) -> Artifacts:
-    policy = project.policy.proposals
-    if policy is None:
+    config = project.config.change_requests
+    if config is None:
         raise ConfigError(
             "the site configuration names no forge whose pipelines can be asked",
-            fix="add [tool.wheelyard.proposals]; docs/how-to/change-requests.md",
+            fix="add [tool.wheelyard.change-requests]; docs/how-to/change-requests.md",
         )
-    return open_artifacts(policy, read_token(policy.variable))
+    return open_artifacts(config, read_token(config.variable))
 
 
 @dataclass
@@ -188,7 +188,7 @@ class _Reuse:
             SourceError: it is no zip that may be unpacked.
             NetworkError: it does not come.
         """
-        most = self.project.policy.max_unpacked_mib << 20
+        most = self.project.config.max_unpacked_mib << 20
         folder = cache.cache_dir(_FOLDER)
         files.sweep_scratch(folder, "work")
         with files.scratch(folder, "work") as work:

@@ -167,7 +167,7 @@ def _tree_findings(
         try:
             taken_out(repository, span.base_tree, sorted(names), scratch / "base", records)
         except ConfigError:
-            log.info("site policy was broken before this change")
+            log.info("site configuration was broken before this change")
     for name in sorted(names):
         findings += _record_findings(name, scratch / "base", head)
         if project and name not in recipes and (head / "packages" / name / LOCK).is_file():

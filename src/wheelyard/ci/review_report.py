@@ -15,7 +15,7 @@ class ReviewFinding(Model):
     """One thing that is wrong with a change.
 
     Attributes:
-        kind: of what: a commit's message, site policy, a recipe, a record, or a line of the description.
+        kind: of what: a commit's message, site configuration, a recipe, a record, or a line of the description.
         where: the commit, ``file:line``, or the description's line.
         text: what is wrong.
         fix: what to do.

@@ -23,7 +23,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     """Tell which published versions of PACKAGE, of all by default, have known vulnerabilities, by OSV's database.
 
     What is published is what packages/<pkg>/releases.toml lists and is not yanked. The exit code is 0 if nothing is
-    known that site policy does not ignore, 67 if something is.
+    known that the site configuration does not ignore, 67 if something is.
     """
     from wheelyard.cli import render
     from wheelyard.forges import sync_issues

@@ -17,13 +17,10 @@ from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
 from wheelyard.preflight.preflight_report import Preflight
 from wheelyard.project import reference
-from wheelyard.project.config import Policy
-from wheelyard.project.config_audit import AuditPolicy, IgnoredVulnerability
-from wheelyard.project.config_proposals import ProposalPolicy
+from wheelyard.project.config import AuditConfig, IgnoredVulnerability, RunnersConfig, SiteConfig, WatchConfig
+from wheelyard.project.config_change_requests import ChangeRequestConfig
 from wheelyard.project.config_registries import DirectoryConfig, GitLabConfig
-from wheelyard.project.config_runners import RunnersPolicy
-from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy, IssuePolicy, RenewalPolicy
-from wheelyard.project.config_watch import WatchPolicy
+from wheelyard.project.config_tokens import DeployTokenConfig, GroupTokenConfig, IssueConfig, RenewalConfig
 from wheelyard.records.copyleft_sources import SOURCES, SourcesReport
 from wheelyard.records.durations import DURATIONS
 from wheelyard.records.history import HISTORY
@@ -124,7 +121,7 @@ def _plain(value: object) -> object:
 def _policy() -> str:
     return "\n".join(
         [
-            "# Site policy",
+            "# Site configuration",
             "",
             "<!-- Made from src/wheelyard/project/config.py by `nox -s docs`; change it there. -->",
             "",
@@ -132,7 +129,7 @@ def _policy() -> str:
             "`[tool.wheelyard.defaults]` is the outermost layer of every recipe and takes a recipe's tables",
             "([recipe.md](recipe.md)).",
             "",
-            *_keys(Policy),
+            *_keys(SiteConfig),
             "",
             "## `[tool.wheelyard.registries.<name>]`",
             "",
@@ -147,17 +144,17 @@ def _policy() -> str:
             "",
             "## `[tool.wheelyard.watch]`",
             "",
-            *_keys(WatchPolicy),
+            *_keys(WatchConfig),
             "",
-            "## `[tool.wheelyard.proposals]`",
+            "## `[tool.wheelyard.change-requests]`",
             "",
-            *_keys(ProposalPolicy),
+            *_keys(ChangeRequestConfig),
             "",
             "## `[tool.wheelyard.audit]`",
             "",
             "See [audit](../how-to/audit.md).",
             "",
-            *_keys(AuditPolicy),
+            *_keys(AuditConfig),
             "",
             "## `[[tool.wheelyard.audit.ignore]]`",
             "",
@@ -167,25 +164,25 @@ def _policy() -> str:
             "",
             "See [planning](../how-to/planning.md).",
             "",
-            *_keys(RunnersPolicy),
+            *_keys(RunnersConfig),
             "",
             "## `[[tool.wheelyard.tokens]]`",
             "",
             "What `wheelyard check-tokens` watches; see [tokens](../how-to/tokens.md). Of kind `group`:",
             "",
-            *_keys(GroupTokenPolicy),
+            *_keys(GroupTokenConfig),
             "",
             "Of kind `deploy`:",
             "",
-            *_keys(DeployTokenPolicy),
+            *_keys(DeployTokenConfig),
             "",
             "## `[[tool.wheelyard.renewals]]`",
             "",
-            *_keys(RenewalPolicy),
+            *_keys(RenewalConfig),
             "",
             "## `[tool.wheelyard.issues]`",
             "",
-            *_keys(IssuePolicy),
+            *_keys(IssueConfig),
             "",
         ]
     )

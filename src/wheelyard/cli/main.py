@@ -193,7 +193,11 @@ def check(package: str, version: str | None, *, as_json: bool) -> None:
 @cli.command(short_help="Put passing wheels into a registry.")
 @click.argument("packages", nargs=-1)
 @click.option(
-    "--to", "target", required=True, metavar="REGISTRY|DIR", help="A registry of site policy, or an index folder."
+    "--to",
+    "target",
+    required=True,
+    metavar="REGISTRY|DIR",
+    help="A registry of the site configuration, or an index folder.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the same table, write nothing.")
 @json_option
@@ -245,7 +249,7 @@ cli.add_command(report)
     "--of",
     "target",
     metavar="REGISTRY|DIR|none",
-    help="Our registry, by default the only one of site policy; none looks at the public index alone.",
+    help="Our registry, by default the only one of the site configuration; none looks at the public index alone.",
 )
 @click.option("--glibc", type=GlibcType(), help="The C library of the board; any by default, on riscv64 its own.")
 @click.option("--no-deps", is_flag=True, help="Leave out what the requirements depend on.")
@@ -299,7 +303,7 @@ def image_list(*, as_json: bool) -> None:
 @image.command("build")
 @click.argument("choice", metavar="[IMAGE]", required=False)
 def image_build(choice: str | None) -> None:
-    """Pull or make IMAGE, such as local:forky; site policy's by default."""
+    """Pull or make IMAGE, such as local:forky; by default the site's."""
     from wheelyard.images.manage_images import build_image
 
     click.echo(build_image(find_project(), choice).reference)

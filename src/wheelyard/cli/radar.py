@@ -30,7 +30,7 @@ _LIST = "ci/top-packages.tsv"
     "--of",
     "target",
     metavar="REGISTRY|DIR|none",
-    help="Our registry, by default the only one of site policy; none compares with no registry.",
+    help="Our registry, by default the only one of the site configuration; none compares with no registry.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def radar(path: Path | None, target: str | None, *, top: int, as_json: bool) -> None:

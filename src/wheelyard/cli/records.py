@@ -8,8 +8,10 @@ from wheelyard.project.config import find_project
 
 
 @click.command(short_help="Bring changed records to the base branch.")
-@click.option("--propose", is_flag=True, help="Keep one merge or pull request for them, or push, as site policy says.")
-@click.option("--push", is_flag=True, help="Push them onto the base branch, whatever site policy says.")
+@click.option(
+    "--propose", is_flag=True, help="Keep one merge or pull request for them, or push, as the site configuration says."
+)
+@click.option("--push", is_flag=True, help="Push them onto the base branch, whatever the site configuration says.")
 @click.option("--dry-run", is_flag=True, help="Say what would become of them, change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def records(*, propose: bool, push: bool, dry_run: bool, as_json: bool) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wheelyard.core.errors import WheelyardError
 
 of_option = click.option(
-    "--of", "target", metavar="REGISTRY|DIR", help="Which registry; the only one of site policy by default."
+    "--of", "target", metavar="REGISTRY|DIR", help="Which registry; the only one of the site configuration by default."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 packages_argument = click.argument("packages", nargs=-1)
@@ -114,13 +114,15 @@ def try_(
         raise problem
 
 
-@registry.command(short_help="Delete versions that site policy does not keep.")
+@registry.command(short_help="Delete versions beyond the number to keep.")
 @packages_argument
 @of_option
-@click.option("--keep", type=click.IntRange(1), metavar="N", help="Versions to keep, instead of site policy's number.")
+@click.option(
+    "--keep", type=click.IntRange(1), metavar="N", help="Versions to keep, instead of the site configuration's number."
+)
 @click.option("--delete", is_flag=True, help="Really delete; without it, only the table is shown.")
 def prune(packages: tuple[str, ...], target: str | None, keep: int | None, *, delete: bool) -> None:
-    """Delete versions of PACKAGES (all by default) that site policy does not keep."""
+    """Delete versions of PACKAGES (all by default) that the site configuration does not keep."""
     from wheelyard.cli import render_registry
     from wheelyard.registries import prune as retire
     from wheelyard.registries.open_registry import open_configured

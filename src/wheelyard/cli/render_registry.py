@@ -87,7 +87,7 @@ def pruned(result: Pruned) -> str:
     doomed = result.deleted if not result.dry_run else [each for each in result.plan if not each.reason]
     count = f"{len(doomed)} versions, {sum(len(each.files) for each in doomed)} files"
     if not result.keep:
-        end = "site policy keeps all versions (keep = 0); --keep N keeps N"
+        end = "site configuration keeps all versions (keep = 0); --keep N keeps N"
     elif result.dry_run:
         end = f"would be deleted: {count}; nothing was, without --delete"
     else:

@@ -64,7 +64,7 @@ def doctor_requirements(
     project = seek_project()
     if project is None:
         project = default_project(Path.cwd(), tuple(map(str, pythons)) or (str(_running()),))
-    chosen = tuple(pythons) or tuple(map(Interpreter.parse, project.policy.interpreters))
+    chosen = tuple(pythons) or tuple(map(Interpreter.parse, project.config.interpreters))
     report = flow.check_requirements(
         project,
         [*listed, *words],
@@ -79,8 +79,8 @@ def doctor_requirements(
 
 
 def own_registry(project: Project, target: str | None) -> NamedRegistry | None:
-    """Return our registry, None if there is none in site policy, or none is wanted."""
-    if target == NOWHERE or (target is None and not project.policy.registries):
+    """Return our registry, None if there is none in the site configuration, or none is wanted."""
+    if target == NOWHERE or (target is None and not project.config.registries):
         return None
     from wheelyard.registries.open_registry import open_configured  # a runner without a registry need not pay for it
 

@@ -36,7 +36,7 @@ BODY = "WHEELYARD_BODY"
 def review(commits: str, file: Path | None, target: Path | None, *, as_json: bool) -> None:
     """Tell whether the change BASE..HEAD may be merged, as far as that needs no build.
 
-    Looks at commit messages, site policy, recipes, patches and their status, records, and at the lines
+    Looks at commit messages, site configuration, recipes, patches and their status, records, and at the lines
     'Trigger: package:version' of the description. Reads git, runs nothing of the change, and asks no server.
     """
     from wheelyard.ci import review as flow

@@ -33,7 +33,9 @@ _OPTIONS = (
     ),
     click.option("--changed", metavar="BASE..HEAD", help="Only wheels whose inputs these commits change."),
     click.option("--due", is_flag=True, help="Only wheels of pinned versions that nobody has yet, by the records."),
-    click.option("--runners", metavar="N", type=click.IntRange(1, 10_000), help="Jobs at once; site policy says else."),
+    click.option(
+        "--runners", metavar="N", type=click.IntRange(1, 10_000), help="Jobs at once; site configuration says else."
+    ),
     click.option(
         "--out",
         metavar="DIR",

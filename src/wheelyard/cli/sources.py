@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 @click.command(short_help="Put the sources of copyleft libraries in wheels beside them.")
 @click.argument("packages", nargs=-1)
 @click.option(
-    "--to", "target", required=True, metavar="REGISTRY|DIR", help="A registry of site policy, or an index folder."
+    "--to",
+    "target",
+    required=True,
+    metavar="REGISTRY|DIR",
+    help="A registry of the site configuration, or an index folder.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be fetched, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")

@@ -51,7 +51,7 @@ def check_tokens(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Tell when the tokens and renewals of site policy end, and whether they may what they should.
+    """Tell when the tokens and renewals of the site configuration end, and whether they may what they should.
 
     Changes nothing, unless --issue, --record or --rotate is given.
     """

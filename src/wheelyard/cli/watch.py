@@ -24,10 +24,12 @@ _MERGE = "look at what is proposed, and merge it"
     "--of",
     "target",
     metavar="REGISTRY|DIR|none",
-    help="Our registry, by default the only one of site policy; none compares with no registry.",
+    help="Our registry, by default the only one of the site configuration; none compares with no registry.",
 )
 @click.option("--propose", is_flag=True, help="Keep one merge or pull request for each package that has news.")
-@click.option("--limit", type=click.IntRange(0), help="With --propose: how many may be open, by default site policy's.")
+@click.option(
+    "--limit", type=click.IntRange(0), help="With --propose: how many may be open, by default site configuration's."
+)
 @click.option("--dry-run", is_flag=True, help="Write no ledger; with --propose: say what would become of each request.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def check_upstream(
@@ -49,15 +51,15 @@ def check_upstream(
     if not propose:
         report = watch.check_upstream(project, packages, registry=registry, write=not dry_run)
         click.echo(render.model(report) if as_json else standings_table(report))
-        failure = watch.problem(report, fix=_PROPOSE if project.policy.proposals else "")
+        failure = watch.problem(report, fix=_PROPOSE if project.config.change_requests else "")
     else:
         from wheelyard.forges.site_forge import forge_of
         from wheelyard.watch import propose_updates as flow
 
-        with forge_of(project, dry_run=dry_run) as (forge, policy):  # first: it may have no token for us
+        with forge_of(project, dry_run=dry_run) as (forge, config):  # first: it may have no token for us
             report = watch.check_upstream(project, packages, registry=registry, write=not dry_run)
-            most = policy.limit if limit is None else limit
-            report = flow.propose(project, report, forge, limit=most, labels=policy.labels)
+            most = config.limit if limit is None else limit
+            report = flow.propose(project, report, forge, limit=most, labels=config.labels)
         click.echo(render.model(report) if as_json else f"{standings_table(report)}\n\n{proposals_table(report)}")
         failure = flow.problem(report) or watch.problem(report, fix=_PROPOSE if dry_run else _MERGE)
     if failure:

@@ -49,7 +49,7 @@ class WheelyardError(Exception):
 
 
 class ConfigError(WheelyardError):
-    """Site policy (``[tool.wheelyard]``) or the project folder is not usable."""
+    """Site configuration (``[tool.wheelyard]``) or the project folder is not usable."""
 
     exit_code = 4
 
@@ -239,7 +239,7 @@ class TokenDeadError(WheelyardError):
 
 
 class TokenScopeError(WheelyardError):
-    """A token may do more, or less, than site policy says."""
+    """A token may do more, or less, than the site configuration says."""
 
     exit_code = 66
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wheelyard.project.config_proposals import ProposalPolicy
+    from wheelyard.project.config_change_requests import ChangeRequestConfig
 
 __all__ = [
     "PREFIX",
@@ -85,11 +85,11 @@ class _Forge(Proposer):
 
 
 @contextlib.contextmanager
-def open_forge(policy: ProposalPolicy, token: str, root: Path, *, dry_run: bool = False) -> Iterator[Forge]:
-    """Yield the forge that site policy names for proposals; nothing is asked yet.
+def open_forge(config: ChangeRequestConfig, token: str, root: Path, *, dry_run: bool = False) -> Iterator[Forge]:
+    """Yield the forge that the site configuration names for proposals; nothing is asked yet.
 
     Args:
-        policy: ``[tool.wheelyard.proposals]``.
+        config: ``[tool.wheelyard.change-requests]``.
         token: for its API, and for pushing if that is over https; never in an argument or a file.
         root: the checkout, whose git remotes may be named; nothing in it is changed.
         dry_run: whether to look and change nothing anywhere.
@@ -98,16 +98,16 @@ def open_forge(policy: ProposalPolicy, token: str, root: Path, *, dry_run: bool 
         ConfigError: the checkout has no such git remote.
         DiskError: no space, or no right to write in the cache.
     """
-    url = address(policy.address, root)
-    remote = Remote(url, policy.base, git_program.login(url, _USERS[policy.forge], token))
+    url = address(config.address, root)
+    remote = Remote(url, config.base, git_program.login(url, _USERS[config.forge], token))
     with open_branches(remote, dry_run=dry_run) as pushed:
         issues: Issues
         requests: Requests
-        if policy.forge == "gitlab":
-            issues = GitLabIssues(policy.server, policy.project, token, dry_run=dry_run, confidential=False)
-            requests = GitLabRequests(policy.server, policy.project, token)
+        if config.forge == "gitlab":
+            issues = GitLabIssues(config.server, config.project, token, dry_run=dry_run, confidential=False)
+            requests = GitLabRequests(config.server, config.project, token)
         else:
-            client = GitHubApi(policy.server, token, where=policy.project)
-            issues = GitHubIssues(client, policy.project, dry_run=dry_run)
-            requests = GitHubRequests(client, policy.project)
+            client = GitHubApi(config.server, token, where=config.project)
+            issues = GitHubIssues(client, config.project, dry_run=dry_run)
+            requests = GitHubRequests(client, config.project)
         yield _Forge(issues, requests, pushed, dry_run=dry_run)

@@ -13,7 +13,7 @@ from wheelyard.forges.github_api import GitHubApi
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelyard.project.config_proposals import ProposalPolicy
+    from wheelyard.project.config_change_requests import ChangeRequestConfig
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _PAGE, _PAGES = 100, 10  # of one name; only the newest are of interest
@@ -104,15 +104,15 @@ def _artifact(given: dict[str, Any]) -> Artifact:
     return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(run["id"]), commit)
 
 
-def open_artifacts(policy: ProposalPolicy, token: str) -> Artifacts:
-    """Return the artifacts of the project that site policy names for proposals; nothing is asked yet.
+def open_artifacts(config: ChangeRequestConfig, token: str) -> Artifacts:
+    """Return the artifacts of the project that the site configuration names for proposals; nothing is asked yet.
 
     Raises:
         ConfigError: the forge is not GitHub.
     """
-    if policy.forge != "github":
+    if config.forge != "github":
         raise ConfigError(
-            "wheels are promoted from GitHub's artifacts only, and site policy names GitLab",
+            "wheels are promoted from GitHub's artifacts only, and the site configuration names GitLab",
             fix="there a pipeline on the default branch builds what was merged: wheelyard plan",
         )
-    return GitHubArtifacts(GitHubApi(policy.server, token, where=policy.project), policy.project)
+    return GitHubArtifacts(GitHubApi(config.server, token, where=config.project), config.project)

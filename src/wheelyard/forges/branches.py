@@ -226,7 +226,7 @@ class Branches:
         found = re.search(rf"^ref: {_HEADS}(\S+)\tHEAD$", done.stdout, re.MULTILINE)
         if not found:
             raise ConfigError(
-                f"{self._remote.url} has no default branch", fix="name one: base in [tool.wheelyard.proposals]"
+                f"{self._remote.url} has no default branch", fix="name one: base in [tool.wheelyard.change-requests]"
             )
         return found[1]
 

@@ -127,7 +127,7 @@ class GitHubApi:
             error = NetworkError(f"{host} answers {status}", where=self._where, details=details, fix="try again later")
         elif status in _REDIRECTS:
             details.append(http.plain(answer.headers.get("Location", ""))[:200])
-            fix = "if the server or the repository has moved, set its new address in site policy"
+            fix = "if the server or the repository has moved, set its new address in the site configuration"
             error = NetworkError(
                 f"{host} refers to another address, where no credential of ours goes",
                 where=self._where,

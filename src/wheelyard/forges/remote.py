@@ -53,26 +53,26 @@ def problem(url: str, base: str, done: Completed) -> WheelyardError:
             f"{url} protects the branch: nothing was pushed",
             details=details,
             fix="allow the token to push to it; records go out by a request instead where "
-            "[tool.wheelyard.proposals] does not say to push them",
+            "[tool.wheelyard.change-requests] does not say to push them",
         )
     if _REFUSED.search(done.stderr):
         return CredentialsError(
             f"{url} does not let us in, or not for this",
             details=details,
-            fix="look at variable and remote in [tool.wheelyard.proposals]; the token needs write_repository, "
+            fix="look at variable and remote in [tool.wheelyard.change-requests]; the token needs write_repository, "
             "or contents: write",
         )
     if _FORBIDDEN.search(done.stderr):
         return ConfigError(
             f"nothing is pushed to {url}: neither https, ssh nor file",
             details=details,
-            fix="correct remote in [tool.wheelyard.proposals]",
+            fix="correct remote in [tool.wheelyard.change-requests]",
         )
     if _MISSING.search(done.stderr):
         return ConfigError(
             f"{url} is no repository, or has no branch {base!r}",
             details=details,
-            fix="correct remote, project or base in [tool.wheelyard.proposals]",
+            fix="correct remote, project or base in [tool.wheelyard.change-requests]",
         )
     return PublishError(f"{url} does not take the branch", details=details)
 
@@ -91,13 +91,13 @@ def address(remote: str, root: Path) -> str:
                 f"the checkout has no git remote named {remote!r}",
                 where=str(root),
                 details=git_program.said(done),
-                fix="correct remote in [tool.wheelyard.proposals], or leave it out",
+                fix="correct remote in [tool.wheelyard.change-requests], or leave it out",
             )
         url = done.stdout.strip()
     parts = urlsplit(url)
     if parts.password or (parts.scheme in {"http", "https"} and parts.username):
         raise ConfigError(
             f"the address of the git remote {remote!r} holds a login",
-            fix="take it out: the token comes from the environment (variable in [tool.wheelyard.proposals])",
+            fix="take it out: the token comes from the environment (variable in [tool.wheelyard.change-requests])",
         )
     return f"file://{url}" if url.startswith("/") else url

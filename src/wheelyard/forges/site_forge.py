@@ -1,4 +1,4 @@
-"""The forge that site policy names for proposals, opened with the token that it names."""
+"""The forge that the site configuration names for proposals, opened with the token that it names."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
     from wheelyard.forges import Forge
     from wheelyard.project.config import Project
-    from wheelyard.project.config_proposals import ProposalPolicy
+    from wheelyard.project.config_change_requests import ChangeRequestConfig
 
 
 @contextlib.contextmanager
-def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, ProposalPolicy]]:
-    """Yield the forge that site policy names for proposals, and what it says of them.
+def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, ChangeRequestConfig]]:
+    """Yield the forge that the site configuration names for proposals, and what it says of them.
 
     Raises:
         ConfigError: it names none.
         CredentialsError: its token is not in the environment.
     """
-    policy = project.policy.proposals
-    if policy is None:
+    config = project.config.change_requests
+    if config is None:
         raise ConfigError(
-            "site policy does not say where proposals go",
-            fix="add [tool.wheelyard.proposals]; docs/how-to/change-requests.md",
+            "site configuration does not say where proposals go",
+            fix="add [tool.wheelyard.change-requests]; docs/how-to/change-requests.md",
         )
-    token = read_token(policy.variable)
+    token = read_token(config.variable)
     if not token:
         raise CredentialsError(
-            f"{policy.variable} is not set: nothing can be proposed",
-            fix=f"set {policy.variable} to a token that may push branches and open requests in {policy.project}",
+            f"{config.variable} is not set: nothing can be proposed",
+            fix=f"set {config.variable} to a token that may push branches and open requests in {config.project}",
         )
-    with open_forge(policy, token, project.root, dry_run=dry_run) as forge:
-        yield forge, policy
+    with open_forge(config, token, project.root, dry_run=dry_run) as forge:
+        yield forge, config

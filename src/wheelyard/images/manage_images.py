@@ -49,8 +49,8 @@ def list_images(project: Project) -> ImagesReport:
         ConfigError: the image of the site configuration is not valid.
         EngineError: there is no container engine.
     """
-    policy = project.policy.policy
-    chosen = images.resolve(ImageChoice.parse(project.policy.image), policy)
+    policy = project.config.policy
+    chosen = images.resolve(ImageChoice.parse(project.config.image), policy)
     official = engine.inspect(images.resolve(ImageChoice("official"), policy).reference)
     stored = [*images.list_images(), *([official] if official else [])]
     return ImagesReport(
@@ -75,8 +75,8 @@ def build_image(project: Project, text: str | None) -> Image:
     Raises:
         WheelyardError: see :func:`wheelyard.images.ensure`.
     """
-    choice = ImageChoice.parse(text or project.policy.image)
-    return images.ensure(images.resolve(choice, project.policy.policy))
+    choice = ImageChoice.parse(text or project.config.image)
+    return images.ensure(images.resolve(choice, project.config.policy))
 
 
 def remove_images(references: tuple[str, ...], *, every: bool) -> tuple[str, ...]:

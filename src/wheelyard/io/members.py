@@ -221,7 +221,7 @@ def too_large(archive: str, limits: Limits) -> UnsafeArchiveError:
 
 
 def too_much(archive: str, what: str, key: str) -> UnsafeArchiveError:
-    """Return the error of one that exceeds what *key* of site policy says."""
+    """Return the error of one that exceeds what *key* of the site configuration says."""
     return UnsafeArchiveError(
         f"{archive} is refused: it unpacks to {what}",
         fix=f"if it really is that large, raise {key} in [tool.wheelyard]",

@@ -278,7 +278,7 @@ def taken_out(
         records: which files of ``packages/<pkg>/``.
 
     Raises:
-        ConfigError: its site policy is not valid.
+        ConfigError: its site configuration is not valid.
     """
     folder.mkdir()
     index = folder.with_suffix(".index")

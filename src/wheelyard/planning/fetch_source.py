@@ -31,7 +31,7 @@ def prepare_source(project: Project, target: Target, work: Path, *, log_file: Pa
             target.settings,
             recipe_folder=target.recipe.folder,
             work=work,
-            policy=project.policy,
+            config=project.config,
             find_url=lambda: index.sdist_url(name, target.locked, index=index.index_url()),
             where=target.patch_place,
             log_file=log_file,

@@ -15,7 +15,7 @@ from wheelyard.sources import tree
 if TYPE_CHECKING:
     from wheelyard.core.values import ExpectedWheel, Image
     from wheelyard.planning.target import Target
-    from wheelyard.project.config import Policy
+    from wheelyard.project.config import SiteConfig
 
 _TOOLS = ("wheelyard", "cibuildwheel", "auditwheel", "build", "uv")
 
@@ -49,7 +49,7 @@ def inputs_digest(
     *,
     source: str,
     needed: dict[str, str],
-    policy: Policy,
+    config: SiteConfig,
     test: bool,
 ) -> str:
     """Return the digest of all that decides *wheel*, and whether it passes."""
@@ -62,7 +62,7 @@ def inputs_digest(
             "wheel": [wheel.python, wheel.abi, str(wheel.interpreters[0])],
             "image": image.definition or image.digest,
             "needed": _taken(wheel, needed),
-            "policy": [policy.policy, policy.architecture_floor],
+            "policy": [config.policy, config.architecture_floor],
             "tools": tools(),
             # Also where only upstream has tests: an untested wheel must not pass for a tested one.
             "tested": test,

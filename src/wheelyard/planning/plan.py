@@ -1,6 +1,6 @@
 """The plan: which interpreters, which wheels, which jobs; and for everything left out, why.
 
-A pure function of recipe, lock, image and site policy: nothing is read, run or asked. The expected wheels are
+A pure function of recipe, lock, image and site configuration: nothing is read, run or asked. The expected wheels are
 derived from upstream's own: riscv64 gets, for each interpreter, the wheel that an installer would take on
 upstream's reference platform, with the architecture swapped. So abi3 and free-threading need no configuration.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from wheelyard.core.values import Image
-    from wheelyard.project.config import Policy
+    from wheelyard.project.config import SiteConfig
     from wheelyard.project.recipe import Settings
     from wheelyard.records.models import LockedVersion
 
@@ -64,7 +64,7 @@ def make_plan(  # noqa: PLR0917 - the six things that decide a plan
     settings: Settings,
     locked: LockedVersion,
     image: Image,
-    policy: Policy,
+    config: SiteConfig,
     only: Sequence[Interpreter] = (),
     *,
     split: bool = False,
@@ -76,14 +76,14 @@ def make_plan(  # noqa: PLR0917 - the six things that decide a plan
         settings: the recipe's, effective for this version.
         locked: what the version is pinned to.
         image: what it is built in.
-        policy: the site's.
+        config: the site's.
         only: the interpreters the user asks for; the site's when empty.
         split: one job for each expected wheel instead of one for all.
 
     Raises:
         PlanError: nothing is left to build; every omission is named.
     """
-    candidates = sorted(set(only) or {Interpreter.parse(text) for text in policy.interpreters})
+    candidates = sorted(set(only) or {Interpreter.parse(text) for text in config.interpreters})
     pairs, derived_from = _pairs(settings, locked)
     interpreters: dict[Interpreter, str] = {}
     omissions = []

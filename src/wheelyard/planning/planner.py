@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def site_image(project: Project) -> str | None:
-    """Return the image of the wheels that the site publishes, for :class:`Planner`; None is site policy's own.
+    """Return the image of the wheels that the site publishes, for :class:`Planner`; None is site configuration's own.
 
     ``auto`` is the official one, whether or not its registry can be reached from this machine: what is planned here is
     built elsewhere.
 
     Raises:
-        ConfigError: site policy names no image that there is.
+        ConfigError: site configuration names no image that there is.
     """
-    return "official" if ImageChoice.parse(project.policy.image).kind == "auto" else None
+    return "official" if ImageChoice.parse(project.config.image).kind == "auto" else None
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Planner:
 
     Attributes:
         project: the project.
-        image: another image than site policy's.
+        image: another image than the site configuration's.
         pythons: only these interpreters.
     """
 
@@ -59,7 +59,7 @@ class Planner:
         Raises:
             ConfigError: there is no such image.
         """
-        return ImageChoice.parse(self.image or self.project.policy.image)
+        return ImageChoice.parse(self.image or self.project.config.image)
 
     def plan(self, target: Target) -> Plan:
         """Return the plan of one version.
@@ -68,8 +68,8 @@ class Planner:
             PlanError: nothing is left to build.
             ConfigError: there is no such image.
         """
-        policy, extras = self.project.policy, target.settings.build.extras
+        config, extras = self.project.config, target.settings.build.extras
         with self._lock:
             if extras not in self._images:
-                self._images[extras] = resolve(self.choice.with_extras(extras), policy.policy, offline=True)
-        return make_plan(target.package, target.settings, target.locked, self._images[extras], policy, self.pythons)
+                self._images[extras] = resolve(self.choice.with_extras(extras), config.policy, offline=True)
+        return make_plan(target.package, target.settings, target.locked, self._images[extras], config, self.pythons)

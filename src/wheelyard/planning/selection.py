@@ -88,7 +88,7 @@ class DuePlanner(Planner):
             SourceError: a local folder is not there.
         """
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        digest = partial(inputs_digest, target, source=mark, needed=needed, policy=self.project.policy, test=True)
+        digest = partial(inputs_digest, target, source=mark, needed=needed, config=self.project.config, test=True)
         return {wheel: digest(wheel, plan.image) for wheel in plan.expected}
 
     def due(self, target: Target, plan: Plan, wheels: tuple[ExpectedWheel, ...], why: str) -> Due:
@@ -126,7 +126,7 @@ def missing(planner: DuePlanner, packages: Sequence[str] = (), *, registry: str 
     Args:
         planner: the project.
         packages: which to look at; every recipe's when there are none.
-        registry: whose records count; by default those of every registry of site policy.
+        registry: whose records count; by default those of every registry of the site configuration.
     """
     due: list[Due] = []
     left_out: list[tuple[str, str, str]] = []
@@ -184,7 +184,7 @@ def _missing_of(planner: DuePlanner, package: str, registry: str | None) -> Iter
 
 def _there(project: Project, package: str, registry: str | None) -> dict[Version, list[str]]:
     """Return the tag pairs of the riscv64 wheels in the records, by version."""
-    names = {registry} if registry else set(project.policy.registries)
+    names = {registry} if registry else set(project.config.registries)
     pairs_by_version: dict[Version, list[str]] = {}
     for entry in RELEASES.read(RELEASES.path(project.packages, project_name(project, package))):
         if entry.where in names:

@@ -81,8 +81,8 @@ def examine(project: Project) -> DoctorReport:
     Raises:
         ConfigError: the image of the site configuration is not valid.
     """
-    choice = images.ImageChoice.parse(project.policy.image)
-    image = images.resolve(choice, project.policy.policy)
+    choice = images.ImageChoice.parse(project.config.image)
+    image = images.resolve(choice, project.config.policy)
     checks: list[Callable[[], MachineCheck]] = [
         _python,
         partial(_tool, "git", "sudo apt-get install git"),
@@ -93,7 +93,7 @@ def examine(project: Project) -> DoctorReport:
         partial(_image, image),
         partial(_disk, project),
         _index,
-        partial(_registry, project.policy.policy),
+        partial(_registry, project.config.policy),
         _authorities,
     ]
     # In parallel: a server that does not answer costs its whole timeout.
@@ -182,7 +182,7 @@ def _image(image: Image) -> MachineCheck:
 
 
 def _disk(project: Project) -> MachineCheck:
-    free, need = shutil.disk_usage(project.root).free / 2**30, project.policy.min_free_gib
+    free, need = shutil.disk_usage(project.root).free / 2**30, project.config.min_free_gib
     text = f"{free:.0f} GiB free at {project.root}, builds start from {need}"
     return _ok("disk", text) if free >= need else _missing("disk", text, "free some space")
 
@@ -201,9 +201,9 @@ def _index() -> MachineCheck:
     return _ok("index", "the package index answers")
 
 
-def _registry(policy: str) -> MachineCheck:
-    host = images.registry(policy)
-    if images.registry_answers(policy):
+def _registry(config: str) -> MachineCheck:
+    host = images.registry(config)
+    if images.registry_answers(config):
         return _ok("registry", f"{host} answers")
     return _note("registry", f"{host} does not answer; builds use a local image")
 

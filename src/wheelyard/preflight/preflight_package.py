@@ -57,7 +57,7 @@ def preflight(
     Raises:
         UnknownPackageError: there is no such recipe.
         RecipeError: the recipe is not valid.
-        ConfigError: site policy is not valid.
+        ConfigError: site configuration is not valid.
         DiskError: no space.
     """
     recipe = load_recipe(project, package)
@@ -171,7 +171,7 @@ def _inputs(project: Project, target: Target) -> str:
             "recipe": recipe_digest(target),
             "patches": [patch.versions for patch in target.settings.patch],
             "places": {key: each.where for key, each in target.explanation.items()},
-            "policy": [project.policy.policy, *project.policy.interpreters, project.policy.image],
+            "policy": [project.config.policy, *project.config.interpreters, project.config.image],
             "needed": needed,
             "tools": tools(),
         }

@@ -202,7 +202,7 @@ def _missing(project: Project, target: Target, name: str) -> PreflightFinding:
         state="failed",
         text=f"{name}: [{table}] needs a wheel of ours, and there is none in the index folder or on record",
         where=target.place(f"{table}.needs"),
-        fix=f"nox -s build-{name} && wheelyard publish --to {project.policy.index} {name}",
+        fix=f"nox -s build-{name} && wheelyard publish --to {project.config.index} {name}",
     )
 
 

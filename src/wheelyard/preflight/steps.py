@@ -114,7 +114,7 @@ def fly(project: Project, target: Target, told: Told) -> Preflight:
         DiskError: no space; so do other errors that are about this machine, and not about the version.
     """
     plan = _plan(project, target, told)
-    everybody = tuple(map(Interpreter.parse, project.policy.interpreters))
+    everybody = tuple(map(Interpreter.parse, project.config.interpreters))
     _ask(project, target, told)
     with scratch() as work:
         facts = _Flight(project, target, told, plan.interpreters if plan else everybody, work).go()
@@ -169,7 +169,7 @@ def _publish(project: Project, target: Target, plan: Plan, folder: Path, told: T
     """Publish stubs of the expected wheels from a ``dist/`` of their own to an index folder of their own, dry."""
     where = target.place("source.name", "expect.tags")
     with told.step("publish", "Publishing stubs, dry", where):
-        site = Project(folder, project.policy)
+        site = Project(folder, project.config)
         folder.mkdir(parents=True, exist_ok=True)
         for there in (project.recipes, project.root / "pyproject.toml"):  # which name wheels may have is said there
             (folder / there.name).symlink_to(there)
@@ -178,7 +178,7 @@ def _publish(project: Project, target: Target, plan: Plan, folder: Path, told: T
             target.package,
             target.version,
             plan.expected,
-            project.policy.policy,
+            project.config.policy,
         )
         done = publish_packages(site, [target.package], str(folder / "index"), dry_run=True)
         if done.held_back or len(done.uploads) != len(plan.expected):
@@ -208,7 +208,7 @@ def _origin(project: Project, target: Target) -> Origin:
         target.locked,
         target.settings,
         target.recipe.folder,
-        project.policy,
+        project.config,
         lambda: _url(target),
     )
 

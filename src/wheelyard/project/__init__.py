@@ -1,1 +1,1 @@
-"""What people write: recipes, fragments and site policy."""
+"""What people write: recipes, fragments and the site configuration."""

@@ -1,9 +1,10 @@
-"""The project folder and its site policy, ``[tool.wheelyard]`` in ``pyproject.toml``."""
+"""The project folder and its site configuration, ``[tool.wheelyard]`` in ``pyproject.toml``."""
 
 from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +13,12 @@ from pydantic import AfterValidator, Field, ValidationError
 from wheelyard.core import toml
 from wheelyard.core.errors import ConfigError
 from wheelyard.core.tags import manylinux
-from wheelyard.project.config_audit import AuditPolicy
-from wheelyard.project.config_proposals import ProposalPolicy
-from wheelyard.project.config_registries import AnyRegistryConfig
-from wheelyard.project.config_runners import RunnersPolicy
-from wheelyard.project.config_tokens import IssuePolicy, RenewalPolicy, Tokens
-from wheelyard.project.config_watch import WatchPolicy
-from wheelyard.project.model import InterpreterTag, Model
+from wheelyard.project.config_change_requests import ChangeRequestConfig
+from wheelyard.project.config_registries import AnyRegistryConfig, ServerUrl
+from wheelyard.project.config_tokens import IssueConfig, RenewalConfig, Tokens
+from wheelyard.project.model import InterpreterTag, Model, RunnerLabel, Seconds
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{1,80}$")]
 
 
 def _policy(value: str) -> str:
@@ -28,7 +28,62 @@ def _policy(value: str) -> str:
     return value
 
 
-class Policy(Model):
+class IgnoredVulnerability(Model):
+    """A vulnerability that `audit` counts for nothing, for a while."""
+
+    id: Identifier = Field(description="Its identifier, or an alias, such as `CVE-2024-1234` or `GHSA-…`.")
+    packages: tuple[str, ...] = Field((), description="For these packages only; for all if empty.")
+    reason: str = Field(min_length=1, description="Why it does no harm here.")
+    until: date = Field(description="The last day on which that holds; then somebody looks again.")
+
+
+class AuditConfig(Model):
+    """What `audit` goes by."""
+
+    url: ServerUrl = Field("https://api.osv.dev", description="The server that speaks OSV's API.")
+    ignore: tuple[IgnoredVulnerability, ...] = Field((), description="`[[tool.wheelyard.audit.ignore]]`; see below.")
+    label: str = Field("vulnerability", min_length=1, description="The label that its issues bear, besides others.")
+
+
+class RunnersConfig(Model):
+    """The machines that jobs run on."""
+
+    label: RunnerLabel = Field(
+        "ubuntu-24.04-riscv", description="The runner's label on GitHub; a recipe's `[build] runner` says otherwise."
+    )
+    gitlab_tags: tuple[RunnerLabel, ...] = Field(
+        ("riscv64",), min_length=1, description="The runner's tags on GitLab; a recipe's own label takes their place."
+    )
+    count: int = Field(8, gt=0, le=10_000, description="How many jobs run at once.")
+    image_start: Annotated[Seconds, Field(description="How long a job waits until its image has started.")] = 60
+    longest: Annotated[Seconds, Field(description="How long the forge lets a job run.")] = 86_400
+    gitlab_wheels: int = Field(
+        1,
+        gt=0,
+        le=6,
+        description="The most wheels that one job builds on GitLab, which keeps what a job has built only when that "
+        "ends: more save starts of the image, and are lost together with their machine. More share one where the "
+        "server would not take so many jobs.",
+    )
+    gitlab_jobs: int = Field(
+        450, gt=0, le=10_000, description="The most jobs of one generated pipeline on GitLab; more make another one."
+    )
+    gitlab_needs: int = Field(
+        50, gt=0, le=1000, description="The most jobs that one job may wait for on GitLab (its `ci_needs_size_limit`)."
+    )
+
+
+class WatchConfig(Model):
+    """What `check-upstream` goes by."""
+
+    cool_down: int = Field(
+        3, ge=0, le=365, description="Days that a release is left alone: wheels come late, and bad ones are yanked."
+    )
+    versions: int = Field(3, gt=0, le=10, description="How many new versions of a package are told of.")
+    parallel: int = Field(32, gt=0, le=64, description="Pages of the index that are read at once.")
+
+
+class SiteConfig(Model):
     """What holds for all packages; no recipe repeats it."""
 
     interpreters: tuple[InterpreterTag, ...] = Field(description="The site set of interpreters.")
@@ -59,18 +114,20 @@ class Policy(Model):
         "[copyleft sources](../how-to/sources.md).",
     )
     tokens: Tokens = Field((), description="The tokens that `check-tokens` watches; see below.")
-    renewals: tuple[RenewalPolicy, ...] = Field((), description="Renewals that no API tells of; see below.")
+    renewals: tuple[RenewalConfig, ...] = Field((), description="Renewals that no API tells of; see below.")
     warn_days: int = Field(30, ge=1, description="How many days ahead `check-tokens` says that something ends.")
-    issues: IssuePolicy | None = Field(None, description="Where `check-tokens --issue` writes; see below.")
-    proposals: ProposalPolicy | None = Field(None, description="Where `check-upstream --propose` goes; see below.")
-    watch: WatchPolicy = Field(
-        default_factory=lambda: WatchPolicy.model_validate({}), description="What `check-upstream` goes by; see below."
+    issues: IssueConfig | None = Field(None, description="Where `check-tokens --issue` writes; see below.")
+    change_requests: ChangeRequestConfig | None = Field(
+        None, description="Where `check-upstream --propose` goes; see below."
     )
-    audit: AuditPolicy = Field(
-        default_factory=lambda: AuditPolicy.model_validate({}), description="What `audit` goes by; see below."
+    watch: WatchConfig = Field(
+        default_factory=lambda: WatchConfig.model_validate({}), description="What `check-upstream` goes by; see below."
     )
-    runners: RunnersPolicy = Field(
-        default_factory=lambda: RunnersPolicy.model_validate({}), description="What jobs run on; see below."
+    audit: AuditConfig = Field(
+        default_factory=lambda: AuditConfig.model_validate({}), description="What `audit` goes by; see below."
+    )
+    runners: RunnersConfig = Field(
+        default_factory=lambda: RunnersConfig.model_validate({}), description="What jobs run on; see below."
     )
     defaults: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="The outermost layer of every recipe."
@@ -82,7 +139,7 @@ class Project:
     """A checkout: where recipes, records and results are."""
 
     root: Path
-    policy: Policy
+    config: SiteConfig
 
     @property
     def recipes(self) -> Path:
@@ -101,15 +158,15 @@ class Project:
 
     @property
     def index(self) -> Path:
-        """The index folder of site policy."""
-        return self.root / self.policy.index
+        """The index folder of the site configuration."""
+        return self.root / self.config.index
 
 
 def find_project(start: Path | None = None) -> Project:
     """Return the project that *start* (the current folder by default) lies in.
 
     Raises:
-        ConfigError: there is none, or its policy is not valid.
+        ConfigError: there is none, or its configuration is not valid.
     """
     here = (start or Path.cwd()).resolve()
     if found := seek_project(here):
@@ -124,7 +181,7 @@ def seek_project(start: Path | None = None) -> Project | None:
     """Return the project that *start* (the current folder by default) lies in, None if there is none.
 
     Raises:
-        ConfigError: its policy is not valid.
+        ConfigError: its configuration is not valid.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -147,19 +204,19 @@ def default_project(root: Path, interpreters: tuple[str, ...]) -> Project:
         root: a folder; nothing is read there.
         interpreters: those that count.
     """
-    return Project(root, Policy.model_validate({"interpreters": interpreters, "policy": "manylinux_2_39_riscv64"}))
+    return Project(root, SiteConfig.model_validate({"interpreters": interpreters, "policy": "manylinux_2_39_riscv64"}))
 
 
-def _read(table: dict[str, Any], file: Path) -> Policy:
+def _read(table: dict[str, Any], file: Path) -> SiteConfig:
     try:
-        return Policy.model_validate(table)
+        return SiteConfig.model_validate(table)
     except ValidationError as error:
         details = [
             f"tool.wheelyard.{'.'.join(map(str, item['loc']))}: {item['msg']}"
             for item in error.errors(include_url=False)
         ]
         raise ConfigError(
-            "site policy is not valid",
+            "site configuration is not valid",
             where=str(file),
             details=details,
             fix="see docs/reference/site-configuration.md for every key",

@@ -1,4 +1,4 @@
-"""Site policy on what ends by itself: tokens (``[[tool.wheelyard.tokens]]``), renewals, and where to tell of them."""
+"""``[[tool.wheelyard.tokens]]`` and renewals: what expires, and where `check-tokens` keeps its issue."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Token(Model):
     url: ServerUrl = Field("https://gitlab.com", description="The server.")
 
 
-class GroupTokenPolicy(_Token):
+class GroupTokenConfig(_Token):
     """A group access token."""
 
     kind: Literal["group"] = Field(description="`group`")
@@ -55,7 +55,7 @@ class GroupTokenPolicy(_Token):
     scopes: frozenset[Scope] = Field(min_length=1, description="The scopes that it is meant to have, all of them.")
 
 
-class DeployTokenPolicy(_Token):
+class DeployTokenConfig(_Token):
     """A project's deploy token."""
 
     kind: Literal["deploy"] = Field(description="`deploy`")
@@ -66,7 +66,7 @@ class DeployTokenPolicy(_Token):
     )
 
 
-class RenewalPolicy(Model):
+class RenewalConfig(Model):
     """Something that people renew, and no API tells of."""
 
     name: Name = Field(description="What people call it.")
@@ -74,7 +74,7 @@ class RenewalPolicy(Model):
     how: str = Field(min_length=1, description="How it is renewed, and by whom.")
 
 
-class IssuePolicy(Model):
+class IssueConfig(Model):
     """Where ``check-tokens --issue`` keeps its issue."""
 
     url: ServerUrl = Field("https://gitlab.com", description="The server.")
@@ -83,7 +83,7 @@ class IssuePolicy(Model):
     label: Name = Field("tokens", description="The label by which it is found again.")
 
 
-def _distinct(tokens: tuple[TokenPolicy, ...]) -> tuple[TokenPolicy, ...]:
+def _distinct(tokens: tuple[TokenConfig, ...]) -> tuple[TokenConfig, ...]:
     names = [token.name for token in tokens]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -91,5 +91,5 @@ def _distinct(tokens: tuple[TokenPolicy, ...]) -> tuple[TokenPolicy, ...]:
     return tokens
 
 
-TokenPolicy = Annotated[GroupTokenPolicy | DeployTokenPolicy, Field(discriminator="kind")]
-Tokens = Annotated[tuple[TokenPolicy, ...], AfterValidator(_distinct)]
+TokenConfig = Annotated[GroupTokenConfig | DeployTokenConfig, Field(discriminator="kind")]
+Tokens = Annotated[tuple[TokenConfig, ...], AfterValidator(_distinct)]

@@ -98,7 +98,7 @@ def load_recipe(project: Project, package: str) -> Recipe:
     read: list[Finding] = []
     file = _read(folder / RECIPE, f"recipes/{folder.name}/{RECIPE}", read)
     validation.raise_all(folder.name, read)
-    outer = [Layer(project.policy.defaults, _site_text(project), ("tool", "wheelyard", "defaults"))]
+    outer = [Layer(project.config.defaults, _site_text(project), ("tool", "wheelyard", "defaults"))]
     outer += _fragments(project, file, read)
     found = [*read, *validation.validate(RecipeFile, file), *validation.cibuildwheel_findings(file)]
     for layer in outer:

@@ -46,13 +46,13 @@ def open_registry(project: Project, target: str, *, new: bool = True) -> NamedRe
         ConfigError: there is no such registry.
         CredentialsError: a credential is named that cannot be used.
     """
-    config = project.policy.registries.get(target)
+    config = project.config.registries.get(target)
     root = project.root
     if config is None:
         path = Path(target)
         if not target or not (path.is_dir() or ("/" in target and new)):
             raise _no_registry(project, target, new=new)
-        local_images = project.policy.local_images_to_folders
+        local_images = project.config.local_images_to_folders
         settings = {"kind": "directory", "path": ".", "record": False, "local-images": local_images}
         config, root = DirectoryConfig.model_validate(settings), path
     adapter: Registry = resolve_name(config.adapter).open(config, name=target, root=root)
@@ -66,14 +66,14 @@ def open_configured(project: Project, target: str | None) -> NamedRegistry:
         ConfigError: there is no such registry, or nobody can tell which is meant.
         CredentialsError: a credential is named that cannot be used.
     """
-    known = tuple(project.policy.registries)
+    known = tuple(project.config.registries)
     if target is None and len(known) != 1:
         raise ConfigError("which registry is meant?", fix=f"--of {'|'.join((*known, 'DIR'))}")
     return open_registry(project, known[0] if target is None else target, new=False)
 
 
 def _no_registry(project: Project, target: str, *, new: bool) -> ConfigError:
-    known = tuple(project.policy.registries)
+    known = tuple(project.config.registries)
     if "/" in target:
         return ConfigError(f"there is no folder {target}", fix=f"a folder, or one of {', '.join(known)}")
     folder = f"a new folder is written ./{target}" if new else "or a folder"

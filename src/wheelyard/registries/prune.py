@@ -55,7 +55,7 @@ class Pruned:
 def prune(
     project: Project, registry: NamedRegistry, packages: Sequence[str], *, keep: int | None, delete: bool
 ) -> Pruned:
-    """Delete the versions that site policy does not keep; without *delete* only tell.
+    """Delete the versions that the site configuration does not keep; without *delete* only tell.
 
     A package that fails does not keep the others, unless they would meet the same.
 
@@ -63,7 +63,7 @@ def prune(
         project: the project.
         registry: the registry.
         packages: which packages; all by default.
-        keep: versions to keep, instead of site policy's number.
+        keep: versions to keep, instead of the site configuration's number.
         delete: really do it.
 
     Raises:

@@ -33,7 +33,7 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
     Args:
         project: the project.
         packages: whose wheels in ``dist/``; all by default.
-        target: a registry's name in site policy, or a folder.
+        target: a registry's name in the site configuration, or a folder.
         dry_run: only tell.
 
     Raises:
@@ -109,7 +109,7 @@ def _unnamed(wheel: Path, record: WheelRecord) -> list[str]:
 
 
 def _copyleft(project: Project, record: WheelRecord) -> list[GraftRecord]:
-    cleared = project.policy.cleared_grafts
+    cleared = project.config.cleared_grafts
     return [
         graft
         for graft in record.grafts or ()

@@ -105,7 +105,7 @@ def publish_packages(
     Args:
         project: the project.
         packages: what to publish.
-        target: a registry's name in site policy, or a folder.
+        target: a registry's name in the site configuration, or a folder.
         dry_run: only tell.
         show: is given the plan before anything is done about it.
         tell: is given the report before this run counts as finished: if nobody has read it, the next tells the same.
@@ -189,7 +189,7 @@ def _ensure_image(project: Project, registry: NamedRegistry, wheels: Sequence[Wh
     local = sorted({known.image.reference for known in wheels if known.image.kind == "local"})
     if not local or registry.config.local_images:
         return
-    named = registry.name in project.policy.registries
+    named = registry.name in project.config.registries
     key = "local-images" if named else "local-images-to-folders"
     table = f"[tool.wheelyard.registries.{registry.name}]" if named else "[tool.wheelyard]"
     raise PublishError(

@@ -58,7 +58,7 @@ def try_registry(
         packages: which; all by default.
         pythons: only these of the image's interpreters.
         newest: how many versions of each, without what is yanked.
-        image: another image than site policy's.
+        image: another image than the site configuration's.
 
     Raises:
         UnknownPackageError: the registry has no such package.
@@ -74,8 +74,8 @@ def try_registry(
             continue
         releases += _releases(project, registry, package, found)[:newest]
     engine.require_riscv64()
-    choice = ImageChoice.parse(image or project.policy.image)
-    made = images.ensure(images.resolve(choice, project.policy.policy))
+    choice = ImageChoice.parse(image or project.config.image)
+    made = images.ensure(images.resolve(choice, project.config.policy))
     folder = project.dist / "try"
     trials = list(unreadable)
     with cache.lock(folder / ".lock", what="trying what is published"):  # the logs are one run's

@@ -89,7 +89,7 @@ def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> Audi
     """Open, change or close the issue of each package that was looked at; return the report with what became of them.
 
     Raises:
-        ConfigError: site policy does not say where issues go.
+        ConfigError: site configuration does not say where issues go.
         CredentialsError: there is no token, or it may not.
         NetworkError: the forge does not answer.
     """
@@ -97,26 +97,26 @@ def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> Audi
     for each in report.counting:
         bad.setdefault(each.package, []).append(each)
     wanted = {package: _ticket(package, found) for package, found in bad.items()}
-    with forge_of(project, dry_run=dry_run) as (forge, policy):
+    with forge_of(project, dry_run=dry_run) as (forge, config):
         records = sync_issues.keep(
             forge,
             KIND,
             wanted,
             well={path.parent.name for path in project.packages.glob("*/releases.toml")}.__contains__,
             comment=f"Nothing that is published is affected any more, as of {report.checked.date()}.",
-            labels=(project.policy.audit.label, *policy.labels),
+            labels=(project.config.audit.label, *config.labels),
         )
     return report.model_copy(update={"issues": records})
 
 
 def _server(project: Project) -> str:
-    from wheelyard.project.config_audit import AuditPolicy
+    from wheelyard.project.config import AuditConfig
 
     given = os.environ.get("WHEELYARD_OSV", "")
     if not given:
-        return project.policy.audit.url
+        return project.config.audit.url
     try:
-        return AuditPolicy.model_validate({"url": given}).url
+        return AuditConfig.model_validate({"url": given}).url
     except ValueError as error:
         raise ConfigError("is not the address of a server", where="$WHEELYARD_OSV", fix="https://…") from error
 
@@ -146,7 +146,7 @@ def _published(project: Project, packages: Sequence[str]) -> dict[Subject, tuple
 
 def _ignored(project: Project, package: str, advisory: Advisory, today: date) -> Ignored | None:
     names = {advisory.id, *advisory.aliases}
-    for each in project.policy.audit.ignore:
+    for each in project.config.audit.ignore:
         named = not each.packages or package in map(canonical, each.packages)
         if each.id in names and named and today <= each.until:
             return Ignored(reason=each.reason, until=each.until)
@@ -154,10 +154,10 @@ def _ignored(project: Project, package: str, advisory: Advisory, today: date) ->
 
 
 def _expired(project: Project, found: Iterable[Vulnerability], today: date, *, whole: bool) -> tuple[str, ...]:
-    """Return entries of site policy's list to take out: their day has passed, or nothing that is published has them."""
+    """Return the ignored identifiers to remove: their day has passed, or no published release has them."""
     there = {name for each in found for name in (each.id, *each.aliases)}
     return tuple(
-        each.id for each in project.policy.audit.ignore if today > each.until or (whole and each.id not in there)
+        each.id for each in project.config.audit.ignore if today > each.until or (whole and each.id not in there)
     )
 
 

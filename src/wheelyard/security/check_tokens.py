@@ -18,7 +18,7 @@ from wheelyard.core.names import did_you_mean
 from wheelyard.forges import GitLabIssues
 from wheelyard.io import files, log
 from wheelyard.io.environment_token import read_token
-from wheelyard.project.config_tokens import DeployTokenPolicy
+from wheelyard.project.config_tokens import DeployTokenConfig
 from wheelyard.records.expiry_table import BEGIN, END, PAGE
 from wheelyard.registries import find_credential
 from wheelyard.security.token_report import IssueRecord
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from wheelyard.project.config import Project
-    from wheelyard.project.config_tokens import IssuePolicy
+    from wheelyard.project.config_tokens import IssueConfig
     from wheelyard.security.token_report import State, TokenReport
     from wheelyard.security.tokens import Rotated
 
@@ -50,25 +50,25 @@ _ERRORS: dict[State, type[WheelyardError]] = {
 
 
 def check_tokens(project: Project) -> TokenReport:
-    """Return how the tokens and renewals of site policy stand; nothing is changed anywhere.
+    """Return how the tokens and renewals of the site configuration stand; nothing is changed anywhere.
 
     Raises:
-        ConfigError: site policy names none.
+        ConfigError: site configuration names none.
     """
-    policy = project.policy
-    if not policy.tokens and not policy.renewals:
+    config = project.config
+    if not config.tokens and not config.renewals:
         raise ConfigError(
-            "site policy names no token and no renewal to watch",
+            "site configuration names no token and no renewal to watch",
             fix="see docs/how-to/tokens.md for [[tool.wheelyard.tokens]]",
         )
     now = datetime.now(UTC).replace(microsecond=0)
     with log.step("Asking about tokens"):
-        deploy = [token for token in policy.tokens if isinstance(token, DeployTokenPolicy)]
-        facts = look_up(policy.tokens, now, {token.name: _find(token) for token in deploy})
-    return judge(policy, facts, now)
+        deploy = [token for token in config.tokens if isinstance(token, DeployTokenConfig)]
+        facts = look_up(config.tokens, now, {token.name: _find(token) for token in deploy})
+    return judge(config, facts, now)
 
 
-def _find(token: DeployTokenPolicy) -> Found | Gap | None:
+def _find(token: DeployTokenConfig) -> Found | Gap | None:
     """Look for a deploy token where publishing does, but for a job's token, which is never one."""
     try:
         found = find_credential(token.url, (token.variable,), jobs=False)
@@ -129,34 +129,34 @@ def keep_issue(project: Project, report: TokenReport, *, dry_run: bool) -> Token
     """Open, change or close the issue that tells of *report*, and return the report with what became of it.
 
     Raises:
-        ConfigError: site policy does not say where issues go.
+        ConfigError: site configuration does not say where issues go.
         CredentialsError: there is no token to write it with, or it may not.
         NetworkError: the forge does not answer.
     """
-    policy = project.policy.issues
-    if policy is None:
+    config = project.config.issues
+    if config is None:
         raise ConfigError(
-            "site policy does not say where issues go", fix="add [tool.wheelyard.issues]; docs/how-to/tokens.md"
+            "site configuration does not say where issues go", fix="add [tool.wheelyard.issues]; docs/how-to/tokens.md"
         )
     title = f"Tokens and renewals: {summary(report)}" if report.state != "ok" else ""
-    forge = _forge(policy, dry_run=dry_run)
+    forge = _forge(config, dry_run=dry_run)
     if title:
-        change = forge.upsert_issue(KEY, title, issue_body(report), [policy.label])
+        change = forge.upsert_issue(KEY, title, issue_body(report), [config.label])
     else:
         comment = f"All tokens and renewals are well, as of {report.checked.date()}."
-        change = forge.close_issue(KEY, comment, [policy.label])
+        change = forge.close_issue(KEY, comment, [config.label])
     issue = IssueRecord(action=change.action, done=not dry_run, url=change.url, title=title)
     return report.model_copy(update={"issue": issue})
 
 
-def _forge(policy: IssuePolicy, *, dry_run: bool) -> GitLabIssues:
-    token = read_token(policy.variable)
+def _forge(config: IssueConfig, *, dry_run: bool) -> GitLabIssues:
+    token = read_token(config.variable)
     if not token:
         raise CredentialsError(
-            f"{policy.variable} is not set: the issue cannot be written",
-            fix=f"set {policy.variable} to a token that may write issues in {policy.project}",
+            f"{config.variable} is not set: the issue cannot be written",
+            fix=f"set {config.variable} to a token that may write issues in {config.project}",
         )
-    return GitLabIssues(policy.url, policy.project, token, dry_run=dry_run)
+    return GitLabIssues(config.url, config.project, token, dry_run=dry_run)
 
 
 # -------------------------------------------------------------------- rotate
@@ -166,18 +166,18 @@ def rotate(project: Project, name: str, expires: date | None = None) -> Rotated:
     """Renew a group token by itself, until *expires*, by default for a year minus a day.
 
     Raises:
-        ConfigError: site policy has no group token of that name, or GitLab would not take the day.
+        ConfigError: site configuration has no group token of that name, or GitLab would not take the day.
         CredentialsError: it is not in the environment, or GitLab does not let it renew itself.
         NetworkError: no clear answer came.
     """
-    tokens = {token.name: token for token in project.policy.tokens}
+    tokens = {token.name: token for token in project.config.tokens}
     token = tokens.get(name)
     if token is None:
         raise ConfigError(
-            f"site policy has no token named {name!r}{did_you_mean(name, tokens)}",
+            f"site configuration has no token named {name!r}{did_you_mean(name, tokens)}",
             fix=f"known are {', '.join(sorted(tokens)) or 'none'}; see [[tool.wheelyard.tokens]]",
         )
-    if isinstance(token, DeployTokenPolicy):
+    if isinstance(token, DeployTokenConfig):
         raise ConfigError(f"{name} is a deploy token, and GitLab has no call that renews one", fix=anew(token))
     today = datetime.now(UTC).date()
     until = expires or today + timedelta(days=LIFETIME)

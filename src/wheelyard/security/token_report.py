@@ -19,10 +19,11 @@ class TokenFinding(Model):
     """One thing about one token or renewal; a token may have several.
 
     Attributes:
-        name: the token or renewal, as site policy calls it.
+        name: the token or renewal, as the site configuration calls it.
         kind: a group access token, a deploy token, or a dated renewal.
-        state: ``ok``; ``due`` within the days of site policy; ``dead``: not accepted, expired, or a renewal's day has
-            passed; ``over-scoped`` and ``under-scoped``: more or less than site policy says, of scopes or role;
+        state: ``ok``; ``due`` within the days of the site configuration; ``dead``: not accepted, expired, or a
+            renewal's day has passed; ``over-scoped`` and ``under-scoped``: more or less scopes or a higher or lower
+            role than in the site configuration;
             ``missing``: not in the environment; ``unknown``: the server does not tell; ``unreachable``: it does not
             answer.
         text: what was found, in a few words.
@@ -65,7 +66,7 @@ class TokenReport(Model):
         checked: when, in UTC.
         warn_days: how many days ahead something counts as due.
         state: the worst state of all findings.
-        findings: everything, in the order of site policy.
+        findings: everything, in the order of the site configuration.
         issue: what became of the issue, null if none was asked for or it failed.
     """
 

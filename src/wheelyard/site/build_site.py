@@ -80,7 +80,7 @@ def read_site(project: Project) -> Site:
     )
     return Site(
         updated=max((package.updated for package in packages if package.updated), default=None),
-        interpreters=project.policy.interpreters,
+        interpreters=project.config.interpreters,
         index=_index(project),
         packages=packages,
     )
@@ -135,21 +135,21 @@ def _file(project: Project, file: ReleasedFile) -> SiteFile:
     pairs = ["-".join(tag.split("-")[:2]) for tag in file.tags]
     return SiteFile(
         **file.model_dump(include={"file", "where", "sha256", "size", "patched", "source", "image", "yanked"}),
-        interpreters=tuple(word for word in project.policy.interpreters if wheel_for(Interpreter.parse(word), pairs)),
+        interpreters=tuple(word for word in project.config.interpreters if wheel_for(Interpreter.parse(word), pairs)),
     )
 
 
 def _index(project: Project) -> str:
     """Return the address of the one registry that installers can reach; empty where there is none, or several."""
-    opened = (open_registry(project, name).adapter for name in project.policy.registries)
+    opened = (open_registry(project, name).adapter for name in project.config.registries)
     served = [adapter.index_url for adapter in opened if adapter.folder is None]
     return served[0] if len(served) == 1 else ""
 
 
 def _record(project: Project, name: str) -> str:
-    policy = project.policy.proposals
-    if policy is None:
+    config = project.config.change_requests
+    if config is None:
         return ""
-    middle = "-/blob" if policy.forge == "gitlab" else "blob"
+    middle = "-/blob" if config.forge == "gitlab" else "blob"
     path = RELEASES.path(project.packages, name).relative_to(project.root).as_posix()
-    return f"{policy.server}/{policy.project}/{middle}/{policy.base or 'HEAD'}/{quote(path)}"
+    return f"{config.server}/{config.project}/{middle}/{config.base or 'HEAD'}/{quote(path)}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import SourceTree
-    from wheelyard.project.config import Policy
+    from wheelyard.project.config import SiteConfig
     from wheelyard.project.recipe import Settings
     from wheelyard.records.models import LockedVersion
 
@@ -26,7 +26,7 @@ def prepare(
     *,
     recipe_folder: Path,
     work: Path,
-    policy: Policy,
+    config: SiteConfig,
     find_url: Callable[[], str | None] | None = None,
     where: Callable[[int], str] | None = None,
     log_file: Path | None = None,
@@ -42,7 +42,7 @@ def prepare(
         settings: what the recipe says for this version.
         recipe_folder: what the recipe's paths are relative to.
         work: where the tree is made.
-        policy: the limits.
+        config: the limits.
         find_url: asks the index for the locked sdist's address, None if it is gone; called only if need be.
         where: the place of the n-th patch in the recipe, ``file:line``.
         log_file: where the output of the sdist script is appended.
@@ -54,7 +54,7 @@ def prepare(
         NetworkError: a server cannot be reached.
         DiskError: no space.
     """
-    origin = Origin(package, locked, settings, recipe_folder, policy, find_url)
+    origin = Origin(package, locked, settings, recipe_folder, config, find_url)
     found = obtain(origin, work)
     place = where or (lambda index: f"{recipe_folder / 'recipe.toml'}, [[patch]] {index + 1}")
     applied = patches.apply(found.folder, settings.patch, locked.version, folder=recipe_folder, where=place)

@@ -48,7 +48,7 @@ class Sdist:
 
     def obtain(self, origin: Origin, target: Path, work: Path) -> SourceTree:  # noqa: ARG002
         """Download and unpack the sdist."""
-        limit = origin.policy.max_sdist_mib << 20
+        limit = origin.config.max_sdist_mib << 20
         archive = fetch(origin.locked, limit=limit, find_url=origin.find_url)
         epoch = unpack(archive, target, limits=origin.limits)
         check_metadata(target, origin.name, origin.locked.version, what=archive.name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.values import SourceTree
-    from wheelyard.project.config import Policy
+    from wheelyard.project.config import SiteConfig
     from wheelyard.project.recipe import Settings
     from wheelyard.project.source_table import SourceTable
     from wheelyard.records.models import LockedVersion
@@ -34,7 +34,7 @@ class Origin:
         locked: what the version is pinned to.
         settings: the recipe's, effective for this version.
         recipe_folder: what the recipe's paths are relative to.
-        policy: the limits.
+        config: the limits.
         find_url: returns the locked sdist's address on the package index, None if it is gone; called only if need be.
     """
 
@@ -42,7 +42,7 @@ class Origin:
     locked: LockedVersion
     settings: Settings
     recipe_folder: Path
-    policy: Policy
+    config: SiteConfig
     find_url: Callable[[], str | None] | None = None
 
     @property
@@ -53,7 +53,7 @@ class Origin:
     @property
     def limits(self) -> Limits:
         """The limits of unpacking."""
-        return Limits(self.policy.max_unpacked_mib * _MIB, self.policy.max_members)
+        return Limits(self.config.max_unpacked_mib * _MIB, self.config.max_members)
 
 
 class SourceKind(Protocol):

@@ -127,7 +127,8 @@ def copy(folder: Path, target: Path, found: list[Entry], *, limits: Limits) -> N
     if len(found) > limits.members or size > limits.unpacked:
         raise SourceError(
             f"{folder} holds {len(found)} files of {size / 2**20:.0f} MiB together, more than is allowed",
-            fix="point [source] path to the package alone, or raise max-members and max-unpacked-mib in site policy",
+            fix="point [source] path to the package alone, or raise max-members and max-unpacked-mib in the site "
+            "configuration",
         )
     with disk_errors(target):
         target.mkdir(parents=True)

@@ -63,7 +63,7 @@ def check_requirements(
         ConfigError: the public index that is configured is none.
     """
     asked = read_requirements(words)
-    shelf = Shelf(index_url(), Ours(registry), parallel=project.policy.watch.parallel)
+    shelf = Shelf(index_url(), Ours(registry), parallel=project.config.watch.parallel)
     with log.progress("looking at the index", None, unit="projects") as tell:
         walks = [_Walk(shelf, asked, python, glibc, tell) for python in pythons]
         for walk in walks:

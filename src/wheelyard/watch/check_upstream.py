@@ -100,7 +100,7 @@ def check_upstream(
             tell(1)
             return found
 
-        standings = threads.each(one, chosen, parallel=project.policy.watch.parallel)
+        standings = threads.each(one, chosen, parallel=project.config.watch.parallel)
     return WatchReport(
         checked=datetime.now(UTC).replace(microsecond=0),
         registry=registry.name if registry else "",
@@ -139,8 +139,8 @@ class _Watch:
         self._project = project
         self._registry = registry
         self._write = write
-        watch = project.policy.watch
-        glibc, _ = manylinux(project.policy.policy) or (Terms.glibc, "")
+        watch = project.config.watch
+        glibc, _ = manylinux(project.config.policy) or (Terms.glibc, "")
         self._terms = Terms(today, watch.cool_down, watch.versions, glibc)
         # Older ones are no news, and to take thousands of files apart takes time.
         self._upstream = Upstream(index_url(), newest=watch.versions + _MORE)

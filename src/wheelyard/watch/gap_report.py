@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from wheelyard.index.project_summary import ReleaseFacts
     from wheelyard.index.sdist_file import Sdist
-    from wheelyard.project.config import Policy, Project
+    from wheelyard.project.config import Project, SiteConfig
     from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.watch.name_lists import Entry, NameList
 
@@ -71,11 +71,11 @@ def radar(project: Project, path: Path, *, top: int, registry: NamedRegistry | N
         ConfigError: the public index that is configured is none.
     """
     listed = read_names(path)
-    pythons = tuple(map(Interpreter.parse, project.policy.interpreters))
-    tally = _sweep(listed, project.policy.watch.parallel, top, pythons)
+    pythons = tuple(map(Interpreter.parse, project.config.interpreters))
+    tally = _sweep(listed, project.config.watch.parallel, top, pythons)
     ours = Ours(registry)
     gaps = [_covered(gap, ours, pythons) for gap in tally.gaps()]
-    gaps = _with_needs(gaps, project.policy, pythons, ours)
+    gaps = _with_needs(gaps, project.config, pythons, ours)
     return RadarReport(
         checked=datetime.now(UTC).replace(microsecond=0),
         source=listed.source,
@@ -197,20 +197,20 @@ def _covered(gap: Gap, ours: Ours, pythons: Sequence[Interpreter]) -> Gap:
 # --------------------------------------------------------------------- needs
 
 
-def _with_needs(gaps: Sequence[Gap], policy: Policy, pythons: Sequence[Interpreter], ours: Ours) -> list[Gap]:
+def _with_needs(gaps: Sequence[Gap], config: SiteConfig, pythons: Sequence[Interpreter], ours: Ours) -> list[Gap]:
     """Say of each gap which of its build requirements have no riscv64 wheel."""
     with log.progress("reading sources", len(gaps), unit="projects") as tell:
 
         def one(gap: Gap) -> tuple[Requirement, ...] | WheelyardError:
             try:
-                return _requires(gap, policy)
+                return _requires(gap, config)
             except WheelyardError as error:
                 return error
             finally:
                 tell(1)
 
         found = threads.each(one, gaps, parallel=_SOURCES) if gaps else []
-    shelf = Shelf(index_url(), ours, parallel=policy.watch.parallel)
+    shelf = Shelf(index_url(), ours, parallel=config.watch.parallel)
     read = [each for each in found if not isinstance(each, WheelyardError)]
     shelf.load({canonicalize_name(one.name) for each in read for one in each})
     return [
@@ -240,7 +240,7 @@ def _lacking(requires: Sequence[Requirement], shelf: Shelf, pythons: Sequence[In
     return found
 
 
-def _requires(gap: Gap, policy: Policy) -> tuple[Requirement, ...]:
+def _requires(gap: Gap, config: SiteConfig) -> tuple[Requirement, ...]:
     """Return what the sdist's ``[build-system]`` requires; what a build backend asks for beyond that, nobody knows.
 
     Raises:
@@ -252,7 +252,7 @@ def _requires(gap: Gap, policy: Policy) -> tuple[Requirement, ...]:
     known = cache.cache_dir("radar") / f"{found.sha256}.json"
     texts = _cached(known)
     if texts is None:
-        texts = _read(found, known, policy)
+        texts = _read(found, known, config)
     requirements = []
     for text in texts:
         try:
@@ -262,12 +262,12 @@ def _requires(gap: Gap, policy: Policy) -> tuple[Requirement, ...]:
     return tuple(requirements)
 
 
-def _read(found: Sdist, known: Path, policy: Policy) -> list[str]:
+def _read(found: Sdist, known: Path, config: SiteConfig) -> list[str]:
     """Read an sdist for what it requires, and keep that in *known*."""
     sdist = known.with_name(f"{found.sha256[:16]}-{found.file}"[:_LONGEST_NAME])
-    downloads.download(found.url, sdist, sha256=found.sha256, size=found.size, limit=policy.max_sdist_mib << 20)
+    downloads.download(found.url, sdist, sha256=found.sha256, size=found.size, limit=config.max_sdist_mib << 20)
     try:
-        limits = archive.Limits(policy.max_unpacked_mib << 20, policy.max_members)
+        limits = archive.Limits(config.max_unpacked_mib << 20, config.max_members)
         texts = _build_requires(
             archive.read_member(sdist, ("pyproject.toml",), limits=limits, largest=_LARGEST_PYPROJECT)
         )

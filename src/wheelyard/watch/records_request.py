@@ -44,17 +44,17 @@ def changed(project: Project) -> dict[str, tuple[bytes | None, bytes | None]]:
 
 
 def bring_out(project: Project, *, push: bool = False, dry_run: bool = False) -> RecordsReport:
-    """Bring changed records to the base branch, as site policy says: by one request, or at once.
+    """Bring changed records to the base branch, as the site configuration says: by one request, or at once.
 
     Whatever the base branch and an open request of ours have by now stays.
 
     Args:
         project: the project.
-        push: push them onto the base branch, whatever site policy says.
+        push: push them onto the base branch, whatever the site configuration says.
         dry_run: look, and change nothing anywhere.
 
     Raises:
-        ConfigError: no git checkout, or site policy does not say where requests go.
+        ConfigError: no git checkout, or the site configuration does not say where requests go.
         CredentialsError: no token, or it may not.
         RegistryContentError: the base branch says other things of a published file.
         NetworkError: the forge does not answer.
@@ -66,14 +66,14 @@ def bring_out(project: Project, *, push: bool = False, dry_run: bool = False) ->
     packages = sorted({PurePosixPath(name).parts[1] for name in mine if name != PAGE})
     of = ", ".join(packages) if len(packages) <= _DEEP else f"{len(packages)} packages"
     title = f"Records of {of}" if packages else "When tokens end"
-    with forge_of(project, dry_run=dry_run) as (forge, policy):
-        direct = push or policy.records == "push"
+    with forge_of(project, dry_run=dry_run) as (forge, config):
+        direct = push or config.records == "push"
         proposal = Proposal(
             KEY,
             title if direct else "Records of what was published and seen",
             "What publishing and looking upstream wrote down, and when tokens end; nothing else changes. Made by "
             "`wheelyard records --propose`.",
-            policy.labels,
+            config.labels,
             {name: new for name, (_, new) in mine.items()},
             Merge({name: old for name, (old, _) in mine.items()}, merge),
         )

@@ -174,7 +174,7 @@ def _too_new(known: Known, facts: ProjectFacts, told: Iterable[Version], glibc: 
             major, minor = max(newer[pair] for pair in lacking.values())
             yield (
                 f"upstream's riscv64 wheels of {release.version} for {', '.join(lacking)} need glibc {major}.{minor}, "
-                f"newer than site policy's {glibc[0]}.{glibc[1]}: they do not count"
+                f"newer than the site configuration's {glibc[0]}.{glibc[1]}: they do not count"
             )
 
 

@@ -11,7 +11,7 @@ from support.wheels import WheelSpec
 from wheelyard.checks import check_wheels
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
-from wheelyard.project.config import Policy
+from wheelyard.project.config import SiteConfig
 from wheelyard.project.recipe import Check
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wheelyard.records.models import Finding
 
-POLICY = Policy(interpreters=("cp313",), policy="manylinux_2_39_riscv64")
+POLICY = SiteConfig(interpreters=("cp313",), policy="manylinux_2_39_riscv64")
 EXPECTED = (ExpectedWheel("demo", "1.0", "cp313", "cp313", (Interpreter(13),)),)
 
 
@@ -48,7 +48,7 @@ def test_an_old_glibc_is_fine(tmp_path: Path) -> None:
 def test_too_new_a_glibc_is_told(tmp_path: Path, symbol: str, newest: str) -> None:
     found = findings(tmp_path, needing(libc=("GLIBC_2.27", symbol)))
     assert not found["glibc"].ok
-    assert f"it needs glibc {newest}, site policy is manylinux_2_39_riscv64" in found["glibc"].text
+    assert f"it needs glibc {newest}, the site configuration has manylinux_2_39_riscv64" in found["glibc"].text
 
 
 def test_site_policy_decides_what_too_new_is(tmp_path: Path) -> None:

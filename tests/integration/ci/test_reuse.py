@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 SITE = (
     PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"\nmax-unpacked-mib = 1')
     + """
-[tool.wheelyard.proposals]
+[tool.wheelyard.change-requests]
 forge = "{forge}"
 url = "{url}"
 project = "ann/yard"
@@ -394,7 +394,7 @@ def test_where_there_are_no_artifacts_all_is_built(
     project = yard.make(forge or "github")
     if forge is None:
         site = project.root / "pyproject.toml"
-        site.write_text(site.read_text("utf-8").partition("[tool.wheelyard.proposals]")[0], "utf-8")
+        site.write_text(site.read_text("utf-8").partition("[tool.wheelyard.change-requests]")[0], "utf-8")
         project = seek_project(project.root) or project
     selection = yard.selection()
     assert reuse(project, selection) == selection

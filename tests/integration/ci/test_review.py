@@ -188,7 +188,7 @@ CASES: dict[str, tuple[Callable[[Change], None], list[tuple[str, str, str]]]] = 
             ("recipe", "recipes/two/recipe.toml:5", "did you mean 'runner'?"),
         ],
     ),
-    "site policy": (
+    "site configuration": (
         lambda change: change.write("pyproject.toml", SITE.replace('policy = "many', 'policy = "few')),
         [("policy", "pyproject.toml", "tool.wheelyard.policy")],
     ),
@@ -219,7 +219,7 @@ CASES: dict[str, tuple[Callable[[Change], None], list[tuple[str, str, str]]]] = 
         lambda change: change.write("recipes/one/recipe.toml", f"a = {'1' * 5000}"),
         [("recipe", "recipes/one/recipe.toml:1", "Exceeds the limit")],
     ),
-    "site policy that is a number": (
+    "site configuration that is a number": (
         lambda change: change.write("pyproject.toml", "tool = 3"),
         [("policy", "pyproject.toml", "no wheelyard project")],
     ),

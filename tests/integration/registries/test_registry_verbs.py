@@ -336,7 +336,7 @@ def test_prune_only_tells_unless_it_is_told(yard: Yard) -> None:
     assert {seen.method for seen in yard.gitlab.requests} == {"GET"}
     assert yard.records() == before
     assert versions(yard) == {"1.0", "1.1", "1.2"}
-    assert "site policy keeps all versions" in yard.registry("prune", "--delete").stdout
+    assert "site configuration keeps all versions" in yard.registry("prune", "--delete").stdout
     assert versions(yard) == {"1.0", "1.1", "1.2"}
 
 

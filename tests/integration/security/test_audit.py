@@ -264,7 +264,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 def settle(scene: Scene, place: Place) -> None:
     given = place.policy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
-    scene.policy(f"[tool.wheelyard.proposals]\n{table}")
+    scene.policy(f"[tool.wheelyard.change-requests]\n{table}")
     scene.env |= {"T": place.token, "WHEELYARD_CACHE": str(scene.root / "cache"), "HOME": str(scene.root / "home")}
     if "REQUESTS_CA_BUNDLE" in os.environ:
         scene.env["REQUESTS_CA_BUNDLE"] = os.environ["REQUESTS_CA_BUNDLE"]
@@ -321,7 +321,7 @@ def test_without_a_place_for_issues_what_is_known_is_told_all_the_same(scene: Sc
     assert done.returncode == 4  # a pipeline passes over 67, which an issue tells of
     assert "CVE-2026-1" in done.stdout
     assert "1 published version(s) are vulnerable" in done.stderr
-    assert "[tool.wheelyard.proposals]" in done.stderr
+    assert "[tool.wheelyard.change-requests]" in done.stderr
 
 
 # ---------------------------------------------------------------------- page

@@ -36,7 +36,7 @@ kind = "directory"
 path = "dist/index"
 local-images = true
 
-[tool.wheelyard.proposals]
+[tool.wheelyard.change-requests]
 """
 COMMANDS = commands("docs/how-to/site.md")
 # What must be read on the screen.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelyard.core.errors import DigestMismatchError, NetworkError, RecipeError, SourceError, UnsafeArchiveError
-from wheelyard.project.config import Policy
+from wheelyard.project.config import SiteConfig
 from wheelyard.project.recipe import Settings, Source
 from wheelyard.records.models import LockedVersion
 from wheelyard.sources.git import Git, tag_for
@@ -19,7 +19,7 @@ from wheelyard.sources.prepare import identity, prepare
 if TYPE_CHECKING:
     from pathlib import Path
 
-POLICY = Policy.model_validate({"interpreters": ["cp313"], "policy": "manylinux_2_39_riscv64"})
+POLICY = SiteConfig.model_validate({"interpreters": ["cp313"], "policy": "manylinux_2_39_riscv64"})
 WHEN = "2024-05-06T07:08:09+0000"
 WHEN_SECONDS = 1714979289
 
@@ -82,7 +82,7 @@ def test_a_tag_becomes_a_commit_and_the_commit_a_tree(tmp_path: Path) -> None:
     wanted = settings(upstream)
     found = pin(wanted.source, "1.0")
     assert (found.tag, found.commit) == ("v1.0", first)
-    source = prepare("pkg", locked(first), wanted, recipe_folder=tmp_path, work=tmp_path / "work", policy=POLICY)
+    source = prepare("pkg", locked(first), wanted, recipe_folder=tmp_path, work=tmp_path / "work", config=POLICY)
     assert (source.kind, source.commit, source.epoch) == ("git", first, WHEN_SECONDS)
     assert source.name == f"file://{upstream}"
     assert source.folder == tmp_path / "work/pkg-1.0"
@@ -103,11 +103,11 @@ def test_the_same_commit_again_needs_no_repository(tmp_path: Path) -> None:
     upstream = tmp_path / "upstream"
     first = repository(upstream, {"setup.py": ""}, "v1.0")
     before = prepare(
-        "pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "one", policy=POLICY
+        "pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "one", config=POLICY
     )
     upstream.rename(tmp_path / "gone")
     again = prepare(
-        "pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "two", policy=POLICY
+        "pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "two", config=POLICY
     )
     assert again.sha256 == before.sha256
 
@@ -122,7 +122,7 @@ def test_submodules_come_along_recursively(tmp_path: Path) -> None:
     git(upstream, "submodule", "add", "-q", "../lib", "vendor/lib")  # relative to where upstream is
     first = commit(upstream, {}, "v1.0")
     source = prepare(
-        "pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", policy=POLICY
+        "pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", config=POLICY
     )
     assert {"vendor/lib/lib.c", "vendor/lib/deps/inner/inner.c"} <= set(files_in(source.folder))
     assert not [name for name in files_in(source.folder) if name.endswith("/.git")]
@@ -132,7 +132,7 @@ def test_submodules_come_along_recursively(tmp_path: Path) -> None:
         settings(upstream, submodules=False),
         recipe_folder=tmp_path,
         work=tmp_path / "w2",
-        policy=POLICY,
+        config=POLICY,
     )
     assert "vendor/lib/lib.c" not in files_in(without.folder)
     assert without.sha256 != source.sha256
@@ -155,7 +155,7 @@ def test_a_moved_tag_is_noticed_when_the_commit_is_gone(tmp_path: Path) -> None:
     git(upstream, "reflog", "expire", "--expire=now", "--all")
     git(upstream, "gc", "-q", "--prune=now")
     with pytest.raises(DigestMismatchError, match="has moved") as caught:
-        prepare("pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", policy=POLICY)
+        prepare("pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", config=POLICY)
     assert first in caught.value.details[0]
     assert list((tmp_path / "cache/git").glob("*/*.git")) == []
 
@@ -196,7 +196,7 @@ def test_neither_hooks_nor_filters_of_the_users_configuration_run(tmp_path: Path
         settings(tmp_path / "upstream"),
         recipe_folder=tmp_path,
         work=tmp_path / "w",
-        policy=POLICY,
+        config=POLICY,
     )
     assert (source.folder / "setup.py").read_bytes() == b"words\n"
     assert not (tmp_path / "hooked").exists()
@@ -210,7 +210,7 @@ def test_a_submodule_may_not_be_a_program(tmp_path: Path) -> None:
     text = (upstream / ".gitmodules").read_text().replace(f"file://{tmp_path / 'lib'}", f"ext::touch {tmp_path}/ran")
     first = commit(upstream, {".gitmodules": text}, "v1.0")
     with pytest.raises(SourceError):
-        prepare("pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", policy=POLICY)
+        prepare("pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", config=POLICY)
     assert not (tmp_path / "ran").exists()
 
 
@@ -220,7 +220,7 @@ def test_a_link_out_of_the_repository_is_refused(tmp_path: Path) -> None:
     (upstream / "link").symlink_to("/etc/passwd")
     first = commit(upstream, {}, "v1.0")
     with pytest.raises(UnsafeArchiveError) as caught:
-        prepare("pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", policy=POLICY)
+        prepare("pkg", locked(first), settings(upstream), recipe_folder=tmp_path, work=tmp_path / "w", config=POLICY)
     assert caught.value.details == ("link -> /etc/passwd",)
 
 

@@ -27,7 +27,7 @@ from wheelyard.core.errors import (
     UnsafeArchiveError,
 )
 from wheelyard.io import http, retry
-from wheelyard.project.config import Policy
+from wheelyard.project.config import SiteConfig
 from wheelyard.project.recipe import Settings
 from wheelyard.records.models import LockedVersion
 from wheelyard.sources.prepare import identity, prepare
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from wheelyard.core.values import SourceTree
 
 BASE = {"interpreters": ["cp313"], "policy": "manylinux_2_39_riscv64"}
-POLICY = Policy.model_validate(BASE)
+CONFIG = SiteConfig.model_validate(BASE)
 METADATA = "Metadata-Version: 2.4\nName: Demo.Pkg\nVersion: 1.0\n\nA description.\n"
 FILES = {"PKG-INFO": METADATA, "pyproject.toml": "", "src/a.c": "int a;\n"}
 NAME = "demo_pkg-1.0.tar.gz"
@@ -104,7 +104,7 @@ class Bench:
         locked: LockedVersion,
         settings: dict[str, object] | None = None,
         *,
-        policy: Policy = POLICY,
+        config: SiteConfig = CONFIG,
         find_url: Callable[[], str | None] | None = None,
     ) -> SourceTree:
         return prepare(
@@ -113,7 +113,7 @@ class Bench:
             Settings.model_validate(settings or {}),
             recipe_folder=self.recipe,
             work=self.work,
-            policy=policy,
+            config=config,
             find_url=find_url or self.find,
             where=lambda place: f"recipe.toml:{place + 7}",
         )
@@ -196,16 +196,16 @@ def test_a_file_that_is_gone_from_the_server_is_told(bench: Bench) -> None:
 
 
 def test_an_sdist_that_is_too_large_is_not_asked_for(bench: Bench) -> None:
-    policy = Policy.model_validate({**BASE, "max-sdist-mib": 1})
+    config = SiteConfig.model_validate({**BASE, "max-sdist-mib": 1})
     with pytest.raises(SourceError, match="more than the 1 MiB"):
-        bench.prepare(lock(b"", size=2_000_000), policy=policy)
+        bench.prepare(lock(b"", size=2_000_000), config=config)
     assert bench.asked == 0
 
 
 def test_limits_of_policy_hold_when_unpacking(bench: Bench) -> None:
-    policy = Policy.model_validate({**BASE, "max-members": 2})
+    config = SiteConfig.model_validate({**BASE, "max-members": 2})
     with pytest.raises(UnsafeArchiveError, match="more than 2 members"):
-        bench.prepare(bench.serve(), policy=policy)
+        bench.prepare(bench.serve(), config=config)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_a_local_folder_that_is_missing_or_too_much_is_told(bench: Bench, tmp_pa
     local(tmp_path / "checkout")
     with pytest.raises(SourceError, match="more than is allowed"):
         bench.prepare(
-            locked, {"source": {"path": "../checkout"}}, policy=Policy.model_validate({**BASE, "max-members": 2})
+            locked, {"source": {"path": "../checkout"}}, config=SiteConfig.model_validate({**BASE, "max-members": 2})
         )
 
 
@@ -458,7 +458,7 @@ from wheelyard.records.models import LockedVersion
 from wheelyard.sources.prepare import prepare
 recipe, work, locked, settings, url, policy = sys.argv[1:]
 prepare("demo-pkg", LockedVersion.model_validate_json(locked), Settings.model_validate_json(settings),
-        recipe_folder=Path(recipe), work=Path(work), policy=Policy.model_validate_json(policy), find_url=lambda: url)
+        recipe_folder=Path(recipe), work=Path(work), config=Policy.model_validate_json(policy), find_url=lambda: url)
 """
 
 
@@ -468,7 +468,7 @@ def test_kill_9_while_the_script_runs_ends_it_and_the_next_run_goes_on(bench: Be
     endless = f'while :; do date +%s%N > "{beat}"; sleep 0.05; done'
     settings = Settings.model_validate(script(bench, endless))
     words = [str(bench.recipe), str(bench.work), locked.model_dump_json(), settings.model_dump_json(), bench.find()]
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, *words, POLICY.model_dump_json()]) as process:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, *words, CONFIG.model_dump_json()]) as process:
         deadline = time.monotonic() + 60
         while not (beat.exists() and beat.read_text()):
             assert time.monotonic() < deadline

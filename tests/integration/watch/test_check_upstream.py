@@ -66,7 +66,7 @@ class Scene:
         self.settle()
 
     def settle(self, more: str = "") -> None:
-        """Write site policy: two registries, and *more*."""
+        """Write site configuration: two registries, and *more*."""
         self.yard.stock.more = SHELF + more
         self.yard.stock.policy()
         policy = self.root / "pyproject.toml"
@@ -179,7 +179,7 @@ def test_people_and_shells_are_told(scene: Scene) -> None:
     refused(scene.run(*names, of="shelf"), 17, "9 of 9 packages want something done", "gone: gone: the index has no")
     done = scene.run("current", of="shelf")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "--propose" not in scene.run("new", of="shelf").stderr  # site policy does not say where they go
+    assert "--propose" not in scene.run("new", of="shelf").stderr  # site configuration does not say where they go
     assert "note: current: 3.0 is left alone until" in done.stdout
     done = scene.run("Curent", of="shelf")
     refused(done, 11, "did you mean 'current'")

@@ -388,6 +388,6 @@ def test_a_mistake_ends_with_its_line_and_no_traceback(index: IndexServer, tmp_p
 def test_without_a_project_the_policy_is_that_of_our_own_site_and_no_registry_is_assumed() -> None:
     from wheelyard.project.config import default_project, find_project
 
-    ours_ = find_project(ROOT).policy
-    assumed = default_project(ROOT, ("cp313",)).policy
+    ours_ = find_project(ROOT).config
+    assumed = default_project(ROOT, ("cp313",)).config
     assert (assumed.registries, assumed.policy) == ({}, ours_.policy)

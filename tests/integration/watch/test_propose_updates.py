@@ -55,7 +55,7 @@ class Scene:
     def settle(self, recipe: str, *, limit: int = 10, site: str = POLICY, **files: str) -> None:
         given = {**self.place.policy.model_dump(mode="json", by_alias=True, exclude_defaults=True), "limit": limit}
         table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
-        policy = f"{site}\n[tool.wheelyard.proposals]\n{table}\n"
+        policy = f"{site}\n[tool.wheelyard.change-requests]\n{table}\n"
         named = {f"tiny/{name.replace('_', '.')}": text for name, text in files.items()}
         make_project(self.root, {"tiny/recipe.toml": recipe, **named}, pyproject=policy)
 
@@ -322,5 +322,5 @@ def test_it_must_be_said_where_proposals_go_and_by_whom(scene: Scene) -> None:
     (scene.root / "pyproject.toml").write_text(POLICY)
     done = scene.run("--propose")
     assert done.returncode == 4
-    assert "[tool.wheelyard.proposals]" in done.stderr
+    assert "[tool.wheelyard.change-requests]" in done.stderr
     assert scene.run("--limit", "1").returncode == 2

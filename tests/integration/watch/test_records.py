@@ -61,7 +61,7 @@ class Scene:
         git(self.root, "clone", "--quiet", "--depth=1", self.place.git.url, name)
         given = {**self.place.policy.model_dump(mode="json", by_alias=True, exclude_defaults=True), **policy}
         table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
-        make_project(self.root / name, pyproject=f"{POLICY}\n[tool.wheelyard.proposals]\n{table}\n")
+        make_project(self.root / name, pyproject=f"{POLICY}\n[tool.wheelyard.change-requests]\n{table}\n")
         return self.root / name
 
     def publish(self, name: str, text: str, package: str = "demo", **policy: str) -> Path:

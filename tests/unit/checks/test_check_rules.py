@@ -16,7 +16,7 @@ from support.wheels import WheelSpec
 from wheelyard.checks import check_wheels, merge, verdict_table, with_findings
 from wheelyard.core.tags import Interpreter
 from wheelyard.core.values import ExpectedWheel
-from wheelyard.project.config import Policy
+from wheelyard.project.config import SiteConfig
 from wheelyard.project.recipe import Check
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from wheelyard.records.models import Finding, Verdict
 
-POLICY = Policy(interpreters=("cp313",), policy="manylinux_2_39_riscv64")
+POLICY = SiteConfig(interpreters=("cp313",), policy="manylinux_2_39_riscv64")
 CP313 = Interpreter(13)
 EXPECTED = (ExpectedWheel("demo", "1.0", "cp313", "cp313", (CP313,)),)
 INFO = "demo-1.0.dist-info"
@@ -36,7 +36,7 @@ def no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wheelyard.checks.audit", lambda _wheel, _terms: ())
 
 
-def check(*wheels: Path, expected: tuple[ExpectedWheel, ...] = EXPECTED, policy: Policy = POLICY) -> Verdict:
+def check(*wheels: Path, expected: tuple[ExpectedWheel, ...] = EXPECTED, policy: SiteConfig = POLICY) -> Verdict:
     return check_wheels(wheels, expected, policy, Check())
 
 

@@ -197,7 +197,10 @@ LIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "the verdict is on something else": (_verdict_elsewhere, "verdict on another"),
     "the whole has not passed": (_failed_overall, "has not passed"),
     "the wheel is another project's": (_another_project, "is a wheel of evil"),
-    "the wheel is said to be huge": (lambda folder: _rerecord(folder, size=1 << 40), "more than site policy"),
+    "the wheel is said to be huge": (
+        lambda folder: _rerecord(folder, size=1 << 40),
+        "more than the site configuration",
+    ),
     "the record says that it failed": (lambda folder: _rerecord(folder, verdict="failed"), "has not passed"),
     "the record nests without end": (
         lambda folder: next(folder.glob("*.whl.json")).write_text("[" * 100_000),

@@ -188,11 +188,11 @@ def test_a_job_says_all_that_a_forge_must_know(project: Project) -> None:
 def test_the_inputs_of_a_job_are_those_that_a_build_records(project: Project) -> None:
     (job,) = schedule(project, due.by_name(due.DuePlanner(project), ["base"])).report().jobs
     target = find_target(project, "base")
-    image = resolve(ImageChoice.parse("official"), project.policy.policy, offline=True)
-    plan = make_plan("base", target.settings, target.locked, image, project.policy)
+    image = resolve(ImageChoice.parse("official"), project.config.policy, offline=True)
+    plan = make_plan("base", target.settings, target.locked, image, project.config)
     mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
     digests = [
-        inputs_digest(target, wheel, image, source=mark, needed={}, policy=project.policy, test=True)
+        inputs_digest(target, wheel, image, source=mark, needed={}, config=project.config, test=True)
         for wheel in plan.expected
     ]
     assert [each.inputs for each in job.expected] == digests

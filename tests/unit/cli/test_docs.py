@@ -18,7 +18,7 @@ from support.schemas import validator
 from wheelyard.cli import docs
 from wheelyard.cli.main import cli
 from wheelyard.core.errors import all_errors
-from wheelyard.project.config import Policy
+from wheelyard.project.config import SiteConfig
 
 COMMANDS = [command for page in ALL for command in commands(page)]
 
@@ -75,7 +75,7 @@ def test_examples_of_recipes_are_valid(snippet: Snippet) -> None:
     if "tool" in table:
         policy = dict(table["tool"]["wheelyard"])
         for key in policy:
-            assert key in {field.alias or name for name, field in Policy.model_fields.items()}
+            assert key in {field.alias or name for name, field in SiteConfig.model_fields.items()}
         table = policy.pop("defaults", {})
     validate(table)
 

@@ -27,7 +27,7 @@ def test_every_finding_of_a_wheel_has_its_line(tmp_path: Path) -> None:
     expected = ExpectedWheel(
         name="demo", version="1.0", python="cp313", abi="cp313", interpreters=(Interpreter.parse("cp313"),)
     )
-    verdict = checks.check_wheels([wheel], [expected], find_project().policy, Check.model_validate({}))
+    verdict = checks.check_wheels([wheel], [expected], find_project().config, Check.model_validate({}))
     rules = {finding.rule for finding in (*verdict.overall, *verdict.wheels[0].findings)}
     assert len(rules) > 12
     assert rules <= {name for name, _, _ in ROWS}
@@ -40,6 +40,6 @@ def test_a_line_is_whole(name: str, proof: str, exception: str) -> None:
     if exception != "none":
         keys = set(Settings.model_json_schema(by_alias=True)["$defs"]["Check"]["properties"])
         keys |= set(Settings.model_json_schema(by_alias=True)["$defs"]["Expect"]["properties"])
-        keys |= {field.alias or key for key, field in type(find_project().policy).model_fields.items()}
+        keys |= {field.alias or key for key, field in type(find_project().config).model_fields.items()}
         for key in re.findall(r"`(?:\[\w+\] )?([\w-]+)`", exception):
             assert key in keys, name

@@ -20,7 +20,7 @@ from wheelyard.io import log
 from wheelyard.planning.plan import Omission, Plan
 from wheelyard.planning.plan_packages import Plans
 from wheelyard.preflight.doctor import DoctorReport, MachineCheck
-from wheelyard.project.config import Policy, Project
+from wheelyard.project.config import Project, SiteConfig
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
 from wheelyard.registries.open_registry import open_registry
 from wheelyard.registries.publish_wheels import Publication
@@ -28,7 +28,7 @@ from wheelyard.registries.publish_wheels import Publication
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-POLICY = Policy.model_validate({"interpreters": ["cp313"], "policy": "manylinux_2_39_riscv64"})
+POLICY = SiteConfig.model_validate({"interpreters": ["cp313"], "policy": "manylinux_2_39_riscv64"})
 CP313 = Interpreter.parse("cp313")
 CP314 = Interpreter.parse("cp314")
 WHEEL = "demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl"

@@ -97,7 +97,7 @@ def digest(
         target = find_target(project, "demo", write=False)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
         return fingerprint.inputs_digest(
-            target, wheel, image, source=mark, needed=needed or {}, policy=project.policy, test=test
+            target, wheel, image, source=mark, needed=needed or {}, config=project.config, test=test
         )
 
 

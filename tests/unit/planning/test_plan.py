@@ -14,7 +14,7 @@ from wheelyard.core.errors import PlanError
 from wheelyard.core.tags import Interpreter, wheel_for
 from wheelyard.core.values import Image, ImageChoice
 from wheelyard.planning.plan import Plan, make_plan, plan_json
-from wheelyard.project.config import Policy
+from wheelyard.project.config import SiteConfig
 from wheelyard.project.recipe import Settings
 from wheelyard.records.models import LockedVersion
 
@@ -48,7 +48,7 @@ def locked(
 
 
 def plan(entry: LockedVersion, *have: str, only: tuple[str, ...] = (), split: bool = False, **settings: Any) -> Plan:
-    policy = Policy.model_validate({"interpreters": SITE, "policy": "manylinux_2_39_riscv64"})
+    policy = SiteConfig.model_validate({"interpreters": SITE, "policy": "manylinux_2_39_riscv64"})
     made = Settings.model_validate(settings)
     return make_plan("demo", made, entry, image(*have), policy, pythons(*only), split=split)
 

@@ -1,4 +1,4 @@
-"""Site policy on tokens: what it may say, and what it says in this project."""
+"""Site configuration on tokens: what it may say, and what it says in this project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wheelyard.core.errors import ConfigError
 from wheelyard.io import log
 from wheelyard.io.environment_token import read_token
 from wheelyard.project.config import find_project
-from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.project.config_tokens import DeployTokenConfig, GroupTokenConfig
 from wheelyard.security.check_tokens import check_tokens, keep_issue, rotate
 
 ROOT = Path(__file__).parents[3]
@@ -41,12 +41,12 @@ how = "an owner applies again"
 
 
 def test_the_projects_own_tokens_are_those_that_keep_it_running() -> None:
-    policy = find_project(ROOT).policy
+    policy = find_project(ROOT).config
     group, deploy = policy.tokens
-    assert isinstance(group, GroupTokenPolicy)
+    assert isinstance(group, GroupTokenConfig)
     assert group.role == "Maintainer"
     assert group.scopes == {"api", "read_api", "read_repository", "write_repository"}
-    assert isinstance(deploy, DeployTokenPolicy)
+    assert isinstance(deploy, DeployTokenConfig)
     assert deploy.scopes == {"read_package_registry", "write_package_registry"}
     assert [renewal.name for renewal in policy.renewals] == ["GitLab for Open Source"]
     assert policy.issues
@@ -82,7 +82,7 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, text: str, old: str, n
 
 def test_days_ahead_are_at_least_one(tmp_path: Path) -> None:
     text = PYPROJECT.replace("[tool.wheelyard]", "[tool.wheelyard]\nwarn-days = 0", 1)
-    with pytest.raises(ConfigError, match="site policy is not valid"):
+    with pytest.raises(ConfigError, match="site configuration is not valid"):
         make_project(tmp_path, pyproject=text)
 
 

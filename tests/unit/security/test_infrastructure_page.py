@@ -1,4 +1,4 @@
-"""docs/how-to/infrastructure.md: its table is site policy's, and when tokens end is written into it."""
+"""docs/how-to/infrastructure.md: its table is site configuration's, and when tokens end is written into it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_table_says_what_site_policy_says() -> None:
             ", ".join(f"`{scope}`" for scope in sorted(each.scopes)),
             each.variable,
         )
-        for each in find_project(ROOT).policy.tokens
+        for each in find_project(ROOT).config.tokens
     ]
     assert rows == wanted
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from support.schemas import validator
 from wheelyard.core.errors import CredentialsError, NetworkError, TokenDeadError, TokenDueError, TokenScopeError
-from wheelyard.project.config import Policy
-from wheelyard.project.config_tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy, RenewalPolicy
+from wheelyard.project.config import SiteConfig
+from wheelyard.project.config_tokens import ROLES, DeployTokenConfig, GroupTokenConfig, RenewalConfig
 from wheelyard.security.check_tokens import problem
 from wheelyard.security.token_report import STATES, IssueRecord, TokenFinding, TokenReport
 from wheelyard.security.tokens import judge
@@ -25,7 +25,7 @@ from wheelyard.security.tokens.token_facts import Facts, Gap, Listing
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-    from wheelyard.project.config_tokens import TokenPolicy
+    from wheelyard.project.config_tokens import TokenConfig
     from wheelyard.security.token_report import State
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/tokens.md"
@@ -33,14 +33,14 @@ NOW = datetime(2027, 3, 20, 12, tzinfo=UTC)
 WARN = 30
 SCOPES = frozenset({"api", "read_api", "read_repository", "write_repository"})
 PACKAGES = frozenset({"read_package_registry", "write_package_registry"})
-GROUP = GroupTokenPolicy(
+GROUP = GroupTokenConfig(
     name="CI", kind="group", group="top/sub", variable="CI_TOKEN", role="Maintainer", scopes=SCOPES
 )
-DEPLOY = DeployTokenPolicy(name="packages", kind="deploy", project="top/sub/wheels", variable="DEPLOY", scopes=PACKAGES)
-READER = DeployTokenPolicy(
+DEPLOY = DeployTokenConfig(name="packages", kind="deploy", project="top/sub/wheels", variable="DEPLOY", scopes=PACKAGES)
+READER = DeployTokenConfig(
     name="reader", kind="deploy", project="top/sub/wheels", variable="READER", scopes=frozenset({"read_repository"})
 )
-RENEWAL = RenewalPolicy(name="Open Source", due=date(2027, 6, 1), how="an owner applies again")
+RENEWAL = RenewalConfig(name="Open Source", due=date(2027, 6, 1), how="an owner applies again")
 MEMBER = ROLES["Maintainer"]
 
 
@@ -59,11 +59,11 @@ def deploy_facts(
     return Facts(alive, writes, Listing(midnight(NOW.date() + timedelta(days=days)), scopes))
 
 
-def states(token: TokenPolicy, facts: Facts) -> list[State]:
+def states(token: TokenConfig, facts: Facts) -> list[State]:
     return [finding.state for finding in judge_token(token, facts, NOW, WARN)]
 
 
-def only(token: TokenPolicy, facts: Facts) -> TokenFinding:
+def only(token: TokenConfig, facts: Facts) -> TokenFinding:
     (finding,) = judge_token(token, facts, NOW, WARN)
     return finding
 
@@ -224,8 +224,8 @@ def test_what_is_not_known_hides_nothing_that_is(
     assert (last.state, last.text, last.fix, last.detail) == ("unknown", GAP.text, GAP.fix, GAP.detail)
 
 
-def policy(*tokens: TokenPolicy, renewals: tuple[RenewalPolicy, ...] = ()) -> Policy:
-    return Policy(interpreters=("cp313",), policy="manylinux_2_39_riscv64", tokens=tokens, renewals=renewals)
+def policy(*tokens: TokenConfig, renewals: tuple[RenewalConfig, ...] = ()) -> SiteConfig:
+    return SiteConfig(interpreters=("cp313",), policy="manylinux_2_39_riscv64", tokens=tokens, renewals=renewals)
 
 
 def report_of(*states: State) -> TokenReport:

@@ -44,7 +44,7 @@ POLICY = """
 kind = "gitlab"
 project = "group/yard"
 
-[tool.wheelyard.proposals]
+[tool.wheelyard.change-requests]
 forge = "github"
 project = "owner/yard"
 variable = "T"

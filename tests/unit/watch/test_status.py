@@ -150,7 +150,7 @@ def test_a_wheel_for_a_newer_c_library_than_the_sites_is_none() -> None:
     newer = tuple(Shipped(pair, (2, 41)) for pair in PAIRS)
     found = judge(known(facts(V1, rel("2.0", ships=newer)), "1.0"), TERMS)
     assert (found.state, found.ships) == ("new", ())
-    said = "need glibc 2.41, newer than site policy's 2.39: they do not count"
+    said = "need glibc 2.41, newer than the site configuration's 2.39: they do not count"
     assert found.notes == (f"upstream's riscv64 wheels of 2.0 for cp312, cp313, cp314t {said}",)
     retired = judge(known(facts(rel("2.0", ships=newer)), retired=Version("2.0")), TERMS)
     assert retired.state == "regressed"

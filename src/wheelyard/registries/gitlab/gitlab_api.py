@@ -106,7 +106,7 @@ class _Session:
         return NetworkError(
             f"{self._server.host} refers to another address, where no credential of ours goes",
             details=[http.plain(target)[:200]],
-            fix="if the server has moved, set its new address in site policy",
+            fix="if the server has moved, set its new address in the site configuration",
         )
 
 

@@ -1,4 +1,4 @@
-"""Tokens and renewals: what GitLab knows of them, how they stand against site policy, and renewing the group's."""
+"""Tokens and renewals: look-up on GitLab, comparison with the site configuration, renewal of group tokens."""
 
 from wheelyard.security.tokens.gitlab_lookup import look_up
 from wheelyard.security.tokens.judge import judge

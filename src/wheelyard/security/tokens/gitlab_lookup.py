@@ -12,7 +12,7 @@ from wheelyard.io import log
 from wheelyard.io.environment_token import read_token
 from wheelyard.io.server import Login, Server
 from wheelyard.io.upload_body import multipart
-from wheelyard.project.config_tokens import DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.project.config_tokens import DeployTokenConfig, GroupTokenConfig
 from wheelyard.registries.gitlab import gitlab_api
 from wheelyard.security.tokens.token_facts import Facts, Found, Gap, Listing
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wheelyard.io.http import Response
-    from wheelyard.project.config_tokens import TokenPolicy
+    from wheelyard.project.config_tokens import TokenConfig
 
 _UNAUTHORIZED = 401
 _ANY_USER = "wheelyard"  # GitLab looks at the token only (lib/gitlab/auth/auth_finders.rb, deploy_token_from_request)
 
 
-def look_up(tokens: Sequence[TokenPolicy], now: datetime, found: Mapping[str, Found | Gap | None]) -> dict[str, Facts]:
+def look_up(tokens: Sequence[TokenConfig], now: datetime, found: Mapping[str, Found | Gap | None]) -> dict[str, Facts]:
     """Return what can be known of each token, by its name.
 
     A group token tells of itself and its role. A deploy token tells nothing of itself: a group token above it lists
@@ -37,10 +37,10 @@ def look_up(tokens: Sequence[TokenPolicy], now: datetime, found: Mapping[str, Fo
         now: the time, in UTC.
         found: the deploy tokens by their names, or why they cannot be had; None where there is none.
     """
-    groups = [token for token in tokens if isinstance(token, GroupTokenPolicy)]
+    groups = [token for token in tokens if isinstance(token, GroupTokenConfig)]
     facts = {token.name: _group_facts(token) for token in groups}
     for token in tokens:
-        if isinstance(token, DeployTokenPolicy):
+        if isinstance(token, DeployTokenConfig):
             facts[token.name] = _deploy_facts(token, found[token.name], _listings(token, groups, facts, now))
     return facts
 
@@ -48,7 +48,7 @@ def look_up(tokens: Sequence[TokenPolicy], now: datetime, found: Mapping[str, Fo
 # -------------------------------------------------------------- group tokens
 
 
-def _group_facts(token: GroupTokenPolicy) -> Facts:
+def _group_facts(token: GroupTokenConfig) -> Facts:
     secret = _held(token)
     if isinstance(secret, Gap):
         return Facts(gaps=(secret,))
@@ -74,7 +74,7 @@ def _group_facts(token: GroupTokenPolicy) -> Facts:
 # ------------------------------------------------------------- deploy tokens
 
 
-def _above(token: DeployTokenPolicy, groups: Sequence[GroupTokenPolicy]) -> GroupTokenPolicy | None:
+def _above(token: DeployTokenConfig, groups: Sequence[GroupTokenConfig]) -> GroupTokenConfig | None:
     """Return the group token that may list *token*."""
     for group in groups:
         if group.url == token.url and (token.project.isdigit() or token.project.startswith(f"{group.group}/")):
@@ -83,7 +83,7 @@ def _above(token: DeployTokenPolicy, groups: Sequence[GroupTokenPolicy]) -> Grou
 
 
 def _listings(
-    token: DeployTokenPolicy, groups: Sequence[GroupTokenPolicy], known: Mapping[str, Facts], now: datetime
+    token: DeployTokenConfig, groups: Sequence[GroupTokenConfig], known: Mapping[str, Facts], now: datetime
 ) -> Listing | Gap:
     try:
         return _choose(token, _listed(token, _above(token, groups), known), now)
@@ -91,7 +91,7 @@ def _listings(
         return _gap("its expiry and scopes", error)
 
 
-def _deploy_facts(token: DeployTokenPolicy, found: Found | Gap | None, listed: Listing | Gap) -> Facts:
+def _deploy_facts(token: DeployTokenConfig, found: Found | Gap | None, listed: Listing | Gap) -> Facts:
     listing, gaps = (None, (listed,)) if isinstance(listed, Gap) else (listed, ())
     if found is None:
         found = _not_set(token)
@@ -108,7 +108,7 @@ def _deploy_facts(token: DeployTokenPolicy, found: Found | Gap | None, listed: L
     return Facts(alive=alive, writes=writes, listing=listing, gaps=gaps, source=source)
 
 
-def _is_access_token(token: DeployTokenPolicy, secret: str) -> bool:
+def _is_access_token(token: DeployTokenConfig, secret: str) -> bool:
     """Tell whether *secret* is a living access token: those tell of themselves, and no deploy token does.
 
     Raises:
@@ -124,7 +124,7 @@ def _is_access_token(token: DeployTokenPolicy, secret: str) -> bool:
     return True
 
 
-def _listed(token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Mapping[str, Facts]) -> list[Listing]:
+def _listed(token: DeployTokenConfig, above: GroupTokenConfig | None, known: Mapping[str, Facts]) -> list[Listing]:
     """Return what a group token reads of the deploy tokens of that name (lib/api/deploy_tokens.rb).
 
     Raises:
@@ -132,7 +132,7 @@ def _listed(token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Map
     """
     if above is None:
         raise WheelyardError(
-            f"no group token of site policy is above {token.project}",
+            f"no group token of the site configuration is above {token.project}",
             fix="declare one in [[tool.wheelyard.tokens]]: only it can list deploy tokens",
         )
     if not known[above.name].alive:
@@ -145,7 +145,7 @@ def _listed(token: DeployTokenPolicy, above: GroupTokenPolicy | None, known: Map
     return [_listing(entry) for entry in entries if entry.get("name") == token.name]
 
 
-def _choose(token: DeployTokenPolicy, found: list[Listing], now: datetime) -> Listing:
+def _choose(token: DeployTokenConfig, found: list[Listing], now: datetime) -> Listing:
     """Return the living one that ends first, since nothing tells which one is in use; else the last that lived.
 
     Raises:
@@ -166,7 +166,7 @@ def _end(listing: Listing) -> datetime:
     return listing.expires or datetime.max.replace(tzinfo=UTC)
 
 
-def _probe(token: DeployTokenPolicy, secret: str) -> tuple[bool, bool | None]:
+def _probe(token: DeployTokenConfig, secret: str) -> tuple[bool, bool | None]:
     """Tell whether a deploy token lives, and whether it may upload, by an upload without a file.
 
     A GET cannot tell: on a public project whoever is not known is nobody, and may read. Before it takes a body of
@@ -186,7 +186,7 @@ def _probe(token: DeployTokenPolicy, secret: str) -> tuple[bool, bool | None]:
     raise AssertionError("attempts() ends with an error")
 
 
-def _meaning(token: DeployTokenPolicy, answer: Response) -> tuple[bool, bool | None]:
+def _meaning(token: DeployTokenConfig, answer: Response) -> tuple[bool, bool | None]:
     match answer.status_code:
         case 401:
             return False, None
@@ -224,7 +224,7 @@ def _listing(entry: Mapping[str, Any]) -> Listing:
         raise NetworkError("the answer is not one of GitLab's", details=[log.clean(repr(error))[:200]]) from error
 
 
-def _held(token: TokenPolicy) -> str | Gap:
+def _held(token: TokenConfig) -> str | Gap:
     try:
         secret = read_token(token.variable)
     except CredentialsError as error:
@@ -232,7 +232,7 @@ def _held(token: TokenPolicy) -> str | Gap:
     return secret or _not_set(token)
 
 
-def _not_set(token: TokenPolicy) -> Gap:
+def _not_set(token: TokenConfig) -> Gap:
     fix = f"set {token.variable} in the environment: a CI/CD variable, or a secret of the repository that runs this"
     return Gap("missing", f"{token.variable} is not set", fix)
 

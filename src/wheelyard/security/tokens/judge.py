@@ -6,15 +6,15 @@ import shlex
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
-from wheelyard.project.config_tokens import ROLES, DeployTokenPolicy, GroupTokenPolicy
+from wheelyard.project.config_tokens import ROLES, DeployTokenConfig, GroupTokenConfig
 from wheelyard.security.token_report import STATES, TokenFinding, TokenReport
 from wheelyard.security.tokens.token_facts import anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelyard.project.config import Policy
-    from wheelyard.project.config_tokens import RenewalPolicy, TokenPolicy
+    from wheelyard.project.config import SiteConfig
+    from wheelyard.project.config_tokens import RenewalConfig, TokenConfig
     from wheelyard.security.token_report import State
     from wheelyard.security.tokens.token_facts import Facts, Listing
 
@@ -22,23 +22,23 @@ _WRITE = "write_package_registry"
 _LEVELS = {level: role for role, level in ROLES.items()}
 
 
-def judge(policy: Policy, facts: Mapping[str, Facts], now: datetime) -> TokenReport:
-    """Return how the tokens and renewals of site policy stand.
+def judge(config: SiteConfig, facts: Mapping[str, Facts], now: datetime) -> TokenReport:
+    """Return how the tokens and renewals of the site configuration stand.
 
     Args:
-        policy: what they are meant to be.
+        config: what they are meant to be.
         facts: what is known of each token, by its name.
         now: the time, in UTC: GitLab ends tokens at midnight UTC.
     """
     found: list[TokenFinding] = []
-    for token in policy.tokens:
-        found += judge_token(token, facts[token.name], now, policy.warn_days)
-    found += [judge_renewal(renewal, now, policy.warn_days) for renewal in policy.renewals]
+    for token in config.tokens:
+        found += judge_token(token, facts[token.name], now, config.warn_days)
+    found += [judge_renewal(renewal, now, config.warn_days) for renewal in config.renewals]
     state = max((finding.state for finding in found), key=STATES.index, default="ok")
-    return TokenReport(checked=now, warn_days=policy.warn_days, state=state, findings=tuple(found))
+    return TokenReport(checked=now, warn_days=config.warn_days, state=state, findings=tuple(found))
 
 
-def judge_token(token: TokenPolicy, facts: Facts, now: datetime, warn_days: int) -> Iterator[TokenFinding]:
+def judge_token(token: TokenConfig, facts: Facts, now: datetime, warn_days: int) -> Iterator[TokenFinding]:
     """Yield everything about one token: whether it lives, whether it may what it should, what is not known."""
     life = _life(token, facts, now, warn_days)
     if life:
@@ -49,8 +49,8 @@ def judge_token(token: TokenPolicy, facts: Facts, now: datetime, warn_days: int)
         yield _finding(token, gap.state, gap.text, gap.fix, detail=gap.detail)
 
 
-def judge_renewal(renewal: RenewalPolicy, now: datetime, warn_days: int) -> TokenFinding:
-    """Return how a dated renewal stands; whether it was done, only site policy can tell."""
+def judge_renewal(renewal: RenewalConfig, now: datetime, warn_days: int) -> TokenFinding:
+    """Return how a dated renewal stands; whether it was done, only site configuration can tell."""
     days = (renewal.due - now.date()).days
     if now >= datetime.combine(renewal.due, time(), UTC):
         state: State = "dead"
@@ -64,7 +64,7 @@ def judge_renewal(renewal: RenewalPolicy, now: datetime, warn_days: int) -> Toke
     )
 
 
-def _life(token: TokenPolicy, facts: Facts, now: datetime, warn_days: int) -> TokenFinding | None:
+def _life(token: TokenConfig, facts: Facts, now: datetime, warn_days: int) -> TokenFinding | None:
     listing = facts.listing
     if facts.alive is False:
         return _refused(token, facts, now)
@@ -80,7 +80,7 @@ def _life(token: TokenPolicy, facts: Facts, now: datetime, warn_days: int) -> To
     return _living(token, listing, now, warn_days)
 
 
-def _living(token: TokenPolicy, listing: Listing, now: datetime, warn_days: int) -> TokenFinding:
+def _living(token: TokenConfig, listing: Listing, now: datetime, warn_days: int) -> TokenFinding:
     if listing.expires is None:
         return _finding(token, "ok", f"does not expire{_namesakes(listing)}")
     days = (listing.expires.date() - now.date()).days
@@ -90,7 +90,7 @@ def _living(token: TokenPolicy, listing: Listing, now: datetime, warn_days: int)
     return _finding(token, "due", text, _renewal(token), listing=listing, now=now)
 
 
-def _refused(token: TokenPolicy, facts: Facts, now: datetime) -> TokenFinding:
+def _refused(token: TokenConfig, facts: Facts, now: datetime) -> TokenFinding:
     listing, place = facts.listing, facts.source or token.variable
     text = f"GitLab does not accept what {place} holds"
     if listing is None:
@@ -112,14 +112,14 @@ def _over(listing: Listing, now: datetime) -> str:
     return ""
 
 
-def _powers(token: TokenPolicy, facts: Facts) -> Iterator[TokenFinding]:
+def _powers(token: TokenConfig, facts: Facts) -> Iterator[TokenFinding]:
     """Compare what a token may do with what it is meant to do."""
     lacks: list[str] = []
     extra: list[str] = []
     if facts.listing is not None:
         lacks += sorted(token.scopes - facts.listing.scopes)
         extra += sorted(facts.listing.scopes - token.scopes)
-    if isinstance(token, GroupTokenPolicy):
+    if isinstance(token, GroupTokenConfig):
         role = facts.listing.role if facts.listing else None
         if role is not None and role != ROLES[token.role]:
             words = f"role {_LEVELS.get(role, role)} instead of {token.role}"
@@ -131,14 +131,19 @@ def _powers(token: TokenPolicy, facts: Facts) -> Iterator[TokenFinding]:
         extra.append(f"{_WRITE}: an upload would be taken")
     if lacks:
         yield _finding(
-            token, "under-scoped", f"may do less than site policy says, it lacks: {_join(lacks)}", anew(token)
+            token,
+            "under-scoped",
+            f"may do less than the site configuration says, it lacks: {_join(lacks)}",
+            anew(token),
         )
     if extra:
-        yield _finding(token, "over-scoped", f"may do more than site policy says, it has: {_join(extra)}", anew(token))
+        yield _finding(
+            token, "over-scoped", f"may do more than the site configuration says, it has: {_join(extra)}", anew(token)
+        )
 
 
 def _finding(
-    token: TokenPolicy,
+    token: TokenConfig,
     state: State,
     text: str,
     fix: str = "",
@@ -154,8 +159,8 @@ def _finding(
     )
 
 
-def _renewal(token: TokenPolicy) -> str:
-    if isinstance(token, DeployTokenPolicy):
+def _renewal(token: TokenConfig) -> str:
+    if isinstance(token, DeployTokenConfig):
         return anew(token)
     return f"nox -s check-tokens -- --rotate {shlex.quote(token.name)}; or {anew(token)}"
 

@@ -18,7 +18,7 @@ from wheelyard.security.tokens.token_facts import anew, page
 if TYPE_CHECKING:
     from datetime import date
 
-    from wheelyard.project.config_tokens import GroupTokenPolicy
+    from wheelyard.project.config_tokens import GroupTokenConfig
 
 LIFETIME = 364  # days: a year minus a day, the most that GitLab takes by default
 _UNAUTHORIZED, _TOO_MANY = 401, 429
@@ -29,7 +29,7 @@ class Rotated:
     """A token that was renewed.
 
     Attributes:
-        name: as site policy calls it.
+        name: as the site configuration calls it.
         expires: the new one's last day, as GitLab says it.
         secret: the new token, which GitLab tells only now.
     """
@@ -39,11 +39,11 @@ class Rotated:
     secret: str = field(repr=False)
 
 
-def rotate(token: GroupTokenPolicy, secret: str, expires: date) -> Rotated:
+def rotate(token: GroupTokenConfig, secret: str, expires: date) -> Rotated:
     """Renew *token*: end the one that we hold, and return the one that takes its place.
 
     Args:
-        token: which one, by site policy.
+        token: which one, by the site configuration.
         secret: the one that we hold.
         expires: the last day of the new one; GitLab's own default would be one week.
 
@@ -70,7 +70,7 @@ def rotate(token: GroupTokenPolicy, secret: str, expires: date) -> Rotated:
     return Rotated(token.name, str(answer.get("expires_at")), new)
 
 
-def _must_live(token: GroupTokenPolicy, secret: str) -> None:
+def _must_live(token: GroupTokenConfig, secret: str) -> None:
     try:
         with gitlab_api.errors(token.name):
             gitlab_api.client(token.url, token=secret).personal_access_tokens.get("self")
@@ -85,7 +85,7 @@ def _must_live(token: GroupTokenPolicy, secret: str) -> None:
         ) from error
 
 
-def _refused(token: GroupTokenPolicy, error: WheelyardError) -> CredentialsError:
+def _refused(token: GroupTokenConfig, error: WheelyardError) -> CredentialsError:
     return CredentialsError(
         "GitLab does not let this token renew itself; nothing has changed",
         where=token.name,
@@ -94,7 +94,7 @@ def _refused(token: GroupTokenPolicy, error: WheelyardError) -> CredentialsError
     )
 
 
-def _unclear(token: GroupTokenPolicy, error: NetworkError) -> NetworkError:
+def _unclear(token: GroupTokenConfig, error: NetworkError) -> NetworkError:
     return NetworkError(
         "no clear answer came: whether the token is renewed is not known",
         where=token.name,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from wheelyard.project.config_tokens import GroupTokenPolicy
+from wheelyard.project.config_tokens import GroupTokenConfig
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from wheelyard.project.config_tokens import TokenPolicy
+    from wheelyard.project.config_tokens import TokenConfig
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,17 @@ class Facts:
     source: str = ""
 
 
-def page(token: TokenPolicy) -> str:
+def page(token: TokenConfig) -> str:
     """Return the address of the page on which people renew *token*."""
-    if isinstance(token, GroupTokenPolicy):
+    if isinstance(token, GroupTokenConfig):
         return f"{token.url}/groups/{token.group}/-/settings/access_tokens"
     return f"{token.url}/{token.project}/-/settings/repository"
 
 
-def anew(token: TokenPolicy) -> str:
+def anew(token: TokenConfig) -> str:
     """Return how people replace *token* by a new one."""
     scopes = ", ".join(sorted(token.scopes))
-    if isinstance(token, GroupTokenPolicy):
+    if isinstance(token, GroupTokenConfig):
         made = f"an Owner of {token.group} makes a new one with role {token.role} and scopes {scopes} at {page(token)}"
         return f"{made}, and puts it into {token.variable} wherever that is kept"
     made = f"a Maintainer of {token.project} makes a new one named {token.name} with scopes {scopes} at {page(token)}"

@@ -1,4 +1,4 @@
-"""Site policy on proposals, ``[tool.wheelyard.proposals]``: where merge requests or pull requests go."""
+"""``[tool.wheelyard.change-requests]``: where merge requests or pull requests go."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _remote(value: str) -> str:
     return value
 
 
-class ProposalPolicy(Model):
+class ChangeRequestConfig(Model):
     """Where proposals go."""
 
     forge: Literal["gitlab", "github"] = Field(description="`gitlab` (merge requests) or `github` (pull requests).")

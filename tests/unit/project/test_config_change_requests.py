@@ -1,24 +1,24 @@
-"""Site policy on proposals: what it may say, and what it means."""
+"""Site configuration on proposals: what it may say, and what it means."""
 
 from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
 
-from wheelyard.project.config_proposals import ProposalPolicy
+from wheelyard.project.config_change_requests import ChangeRequestConfig
 
 GITLAB = {"forge": "gitlab", "project": "top/sub/wheels", "variable": "TOKEN"}
 GITHUB = {"forge": "github", "project": "top/wheels", "variable": "TOKEN"}
 
 
 def test_what_it_means_where_it_says_little() -> None:
-    gitlab, github = ProposalPolicy.model_validate(GITLAB), ProposalPolicy.model_validate(GITHUB)
+    gitlab, github = ChangeRequestConfig.model_validate(GITLAB), ChangeRequestConfig.model_validate(GITHUB)
     assert (gitlab.server, gitlab.address) == ("https://gitlab.com", "https://gitlab.com/top/sub/wheels.git")
     assert (github.server, github.address) == ("https://github.com", "https://github.com/top/wheels.git")
     assert (gitlab.base, gitlab.limit, gitlab.labels) == ("", 10, ("wheelyard",))
-    own = ProposalPolicy.model_validate(GITHUB | {"url": "https://git.example.org/", "base": "release/1.x"})
+    own = ChangeRequestConfig.model_validate(GITHUB | {"url": "https://git.example.org/", "base": "release/1.x"})
     assert own.address == "https://git.example.org/top/wheels.git"
-    assert ProposalPolicy.model_validate(GITLAB | {"project": "123", "remote": "origin"}).address == "origin"
+    assert ChangeRequestConfig.model_validate(GITLAB | {"project": "123", "remote": "origin"}).address == "origin"
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_what_it_means_where_it_says_little() -> None:
 )
 def test_what_it_may_not_say(more: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        ProposalPolicy.model_validate(GITLAB | more)
+        ChangeRequestConfig.model_validate(GITLAB | more)
