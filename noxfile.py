@@ -1,14 +1,14 @@
 """riscv64 wheels from small recipes:  ci/bootstrap nox -s SESSION [SESSION …] [-- OPTIONS]
 
-[packages]  what would be built, what was, and where it goes
-[build]     one session for each folder in recipes/; all of them: nox -t build
-            options: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
-[upstream]  what is new upstream, and what is missing here
-[preflight] whether a build would come to its end, told in seconds and on any machine: nox -t preflight
-            options: --version V  --force  --json
-[registry]  what is published, and the tokens that it takes
-[machine]   what this machine has: can it build, and in which images
-[dev]       changing the project itself
+[recipes]    which wheels would be built, whether a build would succeed, and checks of built wheels
+[build]      one session for each folder in recipes/; all of them: nox -t build
+             options: --version V  --python cp313  --image local:forky  --force  --no-test  --jobs N
+[registry]   published wheels, their sources, pages and records
+[upstream]   news of upstream, and wheels that are missing here
+[operations] tokens, vulnerabilities, and changes before they are merged
+[ci]         the jobs that build wheels on a forge
+[machine]    whether this machine can build, and in which images
+[dev]        changing the project itself
 """  # noqa: D415 - `nox -l` prints it above the sessions: it is for people, not about this module
 
 from __future__ import annotations
@@ -42,41 +42,29 @@ def tools(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", ".", external=True)
 
 
-# ------------------------------------------------------------------ packages
+# ------------------------------------------------------------------- recipes
 
 
-@nox.session(venv_backend="none", tags=["packages"])
+@nox.session(venv_backend="none", tags=["recipes"])
 def plan(session: nox.Session) -> None:
-    """Show what would be built, and why: all recipes, or those named after --."""
+    """Show which wheels would be built, and why: all recipes, or -- PACKAGE ..."""
     verb(session, "plan")
 
 
-@nox.session(venv_backend="none", tags=["packages"])
+@nox.session(venv_backend="none", tags=["recipes"])
+def preflight(session: nox.Session) -> None:
+    """Check whether a build would succeed, in seconds and on any machine: -- PACKAGE."""
+    verb(session, "preflight")
+
+
+@nox.session(venv_backend="none", tags=["recipes"])
 def check(session: nox.Session) -> None:
-    """Check wheels in dist/ once more; changes nothing: -- PACKAGE."""
+    """Check wheels in dist/ again; changes nothing: -- PACKAGE."""
     verb(session, "check")
 
 
-@nox.session(venv_backend="none", tags=["packages"])
-def review(session: nox.Session) -> None:
-    """Tell whether a change may be merged, as far as that needs no build: -- BASE..HEAD."""
-    verb(session, "review")
-
-
-@nox.session(venv_backend="none", tags=["packages"])
-def publish(session: nox.Session) -> None:
-    """Put passing wheels into a registry: -- --to gitlab|DIR [PACKAGE ...], --dry-run."""
-    verb(session, "publish")
-
-
-@nox.session(venv_backend="none", tags=["packages"])
-def sources(session: nox.Session) -> None:
-    """Put the sources of copyleft libraries in wheels beside them: -- --to REGISTRY [PACKAGE ...]."""
-    verb(session, "sources")
-
-
 def summary(package: str) -> str:
-    """Return the first sentence of the comment that opens a recipe: what kind of package it is."""
+    """Return the first sentence of the comment that opens a recipe: which kind of package it is."""
     text = (ROOT / "recipes" / package / "recipe.toml").read_text(encoding="utf-8", errors="replace")
     comment = [line.lstrip("# ") for line in itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())]
     return re.split(r"\.(?:\s|$)", " ".join(comment), maxsplit=1)[0].strip() or "its riscv64 wheels"
@@ -90,18 +78,41 @@ def build_session(package: str) -> None:
     build.__doc__ = f"Build, test and check {package}: {summary(package)}"
 
 
-def preflight_session(package: str) -> None:
-    @nox.session(name=f"preflight-{package}", venv_backend="none", tags=["preflight"])
-    def preflight(session: nox.Session) -> None:
-        verb(session, "preflight", package)
-
-    preflight.__doc__ = f"Tell whether a build of {package} would come to its end, and what to change."
-
-
 for _package in RECIPES:
     build_session(_package)
-for _package in RECIPES:
-    preflight_session(_package)
+
+
+# ------------------------------------------------------------------ registry
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def publish(session: nox.Session) -> None:
+    """Publish passing wheels to a registry: -- --to gitlab|DIR [PACKAGE ...], --dry-run."""
+    verb(session, "publish")
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def registry(session: nox.Session) -> None:
+    """List published wheels, or -- verify, smoke-test, adopt, prune, remove, yank, mirror, index."""
+    session.run("wheelyard", "registry", *(session.posargs or ["list"]), external=True)
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def sources(session: nox.Session) -> None:
+    """Publish the sources of copyleft libraries in wheels: -- --to REGISTRY [PACKAGE ...]."""
+    verb(session, "sources")
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def site(session: nox.Session) -> None:
+    """Write the pages that show the published wheels: -- --out DIR [--registry REGISTRY|DIR]."""
+    verb(session, "site")
+
+
+@nox.session(venv_backend="none", tags=["registry"])
+def records(session: nox.Session) -> None:
+    """Bring changed records to the base branch: -- --propose [--dry-run], -- --push."""
+    verb(session, "records")
 
 
 # ------------------------------------------------------------------ upstream
@@ -109,47 +120,53 @@ for _package in RECIPES:
 
 @nox.session(name="check-upstream", venv_backend="none", tags=["upstream"])
 def check_upstream(session: nox.Session) -> None:
-    """Tell which packages have news upstream: all recipes', or those named after --."""
+    """Report the status of packages against upstream: all recipes, or -- PACKAGE ..."""
     verb(session, "check-upstream")
 
 
 @nox.session(venv_backend="none", tags=["upstream"])
 def radar(session: nox.Session) -> None:
-    """Tell which popular packages lack riscv64 wheels: -- --top N --list FILE."""
+    """List popular packages that lack riscv64 wheels: -- --top N --list FILE."""
     verb(session, "radar")
 
 
-# ------------------------------------------------------------------ registry
+@nox.session(venv_backend="none", tags=["upstream"])
+def history(session: nox.Session) -> None:
+    """Show when riscv64 wheels became available: -- PACKAGE ..."""
+    verb(session, "history")
 
 
-@nox.session(venv_backend="none", tags=["registry"])
-def registry(session: nox.Session) -> None:
-    """Look after what is published: -- list, verify, try, adopt, prune, remove, yank, mirror, index."""
-    session.run("wheelyard", "registry", *(session.posargs or ["list"]), external=True)
+@nox.session(venv_backend="none", tags=["upstream"])
+def available(session: nox.Session) -> None:
+    """Check whether requirements install on riscv64: -- -r requirements.txt."""
+    verb(session, "available")
 
 
-@nox.session(venv_backend="none", tags=["registry"])
-def site(session: nox.Session) -> None:
-    """Write the pages that show what is published (-- --to DIR [--of REGISTRY|DIR])."""
-    verb(session, "site")
+# ---------------------------------------------------------------- operations
 
 
-@nox.session(venv_backend="none", tags=["registry"])
-def records(session: nox.Session) -> None:
-    """Bring changed records to the base branch (-- --propose [--dry-run], --push)."""
-    verb(session, "records")
+@nox.session(name="check-tokens", venv_backend="none", tags=["operations"])
+def check_tokens(session: nox.Session) -> None:
+    """Report when tokens and renewals expire, or renew one: -- --issues, -- --rotate NAME."""
+    verb(session, "check-tokens")
 
 
-@nox.session(venv_backend="none", tags=["registry"])
+@nox.session(venv_backend="none", tags=["operations"])
 def audit(session: nox.Session) -> None:
-    """Tell which published versions have known vulnerabilities: -- --issues."""
+    """Report published versions with known vulnerabilities: -- --issues."""
     verb(session, "audit")
 
 
-@nox.session(name="check-tokens", venv_backend="none", tags=["registry"])
-def check_tokens(session: nox.Session) -> None:
-    """Tell when tokens and renewals end, and renew the group's: -- --issue, -- --rotate NAME."""
-    verb(session, "check-tokens")
+@nox.session(venv_backend="none", tags=["operations"])
+def review(session: nox.Session) -> None:
+    """Check a change, as far as that needs no build: -- BASE..HEAD."""
+    verb(session, "review")
+
+
+@nox.session(venv_backend="none", tags=["ci"])
+def ci(session: nox.Session) -> None:
+    """Plan, run, collect and report jobs on a forge: -- plan --due, -- report."""
+    verb(session, "ci")
 
 
 # ------------------------------------------------------------------- machine
@@ -157,13 +174,13 @@ def check_tokens(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", tags=["machine"])
 def doctor(session: nox.Session) -> None:
-    """Tell what this machine can do; each missing thing with its fix."""
+    """Check whether this machine can build, with the fix of each missing part."""
     verb(session, "doctor")
 
 
 @nox.session(venv_backend="none", tags=["machine"])
 def image(session: nox.Session) -> None:
-    """List the build images; make or remove one: -- build local:forky, -- remove NAME."""
+    """List the build images, or -- build local:forky, -- remove NAME."""
     session.run("wheelyard", "image", *(session.posargs or ["list"]), external=True)
 
 

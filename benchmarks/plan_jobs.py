@@ -1,4 +1,4 @@
-"""``plan --format`` as a whole process, the planner over ever more packages, and what a night gains by it.
+"""``ci plan --format`` as a whole process, the planner over ever more packages, and what a night gains by it.
 
 Recipes and locks are made up: 80 of them, four interpreters each. The nights have packages of
 the shapes that RISE documents, with rough minutes for its boards; in some one package takes ten hours for each wheel.
@@ -39,7 +39,7 @@ def _process() -> bool:
     with tempfile.TemporaryDirectory(prefix="wheelyard-bench-") as scratch:
         folder = _project(Path(scratch))
         taken = {
-            form: median([*WHEELYARD, "plan", *words], cwd=folder)
+            form: median([*WHEELYARD, "ci", "plan", *words], cwd=folder)
             for form, words in {
                 "table": ["--format", "table"],
                 "github": ["--format", "github", "--out", "out"],

@@ -32,7 +32,7 @@ PYTHONS = ("cp311", "cp312", "cp313", "cp314", "cp314t")
 SHAPES = {"40 packages of 2 versions": (40, 2), "1 package of 80 versions": (1, 80)}  # of five wheels each
 PACE = 0.5  # seconds
 ROUNDS = 3
-IMPORTS = "import wheelyard.cli.main, wheelyard.cli.render, wheelyard.registries.publish_wheels, pypi_simple"
+IMPORTS = "import wheelyard.cli.main, wheelyard.cli.publish, wheelyard.registries.publish_wheels, pypi_simple"
 TWINE = "twine"
 PLAIN_TWINE = "twine --disable-progress-bar"
 

@@ -79,7 +79,7 @@ def _radar(index: IndexServer, size: int) -> Run:
     names.write_text("".join(f"p{number}\t{size - number}\n" for number in range(size)), encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="wheelyard-bench-") as cache:
         env = dict(os.environ) | {"WHEELYARD_INDEX": index.url, "WHEELYARD_CACHE": cache, "NO_PROXY": "127.0.0.1"}
-        done = run([*WHEELYARD, "radar", "--list", str(names), "--of", "none"], cwd=folder, env=env)
+        done = run([*WHEELYARD, "radar", "--list", str(names), "--registry", "none"], cwd=folder, env=env)
         kept = sum(1 for _ in Path(cache).rglob("*.json"))
     index.requests.clear()
     assert f"{size // GAPS} of {size} packages" in done.output

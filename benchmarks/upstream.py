@@ -54,7 +54,7 @@ AMONG = 6  # packages of theirs, between two runs of ours
 FAR = 0.25  # seconds for an answer: two of these and pip's own time are the second a package
 NETWORK = (0.05, 12.5e6)  # seconds for an answer; bytes a second (100 Mbit/s)
 NO_NETWORK = (0.0, 0.0)
-IMPORTS = "import wheelyard.cli.main, wheelyard.watch.check_upstream, pypi_simple"
+IMPORTS = "import wheelyard.cli.main, wheelyard.cli.check_upstream, wheelyard.watch.check_upstream, pypi_simple"
 NEWS = 17  # the exit code when there is something to do
 
 
@@ -103,7 +103,7 @@ def _ours(folder: Path, env: dict[str, str]) -> float:
     cache = folder / "cache"
     for left in (cache, folder / "project/packages"):
         shutil.rmtree(left, ignore_errors=True)
-    command = [*WHEELYARD, "check-upstream", "--of", "none", "--json"]
+    command = [*WHEELYARD, "check-upstream", "--registry", "none", "--json"]
     started = time.monotonic()
     done = subprocess.run(
         command,

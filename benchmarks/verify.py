@@ -56,7 +56,7 @@ def _verify(size: int) -> Run:
         stock = Stock(folder / "project")
         _record(stock, size, folder / "records")
         with served(folder / "gitlab", "--preload", str(size), "--json") as server:
-            command = [*WHEELYARD, "registry", "verify", "--of", "gitlab"]
+            command = [*WHEELYARD, "registry", "verify", "--registry", "gitlab"]
             done = run(command, cwd=stock.root, env=point(stock, server))
         assert f"{size} files" in done.output
         assert "all as recorded" in done.output

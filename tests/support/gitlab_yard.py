@@ -171,7 +171,7 @@ class Yard:
                     ours = (folder / "cwd").readlink().is_relative_to(self.root)
                 except OSError:
                     continue
-                if ours and b"job" in words and b"--keep" in words:
+                if ours and b"run-job" in words:
                     os.kill(int(folder.name), signal.SIGKILL)
                     return
 

@@ -50,7 +50,7 @@ class PlannedJob:
     key: str
 
     def entry(self) -> Row:
-        """Return its row in a matrix, also what ``wheelyard job`` takes (:class:`record.outcome.JobSpec`)."""
+        """Return its row in a matrix, also what ``wheelyard ci run-job`` takes (:class:`record.outcome.JobSpec`)."""
         pythons = [str(interpreter) for interpreter in self.job.interpreters]
         return {
             "name": self.job.name,

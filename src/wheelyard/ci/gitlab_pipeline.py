@@ -142,7 +142,7 @@ def _pipeline(
 
 
 # What may not be taken does not keep the rest back.
-_GATHER = "gathered=0; if [ -d brought ]; then ci/bootstrap wheelyard gather brought/* || gathered=$?; fi"
+_GATHER = "gathered=0; if [ -d brought ]; then ci/bootstrap wheelyard ci collect brought/* || gathered=$?; fi"
 _TOOL: dict[str, object] = {
     "key": {"files": ["ci/requirements.txt", "ci/bootstrap"], "prefix": "tool"},
     "paths": [".cache/wheelyard/"],
@@ -158,7 +158,7 @@ _DEFAULT: dict[str, object] = {
 _TEMPLATE: dict[str, object] = {
     "stage": "build",
     # Jobs of one version write files of the same names: each leaves its own in a folder of its own, as they are done.
-    "script": [_GATHER, 'ci/bootstrap wheelyard job --keep "$WHEELYARD_BROUGHT"'],
+    "script": [_GATHER, 'ci/bootstrap wheelyard ci run-job --out "$WHEELYARD_BROUGHT"'],
     "artifacts": {"when": "always", "expire_in": "30 days"},
     # A failing package is yellow, and the report shows it; a machine that cannot build is red.
     "allow_failure": {"exit_codes": [13, 14, 16, 23, 40, 41, 42, 45, 50]},
@@ -184,7 +184,7 @@ _LAST: dict[str, dict[str, object]] = {
             _GATHER,
             'if [ "$WHEELYARD_FOR" = nightly ]; then set -- --issues; else set --; fi',
             (
-                'ci/bootstrap wheelyard report --plan dist/jobs/jobs.json --pipeline "$WHEELYARD_PIPELINE"'
+                'ci/bootstrap wheelyard ci report --plan dist/jobs/jobs.json --pipeline "$WHEELYARD_PIPELINE"'
                 ' --summary dist/report.md --junit dist/report.xml "$@"'
             ),
             "exit $gathered",

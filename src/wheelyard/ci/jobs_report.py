@@ -1,4 +1,4 @@
-"""The JSON that ``wheelyard plan --format`` prints: the report of a plan's jobs."""
+"""The JSON that ``wheelyard ci plan --format`` prints: the report of a plan's jobs."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def parse_job_spec(text: str) -> JobSpec:
         raise ConfigError(
             f"${VARIABLE} is not a job of a plan",
             details=[log.clean(message) for _, message in validation_problems(error)],
-            fix="it is a row of a matrix that `wheelyard plan --format github` writes",
+            fix="it is a row of a matrix that `wheelyard ci plan --format github` writes",
         ) from error
 
 

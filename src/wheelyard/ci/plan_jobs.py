@@ -1,4 +1,4 @@
-"""``plan --format``: from what is due to jobs, packed and in order, for GitHub, GitLab and people."""
+"""``ci plan --format``: from what is due to jobs, packed and in order, for GitHub, GitLab and people."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ SILENT = "a job ended without a result; look at its log on the forge"
 
 
 def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
-    """Return the plan that ``wheelyard plan --out`` wrote.
+    """Return the plan that ``wheelyard ci plan --out`` wrote.
 
     Args:
         path: the file.
@@ -46,14 +46,14 @@ def read_plan(path: Path, *, matrices: bool = False) -> JobsReport:
     try:
         plan = JobsReport.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise ConfigError("there is no plan", where=str(path), fix="wheelyard plan … --out dist/jobs") from error
+        raise ConfigError("there is no plan", where=str(path), fix="wheelyard ci plan … --out dist/jobs") from error
     except ValidationError as error:
         details = [message for _, message in validation_problems(error)][:20]
         raise ConfigError(
-            "this is no plan", where=str(path), details=details, fix="wheelyard plan … --out dist/jobs writes one"
+            "this is no plan", where=str(path), details=details, fix="wheelyard ci plan … --out dist/jobs writes one"
         ) from error
     if matrices and plan.jobs and not plan.matrices:
-        fix = "wheelyard plan … --format github --out dist/jobs"
+        fix = "wheelyard ci plan … --format github --out dist/jobs"
         raise ConfigError("this plan has no matrices", where=str(path), fix=fix)
     return plan
 

@@ -1,4 +1,4 @@
-"""``wheelyard audit``: its words and its table."""
+"""``wheelyard audit``: report published versions with known vulnerabilities."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wheelyard.cli import output
+from wheelyard.cli.options import dry_run_option, issues_option, json_option, packages_argument
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import log
 from wheelyard.project.config import find_project
@@ -14,56 +16,49 @@ if TYPE_CHECKING:
     from wheelyard.security.vulnerability_report import AuditReport
 
 
-@click.command(short_help="Tell which published versions have known vulnerabilities.")
-@click.argument("packages", metavar="[PACKAGE...]", nargs=-1)
-@click.option("--issues", is_flag=True, help="Keep one issue for each package that has any; closed when it has none.")
-@click.option("--dry-run", is_flag=True, help="With --issues: say what would become of each, change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+@click.command()
+@packages_argument
+@issues_option
+@dry_run_option("With --issues: show the issues, change none.")
+@json_option
 def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bool) -> None:
-    """Tell which published versions of PACKAGE, of all by default, have known vulnerabilities, by OSV's database.
+    """Report which published versions of PACKAGE, by default of all, have known vulnerabilities, by OSV's database.
 
-    What is published is what packages/<pkg>/releases.toml lists and is not yanked. The exit code is 0 if nothing is
-    known that the site configuration does not ignore, 67 if something is.
+    Published are the versions that packages/<pkg>/releases.toml lists and that are not yanked. The exit code is 0 if
+    there is no vulnerability that the site configuration does not ignore, 67 if there is one.
     """
-    from wheelyard.cli import render
     from wheelyard.forges import sync_issues
-    from wheelyard.security import audit as flow
+    from wheelyard.security import audit as vulnerabilities
 
     if dry_run and not issues:
         raise click.UsageError("--dry-run goes with --issues")
     if issues and packages:
         raise click.UsageError("--issues goes with no PACKAGE: issues of the others would be closed")
     project = find_project()
-    report = flow.audit(project, packages)
+    report = vulnerabilities.audit(project, packages)
     failure: WheelyardError | None = None
     if issues:
         try:
-            report = flow.keep_issues(project, report, dry_run=dry_run)
+            report = vulnerabilities.keep_issues(project, report, dry_run=dry_run)
             failure = sync_issues.problem(report.issues)
         except WheelyardError as error:
             failure = error
     if as_json:
-        click.echo(render.model(report))
+        click.echo(output.model(report))
     else:
         click.echo(audit_text(report))
         if report.issues or (issues and not failure):
             click.echo(f"\n{sync_issues.tickets_table(report.issues)}")
-    render.end(flow.problem(report), failure)
+    output.raise_worst(vulnerabilities.problem(report), failure)
 
 
 def audit_text(report: AuditReport) -> str:
-    """Return what is known, for people; what is ignored stands at the end of it."""
+    """Return the known vulnerabilities for people; ignored ones come last."""
     lines = [f"{report.versions} published versions of {report.packages} packages"]
     if report.vulnerabilities:
-        rows = [
-            (each.package, each.version, each.id, ", ".join(each.fixed) or "-", each.summary or each.url)
-            for each in report.counting
-        ]
-        rows += [
-            (each.package, each.version, each.id, ", ".join(each.fixed) or "-", f"ignored until {each.ignored.until}")
-            for each in report.vulnerabilities
-            if each.ignored
-        ]
+        shown = [(entry, entry.summary or entry.url) for entry in report.counting]
+        shown += [(entry, f"ignored until {entry.ignored.until}") for entry in report.vulnerabilities if entry.ignored]
+        rows = [(entry.package, entry.version, entry.id, ", ".join(entry.fixed) or "-", text) for entry, text in shown]
         lines += ["", log.table(("package", "version", "vulnerability", "fixed in", "what"), rows)]
     else:
         lines.append("no vulnerability of them is known")

@@ -1,4 +1,4 @@
-"""``wheelyard radar``: its words and its table."""
+"""``wheelyard radar``: list popular packages that lack riscv64 wheels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wheelyard.cli.requirements import own_registry
+from wheelyard.cli import output
+from wheelyard.cli.options import json_option, open_optional, optional_registry_option
 from wheelyard.io import log
 from wheelyard.project.config import find_project
 
@@ -17,64 +18,59 @@ if TYPE_CHECKING:
 _LIST = "ci/top-packages.tsv"
 
 
-@click.command(short_help="Tell which popular packages lack riscv64 wheels.")
-@click.option("--top", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many are shown.")
+@click.command()
+@click.option("--top", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many to show.")
 @click.option(
     "--list",
     "path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help=f"The names to look at, with weights; by default {_LIST}.",
+    help=f"The names to look up, with weights; by default {_LIST}.",
 )
-@click.option(
-    "--of",
-    "target",
-    metavar="REGISTRY|DIR|none",
-    help="Our registry, by default the only one of the site configuration; none compares with no registry.",
-)
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def radar(path: Path | None, target: str | None, *, top: int, as_json: bool) -> None:
-    """Tell which packages of a list ship binary wheels but none for riscv64, the heaviest first.
+@optional_registry_option
+@json_option
+def radar(path: Path | None, registry: str | None, *, top: int, as_json: bool) -> None:
+    """List the packages that ship binary wheels but none for riscv64, the heaviest first.
 
-    Beside each: whether our registry covers it, and what has to be built before it. The exit code is 18 if some could
-    not be looked at.
+    Shows for each whether our registry has it, and which packages have to be built before it. The exit code is 18 if
+    some could not be looked up.
     """
-    from wheelyard.cli import render
-    from wheelyard.watch import gap_report as flow
+    from wheelyard.watch import gap_report
 
     project = find_project()
-    report = flow.radar(project, path or project.root / _LIST, top=top, registry=own_registry(project, target))
-    click.echo(render.model(report) if as_json else radar_table(report))
-    if failure := flow.problem(report):
+    opened = open_optional(project, registry)
+    report = gap_report.radar(project, path or project.root / _LIST, top=top, registry=opened)
+    click.echo(output.model(report) if as_json else radar_text(report))
+    if failure := gap_report.problem(report):
         raise failure
 
 
-def radar_table(report: RadarReport) -> str:
+def radar_text(report: RadarReport) -> str:
     """Return the gaps for people."""
     rows = [
         (
-            "-" if each.weight is None else each.weight,
-            each.name,
-            each.version,
-            each.reference + (", pure" if each.pure else ""),
-            ", ".join(each.wanted) or "-",
-            f"{each.ours}: {', '.join(each.covered)}" if each.ours else "-",
-            _first(each),
+            "-" if gap.weight is None else gap.weight,
+            gap.name,
+            gap.version,
+            gap.reference + (", pure" if gap.pure else ""),
+            ", ".join(gap.wanted) or "-",
+            f"{gap.ours}: {', '.join(gap.covered)}" if gap.ours else "-",
+            _needs_first(gap),
         )
-        for each in report.top
+        for gap in report.top
     ]
     columns = ("weight", "package", "newest", "ships", "wheels for", "ours", "needs first")
     lines = [log.table(columns, rows)] if rows else []
-    of = f"{report.gaps} of {report.looked_at} packages ship binary wheels, and none for riscv64"
-    lines += ["", f"{of}; shown: {len(report.top)}", f"list: {report.source}"]
+    count = f"{report.gaps} of {report.looked_at} packages ship binary wheels, and none for riscv64"
+    lines += ["", f"{count}; shown: {len(report.top)}", f"list: {report.source}"]
     lines += [f"note: {log.clean(note)}" for note in report.notes]
     if not report.registry:
-        lines.append("note: compared with no registry of ours")
+        lines.append("note: compared with no registry")
     return "\n".join(lines).lstrip("\n")
 
 
-def _first(gap: Gap) -> str:
+def _needs_first(gap: Gap) -> str:
     if gap.first is None:
         return f"unknown: {log.clean(gap.note)}"
-    names = dict.fromkeys(log.clean(each.requirement).partition(";")[0].strip() for each in gap.first)
+    names = dict.fromkeys(log.clean(need.requirement).partition(";")[0].strip() for need in gap.first)
     return ", ".join(names) or "nothing"

@@ -1,36 +1,33 @@
-"""``wheelyard site``: its words."""
+"""``wheelyard site``: write the pages that show the published wheels."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from wheelyard.cli.options import out_option
 from wheelyard.project.config import find_project
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@click.command(short_help="Write the pages that show what is published.")
+
+@click.command()
+@out_option("The folder to write; made if it does not exist.", required=True)
 @click.option(
-    "--to",
-    "folder",
-    required=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder; made if need be.",
+    "--registry", metavar="REGISTRY|DIR", help="Write the index pages of this registry there, too; this reads it."
 )
-@click.option(
-    "--of", "target", metavar="REGISTRY|DIR", help="Write the index pages of this registry there, too: it is asked."
-)
-def site(folder: Path, target: str | None) -> None:
-    """Write the pages into DIR: one for each package, an overview, and packages.json; from records only."""
+def site(out: Path, registry: str | None) -> None:
+    """Write the pages: one for each package, an overview, and packages.json; from records only."""
     from wheelyard.site.build_site import make_site
 
     project = find_project()
-    report = make_site(project, folder)
+    report = make_site(project, out)
     click.echo(f"{report.folder}: {report.files} files of {report.packages} packages; {report.changed} pages changed")
-    if target is not None:
-        from wheelyard.cli import render_registry
+    if registry is not None:
+        from wheelyard.cli.registry_index import index_text
         from wheelyard.registries.open_registry import open_configured
         from wheelyard.registries.write_static_index import write_index
 
-        click.echo(render_registry.front(write_index(project, open_configured(project, target), folder)))
+        click.echo(index_text(write_index(project, open_configured(project, registry), out)))

@@ -1,4 +1,4 @@
-"""``wheelyard sources``: the sources of copyleft libraries in wheels."""
+"""``wheelyard sources``: publish the sources of copyleft libraries in wheels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wheelyard.cli import output
+from wheelyard.cli.options import dry_run_option, json_option, packages_argument, to_option
 from wheelyard.core.errors import PublishError
 from wheelyard.project.config import find_project
 
@@ -13,24 +15,20 @@ if TYPE_CHECKING:
     from wheelyard.records.copyleft_sources import SourcesReport
 
 
-@click.command(short_help="Put the sources of copyleft libraries in wheels beside them.")
-@click.argument("packages", nargs=-1)
-@click.option(
-    "--to",
-    "target",
-    required=True,
-    metavar="REGISTRY|DIR",
-    help="A registry of the site configuration, or an index folder.",
-)
-@click.option("--dry-run", is_flag=True, help="Show what would be fetched, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+@click.command()
+@packages_argument
+@to_option
+@dry_run_option("Show which sources would be fetched, write nothing.")
+@json_option
 def sources(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: bool) -> None:
-    """Store the source packages of the copyleft libraries that PACKAGES' wheels (all by default) got from the image."""
-    from wheelyard.cli import render
+    """Publish the source packages of the copyleft libraries that the wheels of PACKAGE got from the build image.
+
+    By default for every package.
+    """
     from wheelyard.registries.publish_sources import store_sources
 
     report = store_sources(find_project(), packages, target, dry_run=dry_run)
-    click.echo(render.model(report) if as_json else _shown(report))
+    click.echo(output.model(report) if as_json else sources_text(report))
     if report.unknown:
         raise PublishError(
             f"{len(report.unknown)} libraries are not from a package of the build image",
@@ -39,7 +37,8 @@ def sources(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: b
         )
 
 
-def _shown(report: SourcesReport) -> str:
+def sources_text(report: SourcesReport) -> str:
+    """Return a line for each stored and each missing source."""
     lines = [f"{file.name} {file.version}  {file.file}  {file.url}" for file in report.stored]
     lines += [f"{name}  {'would be fetched' if report.dry_run else 'is missing'}" for name in report.missing]
     return "\n".join(lines) or "no source is owed"

@@ -128,7 +128,9 @@ def problem(result: Preflight) -> WheelyardError | None:
         if result.answered
         else f"{what} could not be looked at whole: a server does not answer",
         details=details,
-        fix=f"mend them, then: nox -s preflight-{result.package}" if result.answered else "run the same command again",
+        fix=f"mend them, then: nox -s preflight -- {result.package}"
+        if result.answered
+        else "run the same command again",
     )
 
 

@@ -116,7 +116,7 @@ class SiteConfig(Model):
     tokens: Tokens = Field((), description="The tokens that `check-tokens` watches; see below.")
     renewals: tuple[RenewalConfig, ...] = Field((), description="Renewals that no API tells of; see below.")
     warn_days: int = Field(30, ge=1, description="How many days ahead `check-tokens` says that something ends.")
-    issues: IssueConfig | None = Field(None, description="Where `check-tokens --issue` writes; see below.")
+    issues: IssueConfig | None = Field(None, description="Where `check-tokens --issues` writes; see below.")
     change_requests: ChangeRequestConfig | None = Field(
         None, description="Where `check-upstream --propose` goes; see below."
     )

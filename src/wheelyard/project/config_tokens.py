@@ -75,7 +75,7 @@ class RenewalConfig(Model):
 
 
 class IssueConfig(Model):
-    """Where ``check-tokens --issue`` keeps its issue."""
+    """Where ``check-tokens --issues`` keeps its issue."""
 
     url: ServerUrl = Field("https://gitlab.com", description="The server.")
     project: ProjectPath = Field(description="The path of the project whose issue it is.")

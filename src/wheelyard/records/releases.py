@@ -140,7 +140,7 @@ def yank(path: Path, names: Sequence[str], where: str, reason: str | None) -> bo
                 f"not recorded as published to {where}",
                 where=str(path),
                 details=missing,
-                fix=f"wheelyard registry adopt {path.parent.name} --of {where}",
+                fix=f"wheelyard registry adopt {path.parent.name} --registry {where}",
             )
         for name in names:
             by_key[name, where] = by_key[name, where].model_copy(update={"yanked": reason})

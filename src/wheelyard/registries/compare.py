@@ -118,12 +118,12 @@ def _of_file(
         fix = f"{remove}, unless it is an sdist that is wanted"
         yield problem(Kind.ORPHAN, f"is not a wheel of {project}", fix)
     elif record is None and where is not None and hashes:
-        fix = f"wheelyard registry adopt {project} --of {where}"
+        fix = f"wheelyard registry adopt {project} --registry {where}"
         yield problem(Kind.UNRECORDED, "is there, and not recorded", fix)
 
 
 def _remove(project: str, file: str, where: str | None) -> str:
-    return f"wheelyard registry remove {project} {file}" + (f" --of {where}" if where else "")
+    return f"wheelyard registry remove {project} {file}" + (f" --registry {where}" if where else "")
 
 
 def _belongs(project: str, file: str) -> bool:

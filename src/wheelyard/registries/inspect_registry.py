@@ -66,7 +66,7 @@ def projects_of(registry: NamedRegistry, packages: Sequence[str], *, known: Coll
         raise UnknownPackageError(
             f"{registry.adapter.title} has no such package",
             details=[f"{name}{did_you_mean(name, there)}" for name in unknown],
-            fix=f"wheelyard registry list --of {registry.name}",
+            fix=f"wheelyard registry list --registry {registry.name}",
         )
     return names or there
 

@@ -68,7 +68,7 @@ def open_configured(project: Project, target: str | None) -> NamedRegistry:
     """
     known = tuple(project.config.registries)
     if target is None and len(known) != 1:
-        raise ConfigError("which registry is meant?", fix=f"--of {'|'.join((*known, 'DIR'))}")
+        raise ConfigError("which registry is meant?", fix=f"--registry {'|'.join((*known, 'DIR'))}")
     return open_registry(project, known[0] if target is None else target, new=False)
 
 

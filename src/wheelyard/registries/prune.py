@@ -182,7 +182,7 @@ def yank(project: Project, registry: NamedRegistry, package: str, version: str, 
         versions = sorted({known for file in there if (known := version_of(file.file)) is not None}, reverse=True)
         raise UnknownVersionError(
             f"{registry.adapter.title} has no {name} {wanted}; it has {', '.join(map(str, versions))}",
-            fix=f"wheelyard registry list {name} --of {registry.name}",
+            fix=f"wheelyard registry list {name} --registry {registry.name}",
         )
     return mark(project, registry, name, names, reason)
 

@@ -106,7 +106,7 @@ def _plan(
             f"{len(wrong)} of {len(wrong) + len(plan)} files may not go; nothing was deleted",
             where=package,
             details=wrong,
-            fix=f"wheelyard registry verify {package} --of {registry.name}",
+            fix=f"wheelyard registry verify {package} --registry {registry.name}",
         )
     return tuple(plan)
 
@@ -131,7 +131,7 @@ def _staying(copies: Sequence[str | None], known: str | None, keep: str) -> str 
     if len(copies) < 2:  # noqa: PLR2004 - a copy beside another one
         if copies and not keep:
             return ""
-        return _Refusal("is there once: without --keep it goes" if copies else "is not there")
+        return _Refusal("is there once: without --keep-copy it goes" if copies else "is not there")
     if len(chosen) > 1 or (keep and not chosen):
-        return _Refusal(f"which one is to stay? --keep SHA256 names it: {', '.join(hashes) or 'none has one'}")
+        return _Refusal(f"which one is to stay? --keep-copy SHA256 names it: {', '.join(hashes) or 'none has one'}")
     return chosen[0] if chosen else ""

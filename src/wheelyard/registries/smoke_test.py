@@ -1,4 +1,4 @@
-"""``registry try``: what is published is installed with pip and imported on riscv64, as those who use it do."""
+"""``registry smoke-test``: what is published is installed with pip and imported on riscv64, as those who use it do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``registry try --json`` says: closed, frozen, versioned, as all that the tool writes."""
+"""What ``registry smoke-test --json`` says: closed, frozen, versioned, as all that the tool writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Trial(Model):
 
 
 class TrialReport(Model):
-    """``registry try --json``.
+    """``registry smoke-test --json``.
 
     Attributes:
         registry: the registry.

@@ -147,7 +147,7 @@ class History(Model):
 
 
 class Histories(Model):
-    """``wheelyard ledger --json``."""
+    """``wheelyard history --json``."""
 
     schema_: Literal["wheelyard/history-report"] = Field("wheelyard/history-report", alias="schema")
     version_: Literal[1] = Field(1, alias="version")

@@ -32,7 +32,7 @@ def standings(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def test_every_recipe_stands_somewhere(project: Path) -> None:
-    found = standings(wheelyard(project, "check-upstream", "--of", "none", "--json"))
+    found = standings(wheelyard(project, "check-upstream", "--registry", "none", "--json"))
     assert set(found) == set(RECIPES)
     # All of these are on the public index, under these names, and have been for years.
     assert not {each["state"] for each in found.values()} & {"error", "gone", "renamed"}
@@ -41,12 +41,12 @@ def test_every_recipe_stands_somewhere(project: Path) -> None:
     for package, facts in ledgers.items():
         released = {each.version for each in facts if (each.where, each.wheel) == (UPSTREAM, "")}
         assert {found[package]["newest"], found[package]["have"]} - {""} <= released
-    assert standings(wheelyard(project, "check-upstream", "--of", "none", "--json")) == found
+    assert standings(wheelyard(project, "check-upstream", "--registry", "none", "--json")) == found
     assert ledgers == {package: HISTORY.read(HISTORY.path(project / "packages", package)) for package in RECIPES}
 
 
 def test_history_is_told_from_what_was_written(project: Path) -> None:
-    done = wheelyard(project, "ledger", "--json", "PyYAML")
+    done = wheelyard(project, "history", "--json", "PyYAML")
     assert done.returncode == 0, done.stderr
     (package,) = json.loads(done.stdout)["packages"]
     assert package["package"] == "pyyaml"

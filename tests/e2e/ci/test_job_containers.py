@@ -55,7 +55,7 @@ def handed_on(output: Path) -> tuple[str, set[str]]:
 
 
 def planned(site: Site) -> None:
-    code, said = run(site, "plan", "tiny", "--image", "local", "--format", "github", "--out", "dist/jobs")
+    code, said = run(site, "ci", "plan", "tiny", "--image", "local", "--format", "github", "--out", "dist/jobs")
     assert code == 0, said
 
 
@@ -64,7 +64,7 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     planned(site)
     row = json.loads((site.root / "dist/jobs/wave-1-rest-1.json").read_text())["include"][0]
     folder, output, kept = site.root / "dist/tiny/1.0", site.root / "output", site.root / "kept"
-    words = ("job", "--wheel", "0", "--keep", str(kept))
+    words = ("ci", "run-job", "--wheel", "0", "--out", str(kept))
     with command(site, *words, job=json.dumps(row), output=output) as process:
         assert process.stdout
         for line in process.stdout:
@@ -77,7 +77,7 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     name, files = handed_on(output)  # while it is under way: what there may be when it dies
     assert name == artifact_name("tiny", "1.0", ("cp313",), str(row["key"]))
     assert {file for file in files if (site.root / file).exists()} == {"dist/tiny/1.0/build-cp313.log"}
-    code, said = run(site, "report")
+    code, said = run(site, "ci", "report")
     assert (code, "died without a word" in said) == (43, True), said
 
     code, said = run(site, *words, job=json.dumps(row), output=output)
@@ -92,9 +92,9 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     assert all((site.root / file).is_file() for file in files)
     assert {file.name for file in kept.iterdir()} == whole
     assert (kept / wheel.name).read_bytes() == wheel.read_bytes()
-    assert run(site, "report")[0] == 0
+    assert run(site, "ci", "report")[0] == 0
 
-    code, said = run(site, "job", job=json.dumps(row))
+    code, said = run(site, "ci", "run-job", job=json.dumps(row))
     assert (code, [each.state for each in outcomes(folder)]) == (0, ["reused"]), said
     assert site.nothing_left()
 
@@ -102,7 +102,7 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
 def test_a_wheel_that_fails_leaves_word_of_what_mattered(site: Site) -> None:
     add_tiny(site.index, mode="nothing")
     planned(site)
-    code, said = run(site, "job", output=site.root / "output")
+    code, said = run(site, "ci", "run-job", output=site.root / "output")
     assert code == 40, said
     (outcome,) = outcomes(site.root / "dist/tiny/1.0")
     assert outcome.state == "failed"
@@ -118,7 +118,7 @@ def test_a_job_whose_needed_wheel_is_nowhere_is_stopped(site: Site) -> None:
     site.recipe('[build]\nneeds = ["other"]\n')
     (site.root / "recipes/other").mkdir()
     (site.root / "recipes/other/recipe.toml").touch()
-    code, said = run(site, "job")
+    code, said = run(site, "ci", "run-job")
     assert code == 23, said
     (outcome,) = outcomes(site.root / "dist/tiny/1.0")
     assert outcome.state == "stopped"
@@ -126,7 +126,7 @@ def test_a_job_whose_needed_wheel_is_nowhere_is_stopped(site: Site) -> None:
 
 def test_a_job_must_be_given(site: Site) -> None:
     add_tiny(site.index)
-    code, said = run(site, "job", job="{}")
+    code, said = run(site, "ci", "run-job", job="{}")
     assert (code, "package: Field required" in said) == (4, True), said
-    code, said = run(site, "job", "--wheel", "3")
+    code, said = run(site, "ci", "run-job", "--wheel", "3")
     assert (code, "no number 3" in said) == (4, True), said

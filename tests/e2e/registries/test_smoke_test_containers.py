@@ -1,4 +1,4 @@
-"""``registry try``: what the yard has published, installed with the image's own pip, and imported."""
+"""``registry smoke-test``: what the yard has published, installed with the image's own pip, and imported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def trials(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]
 
 
 def run(yard: Yard, *words: str) -> subprocess.CompletedProcess[str]:
-    return yard.run("registry", "try", *words, "--image", "local", "--python", "cp313")
+    return yard.run("registry", "smoke-test", *words, "--image", "local", "--python", "cp313")
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ def broken(yard: Yard, tmp_path: Path) -> Path:
 def test_what_installs_and_what_does_not_is_told_side_by_side(yard: Yard, broken: Path) -> None:
     (wheel,) = (broken / "files/markupsafe").glob("*.whl")
     wheel.write_bytes(wheel.read_bytes()[:-100])
-    done = run(yard, "--of", str(broken))
+    done = run(yard, "--registry", str(broken))
     assert done.returncode == 68, done.stderr
     assert re.search(r"ujson +[\d.]+ +cp313 +ok +1 compiled modules loaded", done.stdout), done.stdout
     assert re.search(r"markupsafe +[\d.]+ +cp313 +install +", done.stdout), done.stdout
-    assert re.search(r"2 tried in localhost/wheelyard/.*, 1 failed", done.stdout)
+    assert re.search(r"2 tested in localhost/wheelyard/.*, 1 failed", done.stdout)
     log = (yard.root / "dist/try/cp313.log").read_text(encoding="utf-8")
     assert "import ujson" in log
     assert "import markupsafe" not in log
@@ -74,7 +74,7 @@ def test_a_file_that_another_index_has_is_not_ours(
     (served / "index.html").write_text(f'<a href="{other.name}">{other.name}</a>', encoding="utf-8")
     with StaticServer(tmp_path / "upstream") as upstream:
         monkeypatch.setenv("PIP_INDEX_URL", f"{upstream.url}/simple/")
-        done = run(yard, "--of", str(broken), "--json", "markupsafe")
+        done = run(yard, "--registry", str(broken), "--json", "markupsafe")
     state, text = trials(done)["markupsafe"]
     assert (done.returncode, state) == (68, "other"), text
     assert sha256_file(other)[:16] in text
@@ -84,7 +84,7 @@ def test_of_two_trials_at_once_the_second_waits(site: Site) -> None:
     """What is said goes into one log for each interpreter, from which each run takes its own reports."""
     wheel = WheelSpec(python="py3", abi="none", platform="any", elf=None, purelib="true").write(site.root)
     DirectoryRegistry(site.root / "index").put(read_release(wheel, sha256=sha256_file(wheel)))
-    words = ["registry", "try", "--of", "./index", "--image", "local", "--python", "cp313"]
+    words = ["registry", "smoke-test", "--registry", "./index", "--image", "local", "--python", "cp313"]
     with cache.lock(site.root / "dist/try/.lock", what="the first"):
         process = subprocess.Popen(
             [sys.executable, "-m", "wheelyard", *words],

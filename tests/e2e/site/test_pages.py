@@ -140,7 +140,7 @@ SAYS = {
     "nox -s build-markupsafe": (r"nothing to build",),
     "nox -s publish -- --to dist/index": (r"markupsafe-", r"--extra-index-url file://"),
     "nox -s image": (r"manylinux_2_39_riscv64",),
-    "wheelyard doctor -r requirements.txt": (r"markupsafe", r"pip install"),
+    "wheelyard available -r requirements.txt": (r"markupsafe", r"pip install"),
     "nox -s doctor": (r"This machine can build",),
     # pip and glibc as new as the page wants them: the page's own reader can tell.
     "python3 -m pip --version": (r"pip (2[5-9]|24\.[1-9])",),

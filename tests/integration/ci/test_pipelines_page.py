@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 COMMANDS = commands("docs/how-to/pipelines.md")
 # What must be read on the screen, and the exit code.
 SAYS = {
-    "wheelyard plan --due --format github --out dist/jobs": (0, "critical path"),
-    "wheelyard report": (43, "died without a word"),
-    "wheelyard report --summary report.md --junit report.xml": (0, "built"),
+    "wheelyard ci plan --due --format github --out dist/jobs": (0, "critical path"),
+    "wheelyard ci report": (43, "died without a word"),
+    "wheelyard ci report --summary report.md --junit report.xml": (0, "built"),
 }
 
 

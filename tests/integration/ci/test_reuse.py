@@ -108,7 +108,7 @@ class Yard:
 
     def verb(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``ci reuse`` as a person does, or a pipeline."""
-        command = [sys.executable, "-m", "wheelyard", "promote", "--format", "github", *words]
+        command = [sys.executable, "-m", "wheelyard", "ci", "reuse", "--format", "github", *words]
         return subprocess.run(command, cwd=self.project.root, capture_output=True, text=True, check=False, timeout=120)
 
     @property

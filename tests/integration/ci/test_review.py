@@ -277,7 +277,7 @@ def test_a_pipeline_gets_what_the_description_asks_for(change: Change, tmp_path:
     done, _ = change.review("--body", str(tmp_path / "no description"))
     assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
     planned = subprocess.run(
-        [sys.executable, "-m", "wheelyard", "plan", "--from", str(triggers), "--format", "table"],
+        [sys.executable, "-m", "wheelyard", "ci", "plan", "--from", str(triggers), "--format", "table"],
         cwd=change.root,
         capture_output=True,
         text=True,
@@ -328,7 +328,7 @@ def test_no_source_that_the_change_names_is_followed(change: Change, tmp_path: P
 
 def test_several_versions_of_one_package_are_planned(change: Change) -> None:
     change.pin("one", "1.1")
-    words = ("plan", "one==1.0", "One==1.1", "--format", "table", "--json")
+    words = ("ci", "plan", "one==1.0", "One==1.1", "--format", "table", "--json")
     done = subprocess.run(
         [sys.executable, "-m", "wheelyard", *words],
         cwd=change.root,

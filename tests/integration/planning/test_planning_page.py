@@ -23,13 +23,13 @@ from wheelyard.records.wheel_records import read_record, write_record
 COMMANDS = commands("docs/how-to/planning.md")
 # What must be read on the screen.
 SAYS = {
-    "nox -s plan -- --format table": r"11 jobs, .*critical path",
-    "nox -s plan -- markupsafe==3.0.3 cffi --format table": r"markupsafe +3.0.3 .*cffi",
-    "nox -s plan -- --due": r"cffi .*missing for .*pynacl",
-    "nox -s plan -- --changed HEAD~1..HEAD": r"cffi .* changed",
-    "nox -s plan -- --due --runners 20": r" 20 at once",
-    "nox -s plan -- --due --format github --out dist/jobs": r"critical path",
-    "nox -s plan -- --due --format gitlab --out dist/jobs": r"critical path",
+    "nox -s ci -- plan --format table": r"11 jobs, .*critical path",
+    "nox -s ci -- plan markupsafe==3.0.3 cffi --format table": r"markupsafe +3.0.3 .*cffi",
+    "nox -s ci -- plan --due": r"cffi .*missing for .*pynacl",
+    "nox -s ci -- plan --changed HEAD~1..HEAD": r"cffi .* changed",
+    "nox -s ci -- plan --due --runners 20": r" 20 at once",
+    "nox -s ci -- plan --due --format github --out dist/jobs": r"critical path",
+    "nox -s ci -- plan --due --format gitlab --out dist/jobs": r"critical path",
 }
 
 

@@ -454,7 +454,7 @@ def test_a_recipe_whose_wheels_have_another_name(yard: Yard) -> None:
     (root / "recipes/fancy/recipe.toml").write_text('[source]\nname = "demo"\n')
     locked = LockedVersion(version="1.0", file="demo-1.0.tar.gz", sha256="2" * 64)
     pin(lock_file(root / "packages", "fancy"), locked)
-    due = yard.stock.run("plan", "--due", "--json")
+    due = yard.stock.run("ci", "plan", "--due", "--json")
     assert "demo-1.0-cp313" in due.stdout, due.stderr
 
     done = yard.publish("fancy")
@@ -462,9 +462,9 @@ def test_a_recipe_whose_wheels_have_another_name(yard: Yard) -> None:
     yard.exactly([folder / made.name])
     assert [each.file for each in RELEASES.read(root / "packages/demo/releases.toml")] == [made.name]
     assert not (root / "packages/demo/durations.toml").exists()
-    verified = yard.registry("verify", "--of", "gitlab")
+    verified = yard.registry("verify", "--registry", "gitlab")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    due = yard.stock.run("plan", "--due", "--json")
+    due = yard.stock.run("ci", "plan", "--due", "--json")
     assert "demo-1.0-cp313" not in due.stdout, due.stderr
 
     (root / "recipes/fancy/recipe.toml").write_text("")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What needs an image is in tests/e2e/registries/test_smoke_test_containers.py.
-COMMANDS = [command for command in commands("docs/how-to/publishing.md") if " -- try" not in command.text]
+COMMANDS = [command for command in commands("docs/how-to/publishing.md") if " -- smoke-test" not in command.text]
 # What must be read on the screen.
 SAYS = {
     "nox -s publish -- --to gitlab --dry-run": r"a dry run: nothing was written",
@@ -36,8 +36,8 @@ SAYS = {
     "nox -s registry -- prune --keep 3 --delete": r"deleted: 1 versions, 1 files",
     "nox -s registry -- remove markupsafe MarkupSafe-1.0.tar.gz": r"would be deleted: 1 files of markupsafe",
     "nox -s registry -- remove markupsafe MarkupSafe-1.0.tar.gz --delete": r"deleted: 1 files of markupsafe",
-    "nox -s registry -- mirror gitlab dist/backup/": r"5 copied",
-    "nox -s registry -- index --to dist/front": r"5 files of 2 packages",
+    "nox -s registry -- mirror --registry gitlab --to dist/backup/": r"5 copied",
+    "nox -s registry -- index --out dist/front": r"5 files of 2 packages",
 }
 
 

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 BASE = "/api/v4/projects/it/packages/pypi"
 COPY = '\n[tool.wheelyard.registries.copy]\nkind = "directory"\npath = "copy"\n'
 VERBS = {
-    "list": ("list", "--of", "gitlab"),
-    "verify": ("verify", "--of", "gitlab", "--download"),
-    "adopt": ("adopt", "--of", "gitlab"),
-    "index": ("index", "--of", "gitlab", "--to", "front"),
-    "mirror": ("mirror", "gitlab", "copy"),
+    "list": ("list", "--registry", "gitlab"),
+    "verify": ("verify", "--registry", "gitlab", "--download"),
+    "adopt": ("adopt", "--registry", "gitlab"),
+    "index": ("index", "--registry", "gitlab", "--out", "front"),
+    "mirror": ("mirror", "--registry", "gitlab", "--to", "copy"),
 }
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -256,7 +256,7 @@ def test_what_a_publication_brought_meanwhile_was_there_before(yard: Yard) -> No
     assert yard.stock.run("publish", "--to", "copy").returncode == 0
     with Journal.of(yard.stock.root / "dist/.journal", str(yard.stock.root / "copy")) as other:
         other.begin([(wheel.name, sha256_file(wheel))])
-        process = yard.stock.start("registry", "mirror", "gitlab", "copy")
+        process = yard.stock.start("registry", "mirror", "--registry", "gitlab", "--to", "copy")
         time.sleep(3)
         assert process.poll() is None
         other.finish([wheel.name])
@@ -420,7 +420,7 @@ def test_odd_versions_go_all_the_way(yard: Yard, version: str) -> None:
     done = yard.publish()
     assert done.returncode == 0, done.stderr
     yard.exactly([wheel])
-    assert yard.stock.run("registry", "mirror", "gitlab", "./copy").returncode == 0
+    assert yard.stock.run("registry", "mirror", "--registry", "gitlab", "--to", "./copy").returncode == 0
     assert [sha256_file(path) for path in (yard.stock.root / "copy").rglob("*.whl")] == [sha256_file(wheel)]
     assert yard.stock.run("registry", "yank", "demo", version, "--reason", "ünïcode \U0001f40d").returncode == 0
     (record,) = RELEASES.read(yard.stock.root / "packages/demo/releases.toml")

@@ -44,7 +44,7 @@ def test_a_file_name_that_is_none(server: IndexServer, tmp_path: Path, name: str
     text = (stock.root / "pyproject.toml").read_text().replace("riseproject/python/wheel_builder", "it")
     (stock.root / "pyproject.toml").write_text(text)
     before = {path for path in tmp_path.rglob("*") if "cache" not in path.parts}
-    done = stock.run("registry", "mirror", "gitlab", "./copy")
+    done = stock.run("registry", "mirror", "--registry", "gitlab", "--to", "./copy")
     assert done.returncode in {60, 63, 70}, done.stderr
     assert "\x1b" not in done.stderr
     new = {path for path in tmp_path.rglob("*") if "cache" not in path.parts} - before
@@ -76,11 +76,11 @@ def test_a_file_that_is_not_what_the_index_says_is_not_kept(server: IndexServer,
     stock = Stock(tmp_path / "project", server.root)
     text = (stock.root / "pyproject.toml").read_text().replace("riseproject/python/wheel_builder", "it")
     (stock.root / "pyproject.toml").write_text(text)
-    done = stock.run("registry", "mirror", "gitlab", "./copy")
+    done = stock.run("registry", "mirror", "--registry", "gitlab", "--to", "./copy")
     assert done.returncode == 60, done.stderr
     assert "is not the file that was promised" in done.stderr
     assert list((stock.root / "copy").rglob("*.whl")) == []
     server.heal()
-    done = stock.run("registry", "mirror", "gitlab", "./copy")
+    done = stock.run("registry", "mirror", "--registry", "gitlab", "--to", "./copy")
     assert done.returncode == 0, done.stderr
     assert [sha256_file(path) for path in (stock.root / "copy").rglob("*.whl")] == [sha256]

@@ -100,15 +100,15 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     record = RELEASES.path(yard.stock.root / "packages", "demo")
     yank(record, [path.name for path in wheels[:2]], "gitlab", "crashes")
     del yard.stock.env["WHEELYARD_GITLAB_TOKEN"]  # what is public can be copied by everybody
-    done = mirror(yard, "gitlab", "backup/")
+    done = mirror(yard, "--registry", "gitlab", "--to", "backup/")
     assert "backup/: 5 copied, 0 there before" in done.stdout
     assert done.stdout.count("\nyanked: demo-1.0-") == 2
     folder = yard.stock.root / "backup"
     assert wheels_in(folder) == hashes(wheels)
     assert [file.yanked for file in DirectoryRegistry(folder).files("demo")] == ["crashes", "crashes", None, None]
-    assert yard.registry("verify", "--of", "backup", "--download").returncode == 0
+    assert yard.registry("verify", "--registry", "backup", "--download").returncode == 0
     before = downloads(yard)
-    assert "0 copied, 5 there before" in mirror(yard, "gitlab", "backup/").stdout
+    assert "0 copied, 5 there before" in mirror(yard, "--registry", "gitlab", "--to", "backup/").stdout
     assert downloads(yard) == before
 
     # A year later the project is gone, and comes back under another name.
@@ -117,7 +117,7 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     text = (yard.stock.root / "pyproject.toml").read_text()
     text = text.replace("registries.gitlab]", "registries.new]").replace("python/wheel_builder", "python/new")
     (yard.stock.root / "pyproject.toml").write_text(text)
-    assert "new: 5 copied" in mirror(yard, "backup", "new").stdout
+    assert "new: 5 copied" in mirror(yard, "--registry", "backup", "--to", "new").stdout
     assert sorted((file.file_name, file.actual_sha256) for file in yard.gitlab.files(new)) == sorted(
         hashes(wheels).items()
     )
@@ -128,7 +128,7 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
         (where, f"sha256:{'2' * 64}") for where in ("gitlab", "new")
     }
     assert [each.yanked for each in entries if each.where == "new"] == ["crashes", "crashes", None, None]
-    assert yard.registry("verify", "--of", "new", "--download").returncode == 0
+    assert yard.registry("verify", "--registry", "new", "--download").returncode == 0
     assert cached(yard) == []
 
 
@@ -136,7 +136,7 @@ def test_all_of_it_is_one_step_however_many_batches_it_takes(yard: Yard, tmp_pat
     yard.have(*(WheelSpec(version=f"1.{number}") for number in range(4)), WheelSpec(name="other"))
     backup = tmp_path / "backup"
     title = f"Copying gitlab to {backup}/"
-    done = mirror(yard, "gitlab", f"{backup}/")
+    done = mirror(yard, "--registry", "gitlab", "--to", f"{backup}/")
     said = [re.sub(r" \([0-9.]+ s\)", "", line) for line in done.stderr.splitlines()]
     assert said == [f"{title} ...", f"ok: {title}"]
     assert "5 copied" in done.stdout
@@ -149,7 +149,7 @@ def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard,
     backup = DirectoryRegistry(tmp_path / "backup")
     kept = tmp_path / ours.name.replace("demo", "Demo")
     backup.put(read_release(kept, sha256=sha256_file(kept)))
-    done = yard.registry("mirror", "gitlab", f"{tmp_path / 'backup'}/")
+    done = yard.registry("mirror", "--registry", "gitlab", "--to", f"{tmp_path / 'backup'}/")
     said = refused(done, 61, "2 not copied", f"{ours.name}: is the same wheel, spelt another way, as {kept.name}")
     assert "1 copied, 1 there before" in done.stdout
     assert len(backup.files("demo")) == 2
@@ -159,7 +159,7 @@ def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard,
 def test_a_copy_that_lacks_something_is_not_called_ok(yard: Yard, tmp_path: Path) -> None:
     yard.have(WheelSpec(), WheelSpec(version="2.0"))
     yard.gitlab.fault(Fault("status", status=404, path=r"/pypi/files/.*demo-2.0"))
-    done = yard.registry("mirror", "gitlab", f"{tmp_path / 'backup'}/")
+    done = yard.registry("mirror", "--registry", "gitlab", "--to", f"{tmp_path / 'backup'}/")
     assert done.returncode == 73, done.stderr
     assert "failed: Copying" in done.stderr
     assert "ok: " not in done.stderr
@@ -169,29 +169,29 @@ def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path) -> Non
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(6), WheelSpec(name="solo"), tmp_path=tmp_path)
     yard.recipes("demo", "solo")
-    assert yard.registry("adopt", "--of", "old").returncode == 0
-    assert yard.registry("yank", "demo", "1.1", "--reason", "bad", "--of", "old").returncode == 0
-    done = mirror(yard, "old", "gitlab")
+    assert yard.registry("adopt", "--registry", "old").returncode == 0
+    assert yard.registry("yank", "demo", "1.1", "--reason", "bad", "--registry", "old").returncode == 0
+    done = mirror(yard, "--registry", "old", "--to", "gitlab")
     assert "gitlab: 7 copied, 0 there before\ncommit the change in packages/" in done.stdout
     yard.exactly(wheels)
     assert yard.records() == yard.records(where="old")
     assert {each.yanked for each in RELEASES.read(RELEASES.path(yard.stock.root / "packages", "demo"))} == {None, "bad"}
     for place in ("old", "gitlab"):
-        assert yard.registry("verify", "--of", place, "--download").returncode == 0
+        assert yard.registry("verify", "--registry", place, "--download").returncode == 0
     for project, name in ((old, "OLD_TOKEN"), (yard.project, "WHEELYARD_GITLAB_TOKEN")):
         basic = b64encode(f"wheelyard:{yard.stock.env[name]}".encode()).decode()
         sent = {seen.headers["authorization"] for seen in ours(yard) if f"/projects/{project.path}/" in seen.path}
         assert sent == {f"Basic {basic}"}
     # Only what has come since is copied later.
     stocked(yard, old, WheelSpec(name="solo", version="2.0"), tmp_path=tmp_path)
-    assert "gitlab: 1 copied, 7 there before" in mirror(yard, "old", "gitlab").stdout
+    assert "gitlab: 1 copied, 7 there before" in mirror(yard, "--registry", "old", "--to", "gitlab").stdout
 
 
 def test_only_named_packages_are_copied(yard: Yard) -> None:
     yard.have(*specs(2), WheelSpec(name="other"))
-    mirror(yard, "gitlab", "./copy", "other")
+    mirror(yard, "--registry", "gitlab", "--to", "./copy", "other")
     assert list(wheels_in(yard.stock.root / "copy")) == [WheelSpec(name="other").file]
-    refused(yard.registry("mirror", "gitlab", "./copy", "nonsense"), 11, "nonsense")
+    refused(yard.registry("mirror", "--registry", "gitlab", "--to", "./copy", "nonsense"), 11, "nonsense")
 
 
 def test_a_dry_run_writes_nothing(yard: Yard, tmp_path: Path) -> None:
@@ -200,10 +200,10 @@ def test_a_dry_run_writes_nothing(yard: Yard, tmp_path: Path) -> None:
     yard.have(*specs(2))
     before = {path: path.read_bytes() for path in yard.stock.root.rglob("*") if path.is_file()}
     yard.gitlab.requests.clear()
-    done = mirror(yard, "old", "gitlab", "--dry-run")
+    done = mirror(yard, "--registry", "old", "--to", "gitlab", "--dry-run")
     assert done.stdout.count("would be copied: demo-1.1-") == 2
     assert "gitlab: 2 would be copied, 2 there before" in done.stdout
-    mirror(yard, "old", "./copy", "--dry-run")
+    mirror(yard, "--registry", "old", "--to", "./copy", "--dry-run")
     assert {seen.method for seen in yard.gitlab.requests} == {"GET"}
     assert downloads(yard) == 0
     assert {path: path.read_bytes() for path in yard.stock.root.rglob("*") if path.is_file()} == before
@@ -211,7 +211,7 @@ def test_a_dry_run_writes_nothing(yard: Yard, tmp_path: Path) -> None:
 
 
 def test_a_registry_is_not_its_own_copy(yard: Yard) -> None:
-    refused(yard.registry("mirror", "gitlab", "gitlab"), 4, "the same registry")
+    refused(yard.registry("mirror", "--registry", "gitlab", "--to", "gitlab"), 4, "the same registry")
 
 
 # ------------------------------------------------------------------ what cannot be copied
@@ -240,7 +240,7 @@ def test_what_cannot_be_copied_is_told_and_the_rest_is(yard: Yard, tmp_path: Pat
     stocked(yard, old, WheelSpec(name="blocked"), tmp_path=tmp_path)
     expected = [*clash, *good, *more, twice]
     for _ in range(2):  # a second run says the same
-        done = yard.registry("mirror", "old", "gitlab")
+        done = yard.registry("mirror", "--registry", "old", "--to", "gitlab")
         said = refused(done, 60, "7 not copied; all else is done")
         lines = {line.strip("- ").partition(":")[0]: line for line in said.splitlines() if line.startswith("  - ")}
         assert set(lines) == {
@@ -263,7 +263,9 @@ def test_a_conflict_alone_has_its_own_exit_code(yard: Yard, tmp_path: Path) -> N
     stocked(yard, old, WheelSpec(), tmp_path=tmp_path, salt=b"other")
     (mine,) = yard.have(WheelSpec())
     for words in ([], ["--dry-run"]):
-        refused(yard.registry("mirror", "old", "gitlab", *words), 61, mine.name, sha256_file(mine))
+        refused(
+            yard.registry("mirror", "--registry", "old", "--to", "gitlab", *words), 61, mine.name, sha256_file(mine)
+        )
     yard.exactly([mine])
 
 
@@ -272,7 +274,7 @@ def test_bytes_that_are_not_those_of_the_index_are_not_copied(yard: Yard, tmp_pa
     yard.gitlab.fault(Fault("corrupt", **UPLOAD, count=200, times=1))
     stocked(yard, old, WheelSpec(), tmp_path=tmp_path)
     (good,) = stocked(yard, old, WheelSpec(version="2.0"), tmp_path=tmp_path)
-    done = yard.registry("mirror", "old", "gitlab")
+    done = yard.registry("mirror", "--registry", "old", "--to", "gitlab")
     refused(done, 60, "demo-1.0-cp313-cp313-manylinux_2_39_riscv64.whl", "is not the file that was promised")
     yard.exactly([good])
 
@@ -281,7 +283,7 @@ def test_what_cannot_be_copied_is_not_marked_either(yard: Yard) -> None:
     wheels = yard.have(WheelSpec(), WheelSpec(version="2.0"))
     yank(RELEASES.path(yard.stock.root / "packages", "demo"), [wheels[0].name], "gitlab", "bad")
     yard.gitlab.fault(Fault("status", method="GET", path=r"/pypi/files/.*demo-1\.0", status=404))
-    done = yard.registry("mirror", "gitlab", "./copy")
+    done = yard.registry("mirror", "--registry", "gitlab", "--to", "./copy")
     refused(done, 73, "1 not copied; all else is done")
     assert "yanked: " not in done.stdout
 
@@ -290,7 +292,7 @@ def test_a_target_that_stores_other_bytes_is_found_out(yard: Yard, tmp_path: Pat
     old = old_project(yard)
     stocked(yard, old, WheelSpec(), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("corrupt", **UPLOAD, count=200))
-    refused(yard.registry("mirror", "old", "gitlab"), 63, "gives other bytes")
+    refused(yard.registry("mirror", "--registry", "old", "--to", "gitlab"), 63, "gives other bytes")
     assert yard.records() == {}
 
 
@@ -305,12 +307,12 @@ def test_what_an_earlier_run_left_is_not_believed(yard: Yard, tmp_path: Path) ->
             kept.write_bytes(data)
         yard.gitlab.heal()
         yard.gitlab.fault(Fault("status", **UPLOAD, status=418, skip=2))  # it comes, and cannot go on
-        refused(yard.registry("mirror", "old", "gitlab"), 60, "418")
+        refused(yard.registry("mirror", "--registry", "old", "--to", "gitlab"), 60, "418")
         (kept,) = (yard.stock.root / "cache/mirror").rglob(wheel.name)
         assert sha256_file(kept) == sha256_file(wheel)
     yard.gitlab.heal()
     before = downloads(yard)
-    mirror(yard, "old", "gitlab")
+    mirror(yard, "--registry", "old", "--to", "gitlab")
     assert downloads(yard) == before + 1  # read back; nothing that lies here is fetched again
     yard.exactly([wheel])
     assert cached(yard) == []
@@ -332,14 +334,14 @@ def test_who_may_not_write_hears_so_before_anything_is_fetched(yard: Yard, tmp_p
             yard.stock.env["WHEELYARD_GITLAB_TOKEN"] = yard.gitlab.add_deploy_token(
                 yard.project, scopes=("read_package_registry",)
             )
-    refused(yard.registry("mirror", "old", "gitlab"), 62)
+    refused(yard.registry("mirror", "--registry", "old", "--to", "gitlab"), 62)
     assert downloads(yard) == 0
 
 
 def test_who_may_not_read_hears_so(yard: Yard, tmp_path: Path) -> None:
     stocked(yard, old_project(yard), WheelSpec(), tmp_path=tmp_path)
     del yard.stock.env["OLD_TOKEN"]
-    refused(yard.registry("mirror", "old", "./copy"), 62, "riseproject/python/old_builder")
+    refused(yard.registry("mirror", "--registry", "old", "--to", "./copy"), 62, "riseproject/python/old_builder")
     assert not (yard.stock.root / "copy").exists()
 
 
@@ -347,13 +349,13 @@ def test_a_token_that_dies_under_way_ends_it(yard: Yard, tmp_path: Path) -> None
     old = old_project(yard)
     stocked(yard, old, *(WheelSpec(name=f"demo-{number}") for number in range(6)), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("unauthorized_mid_body", **UPLOAD, count=200, skip=4))
-    done = yard.registry("mirror", "old", "gitlab")
+    done = yard.registry("mirror", "--registry", "old", "--to", "gitlab")
     refused(done, 62, "is not accepted", "the rest was not tried")
     assert "the same command goes on where this one stopped" in done.stdout
     there = len(yard.gitlab.files(yard.project))
     assert 0 < there < 6
     yard.gitlab.heal()
-    done = mirror(yard, "old", "gitlab")
+    done = mirror(yard, "--registry", "old", "--to", "gitlab")
     assert f"{6 - there} copied, {there} there before" in done.stdout
 
 
@@ -373,7 +375,7 @@ def test_what_passes_is_survived(yard: Yard, tmp_path: Path, what: str) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(4), tmp_path=tmp_path)
     yard.gitlab.fault(PASSING[what])
-    assert "4 copied" in mirror(yard, "old", "gitlab").stdout
+    assert "4 copied" in mirror(yard, "--registry", "old", "--to", "gitlab").stdout
     yard.exactly(wheels)
     assert yard.records() == hashes(wheels)
 
@@ -383,10 +385,10 @@ def test_a_download_that_broke_off_is_gone_on_with(yard: Yard, tmp_path: Path) -
     files = {"demo/data.bin": random.Random(1).randbytes(300_000)}  # noqa: S311 - reproducible
     stocked(yard, old, WheelSpec(files=files), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("truncate", **FILE, count=60_000))
-    refused(yard.registry("mirror", "old", "./copy"), 70, "broke off")
+    refused(yard.registry("mirror", "--registry", "old", "--to", "./copy"), 70, "broke off")
     yard.gitlab.heal()
     yard.gitlab.requests.clear()
-    mirror(yard, "old", "./copy")
+    mirror(yard, "--registry", "old", "--to", "./copy")
     (first,) = [seen.headers["range"] for seen in yard.gitlab.requests if "/pypi/files/" in seen.path]
     assert int(re.sub(r"\D", "", first)) >= 240_000
 
@@ -395,7 +397,7 @@ def test_one_file_that_is_gone_does_not_stop_the_others(yard: Yard, tmp_path: Pa
     old = old_project(yard)
     wheels = stocked(yard, old, *(WheelSpec(name=f"demo-{number}") for number in range(5)), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("status", method="GET", path=r"/pypi/files/.*demo_[012]-", status=404))
-    refused(yard.registry("mirror", "old", "./copy"), 73, "3 not copied", "404")
+    refused(yard.registry("mirror", "--registry", "old", "--to", "./copy"), 73, "3 not copied", "404")
     assert wheels_in(yard.stock.root / "copy") == hashes(wheels[3:])
 
 
@@ -403,7 +405,7 @@ def test_a_source_that_does_not_answer_any_more_ends_it(yard: Yard, tmp_path: Pa
     old = old_project(yard)
     stocked(yard, old, *(WheelSpec(name=f"demo-{number}") for number in range(9)), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("status", **FILE, status=418, skip=2))
-    done = yard.registry("mirror", "old", "./copy")
+    done = yard.registry("mirror", "--registry", "old", "--to", "./copy")
     refused(done, 70, "3 not copied; the rest was not tried")
     assert "2 copied" in done.stdout
 
@@ -412,7 +414,7 @@ def test_ctrl_c_ends_at_once(yard: Yard, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(6), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("stall", **FILE, seconds=30))
-    with yard.stock.start("registry", "mirror", "old", "gitlab") as process:
+    with yard.stock.start("registry", "mirror", "--registry", "old", "--to", "gitlab") as process:
         wait_until(lambda: any("/simple/demo" in seen.path for seen in yard.gitlab.requests))
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
@@ -421,7 +423,7 @@ def test_ctrl_c_ends_at_once(yard: Yard, tmp_path: Path) -> None:
     assert time.monotonic() - started < 5
     assert process.returncode == 130, err
     yard.gitlab.heal()
-    mirror(yard, "old", "gitlab")
+    mirror(yard, "--registry", "old", "--to", "gitlab")
     yard.exactly(wheels)
 
 
@@ -441,14 +443,14 @@ def test_kills_at_random_moments(yard: Yard, tmp_path: Path, target: str) -> Non
     reported: set[str] = set()
     for _ in range(6):
         goal = there() + chance.randrange(0, 5)
-        with yard.stock.start("registry", "mirror", "old", target) as process:
+        with yard.stock.start("registry", "mirror", "--registry", "old", "--to", target) as process:
             deadline = time.monotonic() + 0.3 + chance.random() * 3
             while process.poll() is None and time.monotonic() < deadline and there() < goal:
                 time.sleep(0.005)
             os.kill(process.pid, signal.SIGKILL)
             out, _ = process.communicate()
             reported.update(re.findall(r"(?m)^copied: (\S+)", out))
-    done = mirror(yard, "old", target)
+    done = mirror(yard, "--registry", "old", "--to", target)
     if target == "gitlab":
         yard.exactly(wheels)
         names = {path.name.partition("-")[0].replace("_", "-") for path in wheels}
@@ -456,7 +458,9 @@ def test_kills_at_random_moments(yard: Yard, tmp_path: Path, target: str) -> Non
         assert recorded == hashes(wheels)
     else:
         assert wheels_in(folder) == hashes(wheels)
-        assert yard.registry("verify", "--of", "copy", "--download").returncode == 63  # no recipes: orphans, no more
+        assert (
+            yard.registry("verify", "--registry", "copy", "--download").returncode == 63
+        )  # no recipes: orphans, no more
     assert sum(map(int, re.findall(r"(\d+) (?:copied|there before)", done.stdout))) == 24
     assert cached(yard) == []
     assert list((yard.stock.root / "dist/.journal").glob("*.jsonl")) == []
@@ -465,7 +469,7 @@ def test_kills_at_random_moments(yard: Yard, tmp_path: Path, target: str) -> Non
 def test_two_runs_at_once_copy_nothing_twice(yard: Yard, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(12), tmp_path=tmp_path)
-    words = ("registry", "mirror", "old", "gitlab")
+    words = ("registry", "mirror", "--registry", "old", "--to", "gitlab")
     with yard.stock.start(*words) as one, yard.stock.start(*words) as two:
         outputs = [process.communicate(timeout=60) for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0), outputs
@@ -485,7 +489,7 @@ def test_a_wheel_that_a_publication_began_is_finished_by_either(yard: Yard, tmp_
         process.communicate()
     yard.gitlab.heal()
     assert yard.records() == {}
-    assert "1 copied" in mirror(yard, "old", "gitlab").stdout
+    assert "1 copied" in mirror(yard, "--registry", "old", "--to", "gitlab").stdout
     assert yard.records() == hashes([wheel])
     assert "1 there before" in yard.publish().stdout
     (entry,) = RELEASES.read(RELEASES.path(yard.stock.root / "packages", "demo"))
@@ -502,7 +506,7 @@ def test_what_lies_under_way_is_a_few_versions(yard: Yard, tmp_path: Path) -> No
         DirectoryRegistry(folder).put(read_release(wheel, sha256=sha256_file(wheel)))
     yard.gitlab.fault(Fault("stall", **UPLOAD, seconds=0.05))
     most = 0
-    with yard.stock.start("registry", "mirror", "./from", "gitlab") as process:
+    with yard.stock.start("registry", "mirror", "--registry", "./from", "--to", "gitlab") as process:
         while process.poll() is None:
             most = max(most, len(cached(yard)))
             time.sleep(0.005)

@@ -130,7 +130,7 @@ def test_packages_that_are_not_there_are_told_at_once(yard: Yard) -> None:
     yard.have(WheelSpec(name="markupsafe"))
     for verb in ("list", "verify"):
         done = yard.registry(verb, "MarkupSave", "markupsafe", "nonsense")
-        refused(done, 11, "markupsave (did you mean 'markupsafe'?)", "- nonsense", "registry list --of gitlab")
+        refused(done, 11, "markupsave (did you mean 'markupsafe'?)", "- nonsense", "registry list --registry gitlab")
     refused(yard.registry("yank", "nonsense", "1.0", "--reason", "x"), 11)
     refused(yard.registry("list", "../evil"), 11, "is not a package name")
 
@@ -152,35 +152,38 @@ def test_a_folder_is_a_registry_like_any_other(yard: Yard) -> None:
     wheels = yard.stock.add(*specs(4))
     assert yard.stock.run("publish", "--to", "./index").returncode == 0
     yard.recipes("demo")
-    value = report(yard.registry("list", "--of", "./index", "--json"), "registry-listing")
+    value = report(yard.registry("list", "--registry", "./index", "--json"), "registry-listing")
     assert [file["size"] for file in value["packages"]["demo"]] == [path.stat().st_size for path in sorted(wheels)]
-    verified = yard.registry("verify", "--of", "./index", "--download")
+    verified = yard.registry("verify", "--registry", "./index", "--download")
     assert verified.returncode == 0, verified.stdout
     (damaged,) = (yard.stock.root / "index").rglob(wheels[0].name)
     damaged.write_bytes(b"other bytes")
-    assert yard.registry("verify", "--of", "index").returncode == 0
-    done = yard.registry("verify", "--of", "index", "--download", "--json")
+    assert yard.registry("verify", "--registry", "index").returncode == 0
+    done = yard.registry("verify", "--registry", "index", "--download", "--json")
     refused(done, 63)
     assert [(each["kind"], each["file"]) for each in report(done, "registry-verification")["problems"]] == [
         ("damaged", wheels[0].name)
     ]
-    refused(yard.registry("adopt", "--of", "index"), 4, "our records do not list what is in index")
-    yanked = yard.registry("yank", "demo", "1.1", "--reason", "bad", "--of", "index")
+    refused(yard.registry("adopt", "--registry", "index"), 4, "our records do not list what is in index")
+    yanked = yard.registry("yank", "demo", "1.1", "--reason", "bad", "--registry", "index")
     assert yanked.returncode == 0, yanked.stderr
     assert "registry index" not in yanked.stdout
-    assert "yanked: bad" in yard.registry("list", "--of", "index").stdout
-    pruned = yard.registry("prune", "--keep", "1", "--delete", "--of", "index")
+    assert "yanked: bad" in yard.registry("list", "--registry", "index").stdout
+    pruned = yard.registry("prune", "--keep", "1", "--delete", "--registry", "index")
     assert pruned.returncode == 0, pruned.stderr
     assert "deleted: 0 versions" in pruned.stdout  # 1.1 is yanked, and installers may choose 1.0 only
-    assert yard.registry("yank", "demo", "1.1", "--undo", "--of", "index").returncode == 0
-    assert "deleted: 1 versions, 2 files" in yard.registry("prune", "--keep", "1", "--delete", "--of", "index").stdout
+    assert yard.registry("yank", "demo", "1.1", "--undo", "--registry", "index").returncode == 0
+    assert (
+        "deleted: 1 versions, 2 files"
+        in yard.registry("prune", "--keep", "1", "--delete", "--registry", "index").stdout
+    )
     assert len(list((yard.stock.root / "index").rglob("*.whl"))) == 2
     assert not (yard.stock.root / "packages").exists()
 
 
 @pytest.mark.parametrize("word", ["gitlap", "./nowhere", "dist/nowhere/", ""])
 def test_a_word_that_means_no_registry(yard: Yard, word: str) -> None:
-    for words in (["list", "--of", word], ["mirror", word, "./copy"]):
+    for words in (["list", "--registry", word], ["mirror", "--registry", word, "--to", "./copy"]):
         done = yard.registry(*words)
         said = refused(done, 4, "there is no ", "gitlab")
         assert ("did you mean 'gitlab'?" in said) == (word == "gitlap")
@@ -503,7 +506,7 @@ def test_remove_deletes_what_verify_finds(yard: Yard, tmp_path: Path) -> None:
     problems = report(yard.registry("verify", "--json"), "registry-verification")["problems"]
     assert {each["kind"] for each in problems} == {"orphan", "no-hash"}
     for each in problems:
-        assert each["fix"].startswith(f"wheelyard registry remove demo {each['file']} --of gitlab")
+        assert each["fix"].startswith(f"wheelyard registry remove demo {each['file']} --registry gitlab")
     assert "deleted: 3 files of demo" in removed(yard, "Demo", *(each["file"] for each in problems))
     yard.exactly([wheel])
     assert yard.registry("verify").returncode == 0
@@ -536,8 +539,8 @@ def test_remove_asks_which_of_two_strangers_stays(yard: Yard, tmp_path: Path) ->
     yard.maintain()
     said = removed(yard, "foo-bar", wheels[0].name, code=60)
     assert all(sha256_file(wheel) in said for wheel in wheels)
-    assert "which one is to stay?" in removed(yard, "foo-bar", wheels[0].name, "--keep", "0" * 64, code=60)
-    removed(yard, "foo-bar", wheels[0].name, "--keep", sha256_file(wheels[1])[:12].upper())
+    assert "which one is to stay?" in removed(yard, "foo-bar", wheels[0].name, "--keep-copy", "0" * 64, code=60)
+    removed(yard, "foo-bar", wheels[0].name, "--keep-copy", sha256_file(wheels[1])[:12].upper())
     yard.exactly([wheels[1]])
     assert yard.registry("adopt").returncode == 0
 
@@ -553,7 +556,7 @@ def test_remove_tells_all_that_may_not_go_and_deletes_nothing(yard: Yard, tmp_pa
     assert "demo-7.0.tar.gz: is not there" in said
     yard.exactly([stranger, *recorded])
     refused(yard.registry("remove", "nonsense", "x"), 11)
-    refused(yard.registry("remove", "demo"), 2, "FILES")
+    refused(yard.registry("remove", "demo"), 2, "FILE...")
 
 
 def test_who_may_not_delete_removes_nothing(yard: Yard, tmp_path: Path) -> None:
@@ -565,7 +568,7 @@ def test_who_may_not_delete_removes_nothing(yard: Yard, tmp_path: Path) -> None:
 def test_remove_from_a_folder(yard: Yard) -> None:
     wheels = yard.stock.add(*specs(2))
     assert yard.stock.run("publish", "--to", "./index").returncode == 0
-    done = yard.registry("remove", "demo", wheels[0].name, "--of", "index", "--delete")
+    done = yard.registry("remove", "demo", wheels[0].name, "--registry", "index", "--delete")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (yard.stock.root / "index").rglob("*.whl")] == [wheels[1].name]
 
@@ -579,7 +582,7 @@ def test_a_yank_is_recorded_and_can_be_taken_back(yard: Yard) -> None:
     done = yard.registry("yank", "Demo", "1.1.0", "--reason", "crashes \x1b[31m without\n zba")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("yanked: demo-1.1-") == 2
-    assert "registry index --of gitlab" in done.stdout
+    assert "registry index --registry gitlab" in done.stdout
     assert "commit the change in packages/" in done.stdout
     assert [each.yanked for each in RELEASES.read(path)] == [None, None, *["crashes [31m without zba"] * 2]
     assert yard.publish().returncode == 0  # publishing what is there again does not take it back
@@ -597,7 +600,7 @@ def test_what_cannot_be_yanked(yard: Yard, tmp_path: Path) -> None:
     yard.upload(other(tmp_path, WheelSpec(version="1.1", python="cp314", abi="cp314")))
     before = RELEASES.path(yard.stock.root / "packages", "demo").read_text()
     done = yard.registry("yank", "demo", "1.1", "--reason", "x")
-    refused(done, 63, "- demo-1.1-cp314", "wheelyard registry adopt demo --of gitlab")
+    refused(done, 63, "- demo-1.1-cp314", "wheelyard registry adopt demo --registry gitlab")
     assert RELEASES.path(yard.stock.root / "packages", "demo").read_text() == before
     yard.stock.more = "record = false"
     yard.stock.policy()
@@ -625,10 +628,10 @@ def test_a_reason_that_is_no_text(yard: Yard) -> None:
 
 
 def test_the_project_is_the_one_of_site_policy(yard: Yard) -> None:
-    """``--of`` may be left out while there is one registry, and not when there are two."""
+    """``--registry`` may be left out while there is one registry, and not when there are two."""
     yard.have(WheelSpec())
     assert yard.registry("list").returncode == 0
     with (yard.stock.root / "pyproject.toml").open("a") as file:
         file.write('\n[tool.wheelyard.registries.backup]\nkind = "directory"\npath = "backup"\n')
     refused(yard.registry("list"), 4, "which registry is meant?", "gitlab|backup|DIR")
-    assert "nothing is there" in yard.registry("list", "--of", "backup").stdout
+    assert "the registry is empty" in yard.registry("list", "--registry", "backup").stdout

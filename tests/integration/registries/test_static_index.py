@@ -32,7 +32,7 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
 
 
 def write(yard: Yard) -> subprocess.CompletedProcess[str]:
-    done = yard.registry("index", "--to", "front")
+    done = yard.registry("index", "--out", "front")
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -132,12 +132,12 @@ def test_a_failure_leaves_the_old_pages_as_they_were(yard: Yard, tmp_path: Path,
     match what:
         case "a page that is none":
             yard.gitlab.fault(Fault("status", method="GET", path="/simple/(demo|other)", status=418))
-            said = refused(yard.registry("index", "--to", "front"), 70, "cannot be read whole", "stays as it was")
+            said = refused(yard.registry("index", "--out", "front"), 70, "cannot be read whole", "stays as it was")
             assert "demo: " in said
             assert "other: " in said
         case "a broken record":
             RELEASES.path(yard.stock.root / "packages", "other").write_text("nonsense")
-            refused(yard.registry("index", "--to", "front"), 63, "other: ", "is not valid TOML")
+            refused(yard.registry("index", "--out", "front"), 63, "other: ", "is not valid TOML")
         case _:
             copy = WheelSpec(name="other", version="9.0").write(tmp_path, salt=b"other")
             yard.stock.rerecord(
@@ -145,16 +145,16 @@ def test_a_failure_leaves_the_old_pages_as_they_were(yard: Yard, tmp_path: Path,
             )
             assert yard.stock.run("publish", "--to", "./front", "other").returncode == 0
             before = state(front(yard))
-            refused(yard.registry("index", "--to", "front"), 63, copy.name, "copies in the folder have other bytes")
+            refused(yard.registry("index", "--out", "front"), 63, copy.name, "copies in the folder have other bytes")
     assert state(front(yard)) == before
 
 
 def test_a_folder_has_pages_of_its_own(yard: Yard) -> None:
     yard.stock.add(*specs(2))
     assert yard.stock.run("publish", "--to", "./index").returncode == 0
-    refused(yard.registry("index", "--of", "./index", "--to", "front"), 60, "has no address", "that very folder")
+    refused(yard.registry("index", "--registry", "./index", "--out", "front"), 60, "has no address", "that very folder")
     before = {path: data for path, (data, _) in state(yard.stock.root / "index").items()}
-    done = yard.registry("index", "--of", "./index", "--to", "index")
+    done = yard.registry("index", "--registry", "./index", "--out", "index")
     assert done.returncode == 0, done.stderr
     assert {path: data for path, (data, _) in state(yard.stock.root / "index").items()} == before
 
@@ -210,7 +210,7 @@ def test_bytes_that_are_not_those_of_the_page_are_not_installed(yard: Yard, tmp_
 def test_metadata_is_served_for_files_whose_copies_lie_here(yard: Yard, tmp_path: Path) -> None:
     wheels = yard.have(WheelSpec(headers="Requires-Dist: needed>=1\n"), WheelSpec(name="needed", version="1.5"))
     mark(yard, wheels[:1], None)
-    assert yard.registry("mirror", "gitlab", "./front", "demo").returncode == 0
+    assert yard.registry("mirror", "--registry", "gitlab", "--to", "./front", "demo").returncode == 0
     assert "2 files of 2 packages" in write(yard).stdout
     assert [each.has_metadata for name in ("demo", "needed") for each in page(yard, name).packages] == [True, None]
     asked = f"/files/demo/{wheels[0].name}.metadata"
@@ -223,7 +223,7 @@ def test_metadata_is_served_for_files_whose_copies_lie_here(yard: Yard, tmp_path
     assert {path.name for path in (tmp_path / "got").iterdir()} == {path.name for path in wheels}
     # A yank shows on copies too, and copying again does not take it back.
     mark(yard, wheels[:1], "crashes")
-    assert yard.registry("mirror", "gitlab", "./front", "demo").returncode == 0
+    assert yard.registry("mirror", "--registry", "gitlab", "--to", "./front", "demo").returncode == 0
     assert [each.yanked_reason for each in page(yard).packages] == ["crashes"]
     write(yard)
     assert [each.yanked_reason for each in page(yard).packages] == ["crashes"]

@@ -150,7 +150,7 @@ def test_wheels_are_published_listed_and_verified(stock: Stock, tmp_path: Path) 
     }
     verified = stock.run("registry", "verify", "--download")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    mirrored = stock.run("registry", "mirror", "toy", f"{tmp_path}/copy")
+    mirrored = stock.run("registry", "mirror", "--registry", "toy", "--to", f"{tmp_path}/copy")
     assert mirrored.returncode == 0, mirrored.stderr
     assert {path.name: sha256_file(path) for path in (tmp_path / "copy/files/demo").glob("*.whl")} == hashes
 
@@ -169,7 +169,7 @@ def test_verify_reports_a_damaged_file(stock: Stock) -> None:
 
 
 def test_static_pages_of_an_empty_one_are_written(stock: Stock) -> None:
-    done = stock.run("registry", "index", "--to", "pages")
+    done = stock.run("registry", "index", "--out", "pages")
     assert done.returncode == 0, done.stderr
     assert "0 files of 0 packages" in done.stdout
 

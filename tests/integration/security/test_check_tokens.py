@@ -161,7 +161,7 @@ def test_a_variable_that_is_not_set(watch: Watch, value: str) -> None:
 def test_a_variable_that_holds_no_token(watch: Watch, value: str) -> None:
     """What breaks a header must not come back in the words of whoever stumbles over it."""
     watch.use(group=value, deploy=value)
-    ended = watch.run("--issue")
+    ended = watch.run("--issues")
     assert (ended.code, watch.gitlab.requests) == (62, [])
     assert ended.states[NAME] == ["missing"]
     assert "PUSH_WHEELS does not hold one token" in ended.out
@@ -320,8 +320,8 @@ def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
     [
         ["--dry-run"],
         ["--expires", "2027-01-01"],
-        ["--to", "file"],
-        ["--rotate", NAME, "--issue"],
+        ["--token-file", "file"],
+        ["--rotate", NAME, "--issues"],
         ["--rotate", NAME, "--json"],
         ["--rotate", NAME, "--dry-run"],
         ["--rotate", NAME, "--expires", "soon"],

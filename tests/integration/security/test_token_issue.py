@@ -27,27 +27,27 @@ def writes(watch: Watch) -> list[str]:
 def test_it_is_opened_kept_changed_and_closed(watch: Watch) -> None:
     dead = watch.env["PUSH_WHEELS"]
     watch.use(group=watch.group_token(20))
-    first = watch.run("--issue")
+    first = watch.run("--issues")
     assert first.code == 64
     (issue,) = watch.open_issues
     assert issue.title == "Tokens and renewals: 1 due soon"
     assert issue.labels == LABELS
     assert "in 20 days" in issue.description
     assert f"issue opened: {watch.url}/{PROJECT}/-/issues/1" in first.out
-    assert watch.run("--issue").code == 64
+    assert watch.run("--issues").code == 64
     assert writes(watch) == ["POST"]  # it says already what it should
     watch.gitlab.revoke(dead)
-    assert watch.run("--issue").code == 65
+    assert watch.run("--issues").code == 65
     assert watch.open_issues == [issue]
     assert issue.title == "Tokens and renewals: 1 dead, 1 due soon"
     assert issue.description.index("| dead |") < issue.description.index("| due |")
     watch.use(group=watch.group_token(), deploy=watch.deploy_token())
-    last = watch.run("--issue")
+    last = watch.run("--issues")
     assert last.code == 0
     assert "issue closed: " in last.out
     assert (watch.open_issues, len(watch.project.issues), issue.state) == ([], 1, "closed")
     assert "well" in issue.notes[-1][2]
-    assert "issue: there is none, and none is needed" in watch.run("--issue").out
+    assert "issue: there is none, and none is needed" in watch.run("--issues").out
 
 
 def test_it_is_nobody_elses_business(watch: Watch) -> None:
@@ -66,39 +66,39 @@ def test_it_is_nobody_elses_business(watch: Watch) -> None:
 
 def test_a_dry_run_says_what_would_become_of_it(watch: Watch) -> None:
     watch.use(group=watch.group_token(20))
-    ended = watch.run("--issue", "--dry-run")
+    ended = watch.run("--issues", "--dry-run")
     assert ended.code == 64
     assert "issue would be opened: Tokens and renewals: 1 due soon" in ended.out
-    watch.run("--issue")
+    watch.run("--issues")
     watch.use(group=watch.group_token(10))
-    value = json.loads(watch.run("--issue", "--dry-run", "--json").out)
+    value = json.loads(watch.run("--issues", "--dry-run", "--json").out)
     assert value["issue"]["action"] == "update"
     assert value["issue"]["done"] is False
     watch.use(group=watch.group_token())
-    assert "issue would be closed: " in watch.run("--issue", "--dry-run").out
+    assert "issue would be closed: " in watch.run("--issues", "--dry-run").out
     assert writes(watch) == ["POST"]
 
 
 def test_one_that_was_closed_by_hand_is_not_opened_again(watch: Watch) -> None:
     watch.use(group=watch.group_token(20))
-    watch.run("--issue")
+    watch.run("--issues")
     watch.project.issues[1].state = "closed"
-    watch.run("--issue")
+    watch.run("--issues")
     assert [issue.iid for issue in watch.open_issues] == [2]
 
 
 def test_news_that_nobody_may_write_down_are_more_than_news(watch: Watch) -> None:
     watch.gitlab.fault(Fault("status", path="/issues$", status=403))
     watch.use(group=watch.group_token(20))
-    ended = watch.run("--issue")
+    ended = watch.run("--issues")
     assert ended.code == 62  # a pipeline passes over 64, which an issue tells of
     assert f"error: {PROJECT}: the server accepts this credential, but not for this" in ended.err
     assert "due soon" in ended.err
     assert "in 20 days" in ended.out
     watch.use(group=watch.group_token())
-    assert watch.run("--issue").code == 62  # all is well but this
+    assert watch.run("--issues").code == 62  # all is well but this
     watch.use(group="")
-    ended = watch.run("--issue")
+    ended = watch.run("--issues")
     assert ended.code == 62
     assert "PYTHON_CI_GROUP_TOKEN is not set: the issue cannot be written" in ended.err
 
@@ -174,7 +174,7 @@ def test_what_the_forge_refuses(watch: Watch) -> None:
 def test_a_lost_answer_leaves_one_issue(watch: Watch) -> None:
     watch.gitlab.fault(Fault("reset_after", method="POST", path="/issues$", times=1))
     watch.use(group=watch.group_token(20))
-    assert watch.run("--issue").code == 70  # who knows whether it was written
-    assert watch.run("--issue").code == 64
+    assert watch.run("--issues").code == 70  # who knows whether it was written
+    assert watch.run("--issues").code == 64
     assert len(watch.project.issues) == 1
     assert NAME in watch.project.issues[1].description

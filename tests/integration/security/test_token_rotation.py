@@ -56,7 +56,7 @@ def test_a_day_that_gitlab_would_not_take(watch: Watch, days: int) -> None:
 
 
 def test_into_a_file_that_only_its_owner_reads(watch: Watch) -> None:
-    ended = watch.run("--rotate", NAME, "--to", "new", CI="true")
+    ended = watch.run("--rotate", NAME, "--token-file", "new", CI="true")
     file = watch.root / "new"
     assert (ended.code, ended.out) == (0, "")
     assert file.read_text() == f"{newest(watch)}\n"
@@ -66,10 +66,10 @@ def test_into_a_file_that_only_its_owner_reads(watch: Watch) -> None:
 
 def test_a_file_that_cannot_be_written_is_found_out_before(watch: Watch) -> None:
     (watch.root / "there").write_text("mine")
-    ended = watch.run("--rotate", NAME, "--to", "there")
+    ended = watch.run("--rotate", NAME, "--token-file", "there")
     assert (ended.code, (watch.root / "there").read_text()) == (2, "mine")
     for name in ("there/new", "/proc/new", "."):
-        ended = watch.run("--rotate", NAME, "--to", name)
+        ended = watch.run("--rotate", NAME, "--token-file", name)
         assert (ended.code, ended.out) == (2, ""), ended
     assert watch.gitlab.requests == []
 
@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_written_is_found_out_before(watch: Watch) -> None
 def test_in_ci_it_is_not_shown(watch: Watch) -> None:
     ended = watch.run("--rotate", NAME, CI="true")
     assert (ended.code, ended.out, watch.gitlab.requests) == (2, "", [])
-    assert "give --to FILE" in ended.err
+    assert "give --token-file FILE" in ended.err
 
 
 def test_a_token_that_is_not_there(watch: Watch) -> None:
@@ -199,5 +199,5 @@ def test_a_server_that_is_gone(watch: Watch) -> None:
 
 def test_a_failed_renewal_leaves_no_file(watch: Watch) -> None:
     watch.gitlab.fault(Fault("status", path="/rotate$", status=401))
-    assert watch.run("--rotate", NAME, "--to", "new").code == 62
+    assert watch.run("--rotate", NAME, "--token-file", "new").code == 62
     assert not (watch.root / "new").exists()

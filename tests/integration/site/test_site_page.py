@@ -41,8 +41,8 @@ local-images = true
 COMMANDS = commands("docs/how-to/site.md")
 # What must be read on the screen.
 SAYS = {
-    "nox -s site -- --to dist/site": r"page",
-    "nox -s site -- --to dist/index --of dist/index": r"page",
+    "nox -s site -- --out dist/site": r"page",
+    "nox -s site -- --out dist/index --registry dist/index": r"page",
     "nox -s records": r"packages/demo/releases\.toml",
     "nox -s records -- --propose --dry-run": r"open",
     "nox -s records -- --propose": r"open",

@@ -94,7 +94,7 @@ class Scene:
                 DirectoryRegistry(self.root / "shelf").put(read_release(wheel, sha256=sha256_file(wheel)))
 
     def run(self, *words: str, of: str = "none") -> subprocess.CompletedProcess[str]:
-        return self.yard.stock.run("check-upstream", "--of", of, *words)
+        return self.yard.stock.run("check-upstream", "--registry", of, *words)
 
     def check(self, *words: str, of: str = "none", code: int | None = None) -> dict[str, dict[str, Any]]:
         """Run the command, and return its packages; what it says is what its schema says."""
@@ -426,7 +426,7 @@ def test_an_interrupted_run_loses_nothing(scene: Scene, how: signal.Signals) -> 
     scene.settle("\n[tool.wheelyard.watch]\nparallel = 2\n")
     for package in PACKAGES[2:]:
         scene.timeline.now(breaks(package, Fault(delay=0.7)))
-    process = scene.yard.stock.start("check-upstream", "--of", "none")
+    process = scene.yard.stock.start("check-upstream", "--registry", "none")
     for _ in range(400):
         if len(scene.index.answers) >= 3:
             break
@@ -455,7 +455,7 @@ def test_two_runs_at_once(scene: Scene) -> None:
     scene.timeline.advance(AGE)
     for package in PACKAGES:
         scene.publish("shelf", package, "1.0", *PYTHONS)
-    words = [("--of", "none"), ("--of", "shelf")]
+    words = [("--registry", "none"), ("--registry", "shelf")]
     runs = [scene.yard.stock.start("check-upstream", *more) for more in words]
     for run in runs:
         _, err = run.communicate(timeout=120)
@@ -486,7 +486,7 @@ def test_the_history_of_wheels_that_vanish_and_come_back(scene: Scene, monkeypat
     for day in (1, 3, 5, 6, 8):
         timeline.advance(day)
         timeline.check(project)
-        done = scene.yard.stock.run("ledger", "--json", "Demo")
+        done = scene.yard.stock.run("history", "--json", "Demo")
         assert (done.returncode, done.stderr) == (0, "")
         value = json.loads(done.stdout)
         validator("history-report")(value)
@@ -499,6 +499,6 @@ def test_the_history_of_wheels_that_vanish_and_come_back(scene: Scene, monkeypat
         ("2026-01-01", "2026-01-03", "2026-01-06"),
         ("2026-01-01", "2026-01-03", None),
     ]
-    done = scene.yard.stock.run("ledger")
+    done = scene.yard.stock.run("history")
     assert done.returncode == 0
     assert "demo: upstream's first riscv64 wheels are of 1.0; the first came on 2026-01-03" in done.stdout

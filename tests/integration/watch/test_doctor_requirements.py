@@ -1,4 +1,4 @@
-"""``doctor REQUIREMENTS`` against a public index and a registry of ours, in a checkout and anywhere else."""
+"""``available`` against a public index and a registry of ours, in a checkout and anywhere else."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def test_our_registry_that_does_not_answer_is_told_and_the_public_index_goes_on(
 
 def wheelyard(folder: Path, index: IndexServer, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "wheelyard", "doctor", *words],
+        [sys.executable, "-m", "wheelyard", "available", *words],
         cwd=folder,
         env=environment(folder) | {"WHEELYARD_INDEX": index.url, "WHEELYARD_CACHE": str(folder / "cache")},
         capture_output=True,
@@ -333,7 +333,7 @@ def test_in_any_folder_for_the_python_that_runs_it(index: IndexServer, tmp_path:
     tag = f"cp3{sys.version_info.minor}"
     offer(index, "native", "1.0", f"{tag}-{tag}-manylinux_2_39_riscv64", sdist=False)
     (tmp_path / "requirements.txt").write_text("native\n-e .\n")
-    done = wheelyard(tmp_path, index, "requirements.txt", "--of", "none")
+    done = wheelyard(tmp_path, index, "requirements.txt", "--registry", "none")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].split() == ["requirement", tag]
     assert done.stdout.splitlines()[2].split() == ["native", "public", "1.0"]
@@ -347,11 +347,11 @@ def test_files_are_named_as_for_pip(index: IndexServer, tmp_path: Path) -> None:
         offer(index, name, "1.0", PURE)
     (tmp_path / "one.txt").write_text("one\n")
     (tmp_path / "two").write_text("two\n")  # as nobody calls a project's file, and a file all the same
-    done = wheelyard(tmp_path, index, "-r", "one.txt", "three", "--requirement", "two", "--of", "none")
+    done = wheelyard(tmp_path, index, "-r", "one.txt", "three", "--requirement", "two", "--registry", "none")
     assert done.returncode == 0, done.stderr
     assert {line.split()[0] for line in done.stdout.splitlines()[2:5]} == {"one", "two", "three"}
     assert done.stdout.endswith("\n\npip install --prefer-binary -r one.txt -r two three\n")
-    lost = wheelyard(tmp_path, index, "-r", "three", "-r", "one.txt", "--of", "none")
+    lost = wheelyard(tmp_path, index, "-r", "three", "-r", "one.txt", "--registry", "none")
     assert lost.returncode == 5
     assert "there is no file three" in lost.stderr
     assert lost.stdout == ""
@@ -359,7 +359,19 @@ def test_files_are_named_as_for_pip(index: IndexServer, tmp_path: Path) -> None:
 
 def test_json_is_as_its_schema_says(index: IndexServer, tmp_path: Path) -> None:
     offer(index, "native", "1.0", NATIVE)
-    words = ("native", "gone", "--python", "cp313", "--python", "cp312", "--glibc", "2.36", "--of", "none", "--json")
+    words = (
+        "native",
+        "gone",
+        "--python",
+        "cp313",
+        "--python",
+        "cp312",
+        "--glibc",
+        "2.36",
+        "--registry",
+        "none",
+        "--json",
+    )
     done = wheelyard(tmp_path, index, *words)
     assert done.returncode == 19
     told = json.loads(done.stdout)
@@ -371,13 +383,13 @@ def test_json_is_as_its_schema_says(index: IndexServer, tmp_path: Path) -> None:
 
 def test_the_glibc_of_another_board_counts(index: IndexServer, tmp_path: Path) -> None:
     offer(index, "native", "1.0", "cp313-cp313-manylinux_2_39_riscv64", sdist=False)
-    words = ("native", "--python", "cp313", "--of", "none", "--glibc")
+    words = ("native", "--python", "cp313", "--registry", "none", "--glibc")
     assert [wheelyard(tmp_path, index, *words, glibc).returncode for glibc in ("2.39", "2.38")] == [0, 19]
 
 
 def test_a_mistake_ends_with_its_line_and_no_traceback(index: IndexServer, tmp_path: Path) -> None:
     (tmp_path / "r.txt").write_text("ok\na b\n")
-    done = wheelyard(tmp_path, index, "r.txt", "--of", "none")
+    done = wheelyard(tmp_path, index, "r.txt", "--registry", "none")
     assert done.returncode == 5
     assert "r.txt:2: 'a b' is not a requirement" in done.stderr
     assert "Traceback" not in done.stderr

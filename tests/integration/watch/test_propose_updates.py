@@ -71,7 +71,7 @@ class Scene:
             "NO_PROXY": "127.0.0.1",
             self.place.policy.variable: self.place.token if token is None else token,
         }
-        command = [*before, sys.executable, "-m", "wheelyard", "check-upstream", "--of", "none", *words]
+        command = [*before, sys.executable, "-m", "wheelyard", "check-upstream", "--registry", "none", *words]
         return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=120)
 
     def propose(self, *words: str, code: int = 17) -> dict[str, dict[str, Any]]:
@@ -127,7 +127,7 @@ def test_a_new_version_is_one_request_that_keeps_up(scene: Scene) -> None:
 
     done = scene.run("--propose")
     assert done.returncode == 17
-    assert "fix: look at what is proposed, and merge it" in done.stderr
+    assert "fix: review the change requests, and merge them" in done.stderr
     row = next(line for line in done.stdout.splitlines() if "Update tiny" in line)
     assert row.split()[:6] == ["tiny", "open", "Update", "tiny", "to", "1.1"]
     [request] = scene.requests()

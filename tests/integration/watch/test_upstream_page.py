@@ -30,10 +30,10 @@ COMMANDS = commands(PAGE)
 SAYS = {
     "nox -s check-upstream": (1, r"(?s)markupsafe +new +1\.0 +2\.0 .*kiwisolver +ships"),
     "nox -s check-upstream -- markupsafe": (1, r"markupsafe +new +1\.0 +2\.0 +2\.0 is out, 1\.0 is pinned"),
-    "nox -s check-upstream -- --of none --json": (1, r'"schema": "wheelyard/upstream"'),
+    "nox -s check-upstream -- --registry none --json": (1, r'"schema": "wheelyard/upstream"'),
     "nox -s check-upstream -- --dry-run": (1, r"kiwisolver +ships"),
-    "wheelyard ledger markupsafe": (0, r"(?m)^1\.0 +20\d\d-\d\d-\d\d +20\d\d-\d\d-\d\d +\d+ "),
-    "wheelyard ledger --json": (0, r'"ours-after": \d+'),
+    "wheelyard history markupsafe": (0, r"(?m)^1\.0 +20\d\d-\d\d-\d\d +20\d\d-\d\d-\d\d +\d+ "),
+    "wheelyard history --json": (0, r'"ours-after": \d+'),
 }
 
 

@@ -322,7 +322,7 @@ def test_nothing_of_a_word_steers_a_terminal_or_tells_a_password(index: IndexSer
     index.add("plain", IndexFile("plain-1.0-py3-none-any.whl"))
     (tmp_path / "r\x1b[31m.txt").write_text("plain\n./x\x1b[32m\n")
     login = "https://someone:hunter2hunter2@example.org/x-1.0-py3-none-any.whl"
-    done = wheelyard(tmp_path, index, "doctor", "r\x1b[31m.txt", login, f"y @ {login}", "--of", "none")
+    done = wheelyard(tmp_path, index, "available", "r\x1b[31m.txt", login, f"y @ {login}", "--registry", "none")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert "hunter2" not in done.stdout + done.stderr

@@ -293,7 +293,7 @@ def valid(text: str, name: str) -> dict[str, Any]:
 
 
 def test_a_table_with_its_estimate(wheelyard: Command) -> None:
-    code, out, err = wheelyard("plan", "--format", "table")
+    code, out, err = wheelyard("ci", "plan", "--format", "table")
     assert (code, err) == (0, "")
     assert "3 jobs, 10 wheels, 4 at once: about 1 h 46 min (no packing beats 36 min 00 s), 106 runner-minutes" in out
     assert "critical path, 1 h 46 min: base 1.0 cp312 cp313 cp314 cp314t, then user 1.0" in out
@@ -302,7 +302,7 @@ def test_a_table_with_its_estimate(wheelyard: Command) -> None:
 
 def test_json_is_what_its_schema_says(wheelyard: Command) -> None:
     for words in (["--due", "--json"], ["--format", "github"], ["--format", "gitlab", "--json"]):
-        code, out, _ = wheelyard("plan", *words)
+        code, out, _ = wheelyard("ci", "plan", *words)
         assert code == 0
         value = valid(out, "jobs")
         assert list(dict.fromkeys(job["package"] for job in value["jobs"])) == ["base", "user", "stable"]
@@ -311,7 +311,7 @@ def test_json_is_what_its_schema_says(wheelyard: Command) -> None:
 
 
 def test_gitlabs_pipeline_is_all_of_the_output(wheelyard: Command) -> None:
-    code, out, err = wheelyard("plan", "base", "--format", "gitlab", "--python", "cp313")
+    code, out, err = wheelyard("ci", "plan", "base", "--format", "gitlab", "--python", "cp313")
     assert (code, err) == (0, "")
     found = yaml.safe_load(out)
     last = {"jobs", "report", "deploy"}
@@ -325,7 +325,7 @@ def test_jobs_for_a_forge_are_for_the_official_image_whatever_this_machine_knows
     (project.root / "pyproject.toml").write_text(site)
 
     def kinds(*words: str) -> set[tuple[str, str]]:
-        jobs = valid(wheelyard("plan", "base", "--json", *words)[1], "jobs")["jobs"]
+        jobs = valid(wheelyard("ci", "plan", "base", "--json", *words)[1], "jobs")["jobs"]
         return {(job["image"]["kind"], interpreter) for job in jobs for interpreter in job["interpreters"]}
 
     everywhere = {("official", pair.partition("-")[2]) for pair in PAIRS}
@@ -338,7 +338,7 @@ def test_on_gitlab_each_wheel_leaves_with_its_own_job_or_as_site_policy_says(
     wheelyard: Command, project: Project
 ) -> None:
     def jobs() -> list[str]:
-        found = yaml.safe_load(wheelyard("plan", "base", "--format", "gitlab")[1])
+        found = yaml.safe_load(wheelyard("ci", "plan", "base", "--format", "gitlab")[1])
         return [name for name in found if name.startswith("base")]
 
     assert sorted(jobs()) == [f"base 1.0 {pair.partition('-')[2]}" for pair in PAIRS]
@@ -358,7 +358,7 @@ def test_files_for_github(wheelyard: Command, project: Project) -> None:
     out.mkdir()
     (out / "wave-9-rest-1.json").touch()
     (out / "other").touch()
-    code, said, _ = wheelyard("plan", "--format", "github", "--out", str(out))
+    code, said, _ = wheelyard("ci", "plan", "--format", "github", "--out", str(out))
     assert code == 0
     assert "critical path" in said
     matrices = {"wave-1-first-1.json", "wave-2-first-1.json", "wave-3-rest-1.json"}
@@ -376,11 +376,11 @@ def test_files_for_github(wheelyard: Command, project: Project) -> None:
 
 def test_nothing_due_is_said_in_every_form(wheelyard: Command, project: Project) -> None:
     record(project, "base", *(released("base", "1.0", pair) for pair in PAIRS))
-    assert wheelyard("plan", "base", "--due") == (0, "nothing is due\n", "")
-    assert valid(wheelyard("plan", "base", "--due", "--format", "github")[1], "jobs")["matrices"] == []
-    assert "nothing-due" in yaml.safe_load(wheelyard("plan", "base", "--due", "--format", "gitlab")[1])
+    assert wheelyard("ci", "plan", "base", "--due") == (0, "nothing is due\n", "")
+    assert valid(wheelyard("ci", "plan", "base", "--due", "--format", "github")[1], "jobs")["matrices"] == []
+    assert "nothing-due" in yaml.safe_load(wheelyard("ci", "plan", "base", "--due", "--format", "gitlab")[1])
     out = project.root / "out"
-    assert wheelyard("plan", "base", "--due", "--format", "github", "--out", str(out))[0] == 0
+    assert wheelyard("ci", "plan", "base", "--due", "--format", "github", "--out", str(out))[0] == 0
     assert (out / "outputs").read_text() == "jobs=0\nwaves=0\n"
 
 
@@ -388,9 +388,9 @@ def test_more_pipelines_than_one_want_a_folder(wheelyard: Command, project: Proj
     (project.root / "pyproject.toml").write_text(f"{SITE}gitlab-jobs = 1\ngitlab-wheels = 4\n")
     for name in ("base", "user", "stable"):
         (project.recipes / name / "recipe.toml").write_text("")
-    code, _, err = wheelyard("plan", "--format", "gitlab")
+    code, _, err = wheelyard("ci", "plan", "--format", "gitlab")
     assert (code, "this plan makes 3 pipelines: name a folder with --out" in err) == (2, True)
-    assert wheelyard("plan", "--format", "gitlab", "--out", "out")[0] == 0
+    assert wheelyard("ci", "plan", "--format", "gitlab", "--out", "out")[0] == 0
     assert len(list((project.root / "out").glob("pipeline-*.yml"))) == 3
     jobs = valid((project.root / "out/jobs.json").read_text(), "jobs")["jobs"]
     assert sorted(job["pipeline"] for job in jobs) == [1, 2, 3]
@@ -406,21 +406,20 @@ def test_more_pipelines_than_one_want_a_folder(wheelyard: Command, project: Proj
         ["--due", "--changed", "a..b"],
         ["base", "--due", "--version", "1.0"],
         ["base", "--changed", "a..b"],
-        ["base", "--explain", "--due"],
         ["--runners", "0"],
         ["--format", "jenkins"],
     ],
     ids=" ".join,
 )
 def test_the_command_lines_own_mistakes(wheelyard: Command, words: list[str]) -> None:
-    code, out, err = wheelyard("plan", *words)
+    code, out, err = wheelyard("ci", "plan", *words)
     assert (code, out) == (2, "")
     assert "Error: " in err
 
 
 def test_a_recipes_mistake_is_told_after_all_else(wheelyard: Command, project: Project) -> None:
     (project.recipes / "base/recipe.toml").write_text("x = 1\n")
-    code, out, err = wheelyard("plan", "--due", "--json")
+    code, out, err = wheelyard("ci", "plan", "--due", "--json")
     assert code == 10
     assert [job["package"] for job in valid(out, "jobs")["jobs"]] == ["user", "stable"]
     assert "recipes/base/recipe.toml:1" in err

@@ -17,7 +17,7 @@ from support.project import PYPROJECT, make_project
 from wheelyard.ci import report as flow
 from wheelyard.ci.jobs_report import JobsReport
 from wheelyard.ci.outcome import Failure, JobSpec, WheelOutcome, line_of, outcomes, parse_job_spec, write_outcome
-from wheelyard.cli.job import night_table
+from wheelyard.cli.ci_report import report_text
 from wheelyard.forges.forge import Change
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
@@ -171,11 +171,11 @@ def test_the_table_tells_why_and_how_long_and_what_is_left_out(project: Project)
     night = flow.report(project, made)
     why = made.jobs[0].why
     assert f"| a | 1.0 | {why} | built | 1 of 1 | 61 s |  |" in flow.markdown(night).splitlines()
-    head, _, row, *rest = night_table(night).splitlines()
-    assert re.split(r"  +", head) == ["package", "version", "due why", "result", "wheels", "time", "what matters"]
+    head, _, row, *rest = report_text(night).splitlines()
+    assert re.split(r"  +", head) == ["package", "version", "due why", "result", "wheels", "time", "message"]
     assert re.split(r"  +", row) == ["a", "1.0", why, "built", "1 of 1", "61 s", "-"]
     assert rest == ["", "left out:", "  old 1.0: retired"]
-    assert night_table(flow.report(project, plan())).splitlines() == ["nothing is to be built", *rest]
+    assert report_text(flow.report(project, plan())).splitlines() == ["nothing is to be built", *rest]
 
 
 def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Project) -> None:

@@ -14,7 +14,7 @@ from wheelyard.ci.jobs_report import JobsReport
 from wheelyard.ci.outcome import Failure, WheelOutcome, write_outcome
 from wheelyard.ci.report import read_plan
 from wheelyard.ci.retry import jobs_to_retry
-from wheelyard.cli.main import cli
+from wheelyard.cli.commands import cli
 from wheelyard.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: py
     tell(project, "near", cp312="stopped", cp313="stopped")
     (project.dist / "jobs").mkdir()
     (project.dist / "jobs/jobs.json").write_text(made.model_dump_json(by_alias=True), encoding="utf-8")
-    done = CliRunner().invoke(cli, ["again"])
+    done = CliRunner().invoke(cli, ["ci", "retry"])
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines() == ["lost 1.0: once more", "near 1.0: once more, after what it needs"]
-    out = project.dist / "again"
+    assert done.output.splitlines() == ["lost 1.0: once more", "near 1.0: once more, after its needs"]
+    out = project.dist / "retry"
     assert sorted(each.name for each in out.iterdir()) == ["again-first-1.json", "again-next-1.json", "outputs"]
     assert (out / "outputs").read_text(encoding="utf-8") == 'first=["again-first-1"]\nnext=["again-next-1"]\n'
     (row,) = json.loads((out / "again-next-1.json").read_text(encoding="utf-8"))["include"]
@@ -141,5 +141,5 @@ def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: py
 
     tell(project, "lost", cp312="built", cp313="built")
     tell(project, "near", cp312="built", cp313="built")
-    assert CliRunner().invoke(cli, ["again"]).output == ""
+    assert CliRunner().invoke(cli, ["ci", "retry"]).output == ""
     assert [(each.name, each.read_text(encoding="utf-8")) for each in out.iterdir()] == [("outputs", "")]

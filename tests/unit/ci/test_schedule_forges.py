@@ -19,7 +19,7 @@ from support.builds import build_of, one_job_each, packed, planned_jobs, some_bu
 from support.pages import ROOT
 from wheelyard.ci import MOST_WHEELS, Capacity, Layout, Limits, Matrix, PackageBuild, matrices, pack, pipelines
 from wheelyard.ci.outcome import parse_job_spec
-from wheelyard.cli.schedule import github_outputs
+from wheelyard.cli.ci_plan import github_outputs
 from wheelyard.core.errors import PlanError
 
 if TYPE_CHECKING:
@@ -169,8 +169,8 @@ def test_a_job_takes_what_others_brought_and_ends_as_its_build_does(tmp_path: Pa
     script = "\n".join(child[".build"]["script"])
     done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=False)
     assert done.returncode == 40
-    gathered = ["wheelyard gather brought/a"] if brought else []
-    assert (tmp_path / "calls").read_text().splitlines() == [*gathered, "wheelyard job --keep brought/b"]
+    gathered = ["wheelyard ci collect brought/a"] if brought else []
+    assert (tmp_path / "calls").read_text().splitlines() == [*gathered, "wheelyard ci run-job --out brought/b"]
 
 
 def test_a_script_ends_while_there_is_time_to_bring_what_it_has_made() -> None:

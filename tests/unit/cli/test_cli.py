@@ -20,6 +20,7 @@ from support.project import PYPROJECT, make_project
 from support.schemas import validator
 from wheelyard.builder.cibuildwheel_config import Container, compose
 from wheelyard.cli import main as command_line
+from wheelyard.cli.commands import cli
 from wheelyard.core.errors import InterruptedRunError
 from wheelyard.io.engine import Engine
 from wheelyard.planning import plan_packages as plan_flow
@@ -112,25 +113,26 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 VERBS = (
     "plan",
     "preflight",
-    "review",
     "build",
     "check",
     "publish",
-    "sources",
     "registry",
-    *(f"registry {name}" for name in ("list", "verify", "adopt", "try", "prune", "remove", "yank", "mirror", "index")),
+    *(
+        f"registry {name}"
+        for name in ("list", "verify", "adopt", "smoke-test", "prune", "remove", "yank", "mirror", "index")
+    ),
+    "sources",
     "site",
     "records",
-    "audit",
-    "check-tokens",
-    "radar",
     "check-upstream",
-    "ledger",
-    "promote",
-    "again",
-    "job",
-    "gather",
-    "report",
+    "radar",
+    "history",
+    "available",
+    "check-tokens",
+    "audit",
+    "review",
+    "ci",
+    *(f"ci {name}" for name in ("plan", "reuse", "run-job", "collect", "retry", "report")),
     "doctor",
     "image",
     "image list",
@@ -141,17 +143,50 @@ VERBS = (
 
 @pytest.mark.parametrize("words", ["", *VERBS])
 def test_help(words: str, snapshot: SnapshotAssertion) -> None:
-    done = CliRunner().invoke(command_line.cli, [*words.split(), "--help"], prog_name="wheelyard", terminal_width=80)
+    done = CliRunner().invoke(cli, [*words.split(), "--help"], prog_name="wheelyard", terminal_width=80)
     assert done.exit_code == 0
     assert "..." not in done.output.partition("Commands:")[2]  # a summary that is cut says nothing
     assert done.output == snapshot
 
 
+def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
+        yield f"{prefix}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+
+
 def test_every_verb_is_here() -> None:
-    commands = command_line.cli.commands
-    groups = {name: group for name, group in commands.items() if isinstance(group, click.Group)}
-    words = {f"{name} {verb}" for name, group in groups.items() for verb in group.commands}
-    assert words | set(commands) == set(VERBS)
+    assert tuple(sorted(name for name, _ in commands(cli))) == tuple(sorted(VERBS))
+
+
+def test_options_have_one_meaning() -> None:
+    """A spelling is the same kind of option everywhere: a registry to read or to write, a folder, a flag."""
+    kinds = {"--registry": "REGISTRY|DIR", "--to": "REGISTRY|DIR", "--out": "DIR", "--keep": "N"}
+    seen: dict[str, set[str | None]] = {}
+    for _, command in commands(cli):
+        for option in command.params:
+            for spelling in option.opts:
+                seen.setdefault(spelling, set()).add((option.metavar or "").removesuffix("|none"))
+    assert {name: seen[name] for name in kinds} == {name: {metavar} for name, metavar in kinds.items()}
+    assert seen["--issues"] == {""}
+    assert not seen.keys() & {"--of", "--issue"}
+
+
+def test_help_imports_no_verb() -> None:
+    program = (
+        "import sys; from wheelyard.cli.main import main; sys.argv = ['wheelyard', '--help']\n"
+        "try: main()\n"
+        "finally: print(*(name for name in sys.modules if name.startswith('wheelyard.')), 'pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    modules = done.stdout.splitlines()[-1].split()
+    assert modules.pop() == "False"
+    assert {name.partition(".")[2].partition(".")[0] for name in modules} == {"cli", "core", "io"}
+    assert {name for name in modules if ".cli." in name} == {"wheelyard.cli.main", "wheelyard.cli.commands"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.project import make_project
+from wheelyard.cli.commands import HEADINGS
 from wheelyard.records import lockfile
 from wheelyard.records.models import LockedVersion
 
@@ -57,9 +58,19 @@ def test_nox_l_reads_like_a_table_of_contents(site: Path, snapshot: SnapshotAsse
 def test_every_recipe_has_its_session() -> None:
     names = set(re.findall(r"(?m)^[*-] (\S+)", nox(ROOT, "-l").stdout))
     recipes = {file.parent.name for file in ROOT.glob("recipes/[!_]*/recipe.toml")}
-    for verb in ("build-", "preflight-"):
-        assert {name.removeprefix(verb) for name in names if name.startswith(verb)} == recipes
+    assert {name.removeprefix("build-") for name in names if name.startswith("build-")} == recipes
     assert names > {"plan", "doctor", "image", "tests", "unit", "lint", "docs", "bench"}
+
+
+def test_every_verb_has_its_session() -> None:
+    names = set(re.findall(r"(?m)^[*-] (\S+)", nox(ROOT, "-l").stdout))
+    assert {verb for verbs in HEADINGS.values() for verb in verbs} - names == {"build"}
+
+
+def test_a_recipe_adds_one_line_to_the_list(site: Path) -> None:
+    before = nox(site, "-l").stdout.splitlines()
+    make_project(site, {"more/recipe.toml": ""}, pyproject=(site / "pyproject.toml").read_text())
+    assert len(nox(site, "-l").stdout.splitlines()) == len(before) + 1
 
 
 def test_what_stands_behind_the_dashes_is_passed_on(site: Path) -> None:

@@ -10,7 +10,12 @@ import pytest
 
 from wheelyard.builder.build_package import BuildReport, StepTime
 from wheelyard.ci.review_report import ReviewFinding, ReviewReport
-from wheelyard.cli import render
+from wheelyard.cli.build import build_text
+from wheelyard.cli.doctor import doctor_text
+from wheelyard.cli.image import images_text
+from wheelyard.cli.output import as_json
+from wheelyard.cli.plan import plans_text
+from wheelyard.cli.publish import publication_text
 from wheelyard.cli.review import review_text
 from wheelyard.core.errors import RecipeError
 from wheelyard.core.tags import Interpreter
@@ -92,7 +97,7 @@ def report_of(
 
 
 def test_a_summary_says_what_where_how_long_what_was_checked_and_how_to_install() -> None:
-    text = render.build_summary(report_of(built=(record_of(subset="no network"),)))
+    text = build_text(report_of(built=(record_of(subset="no network"),)))
     assert text.splitlines()[1:] == [
         "demo 1.0 on localhost/image:1",
         "",
@@ -119,7 +124,7 @@ def test_a_summary_says_what_where_how_long_what_was_checked_and_how_to_install(
 
 
 def test_what_was_built_before_is_said_and_has_no_steps() -> None:
-    text = render.build_summary(report_of(reused=(record_of(),)))
+    text = build_text(report_of(reused=(record_of(),)))
     assert "nothing to build: the same inputs were built before" in text
     assert f"  {WHEEL}  12 kB  (built before)" in text
     assert "Preparing source" not in text
@@ -128,7 +133,7 @@ def test_what_was_built_before_is_said_and_has_no_steps() -> None:
 
 def test_half_of_it_built_before() -> None:
     other = WHEEL.replace("cp313", "cp314")
-    text = render.build_summary(report_of(built=(record_of(),), reused=(record_of(other),)))
+    text = build_text(report_of(built=(record_of(),), reused=(record_of(other),)))
     assert "nothing to build" not in text
     assert f"{WHEEL}  12 kB\n" in text
     assert f"{other}  12 kB  (built before)" in text
@@ -140,7 +145,7 @@ def test_tests_that_did_not_run_are_not_passed_over() -> None:
         ({"summary": ""}, "tests: passed"),
         ({"summary": "7 \x1b]0;owned\x07passed\n::error::x"}, "tests: 7  ]0;owned passed ::error::x"),
     ):
-        assert said in render.build_summary(report_of(built=(record_of(**tests),)))
+        assert said in build_text(report_of(built=(record_of(**tests),)))
 
 
 def publication_of(folder: Path, *, dry_run: bool) -> Publication:
@@ -149,15 +154,15 @@ def publication_of(folder: Path, *, dry_run: bool) -> Publication:
 
 
 def test_commands_survive_a_folder_with_a_blank_in_its_name() -> None:
-    text = render.build_summary(report_of(built=(record_of(),), root="/my site"))
+    text = build_text(report_of(built=(record_of(),), root="/my site"))
     assert f"pip install '/my site/dist/demo/1.0/{WHEEL}'" in text
     assert "--extra-index-url file:///my%20site/dist/index/simple/" in text
-    published = render.publication(publication_of(Path("/my site/index"), dry_run=False))
+    published = publication_text(publication_of(Path("/my site/index"), dry_run=False))
     assert "--extra-index-url file:///my%20site/index/simple/" in published
 
 
 def test_a_dry_run_says_that_nothing_was_written() -> None:
-    text = render.publication(publication_of(Path("/index"), dry_run=True))
+    text = publication_text(publication_of(Path("/index"), dry_run=True))
     assert "nothing was written" in text
     assert "pip install" not in text
 
@@ -172,15 +177,15 @@ def plan_of(package: str, *interpreters: Interpreter, omitted: str = "the image 
 
 
 def test_the_same_reason_is_given_once() -> None:
-    text = render.plans(Plans(tuple(plan_of(name, CP313) for name in ("a", "b", "c")), ()))
+    text = plans_text(Plans(tuple(plan_of(name, CP313) for name in ("a", "b", "c")), ()))
     assert text.count("the image does not have it") == 1
     assert "cp314: the image does not have it (a, b, c)" in text
-    many = render.plans(Plans(tuple(plan_of(name, CP313) for name in "abcd"), ()))
+    many = plans_text(Plans(tuple(plan_of(name, CP313) for name in "abcd"), ()))
     assert "cp314: the image does not have it (4 packages)" in many
 
 
 def test_a_packages_name_stands_once_above_its_wheels() -> None:
-    lines = render.plans(Plans((plan_of("a", CP313, CP314, omitted=""),), ())).splitlines()
+    lines = plans_text(Plans((plan_of("a", CP313, CP314, omitted=""),), ())).splitlines()
     assert lines[2].startswith("a        1.0      cp313")
     assert lines[3].split() == ["cp314", "a-1.0-cp314-cp314-manylinux_*_riscv64.whl"]
     assert len(lines) == 4
@@ -188,8 +193,8 @@ def test_a_packages_name_stands_once_above_its_wheels() -> None:
 
 def test_the_first_problem_is_left_to_the_error_that_ends_the_run() -> None:
     problems = (RecipeError("first"), RecipeError("second", where="recipes/b/recipe.toml:1", fix="mend it"))
-    assert render.plans(Plans((), problems)) == "error: recipes/b/recipe.toml:1: second\n  fix: mend it"
-    assert render.plans(Plans((), problems[:1])) == ""
+    assert plans_text(Plans((), problems)) == "error: recipes/b/recipe.toml:1: second\n  fix: mend it"
+    assert plans_text(Plans((), problems[:1])) == ""
 
 
 # ---------------------------------------------------------------------- machine
@@ -199,10 +204,10 @@ def test_the_doctor_ends_with_the_fixes_of_what_is_missing() -> None:
     disk = MachineCheck(name="disk", state="ok", text="20 GiB")
     engine = MachineCheck(name="engine", state="missing", text="no podman", fix="apt-get install podman")
     report = DoctorReport(machine="riscv64", findings=(disk, engine))
-    text = render.doctor(report)
+    text = doctor_text(report)
     assert text.endswith("To fix:\n  engine: apt-get install podman")
     assert "missing  engine  no podman" in text
-    assert render.doctor(report.model_copy(update={"findings": (disk,)})).endswith("This machine can build.")
+    assert doctor_text(report.model_copy(update={"findings": (disk,)})).endswith("This machine can build.")
 
 
 def test_the_image_that_builds_use_bears_a_star() -> None:
@@ -214,10 +219,10 @@ def test_the_image_that_builds_use_bears_a_star() -> None:
         for i, size in ((1, 815_000_000), (2, 1))
     )
     report = ImagesReport(chosen="localhost/image:1", interpreters=("cp313",), stored=(chosen, other))
-    lines = render.images(report).splitlines()
+    lines = images_text(report).splitlines()
     assert lines[2].split() == ["*", "localhost/image:1", "cp313", "815", "MB", "sha256:1"]
     assert not lines[3].startswith("*")
-    missing = render.images(report.model_copy(update={"stored": (other,)})).splitlines()
+    missing = images_text(report.model_copy(update={"stored": (other,)})).splitlines()
     assert missing[2].startswith("*")
     assert "localhost/image:1" in missing[2]
     assert missing[2].endswith("not here yet")
@@ -234,7 +239,7 @@ def github() -> Iterator[None]:
 
 
 def test_json_says_the_same_and_commands_nobody() -> None:
-    text = render.as_json({"said": f"#{COMMAND}"})
+    text = as_json({"said": f"#{COMMAND}"})
     assert json.loads(text) == {"said": f"#{COMMAND}"}
     assert "##[" not in text
 
@@ -243,7 +248,7 @@ def test_json_says_the_same_and_commands_nobody() -> None:
 def test_what_results_quote_commands_nobody() -> None:
     finding = ReviewFinding(kind="record", where=f"packages/{COMMAND}/lock.toml", text=COMMAND, fix=f"x\n::{COMMAND}")
     review = review_text(ReviewReport(asked="a..b", commits=1, recipes=1, findings=(finding,)))
-    plans = render.plans(Plans((), (RecipeError("one"), RecipeError(COMMAND, details=[f"\n::{COMMAND}"]))))
+    plans = plans_text(Plans((), (RecipeError("one"), RecipeError(COMMAND, details=[f"\n::{COMMAND}"]))))
     for text in (review, plans):
         assert "set-output" in text
         assert not [line for line in text.splitlines() if "##[" in line or line.lstrip().startswith("::")]

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from wheelyard.builder.cibuildwheel_config import options
 from wheelyard.builder.effective_tests import effective_tests
-from wheelyard.cli.preflight import findings_table
+from wheelyard.cli.preflight import preflight_text
 from wheelyard.core.errors import NetworkError, PreflightError
 from wheelyard.core.tags import Interpreter, WheelName
 from wheelyard.core.values import ExpectedWheel
@@ -361,7 +361,7 @@ def test_the_table_for_people(snapshot: SnapshotAssertion) -> None:
     seen = PreflightFinding(step="version", state="ok", text="the tag v1.0 is commit 0123456789ab")
     nasty = PreflightFinding(step="sdist", state="ok", text="made \x1b[31mred", details=("::error::x\x07",))
     skipped = PreflightFinding(step="tests", state="skipped", text="nothing is tested: there is no test command")
-    assert findings_table(result(seen, FAILED, nasty, skipped)) == snapshot
+    assert preflight_text(result(seen, FAILED, nasty, skipped)) == snapshot
 
 
 def test_a_failure_is_an_error_and_an_outage_is_another() -> None:

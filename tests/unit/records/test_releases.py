@@ -179,7 +179,7 @@ def test_a_yank_of_what_is_not_recorded_changes_nothing(path: Path) -> None:
     with pytest.raises(RegistryContentError) as caught:
         yank(path, [wheel(), wheel("2.0"), wheel("3.0")], "gitlab", "bad")
     assert caught.value.details == (wheel("2.0"), wheel("3.0"))
-    assert caught.value.fix == "wheelyard registry adopt demo --of gitlab"
+    assert caught.value.fix == "wheelyard registry adopt demo --registry gitlab"
     assert RELEASES.read(path) == (entry(),)
 
 

@@ -61,7 +61,7 @@ def test_recorded_and_not_there() -> None:
 def test_there_and_not_recorded() -> None:
     (problem,) = found([there(), there(B, "2.0")], [known()])
     assert (problem.kind, problem.file) == (Kind.UNRECORDED, name("2.0"))
-    assert problem.fix == "wheelyard registry adopt demo --of gitlab"
+    assert problem.fix == "wheelyard registry adopt demo --registry gitlab"
     assert found([there()], [], where=None) == []  # where records do not list what is there
 
 
@@ -81,7 +81,7 @@ def test_a_wheel_that_is_there_under_two_spellings() -> None:
     problems = found([there(), there(B, file=other)], [known()])
     assert kinds(problems) == [(Kind.UNRECORDED, other), (Kind.DOUBLE, other)]
     assert problems[1].text == f"is the same wheel, spelt another way, as {name()}"
-    assert problems[1].fix == f"wheelyard registry remove demo {other} --of gitlab"
+    assert problems[1].fix == f"wheelyard registry remove demo {other} --registry gitlab"
     assert kinds(found([there(), there(B, "2.0"), there(C, file="demo-1.0.tar.gz")], [known(), known(B, "2.0")])) == [
         (Kind.ORPHAN, "demo-1.0.tar.gz")
     ]

@@ -10,7 +10,8 @@ import fastjsonschema
 import pytest
 
 from support.schemas import validator
-from wheelyard.cli.watch import history_text, standings_table
+from wheelyard.cli.check_upstream import status_text
+from wheelyard.cli.history import history_text
 from wheelyard.core.errors import UpstreamNewsError, UpstreamUnknownError
 from wheelyard.watch.check_upstream import problem
 from wheelyard.watch.status_report import (
@@ -48,13 +49,13 @@ def test_the_table(snapshot: SnapshotAssertion) -> None:
     )
     waiting = found.packages[2].model_copy(update={"waiting": (Waiting(version="2.1", until=date(2026, 6, 3)),)})
     found = found.model_copy(update={"packages": (*found.packages[:2], waiting, found.packages[3])})
-    assert standings_table(found) == snapshot
-    assert standings_table(report()) == "there is no recipe in recipes/"
+    assert status_text(found) == snapshot
+    assert status_text(report()) == "there is no recipe in recipes/"
 
 
 def test_nothing_that_is_shown_steers_the_terminal() -> None:
     evil = "x\x1b[2J\x1b]0;owned\x07\u202e\r\n::error::y"
-    found = standings_table(report(one("error", text=evil, have=evil, newest=evil, notes=(evil,))))
+    found = status_text(report(one("error", text=evil, have=evil, newest=evil, notes=(evil,))))
     for line in found.splitlines():
         assert line.isprintable()
         assert not line.startswith("::")

@@ -61,7 +61,7 @@ def issue_body(report: TokenReport) -> str:
             "",
             *fixes,
             "",
-            "`wheelyard check-tokens --issue` keeps this issue, closes it when all is well; see docs/how-to/tokens.md.",
+            "`wheelyard check-tokens --issues` keeps this issue until all is well; see docs/how-to/tokens.md.",
         ]
     )
 

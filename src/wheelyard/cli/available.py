@@ -1,4 +1,4 @@
-"""``wheelyard doctor REQUIREMENTS``: for whoever installs, in a checkout or anywhere else."""
+"""``wheelyard available``: check whether requirements install on riscv64, in a checkout or anywhere else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wheelyard.cli import output
+from wheelyard.cli.options import json_option, open_optional, optional_registry_option, python_option
 from wheelyard.core.errors import ConfigError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
@@ -18,13 +20,8 @@ from wheelyard.project.config import default_project, seek_project
 from wheelyard.watch.requirements_file import is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wheelyard.project.config import Project
-    from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.watch.availability_report import Found, Need, RequirementsReport
 
-NOWHERE = "none"
 _WORDS = {"wheel": "public", "pure": "pure", "ours": "ours", "sdist": "compile", "none": "none", "unknown": "unknown"}
 _GLIBC = re.compile(r"\A(\d{1,3})\.(\d{1,3})")
 
@@ -42,49 +39,59 @@ class GlibcType(click.ParamType[tuple[int, int]]):
         return int(match[1]), int(match[2])
 
 
-def doctor_requirements(
-    listed: Sequence[str],
-    words: Sequence[str],
-    pythons: Sequence[Interpreter],
-    target: str | None,
+@click.command()
+@click.argument("requirements", metavar="[REQUIREMENT...]", nargs=-1)
+@click.option(
+    "-r",
+    "--requirement",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="A file of requirements, as pip takes it; repeatable.",
+)
+@python_option
+@optional_registry_option
+@click.option(
+    "--glibc", type=GlibcType(), help="The C library of the board; by default any, on riscv64 that of the machine."
+)
+@click.option("--no-deps", is_flag=True, help="Leave out the dependencies of the requirements.")
+@json_option
+def available(
+    requirements: tuple[str, ...],
+    files: tuple[str, ...],
+    pythons: tuple[Interpreter, ...],
+    registry: str | None,
     glibc: tuple[int, int] | None,
     *,
-    follow: bool,
+    no_deps: bool,
     as_json: bool,
 ) -> None:
-    """Tell what the files *listed* and *words* get on riscv64.
+    """Check which REQUIREMENTs (files, or such as 'numpy>=2') have a riscv64 wheel, public or in our registry.
 
-    See :func:`wheelyard.watch.check_requirements.check_requirements`.
+    Shows for each whether pip would install a wheel or compile a source, and the pip command. The exit code is 0 if
+    all are available, 19 if not, 18 if the index did not answer for some.
     """
-    from wheelyard.cli import render
-    from wheelyard.watch import check_requirements as flow
+    from wheelyard.watch import check_requirements
 
-    if missing := [log.clean(name)[:200] for name in listed if not is_file(name)]:
+    if not files and not requirements:
+        raise click.UsageError("name a requirement, or a file behind -r")
+    if missing := [log.clean(name)[:200] for name in files if not is_file(name)]:
         raise ListError(f"there is no file {', '.join(missing)}", fix="name files of requirements behind -r")
     project = seek_project()
     if project is None:
         project = default_project(Path.cwd(), tuple(map(str, pythons)) or (str(_running()),))
-    chosen = tuple(pythons) or tuple(map(Interpreter.parse, project.config.interpreters))
-    report = flow.check_requirements(
+    chosen = pythons or tuple(map(Interpreter.parse, project.config.interpreters))
+    report = check_requirements.check_requirements(
         project,
-        [*listed, *words],
+        [*files, *requirements],
         pythons=sorted(set(chosen)),
-        registry=own_registry(project, target),
+        registry=open_optional(project, registry),
         glibc=glibc or _own_glibc(),
-        follow=follow,
+        follow=not no_deps,
     )
-    click.echo(render.model(report) if as_json else requirements_table(report))
-    if failure := flow.problem(report):
+    click.echo(output.model(report) if as_json else requirements_table(report))
+    if failure := check_requirements.problem(report):
         raise failure
-
-
-def own_registry(project: Project, target: str | None) -> NamedRegistry | None:
-    """Return our registry, None if there is none in the site configuration, or none is wanted."""
-    if target == NOWHERE or (target is None and not project.config.registries):
-        return None
-    from wheelyard.registries.open_registry import open_configured  # a runner without a registry need not pay for it
-
-    return open_configured(project, target)
 
 
 def requirements_table(report: RequirementsReport) -> str:

@@ -1,4 +1,4 @@
-"""``wheelyard check-tokens``: its words, its text, and a new token that is shown once."""
+"""``wheelyard check-tokens``: report when tokens and renewals expire, or renew a token."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wheelyard.cli import output
+from wheelyard.cli.options import dry_run_option, issues_option, json_option
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import files, log
 from wheelyard.project.config import find_project
@@ -22,73 +24,71 @@ if TYPE_CHECKING:
 _PRIVATE = 0o600
 
 
-@click.command("check-tokens", short_help="Tell when tokens and renewals end.")
-@click.option("--issue", is_flag=True, help="Open, change or close the one issue that tells of it.")
-@click.option("--dry-run", is_flag=True, help="With --issue: say what would become of it, change nothing.")
-@click.option("--record", is_flag=True, help="Write into docs/how-to/infrastructure.md when what was seen ends.")
+@click.command("check-tokens")
+@issues_option
+@dry_run_option("With --issues: show the issue, change nothing.")
+@click.option("--record", is_flag=True, help="Write the days on which they expire into docs/how-to/infrastructure.md.")
 @click.option("--rotate", "name", metavar="NAME", help="Renew this group token by itself; shows the new one, once.")
 @click.option(
     "--expires",
     metavar="DATE",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="With --rotate: the day on which the new one ends, by default in a year minus a day.",
+    help="With --rotate: the day on which the new token expires; by default in a year minus a day.",
 )
 @click.option(
-    "--to",
-    "target",
+    "--token-file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="With --rotate: write the new one into this file, which only you can read, and do not show it.",
+    help="With --rotate: write the new token to this file, which only you can read, and do not show it.",
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+@json_option
 def check_tokens(
     name: str | None,
     expires: datetime | None,
-    target: Path | None,
+    token_file: Path | None,
     *,
-    issue: bool,
+    issues: bool,
     record: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Tell when the tokens and renewals of the site configuration end, and whether they may what they should.
+    """Report when the tokens and renewals of the site configuration expire, and whether tokens have the right scopes.
 
-    Changes nothing, unless --issue, --record or --rotate is given.
+    Changes nothing, unless --issues, --record or --rotate is given.
     """
     if name is None:
-        if expires or target:
-            raise click.UsageError("--expires and --to go with --rotate")
-        if dry_run and not issue:
-            raise click.UsageError("--dry-run goes with --issue")
-        _check(find_project(), issue=issue, record=record, dry_run=dry_run, as_json=as_json)
+        if expires or token_file:
+            raise click.UsageError("--expires and --token-file go with --rotate")
+        if dry_run and not issues:
+            raise click.UsageError("--dry-run goes with --issues")
+        _check(find_project(), issues=issues, record=record, dry_run=dry_run, as_json=as_json)
         return
-    if issue or record or dry_run or as_json:
-        raise click.UsageError("--rotate goes with --expires and --to only")
-    if target is None and os.environ.get("CI"):
-        raise click.UsageError("what is shown here stays in the job's log: give --to FILE")
-    _rotate(find_project(), name, expires.date() if expires else None, target)
+    if issues or record or dry_run or as_json:
+        raise click.UsageError("--rotate goes with --expires and --token-file only")
+    if token_file is None and os.environ.get("CI"):
+        raise click.UsageError("standard output stays in the job's log: give --token-file FILE")
+    _rotate(find_project(), name, expires.date() if expires else None, token_file)
 
 
-def _check(project: Project, *, issue: bool, record: bool, dry_run: bool, as_json: bool) -> None:
-    from wheelyard.cli import render
-    from wheelyard.security import check_tokens as flow
+def _check(project: Project, *, issues: bool, record: bool, dry_run: bool, as_json: bool) -> None:
+    from wheelyard.security import check_tokens as tokens
     from wheelyard.security.tokens.text import findings_table
 
-    report, failure = flow.check_tokens(project), None
-    if issue:
+    report, failure = tokens.check_tokens(project), None
+    if issues:
         try:
-            report = flow.keep_issue(project, report, dry_run=dry_run)
+            report = tokens.keep_issue(project, report, dry_run=dry_run)
         except WheelyardError as error:
             failure = error
     if record:
-        flow.record_ends(project, report)
+        tokens.record_ends(project, report)
     if as_json:
-        click.echo(log.redact(render.as_json(report.model_dump(mode="json"))))
+        click.echo(log.redact(output.as_json(report.model_dump(mode="json"))))
     else:
         click.echo(findings_table(report))
         if report.issue:
             click.echo(f"\n{_issue(report.issue)}")
-    render.end(flow.problem(report), failure)
+    output.raise_worst(tokens.problem(report), failure)
 
 
 def _issue(issue: IssueRecord) -> str:
@@ -102,10 +102,10 @@ def _issue(issue: IssueRecord) -> str:
 
 
 def _rotate(project: Project, name: str, expires: date | None, target: Path | None) -> None:
-    from wheelyard.security import check_tokens as flow
+    from wheelyard.security import check_tokens as tokens
 
     if target is None:
-        made = flow.rotate(project, name, expires)
+        made = tokens.rotate(project, name, expires)
         click.echo(made.secret)
     else:
         if target.exists():
@@ -115,7 +115,7 @@ def _rotate(project: Project, name: str, expires: date | None, target: Path | No
         except OSError as error:
             raise click.UsageError(f"{target} cannot be written: {error.strerror}") from error
         try:
-            made = flow.rotate(project, name, expires)
+            made = tokens.rotate(project, name, expires)
         except BaseException:
             files.remove(target)
             raise
