@@ -11,7 +11,7 @@ from support.github.app import serve as serve_github
 from support.gitlab import GitLab, serve
 from support.gitlab.merge_requests import add
 from support.remote import Bare
-from wheelyard.forges import Proposal, open_forge
+from wheelyard.forges import ChangeRequest, open_forge
 from wheelyard.project.config_change_requests import ChangeRequestConfig
 
 if TYPE_CHECKING:
@@ -95,11 +95,13 @@ def opened(place: Place, root: Path, *, dry_run: bool = False, token: str | None
         yield forge
 
 
-def proposal(version: int, *, body: str = "", labels: tuple[str, ...] = ("wheelyard",), key: str = KEY) -> Proposal:
+def proposal(
+    version: int, *, body: str = "", labels: tuple[str, ...] = ("wheelyard",), key: str = KEY
+) -> ChangeRequest:
     path = f"packages/{key.rpartition('/')[2]}/lock.toml"
     content = f"version = {version}\n".encode()
     name = key.rpartition("/")[2]
-    return Proposal(key, f"Update {name} to {version}", body or f"From 1 to {version}.", labels, {path: content})
+    return ChangeRequest(key, f"Update {name} to {version}", body or f"From 1 to {version}.", labels, {path: content})
 
 
 class GitLabPlace:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from support.forges import BRANCH, LOCK, Shown
-from wheelyard.forges import Request, TakenError
+from wheelyard.forges import AlreadyOpenError, PostedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,7 +123,7 @@ class MemoryPlace:
 
     def __init__(self, *, closes: bool) -> None:
         self.git = MemoryGit()
-        self._requests: list[Request] = []
+        self._requests: list[PostedRequest] = []
         self._comments: dict[int, list[str]] = {}
         self._closes = closes
         self.longest_body, self.longest_title = 10_000, 200
@@ -131,36 +131,36 @@ class MemoryPlace:
     def inert(self, text: str) -> str:
         return text
 
-    def of(self, branch: str) -> list[Request]:
+    def of_branch(self, branch: str) -> list[PostedRequest]:
         return [each for each in self.all() if each.branch == branch]
 
-    def all_open(self) -> list[Request]:
+    def all_open(self) -> list[PostedRequest]:
         return [each for each in self.all() if each.state == "open"]
 
-    def all(self) -> list[Request]:
+    def all(self) -> list[PostedRequest]:
         for each in self._requests:
             if self._closes and each.state == "open" and not self.git.branch:
                 self._set(each.number, state="closed")
         return list(self._requests)
 
-    def create(self, branch: str, _base: str, title: str, body: str, labels: Sequence[str]) -> Request:
+    def create(self, branch: str, _base: str, title: str, body: str, labels: Sequence[str]) -> PostedRequest:
         if self.all_open():
-            raise TakenError(branch)
+            raise AlreadyOpenError(branch)
         return self._add(title, body, labels)
 
-    def _add(self, title: str, body: str, labels: Sequence[str]) -> Request:
+    def _add(self, title: str, body: str, labels: Sequence[str]) -> PostedRequest:
         number = len(self._requests) + 1
-        made = Request(number, f"memory/{number}", BRANCH, "", "open", title, body, frozenset(labels))
+        made = PostedRequest(number, f"memory/{number}", BRANCH, "", "open", title, body, frozenset(labels))
         self._requests.append(made)
         return made
 
-    def update(self, request: Request, title: str, body: str, labels: Sequence[str]) -> None:
+    def update(self, request: PostedRequest, title: str, body: str, labels: Sequence[str]) -> None:
         self._set(request.number, title=title, body=body, labels=request.labels | set(labels))
 
-    def comment(self, request: Request, text: str) -> None:
+    def comment(self, request: PostedRequest, text: str) -> None:
         self._comments.setdefault(request.number, []).append(text)
 
-    def close(self, request: Request | int) -> None:
+    def close(self, request: PostedRequest | int) -> None:
         number = request if isinstance(request, int) else request.number
         if self._requests[number - 1].state == "open":
             self._set(number, state="closed")
@@ -195,4 +195,4 @@ class MemoryPlace:
 
     def _set(self, number: int, **changes: Any) -> None:
         old = self._requests[number - 1]
-        self._requests[number - 1] = Request(**{**vars(old), **changes})
+        self._requests[number - 1] = PostedRequest(**{**vars(old), **changes})

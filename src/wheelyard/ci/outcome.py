@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from wheelyard.core.errors import CheckError, ConfigError
 from wheelyard.core.model import Model
-from wheelyard.forges.issue_report import TicketRecord
+from wheelyard.forges.issue_report import IssueReport
 from wheelyard.io import cache, files, log
 from wheelyard.records.line_file import validation_problems
 from wheelyard.records.models import Sha256
@@ -157,7 +157,7 @@ class CIReport(Model):
     asked: str
     rows: tuple[PackageResult, ...]
     left_out: tuple[str, ...] = ()
-    issues: tuple[TicketRecord, ...] = ()
+    issues: tuple[IssueReport, ...] = ()
 
     @property
     def ordered(self) -> tuple[PackageResult, ...]:

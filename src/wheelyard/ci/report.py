@@ -13,8 +13,8 @@ from wheelyard.ci.outcome import CIReport, PackageResult, line_of, outcomes
 from wheelyard.core.errors import ConfigError, JobsFailedError
 from wheelyard.core.tags import WheelName
 from wheelyard.forges import sync_issues as issues
-from wheelyard.forges.site_forge import forge_of
-from wheelyard.forges.sync_issues import Ticket, inline
+from wheelyard.forges.site_forge import open_site_forge
+from wheelyard.forges.sync_issues import IssueText, inline
 from wheelyard.io import log
 from wheelyard.planning import selection
 from wheelyard.project.loader import list_recipes
@@ -114,7 +114,7 @@ def problem(night: CIReport) -> JobsFailedError | None:
     )
 
 
-def issue_texts(night: CIReport) -> tuple[dict[str, Ticket], tuple[str, ...]]:
+def issue_texts(night: CIReport) -> tuple[dict[str, IssueText], tuple[str, ...]]:
     """Return the issues of failing packages, by package, and the packages that build again.
 
     A package that was only stopped by another one neither opens an issue nor closes one.
@@ -144,12 +144,12 @@ def keep_issues(project: Project, night: CIReport, *, dry_run: bool) -> CIReport
     def well(package: str) -> bool:
         return package in built if package in planned else _nothing_due(project, package)
 
-    with forge_of(project, dry_run=dry_run) as (forge, config):
-        records = issues.keep(
+    with open_site_forge(project, dry_run=dry_run) as (forge, config):
+        records = issues.sync(
             forge,
             KIND,
             texts,
-            well=well,
+            is_solved=well,
             comment="It builds again, or nothing of it is due any more.",
             labels=("build-failure", *config.labels),
         )
@@ -240,7 +240,7 @@ def _row(
     )
 
 
-def _issue_text(package: str, rows: Sequence[PackageResult]) -> Ticket:
+def _issue_text(package: str, rows: Sequence[PackageResult]) -> IssueText:
     """Return the issue of a package; the same failure gives the same text on every run: no times, no dates."""
     lines = []
     for row in rows:
@@ -256,4 +256,4 @@ def _issue_text(package: str, rows: Sequence[PackageResult]) -> Ticket:
         f"Try it: `ci/bootstrap nox -s build-{package}`.",
         "`wheelyard ci report` updates this issue when the failure changes, and closes it after a success.",
     ]
-    return Ticket(f"{package} does not build", "\n".join(lines))
+    return IssueText(f"{package} does not build", "\n".join(lines))

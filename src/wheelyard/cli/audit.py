@@ -40,7 +40,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     if issues:
         try:
             report = vulnerabilities.keep_issues(project, report, dry_run=dry_run)
-            failure = sync_issues.problem(report.issues)
+            failure = sync_issues.sync_error(report.issues)
         except WheelyardError as error:
             failure = error
     if as_json:
@@ -48,7 +48,7 @@ def audit(packages: tuple[str, ...], *, issues: bool, dry_run: bool, as_json: bo
     else:
         click.echo(audit_text(report))
         if report.issues or (issues and not failure):
-            click.echo(f"\n{sync_issues.tickets_table(report.issues)}")
+            click.echo(f"\n{sync_issues.issues_table(report.issues)}")
     output.raise_worst(vulnerabilities.problem(report), failure)
 
 

@@ -55,10 +55,10 @@ def check_upstream(
         click.echo(output.model(report) if as_json else status_text(report))
         failure = watch.problem(report, fix=_PROPOSE if project.config.change_requests else "")
     else:
-        from wheelyard.forges.site_forge import forge_of
+        from wheelyard.forges.site_forge import open_site_forge
         from wheelyard.watch import propose_updates
 
-        with forge_of(project, dry_run=dry_run) as (forge, config):  # first: it may have no token for us
+        with open_site_forge(project, dry_run=dry_run) as (forge, config):  # first: it may have no token for us
             report = watch.check_upstream(project, packages, registry=opened, write=not dry_run)
             most = config.limit if limit is None else limit
             report = propose_updates.propose(project, report, forge, limit=most, labels=config.labels)

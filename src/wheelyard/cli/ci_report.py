@@ -50,7 +50,7 @@ def ci_report(
     `ci collect` puts the outcomes there. The exit code is 0 if all wheels are built, 43 if not.
     """
     from wheelyard.ci import report as reports
-    from wheelyard.forges.sync_issues import problem, tickets_table
+    from wheelyard.forges.sync_issues import issues_table, sync_error
 
     if dry_run and not issues:
         raise click.UsageError("--dry-run goes with --issues")
@@ -60,7 +60,7 @@ def ci_report(
     if issues:
         try:
             report = reports.keep_issues(project, report, dry_run=dry_run)
-            failure = problem(report.issues)
+            failure = sync_error(report.issues)
         except WheelyardError as error:
             failure = error
     if summary:
@@ -69,7 +69,7 @@ def ci_report(
         files.write_bytes(junit, reports.junit(report))
     click.echo(output.model(report) if as_json else report_text(report))
     if issues and not as_json:
-        click.echo(f"\n{tickets_table(report.issues)}")
+        click.echo(f"\n{issues_table(report.issues)}")
     output.raise_worst(reports.problem(report), failure)
 
 

@@ -1,4 +1,4 @@
-"""Forge: issues and proposals (merge requests, pull requests) that are kept, not filed. The port and its adapters."""
+"""Forges: issues and change requests (merge requests, pull requests) on GitHub and GitLab."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 from wheelyard.forges.artifacts import Artifact, Artifacts, GitHubArtifacts, open_artifacts
 from wheelyard.forges.branches import PREFIX, Branches, open_branches
-from wheelyard.forges.change_requests import Proposer
+from wheelyard.forges.change_requests import RequestKeeper
 from wheelyard.forges.forge import (
-    Change,
+    ActionResult,
+    AlreadyOpenError,
+    ChangeRequest,
+    ChangeRequests,
     Forge,
     IssueAction,
     Issues,
     Merge,
-    Open,
-    Proposal,
-    ProposalAction,
-    Proposals,
-    Request,
-    Requests,
-    TakenError,
+    OpenRequest,
+    PostedRequest,
+    RequestAction,
+    RequestApi,
 )
-from wheelyard.forges.github import GitHubIssues, GitHubRequests
+from wheelyard.forges.github import GitHubIssues, GitHubPullRequests
 from wheelyard.forges.github_api import GitHubApi
-from wheelyard.forges.gitlab import GitLabIssues, GitLabRequests
+from wheelyard.forges.gitlab import GitLabIssues, GitLabMergeRequests
 from wheelyard.forges.remote import Remote, address
 from wheelyard.io import git_program
 
@@ -36,48 +36,48 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PREFIX",
+    "ActionResult",
+    "AlreadyOpenError",
     "Artifact",
     "Artifacts",
     "Branches",
-    "Change",
+    "ChangeRequest",
+    "ChangeRequests",
     "Forge",
     "GitHubArtifacts",
     "GitHubIssues",
-    "GitHubRequests",
+    "GitHubPullRequests",
     "GitLabIssues",
-    "GitLabRequests",
+    "GitLabMergeRequests",
     "IssueAction",
     "Issues",
     "Merge",
-    "Open",
-    "Proposal",
-    "ProposalAction",
-    "Proposals",
-    "Proposer",
+    "OpenRequest",
+    "PostedRequest",
     "Remote",
-    "Request",
-    "Requests",
-    "TakenError",
+    "RequestAction",
+    "RequestApi",
+    "RequestKeeper",
     "address",
     "open_artifacts",
     "open_branches",
     "open_forge",
 ]
-# Git takes any user name with a token; these are what the forges' own documentation says.
+# Git takes any user name with a token; these are the names in the forges' documentation.
 _USERS = {"gitlab": "oauth2", "github": "x-access-token"}
 
 
-class _Forge(Proposer):
-    """Issues and proposals of one project."""
+class _Forge(RequestKeeper):
+    """Issues and change requests of one project."""
 
-    def __init__(self, issues: Issues, requests: Requests, branches: Branches, *, dry_run: bool) -> None:
+    def __init__(self, issues: Issues, requests: RequestApi, branches: Branches, *, dry_run: bool) -> None:
         super().__init__(requests, branches, dry_run=dry_run)
         self._issues = issues
 
-    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
+    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
         return self._issues.upsert_issue(key, title, body, labels)
 
-    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
+    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
         return self._issues.close_issue(key, comment, labels)
 
     def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
@@ -86,13 +86,13 @@ class _Forge(Proposer):
 
 @contextlib.contextmanager
 def open_forge(config: ChangeRequestConfig, token: str, root: Path, *, dry_run: bool = False) -> Iterator[Forge]:
-    """Yield the forge that the site configuration names for proposals; nothing is asked yet.
+    """Yield the forge that the site configuration names for change requests; nothing is asked yet.
 
     Args:
         config: ``[tool.wheelyard.change-requests]``.
         token: for its API, and for pushing if that is over https; never in an argument or a file.
         root: the checkout, whose git remotes may be named; nothing in it is changed.
-        dry_run: whether to look and change nothing anywhere.
+        dry_run: whether to read only and change nothing.
 
     Raises:
         ConfigError: the checkout has no such git remote.
@@ -100,14 +100,14 @@ def open_forge(config: ChangeRequestConfig, token: str, root: Path, *, dry_run: 
     """
     url = address(config.address, root)
     remote = Remote(url, config.base, git_program.login(url, _USERS[config.forge], token))
-    with open_branches(remote, dry_run=dry_run) as pushed:
+    with open_branches(remote, dry_run=dry_run) as branches:
         issues: Issues
-        requests: Requests
+        requests: RequestApi
         if config.forge == "gitlab":
             issues = GitLabIssues(config.server, config.project, token, dry_run=dry_run, confidential=False)
-            requests = GitLabRequests(config.server, config.project, token)
+            requests = GitLabMergeRequests(config.server, config.project, token)
         else:
             client = GitHubApi(config.server, token, where=config.project)
             issues = GitHubIssues(client, config.project, dry_run=dry_run)
-            requests = GitHubRequests(client, config.project)
-        yield _Forge(issues, requests, pushed, dry_run=dry_run)
+            requests = GitHubPullRequests(client, config.project)
+        yield _Forge(issues, requests, branches, dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""What runs of a forge's pipelines have left behind: found by name, from runs of the project itself only."""
+"""Artifacts of a forge's pipelines: found by name, from runs of the project itself only."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PAGE, _PAGES = 100, 10  # of one name; only the newest are of interest
 
 @dataclass(frozen=True)
 class Artifact:
-    """What one job of an earlier run has left.
+    """The artifact of one job of an earlier run.
 
     Attributes:
-        number: by which the forge knows it; a later one has a larger one.
-        name: what the job called it.
+        number: its number; a later one has a larger one.
+        name: its name.
         size: bytes, as the forge has it.
-        run: the run that it is from.
-        commit: what that ran for; empty if the forge does not say.
+        run: the number of its run.
+        commit: the commit of the run; empty if the forge does not say.
     """
 
     number: int
@@ -39,18 +39,18 @@ class Artifact:
 
 
 class Artifacts(Protocol):
-    """Where they are kept."""
+    """The store of artifacts of a forge."""
 
     def find(self, name: str) -> tuple[Artifact, ...]:
-        """Return those of this name that are still there and come from the project itself, the newest first.
+        """Return the artifacts of this name that are still there and come from the project itself, the newest first.
 
         Raises:
-            CredentialsError: whoever we are may not see them.
+            CredentialsError: the token may not read them.
             NetworkError: the forge does not answer.
         """
 
     def fetch(self, artifact: Artifact, target: Path, *, limit: int) -> None:
-        """Write one, a zip, into *target*.
+        """Write an artifact, a zip, into *target*.
 
         Raises:
             NetworkError: it does not come.
@@ -72,47 +72,47 @@ class GitHubArtifacts:
         self._path = f"repos/{repository}/actions/artifacts"
 
     def find(self, name: str) -> tuple[Artifact, ...]:
-        """Return what is there; a run of a fork's pull request names the fork as where its commit is from."""
-        found: list[Artifact] = []
+        """Return the artifacts of this name; the run of a fork's pull request names the fork as its head repository."""
+        artifacts: list[Artifact] = []
         for page in range(1, _PAGES + 1):
-            asked = urlencode({"per_page": _PAGE, "page": page, "name": name})
-            value = self._client.ask("GET", f"{self._path}?{asked}")
+            query = urlencode({"per_page": _PAGE, "page": page, "name": name})
+            value = self._client.ask("GET", f"{self._path}?{query}")
             try:
-                there = list(value["artifacts"])
-                found += [_artifact(each) for each in there if each["name"] == name and _is_own(each)]
+                entries = list(value["artifacts"])
+                artifacts += [_artifact(entry) for entry in entries if entry["name"] == name and _is_own(entry)]
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 raise NetworkError("the answer is not one of GitHub's") from error
-            if found or len(there) < _PAGE:  # a page of strangers' only hides nothing
+            if artifacts or len(entries) < _PAGE:  # a page with those of forks only is not the last
                 break
-        return tuple(sorted(found, key=lambda artifact: artifact.number, reverse=True))
+        return tuple(sorted(artifacts, key=lambda artifact: artifact.number, reverse=True))
 
     def fetch(self, artifact: Artifact, target: Path, *, limit: int) -> None:
-        """Download one."""
+        """Download an artifact."""
         self._client.download(f"{self._path}/{artifact.number}/zip", target, limit=limit)
 
 
-def _is_own(given: dict[str, Any]) -> bool:
-    run = given["workflow_run"] or {}
-    own = run.get("repository_id")
-    return not given["expired"] and bool(run.get("id")) and bool(own) and run["head_repository_id"] == own
+def _is_own(entry: dict[str, Any]) -> bool:
+    run = entry["workflow_run"] or {}
+    repository = run.get("repository_id")
+    return not entry["expired"] and bool(run.get("id")) and bool(repository) and run["head_repository_id"] == repository
 
 
-def _artifact(given: dict[str, Any]) -> Artifact:
-    run = given["workflow_run"]
+def _artifact(entry: dict[str, Any]) -> Artifact:
+    run = entry["workflow_run"]
     commit = str(run.get("head_sha"))
     commit = commit if _COMMIT.fullmatch(commit) else ""
-    return Artifact(int(given["id"]), str(given["name"]), int(given["size_in_bytes"]), int(run["id"]), commit)
+    return Artifact(int(entry["id"]), str(entry["name"]), int(entry["size_in_bytes"]), int(run["id"]), commit)
 
 
 def open_artifacts(config: ChangeRequestConfig, token: str) -> Artifacts:
-    """Return the artifacts of the project that the site configuration names for proposals; nothing is asked yet.
+    """Return the artifacts of the project that the site configuration names for change requests; nothing is asked yet.
 
     Raises:
         ConfigError: the forge is not GitHub.
     """
     if config.forge != "github":
         raise ConfigError(
-            "wheels are promoted from GitHub's artifacts only, and the site configuration names GitLab",
+            "wheels are reused from GitHub's artifacts only, and the site configuration names GitLab",
             fix="there a pipeline on the default branch builds what was merged: wheelyard plan",
         )
     return GitHubArtifacts(GitHubApi(config.server, token, where=config.project), config.project)

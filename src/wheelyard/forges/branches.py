@@ -1,7 +1,7 @@
-"""Branches of proposals, written with git's plumbing in a repository of their own that goes away again.
+"""Branches of change requests, written with git's plumbing in a temporary repository.
 
-Nobody's checkout is touched: neither its files nor its index, HEAD, refs or configuration. What is pushed says by its
-committer and a trailer that it is ours; a branch onto which anybody else has pushed is never written again.
+Nobody's checkout is touched: neither its files nor its index, HEAD, refs or configuration. Commits have a committer
+and a trailer of the tool; a branch with a commit of anybody else is never written again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wheelyard.core.errors import ConfigError, NetworkError, ProgramError
 from wheelyard.forges.forge import Merge
-from wheelyard.forges.remote import problem
+from wheelyard.forges.remote import remote_error
 from wheelyard.io import cache, files, git_program, guard, log
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ _BASE, _OURS = "refs/wheelyard/base", "refs/wheelyard/ours/"
 _FILE, _PROGRAM = "100644", "100755"
 _ATTEMPTS = 4
 _NONE = "0" * 40
-# Somebody else has moved the branch between our look and our push (git-push(1), and servers' own words for it).
+# The branch has moved between our fetch and our push (git-push(1), and the messages of servers).
 _MOVED = re.compile(
     r"stale info|\[rejected\]|cannot lock ref|failed to update ref|reference already exists", re.IGNORECASE
 )
 
 Entries = dict[str, tuple[str, str]]  # mode and object, by path
-Standing = Literal["moot", "same", "other", "foreign", "none"]
+BranchState = Literal["moot", "same", "other", "foreign", "none"]
 
 
 @contextlib.contextmanager
 def open_branches(remote: Remote, *, dry_run: bool = False) -> Iterator[Branches]:
-    """Yield the branches of *remote*; the server is asked when they are first looked at, and before each push.
+    """Yield the branches of *remote*; the server is asked at the first read, and before each push.
 
     Raises:
         DiskError: no space, or no right to write in the cache.
@@ -58,7 +58,7 @@ class Branches:
     Args:
         scratch: a folder of its own.
         remote: where they are.
-        dry_run: whether to look and push nothing.
+        dry_run: whether to read only and push nothing.
     """
 
     def __init__(self, scratch: Path, remote: Remote, *, dry_run: bool = False) -> None:
@@ -71,29 +71,29 @@ class Branches:
 
     @property
     def base(self) -> str:
-        """The branch that all are to be merged into."""
+        """The branch that all are merged into."""
         self._look()
         return self._base
 
     def write(
         self,
         key: str,
-        wanted: Mapping[str, bytes | None],
+        contents: Mapping[str, bytes | None],
         title: str,
         merge: Merge | None = None,
         *,
         live: bool = False,
     ) -> Literal["moot", "same", "pushed", "foreign"]:
-        """See to it that the branch of *key* is one commit on the base branch that changes these files.
+        """Make sure that the branch of *key* is one commit on the base branch that changes these files.
 
         The same content on the same base is the same commit, whoever makes it and when.
 
         Args:
-            key: of the proposal.
-            wanted: content by path; None deletes.
+            key: the change request's key.
+            contents: content by path; None deletes.
             title: the commit's subject.
-            merge: how what is wanted is joined with what the base branch has.
-            live: whether what the branch itself has stays, too; with *merge* only.
+            merge: how the contents are joined with those of the base branch.
+            live: whether the contents of the branch itself are joined, too; with *merge* only.
 
         Returns:
             ``moot`` if the base branch has all of it (nothing is written then), ``same`` if the branch is such
@@ -103,15 +103,15 @@ class Branches:
             CredentialsError: we may not push there.
             ConfigError: there is no such repository or base branch.
             NetworkError: the server does not answer.
-            PublishError: the server does not take the branch.
+            PublishError: the server refuses the branch.
         """
         for attempt in range(_ATTEMPTS):
             self._look()
-            # Who has moved the branch while we looked is at work on it.
-            entries = self._entries(self._joined(wanted, merge, key if live or attempt else ""))
-            match self._standing(key, entries):
-                case "moot" | "same" | "foreign" as settled:
-                    return settled
+            # A branch that has moved since the fetch is in use by another run.
+            entries = self._entries(self._joined(contents, merge, key if live or attempt else ""))
+            match self._state(key, entries):
+                case "moot" | "same" | "foreign" as state:
+                    return state
                 case "other" | "none":
                     pass
             if self._dry_run or self._push(key, self._commit(entries, title)):
@@ -139,7 +139,7 @@ class Branches:
         raise self._restless(PREFIX + key)
 
     def push(
-        self, wanted: Mapping[str, bytes | None], title: str, merge: Merge | None = None
+        self, contents: Mapping[str, bytes | None], title: str, merge: Merge | None = None
     ) -> Literal["moot", "pushed"]:
         """Put one commit that changes these files onto the base branch; anew where that has moved meanwhile.
 
@@ -151,14 +151,14 @@ class Branches:
         """
         for _ in range(_ATTEMPTS):
             self._look()
-            entries = self._entries(self._joined(wanted, merge, ""))
+            entries = self._entries(self._joined(contents, merge, ""))
             if _has(self._tree(_BASE, entries), entries):
                 return "moot"
             if self._dry_run:
                 return "pushed"
             commit = self._commit(entries, title)
             # Never forced: a branch that has moved refuses it.
-            done = self._talk(
+            result = self._talk(
                 "push",
                 "--quiet",
                 "--no-verify",
@@ -168,20 +168,20 @@ class Branches:
                 f"{commit}:{_HEADS}{self._base}",
             )
             self._fresh = False
-            if not done.returncode:
+            if not result.returncode:
                 return "pushed"
-            if not _MOVED.search(done.stderr):
-                raise problem(self._remote.url, self._base, done)
+            if not _MOVED.search(result.stderr):
+                raise remote_error(self._remote.url, self._base, result)
         raise self._restless(self._base)
 
-    def is_moot(self, wanted: Mapping[str, bytes | None], merge: Merge | None = None) -> bool:
-        """Tell whether the base branch has all of this: content by path, None for what must not be there."""
+    def is_moot(self, contents: Mapping[str, bytes | None], merge: Merge | None = None) -> bool:
+        """Return whether the base branch has all of this: content by path, None for what must not be there."""
         self._look()
-        entries = self._entries(self._joined(wanted, merge, ""))
+        entries = self._entries(self._joined(contents, merge, ""))
         return _has(self._tree(_BASE, entries), entries)
 
     def is_foreign(self, key: str) -> bool:
-        """Tell whether there is a branch of *key* whose last commit is not ours."""
+        """Return whether there is a branch of *key* whose last commit is not ours."""
         self._look()
         tip = self._commit_of(_OURS + key)
         return bool(tip) and not self._is_ours(tip)
@@ -192,15 +192,15 @@ class Branches:
         return self._commit_of(_OURS + key)
 
     def has_landed(self, key: str, merge: Merge | None = None) -> bool:
-        """Tell whether there is a branch of *key*, ours, all of which the base branch has by now."""
+        """Return whether there is a branch of *key*, ours, all of which the base branch has by now."""
         tip = self.tip(key)
         if not tip or not self._is_ours(tip):
             return False
         below = f"{tip}^"
         changed = self._git("diff-tree", "-r", "-z", "--name-only", below, tip).split("\0")
-        wanted = {path: self._content(tip, path) for path in changed if path}
-        olds = Merge({path: self._content(below, path) for path in wanted}, merge.join) if merge else None
-        return self.is_moot(wanted, olds)
+        contents = {path: self._content(tip, path) for path in changed if path}
+        olds = Merge({path: self._content(below, path) for path in contents}, merge.join) if merge else None
+        return self.is_moot(contents, olds)
 
     # -------------------------------------------------------------- looking
 
@@ -214,23 +214,23 @@ class Branches:
             self._base = self._default_branch()
         words = ["fetch", "--quiet", "--depth=2", "--no-tags", "--no-write-fetch-head", "--prune", "--"]
         specs = [f"+{_HEADS}{self._base}:{_BASE}", f"+{_HEADS}{PREFIX}*:{_OURS}*"]
-        done = self._talk(*words, self._remote.url, *specs)
-        if done.returncode:
-            raise problem(self._remote.url, self._base, done)
+        result = self._talk(*words, self._remote.url, *specs)
+        if result.returncode:
+            raise remote_error(self._remote.url, self._base, result)
         self._fresh = True
 
     def _default_branch(self) -> str:
-        done = self._talk("ls-remote", "--symref", "--", self._remote.url, "HEAD")
-        if done.returncode:
-            raise problem(self._remote.url, self._base, done)
-        found = re.search(rf"^ref: {_HEADS}(\S+)\tHEAD$", done.stdout, re.MULTILINE)
-        if not found:
+        result = self._talk("ls-remote", "--symref", "--", self._remote.url, "HEAD")
+        if result.returncode:
+            raise remote_error(self._remote.url, self._base, result)
+        match = re.search(rf"^ref: {_HEADS}(\S+)\tHEAD$", result.stdout, re.MULTILINE)
+        if not match:
             raise ConfigError(
                 f"{self._remote.url} has no default branch", fix="name one: base in [tool.wheelyard.change-requests]"
             )
-        return found[1]
+        return match[1]
 
-    def _standing(self, key: str, entries: Mapping[str, tuple[str, str] | None]) -> Standing:
+    def _state(self, key: str, entries: Mapping[str, tuple[str, str] | None]) -> BranchState:
         base = self._tree(_BASE, entries)
         if _has(base, entries):
             return "moot"
@@ -247,38 +247,40 @@ class Branches:
         return "same" if same and changed == due and self._tree(below, entries) == base else "other"
 
     def _is_ours(self, commit: str) -> bool:
-        """Tell whether a commit is as we made it: amended or rebased, it has another tree or another committer."""
+        """Return whether a commit is as we made it: amended or rebased, it has another tree or another committer."""
         form = f"%T%n%ce%n%(trailers:key={_TRAILER},valueonly)"
         tree, committer, trailer = (self._git("show", "-s", f"--format={form}", commit) + "\n\n").split("\n")[:3]
         return committer == _EMAIL and trailer.strip() == tree
 
     def _tree(self, commit: str, paths: Mapping[str, object]) -> Entries:
         listed = self._git("ls-tree", "-z", "--full-tree", commit, "--", *paths).split("\0")
-        found: Entries = {}
+        tree: Entries = {}
         for line in filter(None, listed):
             meta, _, path = line.partition("\t")
             mode, _, blob = meta.split(" ")
-            found[path] = (mode, blob)
-        return found
+            tree[path] = (mode, blob)
+        return tree
 
     def _commit_of(self, ref: str) -> str:
         return self._git("for-each-ref", "--format=%(objectname)", ref).strip()
 
-    def _joined(self, wanted: Mapping[str, bytes | None], merge: Merge | None, key: str) -> Mapping[str, bytes | None]:
-        """Return what is wanted with what the base branch has, and with what the branch of *key* has, if it is ours."""
+    def _joined(
+        self, contents: Mapping[str, bytes | None], merge: Merge | None, key: str
+    ) -> Mapping[str, bytes | None]:
+        """Return *contents* joined with the base branch, and with the branch of *key* if it is ours."""
         if merge is None:
-            return wanted
+            return contents
         joined = {
             path: merge.join(path, merge.olds.get(path), data, self._content(_BASE, path))
-            for path, data in wanted.items()
+            for path, data in contents.items()
         }
         tip = self._commit_of(_OURS + key) if key else ""
         if tip and self._is_ours(tip):
             below = f"{tip}^"
             for path in self._git("diff-tree", "-r", "-z", "--name-only", below, tip).split("\0"):
                 if path:
-                    known = joined[path] if path in joined else self._content(_BASE, path)
-                    joined[path] = merge.join(path, self._content(below, path), self._content(tip, path), known)
+                    base = joined[path] if path in joined else self._content(_BASE, path)
+                    joined[path] = merge.join(path, self._content(below, path), self._content(tip, path), base)
         return joined
 
     def _content(self, commit: str, path: str) -> bytes | None:
@@ -287,11 +289,11 @@ class Branches:
 
     # -------------------------------------------------------------- writing
 
-    def _entries(self, wanted: Mapping[str, bytes | None]) -> dict[str, tuple[str, str] | None]:
-        """Store what is wanted, and return it as a tree would list it; a program stays one."""
-        base = self._tree(_BASE, wanted)
+    def _entries(self, contents: Mapping[str, bytes | None]) -> dict[str, tuple[str, str] | None]:
+        """Store *contents*, and return its tree entries; a program stays one."""
+        base = self._tree(_BASE, contents)
         entries: dict[str, tuple[str, str] | None] = {}
-        for path, data in wanted.items():
+        for path, data in contents.items():
             if data is None:
                 entries[path] = None
                 continue
@@ -319,14 +321,14 @@ class Branches:
 
     def _push(self, key: str, commit: str) -> bool:
         """Set or (without a commit) delete the branch; False if it is no longer what we last saw."""
-        ref, known = f"{_HEADS}{PREFIX}{key}", self._commit_of(_OURS + key)
-        words = ["push", "--quiet", "--no-verify", "--no-follow-tags", f"--force-with-lease={ref}:{known}", "--"]
-        done = self._talk(*words, self._remote.url, f"{commit}:{ref}")
-        if done.returncode:
+        ref, tip = f"{_HEADS}{PREFIX}{key}", self._commit_of(_OURS + key)
+        words = ["push", "--quiet", "--no-verify", "--no-follow-tags", f"--force-with-lease={ref}:{tip}", "--"]
+        result = self._talk(*words, self._remote.url, f"{commit}:{ref}")
+        if result.returncode:
             self._fresh = False
-            if _MOVED.search(done.stderr):
+            if _MOVED.search(result.stderr):
                 return False
-            raise problem(self._remote.url, self._base, done)
+            raise remote_error(self._remote.url, self._base, result)
         if commit:
             self._git("update-ref", _OURS + key, commit)
         else:
@@ -340,12 +342,12 @@ class Branches:
     ) -> str:
         """Run git on our own repository, where nobody's configuration counts."""
         where = ["-C", str(self._repository)] if inside else []
-        done = git_program.git(
+        result = git_program.git(
             [*where, *words], env=git_program.local_env(self._scratch) | dict(env or {}), stdin=stdin
         )
-        if done.returncode:
-            raise ProgramError(f"git {words[0]} failed on a proposal's branch", details=git_program.said(done))
-        return done.stdout
+        if result.returncode:
+            raise ProgramError(f"git {words[0]} failed on a branch of ours", details=git_program.said(result))
+        return result.stdout
 
     def _talk(self, *words: str) -> Completed:
         """Run git in an exchange with the server, where the user's proxies, keys and credential helpers count."""
@@ -354,7 +356,7 @@ class Branches:
 
     def _restless(self, key: str) -> NetworkError:
         return NetworkError(
-            f"the branch {key} of {self._remote.url} changes whenever it is looked at",
+            f"the branch {key} of {self._remote.url} changes during every push",
             fix="run the same command again, when no other run is at work",
         )
 

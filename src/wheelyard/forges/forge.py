@@ -1,4 +1,4 @@
-"""What a verb needs of a forge, and no more, so that a further forge is two small classes."""
+"""The seam to a forge: issues and change requests. A further forge is two small classes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _CUT = "\n\n*(cut: the rest is too long for this place)*"
 _ISSUE = re.compile(r"<!-- wheelyard: (\S+) -->")
 
 IssueAction = Literal["open", "update", "keep", "close", "none"]
-ProposalAction = Literal["open", "update", "keep", "close", "none", "moot", "declined", "foreign"]
+RequestAction = Literal["open", "update", "keep", "close", "none", "moot", "declined", "foreign"]
 Action_co = TypeVar("Action_co", bound=str, covariant=True)
 
 
 @dataclass(frozen=True)
-class Change(Generic[Action_co]):
-    """What became of an issue or of a proposal; in a dry run, what would become of it.
+class ActionResult(Generic[Action_co]):
+    """The action on an issue or change request; in a dry run, the action that would be.
 
     Attributes:
-        action: ``open``, ``update`` and ``close`` are what was done; ``keep`` if it says already what it should,
-            ``none`` if there was none to close. Of proposals only: ``moot`` if the base branch has all of it (one
+        action: ``open``, ``update`` and ``close`` were done; ``keep`` if it is up to date,
+            ``none`` if there was none to close. Of change requests only: ``moot`` if the base branch has all of it (one
             that was open is closed), ``declined`` if a person closed the request for the same content, and
             ``foreign`` if a person has pushed to its branch: then all of it is left to them.
-        url: where it is; empty where there is none, or would be none yet.
+        url: its page; empty where there is none, or would be none yet.
     """
 
     action: Action_co
@@ -40,7 +40,7 @@ class Change(Generic[Action_co]):
 
 @dataclass(frozen=True)
 class Merge:
-    """How a proposal's files are joined with what others have put there.
+    """How a change request's files are joined with what others have put there.
 
     Attributes:
         olds: what each file was when ours was made from it, by path; None where there was none.
@@ -52,17 +52,16 @@ class Merge:
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """A change to files of the repository that people are asked to merge.
+class ChangeRequest:
+    """A change of files of the repository for people to merge: a merge request or pull request.
 
     Attributes:
-        key: what it is found by again, such as ``update/markupsafe``; its branch is ``wheelyard/<key>``.
+        key: its name, such as ``update/markupsafe``, by which the next run finds it; its branch is ``wheelyard/<key>``.
         title: one line.
-        body: Markdown. Longer ones than a forge takes are cut.
-        labels: what it bears; made if need be. What people add stays.
+        body: Markdown, cut at the forge's limit.
+        labels: its labels, made if need be. Labels that people add stay.
         files: content by path in the repository; None deletes.
-        merge: how they are joined with what the base branch and an open request have by now; they are as they are
-            without it.
+        merge: how they are joined with the base branch and an open request; None replaces these.
     """
 
     key: str
@@ -74,26 +73,26 @@ class Proposal:
 
     def __post_init__(self) -> None:
         if not _KEY.match(self.key):
-            raise ValueError(f"{self.key!r} cannot be a proposal's key")
+            raise ValueError(f"{self.key!r} cannot be a change request's key")
         for path in self.files:
             pure = PurePosixPath(path)
             if pure.is_absolute() or str(pure) != path or {"..", ".git"} & {part.lower() for part in pure.parts}:
-                raise ValueError(f"{path!r} cannot be a proposal's file")
+                raise ValueError(f"{path!r} cannot be a change request's file")
 
     @property
     def digest(self) -> str:
-        """What tells whether two proposals change the same files to the same content: 64 hexadecimal digits."""
+        """Digest of the files and their content: 64 hexadecimal digits."""
         return sha256_value({path: None if data is None else sha256_bytes(data) for path, data in self.files.items()})
 
 
 @dataclass(frozen=True)
-class Open:
-    """A proposal of ours that is open.
+class OpenRequest:
+    """An open change request of the tool.
 
     Attributes:
-        key: as in :class:`Proposal`.
-        url: its request.
-        title: what the request says at this moment.
+        key: as in :class:`ChangeRequest`.
+        url: its page.
+        title: its title at this moment.
     """
 
     key: str
@@ -102,116 +101,116 @@ class Open:
 
 
 class Issues(Protocol):
-    """Where issues are: kept rather than filed. One for each key, changed in place, closed when all is well."""
+    """Issues of a project: one for each key, updated in place, closed when the problem is solved."""
 
-    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
-        """See to it that there is one open issue of *key* with this title and body, and no second one.
+    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
+        """Open or update the one issue of *key*.
 
         Args:
-            key: what it is found by again, besides *labels*; people do not see it.
+            key: its name, which people do not see.
             title: its title.
             body: Markdown.
-            labels: what it bears; made if need be.
+            labels: its labels, made if need be.
 
         Raises:
-            CredentialsError: whoever we are may not write issues there.
+            CredentialsError: the token may not write issues there.
             NetworkError: the forge does not answer.
         """
 
-    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
-        """Close the open issue of *key*, if there is one, with a last word.
+    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
+        """Close the open issue of *key*, if there is one, with a comment.
 
         Raises:
-            CredentialsError: whoever we are may not write issues there.
+            CredentialsError: the token may not write issues there.
             NetworkError: the forge does not answer.
         """
 
     def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
-        """Return the keys of all issues of ours that are open and bear *labels*.
+        """Return the keys of the tool's open issues with *labels*.
 
         Raises:
-            CredentialsError: whoever we are may not see issues there.
+            CredentialsError: the token may not read issues there.
             NetworkError: the forge does not answer.
         """
 
 
 def marked(body: str, mark: str, longest: int) -> str:
-    """Return *body* with a mark behind it, cut where both were longer than the *longest* text that a forge takes."""
+    """Return *body* with a mark behind it, cut so that both fit into the *longest* text of a forge."""
     room = longest - len(mark) - 2
     return f"{body if len(body) <= room else body[: room - len(_CUT)] + _CUT}\n\n{mark}"
 
 
 def issue_mark(key: str) -> str:
-    """Return what an issue of *key* is found by again: a comment, which people do not see."""
+    """Return the mark of an issue of *key*: a comment, which people do not see."""
     return f"<!-- wheelyard: {key} -->"
 
 
 def issue_keys(bodies: Iterable[str]) -> frozenset[str]:
-    """Return the keys of the issues that say this."""
-    return frozenset(found[-1] for body in bodies if (found := _ISSUE.findall(body)))  # ours is at the end
+    """Return the keys of the issues with these bodies."""
+    return frozenset(keys[-1] for body in bodies if (keys := _ISSUE.findall(body)))  # ours is at the end
 
 
-class Proposals(Protocol):
-    """Where merge requests or pull requests are: one for each key, changed in place, closed when moot."""
+class ChangeRequests(Protocol):
+    """Change requests of a project: one for each key, updated in place, closed when moot."""
 
-    def propose(self, proposal: Proposal) -> Change[ProposalAction]:
-        """See to it that there is one open request of the proposal's key that says and changes this, and no second.
+    def propose(self, change: ChangeRequest) -> ActionResult[RequestAction]:
+        """Open or update the one request of its key.
 
-        It may be broken off anywhere, or run twice at once: the next run finishes, and there is never a double.
+        A run may be killed anywhere, or run twice at once: the next run finishes, and there is never a double.
 
         Raises:
-            CredentialsError: whoever we are may not push or open requests there.
+            CredentialsError: the token may not push or open requests there.
             ConfigError: there is no such repository or base branch.
             NetworkError: the forge does not answer.
-            PublishError: it does not take the branch or the request.
+            PublishError: it refuses the branch or the request.
         """
 
-    def push(self, proposal: Proposal) -> Literal["moot", "pushed"]:
-        """See to it that the base branch has what the proposal changes, without asking anybody.
+    def push(self, change: ChangeRequest) -> Literal["moot", "pushed"]:
+        """Push the change to the base branch, without a request.
 
         Raises:
-            CredentialsError: whoever we are may not push to that branch.
+            CredentialsError: the token may not push to that branch.
             ConfigError: there is no such repository or base branch.
             NetworkError: the forge does not answer.
-            PublishError: it does not take the commit.
+            PublishError: it refuses the commit.
         """
 
-    def withdraw(self, key: str, comment: str) -> Change[ProposalAction]:
-        """Close the open request of *key*, if there is one, with a last word, and delete its branch.
+    def withdraw(self, key: str, comment: str) -> ActionResult[RequestAction]:
+        """Close the open request of *key*, if there is one, with a comment, and delete its branch.
 
         Raises:
-            CredentialsError: whoever we are may not do so.
+            CredentialsError: the token may not do so.
             ConfigError: there is no such repository or base branch.
             NetworkError: the forge does not answer.
         """
 
-    def proposals(self) -> tuple[Open, ...]:
-        """Return all of ours that are open, the oldest first.
+    def open_requests(self) -> tuple[OpenRequest, ...]:
+        """Return the tool's open change requests, the oldest first.
 
         Raises:
-            CredentialsError: whoever we are may not see them.
+            CredentialsError: the token may not read them.
             NetworkError: the forge does not answer.
         """
 
 
-class Forge(Issues, Proposals, Protocol):
-    """Where both are."""
+class Forge(Issues, ChangeRequests, Protocol):
+    """Issues and change requests of a project."""
 
 
-# ------------------------------------------------------- what one forge's API can do with requests
+# ------------------------------------------------------- the API of one forge
 
 
 @dataclass(frozen=True)
-class Request:
-    """A merge request or pull request from a branch of the repository itself, never from a fork.
+class PostedRequest:
+    """A change request as the forge has it, from a branch of the repository itself, never from a fork.
 
     Attributes:
-        number: by which the forge knows it; a later one has a larger one.
+        number: its number; a later one has a larger one.
         url: its page.
-        branch: where its changes are.
-        head: the last commit of it that the request had.
-        state: whether anybody has decided.
-        title, body, labels: what it says.
+        branch: its source branch.
+        head: the last commit of the branch that the request had.
+        state: its state.
+        title, body, labels: its texts.
     """
 
     number: int
@@ -224,12 +223,12 @@ class Request:
     labels: frozenset[str]
 
 
-class TakenError(Exception):
-    """The forge says that the branch has an open request already."""
+class AlreadyOpenError(Exception):
+    """The branch has an open request already."""
 
 
-class Requests(Protocol):
-    """One forge's API for requests, as it is; :class:`~wheelyard.forges.change_requests.Proposer` decides."""
+class RequestApi(Protocol):
+    """Change requests in one forge's API; :class:`~wheelyard.forges.change_requests.RequestKeeper` has the rules."""
 
     @property
     def longest_body(self) -> int:
@@ -242,24 +241,24 @@ class Requests(Protocol):
     def inert(self, text: str) -> str:
         """Return Markdown that gives the forge no commands, whatever it quotes."""
 
-    def of(self, branch: str) -> list[Request]:
+    def of_branch(self, branch: str) -> list[PostedRequest]:
         """Return every request of *branch*, whatever its state, the oldest first."""
 
-    def all_open(self) -> list[Request]:
+    def all_open(self) -> list[PostedRequest]:
         """Return every open request, the oldest first."""
 
-    def create(self, branch: str, base: str, title: str, body: str, labels: Sequence[str]) -> Request:
+    def create(self, branch: str, base: str, title: str, body: str, labels: Sequence[str]) -> PostedRequest:
         """Open a request to merge *branch* into *base*.
 
         Raises:
-            TakenError: there is an open one already.
+            AlreadyOpenError: there is an open one already.
         """
 
-    def update(self, request: Request, title: str, body: str, labels: Sequence[str]) -> None:
+    def update(self, request: PostedRequest, title: str, body: str, labels: Sequence[str]) -> None:
         """Change what a request says; *labels* are added to those that it has."""
 
-    def close(self, request: Request) -> None:
+    def close(self, request: PostedRequest) -> None:
         """Close a request without merging it."""
 
-    def comment(self, request: Request, text: str) -> None:
+    def comment(self, request: PostedRequest, text: str) -> None:
         """Say something below a request."""

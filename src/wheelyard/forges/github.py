@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import NetworkError, WheelyardError
 from wheelyard.forges import github_api
-from wheelyard.forges.forge import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
+from wheelyard.forges.forge import (
+    ActionResult,
+    AlreadyOpenError,
+    IssueAction,
+    PostedRequest,
+    issue_keys,
+    issue_mark,
+    marked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +33,7 @@ class GitHubIssues:
     Args:
         client: the server's API.
         repository: ``owner/name``.
-        dry_run: whether to look and change nothing.
+        dry_run: whether to read only and change nothing.
     """
 
     def __init__(self, client: GitHubApi, repository: str, *, dry_run: bool = False) -> None:
@@ -33,57 +41,57 @@ class GitHubIssues:
         self._path = f"repos/{repository}/issues"
         self._dry_run = dry_run
 
-    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
-        """Open or change the issue."""
-        wanted = {"title": title, "body": marked(body.rstrip(), issue_mark(key), _LONGEST)}
-        found = self._open(key, labels)
-        if not found:
+    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
+        """Open or update the issue."""
+        fields = {"title": title, "body": marked(body.rstrip(), issue_mark(key), _LONGEST)}
+        issues = self._open(key, labels)
+        if not issues:
             if self._dry_run:
-                return Change("open")
-            made = self._client.ask("POST", self._path, wanted | {"labels": list(labels)})
-            # Of two runs at once both may find none; both then keep the older of the two.
-            return Change("open", self._one(self._open(key, labels) or [made])["html_url"])
-        says = all(found[0][name] == text for name, text in wanted.items())
+                return ActionResult("open")
+            created = self._client.ask("POST", self._path, fields | {"labels": list(labels)})
+            # Two runs at once may both find none: both then keep the older issue.
+            return ActionResult("open", self._one(self._open(key, labels) or [created])["html_url"])
+        current = all(issues[0][name] == text for name, text in fields.items())
         if not self._dry_run:
-            kept = self._one(found)
-            if not says:
-                self._client.ask("PATCH", f"{self._path}/{kept['number']}", wanted)
-        return Change("keep" if says else "update", found[0]["html_url"])
+            issue = self._one(issues)
+            if not current:
+                self._client.ask("PATCH", f"{self._path}/{issue['number']}", fields)
+        return ActionResult("keep" if current else "update", issues[0]["html_url"])
 
-    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
+    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
         """Close the issue, and every double of it."""
-        found = self._open(key, labels)
+        issues = self._open(key, labels)
         if not self._dry_run:
-            for issue in found:
+            for issue in issues:
                 self._close(issue, comment)
-        return Change("close", found[0]["html_url"]) if found else Change("none")
+        return ActionResult("close", issues[0]["html_url"]) if issues else ActionResult("none")
 
     def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
-        """Return the keys of those that are open."""
-        return issue_keys(each["body"] or "" for each in self._listed(labels))
+        """Return the keys of the open issues."""
+        return issue_keys(entry["body"] or "" for entry in self._listed(labels))
 
     def _open(self, key: str, labels: Sequence[str]) -> list[dict[str, Any]]:
         """Return the open issues of *key*, the oldest first."""
-        mine = [each for each in self._listed(labels) if issue_mark(key) in (each["body"] or "")]
-        return sorted(mine, key=lambda issue: int(issue["number"]))
+        matches = [entry for entry in self._listed(labels) if issue_mark(key) in (entry["body"] or "")]
+        return sorted(matches, key=lambda issue: int(issue["number"]))
 
     def _listed(self, labels: Sequence[str]) -> list[dict[str, Any]]:
         """Return all open issues; GitHub lists pull requests among them."""
         listed = self._client.pages(self._path, state="open", labels=",".join(labels))
-        return [each for each in listed if "pull_request" not in each]
+        return [entry for entry in listed if "pull_request" not in entry]
 
-    def _one(self, found: list[dict[str, Any]]) -> dict[str, Any]:
-        kept, *doubles = found
+    def _one(self, issues: list[dict[str, Any]]) -> dict[str, Any]:
+        oldest, *doubles = issues
         for issue in doubles:
-            self._close(issue, f"A double of #{kept['number']}.")
-        return kept
+            self._close(issue, f"A double of #{oldest['number']}.")
+        return oldest
 
     def _close(self, issue: dict[str, Any], comment: str) -> None:
         self._client.ask("POST", f"{self._path}/{issue['number']}/comments", {"body": comment})
         self._client.ask("PATCH", f"{self._path}/{issue['number']}", {"state": "closed"})
 
 
-class GitHubRequests:
+class GitHubPullRequests:
     """The pull requests of one GitHub repository.
 
     Args:
@@ -104,69 +112,69 @@ class GitHubRequests:
         """Return *text*: GitHub takes no commands from it."""
         return text
 
-    def of(self, branch: str) -> list[Request]:
+    def of_branch(self, branch: str) -> list[PostedRequest]:
         """Return every pull request of a branch of the repository itself: forks may have one of the same name."""
-        return [each for each in self._list(state="all", head=f"{self._owner}:{branch}") if each.branch == branch]
+        return [entry for entry in self._list(state="all", head=f"{self._owner}:{branch}") if entry.branch == branch]
 
-    def all_open(self) -> list[Request]:
+    def all_open(self) -> list[PostedRequest]:
         """Return every open pull request from a branch of the repository itself."""
         return self._list(state="open")
 
-    def _list(self, **query: str) -> list[Request]:
+    def _list(self, **query: str) -> list[PostedRequest]:
         listed = list(self._client.pages(f"{self._path}/pulls", **query))
-        own = [_request(each) for each in listed if self._is_own(each)]
+        own = [_request(entry) for entry in listed if self._is_own(entry)]
         return sorted(own, key=lambda request: request.number)
 
-    def _is_own(self, given: dict[str, Any]) -> bool:
+    def _is_own(self, entry: dict[str, Any]) -> bool:
         # A fork that was deleted leaves null behind.
-        repository = given["head"].get("repo") or {}
+        repository = entry["head"].get("repo") or {}
         return str(repository.get("full_name", "")).lower() == self._repository.lower()
 
-    def create(self, branch: str, base: str, title: str, body: str, labels: Sequence[str]) -> Request:
+    def create(self, branch: str, base: str, title: str, body: str, labels: Sequence[str]) -> PostedRequest:
         """Open a pull request, and label it: GitHub takes labels in a second step only.
 
         Raises:
-            TakenError: there is an open one already (422).
+            AlreadyOpenError: there is an open one already (422).
         """
-        wanted = {"head": branch, "base": base, "title": title, "body": body, "maintainer_can_modify": True}
+        fields = {"head": branch, "base": base, "title": title, "body": body, "maintainer_can_modify": True}
         try:
-            made = _request(self._client.ask("POST", f"{self._path}/pulls", wanted))
+            created = _request(self._client.ask("POST", f"{self._path}/pulls", fields))
         except WheelyardError as error:
             if github_api.status(error) == _INVALID and any(_TAKEN in line.lower() for line in error.details):
-                raise TakenError(branch) from error
+                raise AlreadyOpenError(branch) from error
             raise
-        self._label(made, labels)
-        return made
+        self._label(created, labels)
+        return created
 
-    def update(self, request: Request, title: str, body: str, labels: Sequence[str]) -> None:
+    def update(self, request: PostedRequest, title: str, body: str, labels: Sequence[str]) -> None:
         """Change title and body, and add labels."""
         self._client.ask("PATCH", f"{self._path}/pulls/{request.number}", {"title": title, "body": body})
         self._label(request, [label for label in labels if label not in request.labels])
 
-    def close(self, request: Request) -> None:
-        """Close it; one that is closed stays so."""
+    def close(self, request: PostedRequest) -> None:
+        """Close the request; a closed one stays closed."""
         self._client.ask("PATCH", f"{self._path}/pulls/{request.number}", {"state": "closed"})
 
-    def comment(self, request: Request, text: str) -> None:
+    def comment(self, request: PostedRequest, text: str) -> None:
         """Add a comment; those below a pull request are those of an issue."""
         self._client.ask("POST", f"{self._path}/issues/{request.number}/comments", {"body": text})
 
-    def _label(self, request: Request, labels: Sequence[str]) -> None:
+    def _label(self, request: PostedRequest, labels: Sequence[str]) -> None:
         if labels:
             self._client.ask("POST", f"{self._path}/issues/{request.number}/labels", {"labels": list(labels)})
 
 
-def _request(given: Any) -> Request:
+def _request(entry: Any) -> PostedRequest:
     try:
-        return Request(
-            number=int(given["number"]),
-            url=str(given["html_url"]),
-            branch=str(given["head"]["ref"]),
-            head=str(given["head"]["sha"]),
-            state="merged" if given.get("merged_at") else "open" if given["state"] == "open" else "closed",
-            title=str(given["title"]),
-            body=str(given["body"] or ""),
-            labels=frozenset(str(label["name"]) for label in given["labels"]),
+        return PostedRequest(
+            number=int(entry["number"]),
+            url=str(entry["html_url"]),
+            branch=str(entry["head"]["ref"]),
+            head=str(entry["head"]["sha"]),
+            state="merged" if entry.get("merged_at") else "open" if entry["state"] == "open" else "closed",
+            title=str(entry["title"]),
+            body=str(entry["body"] or ""),
+            labels=frozenset(str(label["name"]) for label in entry["labels"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NetworkError("the answer is not one of GitHub's") from error

@@ -10,7 +10,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.forges.forge import Change, IssueAction, Request, TakenError, issue_keys, issue_mark, marked
+from wheelyard.forges.forge import (
+    ActionResult,
+    AlreadyOpenError,
+    IssueAction,
+    PostedRequest,
+    issue_keys,
+    issue_mark,
+    marked,
+)
 from wheelyard.registries.gitlab import gitlab_api
 
 if TYPE_CHECKING:
@@ -45,9 +53,9 @@ class GitLabIssues:
     Args:
         url: the server.
         project: the project's path or number.
-        token: one that may write issues there.
-        dry_run: whether to look and change nothing.
-        confidential: whether what it says is nobody else's business.
+        token: a token that may write issues there.
+        dry_run: whether to read only and change nothing.
+        confidential: whether the issues are confidential.
     """
 
     def __init__(self, url: str, project: str, token: str, *, dry_run: bool = False, confidential: bool = True) -> None:
@@ -56,67 +64,67 @@ class GitLabIssues:
         self._project = _project(url, project, token)
         self._dry_run = dry_run
 
-    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> Change[IssueAction]:
-        """Open or change the issue."""
-        wanted = {"title": title, "description": marked(_inert(body.rstrip()), issue_mark(key), _LONGEST)}
+    def upsert_issue(self, key: str, title: str, body: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
+        """Open or update the issue."""
+        fields = {"title": title, "description": marked(_inert(body.rstrip()), issue_mark(key), _LONGEST)}
         with gitlab_api.errors(self._project_path):
-            found = self._open(key, labels)
-            if not found:
+            issues = self._open(key, labels)
+            if not issues:
                 if self._dry_run:
-                    return Change("open")
-                made = self._project.issues.create(
-                    wanted | {"labels": list(labels), "confidential": self._confidential}
+                    return ActionResult("open")
+                created = self._project.issues.create(
+                    fields | {"labels": list(labels), "confidential": self._confidential}
                 )
-                # Of two runs at once both may find none; both then keep the older of the two.
-                return Change("open", self._one(self._open(key, labels) or [made]).web_url)
+                # Two runs at once may both find none: both then keep the older issue.
+                return ActionResult("open", self._one(self._open(key, labels) or [created]).web_url)
             if self._dry_run:
-                return Change("keep" if _says(found[0], wanted) else "update", found[0].web_url)
-            kept = self._one(found)
-            if _says(kept, wanted):
-                return Change("keep", kept.web_url)
-            self._project.issues.update(kept.iid, wanted)
-            return Change("update", kept.web_url)
+                return ActionResult("keep" if _is_current(issues[0], fields) else "update", issues[0].web_url)
+            issue = self._one(issues)
+            if _is_current(issue, fields):
+                return ActionResult("keep", issue.web_url)
+            self._project.issues.update(issue.iid, fields)
+            return ActionResult("update", issue.web_url)
 
-    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> Change[IssueAction]:
+    def close_issue(self, key: str, comment: str, labels: Sequence[str]) -> ActionResult[IssueAction]:
         """Close the issue, and every double of it."""
         with gitlab_api.errors(self._project_path):
-            found = self._open(key, labels)
+            issues = self._open(key, labels)
             if not self._dry_run:
-                for issue in found:
+                for issue in issues:
                     self._close(issue, comment)
-        return Change("close", found[0].web_url) if found else Change("none")
+        return ActionResult("close", issues[0].web_url) if issues else ActionResult("none")
 
     def open_issues(self, labels: Sequence[str]) -> frozenset[str]:
-        """Return the keys of those that are open."""
+        """Return the keys of the open issues."""
         with gitlab_api.errors(self._project_path):
             return issue_keys(issue.description or "" for issue in self._listed(labels))
 
     def _open(self, key: str, labels: Sequence[str]) -> list[ProjectIssue]:
         """Return the open issues of *key*, the oldest first; there should be no more than one."""
-        mine = [issue for issue in self._listed(labels) if issue_mark(key) in (issue.description or "")]
-        return sorted(mine, key=lambda issue: int(issue.iid))
+        matches = [issue for issue in self._listed(labels) if issue_mark(key) in (issue.description or "")]
+        return sorted(matches, key=lambda issue: int(issue.iid))
 
     def _listed(self, labels: Sequence[str]) -> list[ProjectIssue]:
         return list(self._project.issues.list(iterator=True, state="opened", labels=list(labels), per_page=100))
 
-    def _one(self, found: list[ProjectIssue]) -> ProjectIssue:
-        kept, *doubles = found
+    def _one(self, issues: list[ProjectIssue]) -> ProjectIssue:
+        oldest, *doubles = issues
         for issue in doubles:
-            self._close(issue, f"A double of #{kept.iid}.")
-        return kept
+            self._close(issue, f"A double of #{oldest.iid}.")
+        return oldest
 
     def _close(self, issue: ProjectIssue, comment: str) -> None:
         issue.notes.create({"body": comment})
         self._project.issues.update(issue.iid, {"state_event": "close"})
 
 
-class GitLabRequests:
+class GitLabMergeRequests:
     """The merge requests of one GitLab project (lib/api/merge_requests.rb).
 
     Args:
         url: the server.
         project: the project's path or number.
-        token: one that may open merge requests there.
+        token: a token that may open merge requests there.
     """
 
     longest_body = _LONGEST
@@ -130,27 +138,27 @@ class GitLabRequests:
         """Return *text* without quick actions."""
         return _inert(text)
 
-    def of(self, branch: str) -> list[Request]:
+    def of_branch(self, branch: str) -> list[PostedRequest]:
         """Return every merge request of a branch of the project itself: forks may have one of the same name."""
         return self._list(source_branch=branch)
 
-    def all_open(self) -> list[Request]:
+    def all_open(self) -> list[PostedRequest]:
         """Return every open merge request from a branch of the project itself."""
         return self._list(state="opened")
 
-    def _list(self, **query: str) -> list[Request]:
+    def _list(self, **query: str) -> list[PostedRequest]:
         with gitlab_api.errors(self._path):
             listed = list(self._project.mergerequests.list(iterator=True, per_page=100, **query))
-        own = [_request(each) for each in listed if each.source_project_id == each.target_project_id]
+        own = [_request(entry) for entry in listed if entry.source_project_id == entry.target_project_id]
         return sorted(own, key=lambda request: request.number)
 
-    def create(self, branch: str, base: str, title: str, body: str, labels: Sequence[str]) -> Request:
+    def create(self, branch: str, base: str, title: str, body: str, labels: Sequence[str]) -> PostedRequest:
         """Open a merge request whose branch goes when it is merged.
 
         Raises:
-            TakenError: there is an open one already (409).
+            AlreadyOpenError: there is an open one already (409).
         """
-        wanted = {
+        fields = {
             "source_branch": branch,
             "target_branch": base,
             "title": title,
@@ -160,43 +168,43 @@ class GitLabRequests:
         }
         try:
             with gitlab_api.errors(self._path):
-                return _request(self._project.mergerequests.create(wanted))
+                return _request(self._project.mergerequests.create(fields))
         except WheelyardError as error:
             if gitlab_api.status(error) == _TAKEN:
-                raise TakenError(branch) from error
+                raise AlreadyOpenError(branch) from error
             raise
 
-    def update(self, request: Request, title: str, body: str, labels: Sequence[str]) -> None:
+    def update(self, request: PostedRequest, title: str, body: str, labels: Sequence[str]) -> None:
         """Change title and description, and add labels."""
-        wanted: dict[str, Any] = {"title": title, "description": body}
+        fields: dict[str, Any] = {"title": title, "description": body}
         if labels:
-            wanted["add_labels"] = ",".join(labels)
+            fields["add_labels"] = ",".join(labels)
         with gitlab_api.errors(self._path):
-            self._project.mergerequests.update(request.number, wanted)
+            self._project.mergerequests.update(request.number, fields)
 
-    def close(self, request: Request) -> None:
-        """Close it; one that is closed stays so."""
+    def close(self, request: PostedRequest) -> None:
+        """Close the request; a closed one stays closed."""
         with gitlab_api.errors(self._path):
             self._project.mergerequests.update(request.number, {"state_event": "close"})
 
-    def comment(self, request: Request, text: str) -> None:
+    def comment(self, request: PostedRequest, text: str) -> None:
         """Add a note."""
         with gitlab_api.errors(self._path):
             self._project.mergerequests.get(request.number, lazy=True).notes.create({"body": text})
 
 
-def _request(given: ProjectMergeRequest) -> Request:
-    return Request(
-        number=int(given.iid),
-        url=str(given.web_url),
-        branch=str(given.source_branch),
-        head=str(given.sha or ""),
-        state=_STATES.get(str(given.state), "open"),
-        title=str(given.title),
-        body=str(given.description or ""),
-        labels=frozenset(map(str, given.labels)),
+def _request(entry: ProjectMergeRequest) -> PostedRequest:
+    return PostedRequest(
+        number=int(entry.iid),
+        url=str(entry.web_url),
+        branch=str(entry.source_branch),
+        head=str(entry.sha or ""),
+        state=_STATES.get(str(entry.state), "open"),
+        title=str(entry.title),
+        body=str(entry.description or ""),
+        labels=frozenset(map(str, entry.labels)),
     )
 
 
-def _says(issue: ProjectIssue, wanted: dict[str, Any]) -> bool:
-    return all(getattr(issue, name) == text for name, text in wanted.items())
+def _is_current(issue: ProjectIssue, fields: dict[str, Any]) -> bool:
+    return all(getattr(issue, name) == text for name, text in fields.items())

@@ -1,4 +1,4 @@
-"""What became of issues that are kept one for each package: a part of several reports."""
+"""The action on a package's issue: a part of several reports."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Literal
 from wheelyard.core.model import Model
 
 
-class TicketRecord(Model):
-    """What became, or in a dry run would become, of one package's issue.
+class IssueReport(Model):
+    """The action on one package's issue; in a dry run, the action that would be.
 
     Attributes:
         package: the package.
-        key: what the issue is found by again.
+        key: the issue's key.
         action: ``open``, ``update``, ``keep``, ``close``, ``none``; ``error`` if it could not be written.
         title: its title, empty where it is closed.
-        url: where it is, empty if it is nowhere yet.
+        url: its page, empty if it is not open yet.
         text: why it could not be written.
     """
 

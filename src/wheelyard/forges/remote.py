@@ -1,4 +1,4 @@
-"""Where branches are pushed: its address, and what the server's refusals mean."""
+"""The git remote that branches are pushed to: its address, and the errors of its server."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _MISSING = re.compile(r"not found|does not appear to be a git repository|couldn'
 
 @dataclass(frozen=True)
 class Remote:
-    """Where branches are pushed.
+    """The git remote that branches are pushed to.
 
     Attributes:
         url: the repository's address: https, ssh or file.
-        base: the branch that they are to be merged into; the repository's default branch if empty.
+        base: the branch that they are merged into; the repository's default branch if empty.
         env: further variables for git that let it log in there (:func:`wheelyard.io.git_program.login`).
     """
 
@@ -43,57 +43,57 @@ class Remote:
     env: Mapping[str, str]
 
 
-def problem(url: str, base: str, done: Completed) -> WheelyardError:
-    """Return what a failed exchange with the server means; *base* is the branch that was asked for."""
-    details = git_program.said(done)
-    if git_program.UNREACHABLE.search(done.stderr):
+def remote_error(url: str, base: str, result: Completed) -> WheelyardError:
+    """Return the error of a failed exchange with the server about the branch *base*."""
+    details = git_program.said(result)
+    if git_program.UNREACHABLE.search(result.stderr):
         return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
-    if _PROTECTED.search(done.stderr):
+    if _PROTECTED.search(result.stderr):
         return CredentialsError(
             f"{url} protects the branch: nothing was pushed",
             details=details,
-            fix="allow the token to push to it; records go out by a request instead where "
-            "[tool.wheelyard.change-requests] does not say to push them",
+            fix="allow the token to push to it; records are pushed by a change request unless "
+            "[tool.wheelyard.change-requests] has records = 'push'",
         )
-    if _REFUSED.search(done.stderr):
+    if _REFUSED.search(result.stderr):
         return CredentialsError(
-            f"{url} does not let us in, or not for this",
+            f"{url} refuses the token, or refuses it for this",
             details=details,
-            fix="look at variable and remote in [tool.wheelyard.change-requests]; the token needs write_repository, "
+            fix="check variable and remote in [tool.wheelyard.change-requests]; the token needs write_repository, "
             "or contents: write",
         )
-    if _FORBIDDEN.search(done.stderr):
+    if _FORBIDDEN.search(result.stderr):
         return ConfigError(
             f"nothing is pushed to {url}: neither https, ssh nor file",
             details=details,
             fix="correct remote in [tool.wheelyard.change-requests]",
         )
-    if _MISSING.search(done.stderr):
+    if _MISSING.search(result.stderr):
         return ConfigError(
-            f"{url} is no repository, or has no branch {base!r}",
+            f"{url} is not a repository, or has no branch {base!r}",
             details=details,
             fix="correct remote, project or base in [tool.wheelyard.change-requests]",
         )
-    return PublishError(f"{url} does not take the branch", details=details)
+    return PublishError(f"{url} refuses the branch", details=details)
 
 
 def address(remote: str, root: Path) -> str:
-    """Return the address of a remote: *remote* itself, or where the checkout at *root* pushes to under that name.
+    """Return the address of a remote: *remote* itself, or the push address of that remote of the checkout at *root*.
 
     Raises:
         ConfigError: the checkout has no such remote, or its address holds a login.
     """
     url = remote
     if "://" not in remote and ":" not in remote and not remote.startswith("/"):
-        done = git_program.git(["-C", root, "remote", "get-url", "--push", "--", remote], env=git_program.base_env())
-        if done.returncode:
+        result = git_program.git(["-C", root, "remote", "get-url", "--push", "--", remote], env=git_program.base_env())
+        if result.returncode:
             raise ConfigError(
                 f"the checkout has no git remote named {remote!r}",
                 where=str(root),
-                details=git_program.said(done),
+                details=git_program.said(result),
                 fix="correct remote in [tool.wheelyard.change-requests], or leave it out",
             )
-        url = done.stdout.strip()
+        url = result.stdout.strip()
     parts = urlsplit(url)
     if parts.password or (parts.scheme in {"http", "https"} and parts.username):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The forge that the site configuration names for proposals, opened with the token that it names."""
+"""The forge that the site configuration names for change requests, opened with the token that it names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, ChangeRequestConfig]]:
-    """Yield the forge that the site configuration names for proposals, and what it says of them.
+def open_site_forge(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, ChangeRequestConfig]]:
+    """Yield the forge that the site configuration names for change requests, and its settings.
 
     Raises:
         ConfigError: it names none.
@@ -28,13 +28,13 @@ def forge_of(project: Project, *, dry_run: bool) -> Iterator[tuple[Forge, Change
     config = project.config.change_requests
     if config is None:
         raise ConfigError(
-            "site configuration does not say where proposals go",
+            "the site configuration names no forge for change requests",
             fix="add [tool.wheelyard.change-requests]; docs/how-to/change-requests.md",
         )
     token = read_token(config.variable)
     if not token:
         raise CredentialsError(
-            f"{config.variable} is not set: nothing can be proposed",
+            f"{config.variable} is not set: no change request can be opened",
             fix=f"set {config.variable} to a token that may push branches and open requests in {config.project}",
         )
     with open_forge(config, token, project.root, dry_run=dry_run) as forge:

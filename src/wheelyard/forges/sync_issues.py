@@ -1,6 +1,6 @@
-"""Issues of a kind, one for each package: opened when something is wrong with it, changed in place, closed when well.
+"""Issues of one kind, one for each package: opened when something is wrong, updated in place, closed when it is solved.
 
-What a night finds again is the same issue, never a second one; the forge finds it by its key and label.
+The next run finds the same issue by its key and label, and opens no second one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.forges.issue_report import TicketRecord
+from wheelyard.forges.issue_report import IssueReport
 from wheelyard.io import log
 
 if TYPE_CHECKING:
@@ -19,87 +19,89 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """What an issue is to say.
+class IssueText:
+    """The text of an issue.
 
     Attributes:
         title: one line.
-        body: Markdown; what others wrote goes through :func:`inline` first.
+        body: Markdown; the words of others go through :func:`inline` first.
     """
 
     title: str
     body: str
 
 
-def keep(
+def sync(
     issues: Issues,
     kind: str,
-    wanted: Mapping[str, Ticket],
+    texts: Mapping[str, IssueText],
     *,
-    well: Callable[[str], bool],
+    is_solved: Callable[[str], bool],
     comment: str,
     labels: Sequence[str],
-) -> tuple[TicketRecord, ...]:
-    """Open or change the issue of each package in *wanted*, and close those of packages that are well again.
+) -> tuple[IssueReport, ...]:
+    """Open or update the issue of each package in *texts*, and close the issues that are solved.
 
-    One that fails does not keep the others back.
+    An issue that fails does not stop the others.
 
     Args:
         issues: the forge.
-        kind: of what, such as ``failure``; with the package's name it is the issue's key.
-        wanted: what each issue is to say, by package.
-        well: whether nothing is wrong any more with a package whose issue is open; else that is left alone.
-        comment: the last word below an issue that is closed.
-        labels: what every issue bears; the first one tells this kind's from others.
+        kind: their kind, such as ``failure``; with the package's name it is the issue's key.
+        texts: the text of each issue, by package.
+        is_solved: whether nothing is wrong any more with a package whose issue is open; else the issue stays.
+        comment: the last comment of an issue that is closed.
+        labels: the labels of every issue; the first one is this kind's own.
 
     Returns:
-        What became of each, by package.
+        The action on each issue, by package.
 
     Raises:
-        CredentialsError: we may not see issues there.
+        CredentialsError: the token may not read issues there.
         NetworkError: the forge does not answer.
     """
-    there = issues.open_issues(labels)
-    open_for = (key.removeprefix(f"{kind}/") for key in there if key.startswith(f"{kind}/"))
-    over = [package for package in open_for if package not in wanted and well(package)]
+    open_keys = issues.open_issues(labels)
+    open_for = (key.removeprefix(f"{kind}/") for key in open_keys if key.startswith(f"{kind}/"))
+    solved = [package for package in open_for if package not in texts and is_solved(package)]
     records = []
-    for package in sorted([*wanted, *over]):
+    for package in sorted([*texts, *solved]):
         key, title = f"{kind}/{package}", ""
         try:
-            if package in wanted:
-                title = wanted[package].title
-                change = issues.upsert_issue(key, title, wanted[package].body, labels)
+            if package in texts:
+                title = texts[package].title
+                change = issues.upsert_issue(key, title, texts[package].body, labels)
             else:
                 change = issues.close_issue(key, comment, labels)
         except WheelyardError as error:
-            records.append(TicketRecord(package=package, key=key, action="error", title=title, text=error.head))
+            records.append(IssueReport(package=package, key=key, action="error", title=title, text=error.head))
         else:
-            records.append(TicketRecord(package=package, key=key, action=change.action, title=title, url=change.url))
+            records.append(IssueReport(package=package, key=key, action=change.action, title=title, url=change.url))
     return tuple(records)
 
 
-def problem(records: Sequence[TicketRecord]) -> WheelyardError | None:
+def sync_error(records: Sequence[IssueReport]) -> WheelyardError | None:
     """Return the error of issues that could not be written, None if all could."""
-    failed = [f"{each.package}: {each.text}" for each in records if each.action == "error"]
+    failed = [f"{record.package}: {record.text}" for record in records if record.action == "error"]
     if not failed:
         return None
     return WheelyardError(
-        f"{len(failed)} issue(s) could not be written", details=failed, fix="run the same command again: none doubles"
+        f"{len(failed)} issue(s) could not be written",
+        details=failed,
+        fix="run the same command again: it opens none twice",
     )
 
 
-def tickets_table(records: Sequence[TicketRecord]) -> str:
-    """Return what became of issues, for people."""
+def issues_table(records: Sequence[IssueReport]) -> str:
+    """Return a table of the actions on issues."""
     if not records:
         return "no issue is open, and none is needed"
-    rows = [(each.package, each.action, each.title or each.text, each.url or "-") for each in records]
+    rows = [(record.package, record.action, record.title or record.text, record.url or "-") for record in records]
     return log.table(("package", "issue", "title", "where"), rows)
 
 
 def inline(text: str, most: int = 300) -> str:
-    """Return *text* for one line of Markdown: it mentions nobody, links nowhere and stays in its cell."""
-    tame = log.redact(log.clean(text)).strip()
-    tame = tame if len(tame) <= most else f"{tame[: most - 1]}…"
+    """Return *text* for one line of Markdown, without mentions, links and cell borders."""
+    plain = log.redact(log.clean(text)).strip()
+    plain = plain if len(plain) <= most else f"{plain[: most - 1]}…"
     for char, instead in (("&", "&amp;"), ("<", "&lt;"), ("@", "&#64;"), ("[", "&#91;"), ("`", "&#96;"), ("|", "\\|")):
-        tame = tame.replace(char, instead)
-    return tame
+        plain = plain.replace(char, instead)
+    return plain

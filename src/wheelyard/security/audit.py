@@ -12,8 +12,8 @@ from wheelyard.core.errors import ConfigError, UnknownPackageError, VulnerableEr
 from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.core.tags import WheelName
 from wheelyard.forges import sync_issues
-from wheelyard.forges.site_forge import forge_of
-from wheelyard.forges.sync_issues import Ticket, inline
+from wheelyard.forges.site_forge import open_site_forge
+from wheelyard.forges.sync_issues import IssueText, inline
 from wheelyard.io import log
 from wheelyard.records.releases import RELEASES
 from wheelyard.security import osv
@@ -97,12 +97,12 @@ def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> Audi
     for each in report.counting:
         bad.setdefault(each.package, []).append(each)
     wanted = {package: _ticket(package, found) for package, found in bad.items()}
-    with forge_of(project, dry_run=dry_run) as (forge, config):
-        records = sync_issues.keep(
+    with open_site_forge(project, dry_run=dry_run) as (forge, config):
+        records = sync_issues.sync(
             forge,
             KIND,
             wanted,
-            well={path.parent.name for path in project.packages.glob("*/releases.toml")}.__contains__,
+            is_solved={path.parent.name for path in project.packages.glob("*/releases.toml")}.__contains__,
             comment=f"Nothing that is published is affected any more, as of {report.checked.date()}.",
             labels=(project.config.audit.label, *config.labels),
         )
@@ -161,7 +161,7 @@ def _expired(project: Project, found: Iterable[Vulnerability], today: date, *, w
     )
 
 
-def _ticket(package: str, found: Sequence[Vulnerability]) -> Ticket:
+def _ticket(package: str, found: Sequence[Vulnerability]) -> IssueText:
     by_id: dict[str, list[Vulnerability]] = {}
     for each in found:
         by_id.setdefault(each.id, []).append(each)
@@ -169,7 +169,7 @@ def _ticket(package: str, found: Sequence[Vulnerability]) -> Ticket:
     head = ("| vulnerability | published versions | fixed in | what |", "|---|---|---|---|")
     count = len(by_id)
     title = f"{package}: {count} known vulnerabilit{'y' if count == 1 else 'ies'} in what is published"
-    return Ticket(title, "\n".join([*head, *rows, "", _HOW]))
+    return IssueText(title, "\n".join([*head, *rows, "", _HOW]))
 
 
 def _row(group: Sequence[Vulnerability]) -> str:

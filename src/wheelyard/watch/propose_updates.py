@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from wheelyard.core import markdown
 from wheelyard.core.errors import NetworkError, UpstreamUnknownError, WheelyardError
-from wheelyard.forges import Proposal
+from wheelyard.forges import ChangeRequest
 from wheelyard.io import log
 from wheelyard.planning.target import look_up
 from wheelyard.preflight.preflight_package import diff_facts, facts_of, preflight
@@ -23,7 +23,7 @@ from wheelyard.watch.status_report import ProposalRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelyard.forges import Open, Proposals
+    from wheelyard.forges import ChangeRequests, OpenRequest
     from wheelyard.preflight.preflight_package import Preflight
     from wheelyard.project.config import Project
     from wheelyard.records.models import Lock, LockedVersion
@@ -43,7 +43,7 @@ class _Wanted:
 
 
 def propose(
-    project: Project, report: WatchReport, forge: Proposals, *, limit: int, labels: Sequence[str] = ()
+    project: Project, report: WatchReport, forge: ChangeRequests, *, limit: int, labels: Sequence[str] = ()
 ) -> WatchReport:
     """Propose what *report* asks for, and return it with what became of that; one failure does not stop the others.
 
@@ -60,7 +60,7 @@ def propose(
         CredentialsError: we may not see requests there.
         NetworkError: the forge does not answer.
     """
-    already = {each.key: each for each in forge.proposals()}
+    already = {each.key: each for each in forge.open_requests()}
     room = limit - len(already)
     records = []
     for standing in report.packages:
@@ -95,7 +95,13 @@ def problem(report: WatchReport) -> WheelyardError | None:
 
 
 def _one(
-    project: Project, standing: Standing, forge: Proposals, already: Open | None, *, room: int, labels: Sequence[str]
+    project: Project,
+    standing: Standing,
+    forge: ChangeRequests,
+    already: OpenRequest | None,
+    *,
+    room: int,
+    labels: Sequence[str],
 ) -> ProposalRecord | None:
     key = f"{_KIND}{standing.package}"
     if standing.state == "blocked" and standing.new:  # by a preflight, not by the recipe: an earlier version may go on
@@ -114,11 +120,11 @@ def _one(
         )
     files: dict[str, bytes | None] = {path.relative_to(project.root).as_posix(): dump(wanted.lock).encode()}
     body = "\n".join([*wanted.lines, "", "Made by `wheelyard check-upstream --propose`; it changes the lock only."])
-    change = forge.propose(Proposal(key, wanted.title, body, tuple(labels), files))
+    change = forge.propose(ChangeRequest(key, wanted.title, body, tuple(labels), files))
     return ProposalRecord(package=standing.package, key=key, action=change.action, title=wanted.title, url=change.url)
 
 
-def _moot(standing: Standing, forge: Proposals, already: Open | None) -> ProposalRecord | None:
+def _moot(standing: Standing, forge: ChangeRequests, already: OpenRequest | None) -> ProposalRecord | None:
     """Close what is open, which was for an earlier state."""
     if already is None:
         return None
@@ -126,7 +132,7 @@ def _moot(standing: Standing, forge: Proposals, already: Open | None) -> Proposa
     return _close(standing.package, forge, already, f"{_inert(standing.text)} ({known})")
 
 
-def _close(package: str, forge: Proposals, opened: Open, why: str) -> ProposalRecord:
+def _close(package: str, forge: ChangeRequests, opened: OpenRequest, why: str) -> ProposalRecord:
     change = forge.withdraw(opened.key, f"Moot: {why}.")
     return ProposalRecord(package=package, key=opened.key, action=change.action, title=opened.title, url=change.url)
 

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import ConfigError
-from wheelyard.forges import Merge, Proposal
-from wheelyard.forges.site_forge import forge_of
+from wheelyard.forges import ChangeRequest, Merge
+from wheelyard.forges.site_forge import open_site_forge
 from wheelyard.io import git_program
 from wheelyard.records.expiry_table import PAGE
 from wheelyard.records.merge import NAMES, merge
@@ -58,7 +58,7 @@ def bring_out(project: Project, *, push: bool = False, dry_run: bool = False) ->
         CredentialsError: no token, or it may not.
         RegistryContentError: the base branch says other things of a published file.
         NetworkError: the forge does not answer.
-        PublishError: it does not take the branch or the request.
+        PublishError: it refuses the branch or the request.
     """
     mine = changed(project)
     if not mine:
@@ -66,9 +66,9 @@ def bring_out(project: Project, *, push: bool = False, dry_run: bool = False) ->
     packages = sorted({PurePosixPath(name).parts[1] for name in mine if name != PAGE})
     of = ", ".join(packages) if len(packages) <= _DEEP else f"{len(packages)} packages"
     title = f"Records of {of}" if packages else "When tokens end"
-    with forge_of(project, dry_run=dry_run) as (forge, config):
+    with open_site_forge(project, dry_run=dry_run) as (forge, config):
         direct = push or config.records == "push"
-        proposal = Proposal(
+        proposal = ChangeRequest(
             KEY,
             title if direct else "Records of what was published and seen",
             "What publishing and looking upstream wrote down, and when tokens end; nothing else changes. Made by "

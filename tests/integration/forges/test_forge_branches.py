@@ -18,7 +18,7 @@ import pytest
 from support.gitlab.serve import self_signed
 from support.remote import Bare, git, http_backend
 from wheelyard.core.errors import ConfigError, CredentialsError, NetworkError, WheelyardError
-from wheelyard.forges import PREFIX, Branches, Proposal, Remote, address, open_branches
+from wheelyard.forges import PREFIX, Branches, ChangeRequest, Remote, address, open_branches
 from wheelyard.io.git_program import login
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def test_a_branch_without_rest_is_given_up(bare: Bare, monkeypatch: pytest.Monke
         return push(branches, key, commit)
 
     monkeypatch.setattr(Branches, "_push", late)
-    with pytest.raises(NetworkError, match="changes whenever it is looked at"):
+    with pytest.raises(NetworkError, match="changes during every push"):
         write(bare, {LOCK: b"version = 3\n"})
 
 
@@ -273,13 +273,13 @@ def test_the_address_of_a_remote(bare: Bare, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["", "Update/x", "update/../x", "update//x", "-x", "update/x.lock", "a b"])
 def test_keys_that_are_none(key: str) -> None:
     with pytest.raises(ValueError, match="key"):
-        Proposal(key, "t", "b", (), {})
+        ChangeRequest(key, "t", "b", (), {})
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../b", "a//b", "./a", ".git/config", "a/.GIT/x"])
 def test_paths_that_leave_the_repository(path: str) -> None:
     with pytest.raises(ValueError, match="file"):
-        Proposal(KEY, "t", "b", (), {path: b""})
+        ChangeRequest(KEY, "t", "b", (), {path: b""})
 
 
 # ------------------------------------------------------------- over https, with a token

@@ -16,16 +16,16 @@ import pytest
 from support.forges import BRANCH, KEY, LOCK, START, github_place, gitlab_place, opened, proposal
 from support.gitlab import Fault
 from wheelyard.core.errors import CredentialsError, NetworkError, PublishError
-from wheelyard.forges import Change, Open, Proposal
-from wheelyard.forges.github import GitHubRequests
-from wheelyard.forges.gitlab import GitLabRequests
+from wheelyard.forges import ActionResult, ChangeRequest, OpenRequest
+from wheelyard.forges.github import GitHubPullRequests
+from wheelyard.forges.gitlab import GitLabMergeRequests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from support.forges import Place, Shown
-    from wheelyard.forges import Forge, ProposalAction
+    from wheelyard.forges import Forge, RequestAction
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
@@ -48,13 +48,13 @@ def forge(place: Place, tmp_path: Path) -> Iterator[Forge]:
         yield made
 
 
-def propose(place: Place, root: Path, wanted: Proposal, *, dry_run: bool = False) -> Change[ProposalAction]:
+def propose(place: Place, root: Path, wanted: ChangeRequest, *, dry_run: bool = False) -> ActionResult[RequestAction]:
     """Propose in a run of its own."""
     with opened(place, root, dry_run=dry_run) as forge:
         return forge.propose(wanted)
 
 
-def withdraw(place: Place, root: Path, comment: str = "moot") -> Change[ProposalAction]:
+def withdraw(place: Place, root: Path, comment: str = "moot") -> ActionResult[RequestAction]:
     with opened(place, root) as forge:
         return forge.withdraw(KEY, comment)
 
@@ -71,7 +71,7 @@ def only(place: Place) -> Shown:
 def test_it_is_opened_kept_changed_and_withdrawn(place: Place, tmp_path: Path) -> None:
     first = propose(place, tmp_path, proposal(2, body="**News**", labels=("wheelyard", "update")))
     shown = only(place)
-    assert first == Change("open", first.url)
+    assert first == ActionResult("open", first.url)
     assert first.url.startswith(f"{place.policy.server}/{place.policy.project}/")
     assert first.url.endswith(f"/{shown.number}")
     assert (shown.title, shown.branch, set(shown.labels)) == ("Update tiny to 2", BRANCH, {"wheelyard", "update"})
@@ -82,16 +82,16 @@ def test_it_is_opened_kept_changed_and_withdrawn(place: Place, tmp_path: Path) -
     assert propose(place, tmp_path, proposal(2, body="**News**", labels=("wheelyard", "update"))).action == "keep"
     assert (place.git.tip(BRANCH), place.writes()) == (tip, written), "run twice, nothing changes"
 
-    assert propose(place, tmp_path, proposal(3)) == Change("update", first.url)
+    assert propose(place, tmp_path, proposal(3)) == ActionResult("update", first.url)
     assert only(place).title == "Update tiny to 3"
     assert place.git.ahead(BRANCH) == 1
     assert place.git.changed(BRANCH) == {LOCK}
 
-    assert withdraw(place, tmp_path, "Upstream ships it.") == Change("close", first.url)
+    assert withdraw(place, tmp_path, "Upstream ships it.") == ActionResult("close", first.url)
     assert states(place) == ["closed"]
     assert place.shown()[0].comments == ("Upstream ships it.",)
     assert place.git.branches() == ["main"]
-    assert withdraw(place, tmp_path) == Change("none")
+    assert withdraw(place, tmp_path) == ActionResult("none")
     assert propose(place, tmp_path, proposal(3)).action == "open", "it was us who closed the other one"
     assert states(place) == ["closed", "open"]
 
@@ -121,14 +121,14 @@ def test_each_key_has_its_own(place: Place, forge: Forge) -> None:
     forge.propose(proposal(2))
     forge.propose(other)
     place.fork("from a stranger")
-    listed = forge.proposals()
+    listed = forge.open_requests()
     assert [(each.key, each.title) for each in listed] == [
         (KEY, "Update tiny to 2"),
         ("retire/huge", "Update huge to 9"),
     ]
-    assert isinstance(listed[0], Open)
+    assert isinstance(listed[0], OpenRequest)
     forge.withdraw(KEY, "moot")
-    assert [each.key for each in forge.proposals()] == ["retire/huge"]
+    assert [each.key for each in forge.open_requests()] == ["retire/huge"]
     assert place.git.branches() == ["main", "wheelyard/retire/huge"]
 
 
@@ -136,7 +136,7 @@ def test_more_than_a_page_of_them_is_seen(place: Place, forge: Forge) -> None:
     forge.propose(proposal(2))
     for number in range(130):
         place.fork(f"stranger {number}")
-    assert [each.key for each in forge.proposals()] == [KEY]
+    assert [each.key for each in forge.open_requests()] == [KEY]
     assert forge.propose(proposal(2)).action == "keep"
 
 
@@ -173,7 +173,7 @@ def test_what_a_person_closed_stays_closed_until_it_says_something_else(place: P
     url = propose(place, tmp_path, proposal(2)).url
     place.close(1)
     written = place.writes()
-    assert propose(place, tmp_path, proposal(2, body="other words for the same")) == Change("declined", url)
+    assert propose(place, tmp_path, proposal(2, body="other words for the same")) == ActionResult("declined", url)
     assert place.writes() == written
     assert propose(place, tmp_path, proposal(3)).action == "open"
     assert states(place) == ["closed", "open"]
@@ -187,16 +187,16 @@ def test_a_branch_that_a_person_pushed_to_is_theirs(place: Place, tmp_path: Path
     url = propose(place, tmp_path, proposal(2)).url
     theirs = place.git.commit(BRANCH, {"recipes/tiny/recipe.toml": "[test]\n"})
     written = place.writes()
-    assert propose(place, tmp_path, proposal(2)) == Change("foreign", url)
-    assert propose(place, tmp_path, proposal(3)) == Change("foreign", url)
-    assert withdraw(place, tmp_path) == Change("foreign", url)
+    assert propose(place, tmp_path, proposal(2)) == ActionResult("foreign", url)
+    assert propose(place, tmp_path, proposal(3)) == ActionResult("foreign", url)
+    assert withdraw(place, tmp_path) == ActionResult("foreign", url)
     assert (place.git.tip(BRANCH), states(place), place.writes()) == (theirs, ["open"], written)
 
 
 def test_what_was_merged_is_moot(place: Place, tmp_path: Path) -> None:
     propose(place, tmp_path, proposal(2))
     place.merge(1)
-    assert propose(place, tmp_path, proposal(2)) == Change("moot")
+    assert propose(place, tmp_path, proposal(2)) == ActionResult("moot")
     assert states(place) == ["merged"]
     assert place.git.branches() == ["main"]
     assert propose(place, tmp_path, proposal(3)).action == "open"
@@ -206,7 +206,7 @@ def test_what_was_merged_is_moot(place: Place, tmp_path: Path) -> None:
 def test_what_came_to_the_base_another_way_is_moot(place: Place, tmp_path: Path) -> None:
     url = propose(place, tmp_path, proposal(2)).url
     place.git.commit("main", {LOCK: "version = 2\n"})
-    assert propose(place, tmp_path, proposal(2)) == Change("moot", url)
+    assert propose(place, tmp_path, proposal(2)) == ActionResult("moot", url)
     assert states(place) == ["closed"]
     assert "`main`" in place.shown()[0].comments[0]
     assert place.git.branches() == ["main"]
@@ -240,11 +240,11 @@ def test_doubles_are_closed_and_the_oldest_is_kept(place: Place, tmp_path: Path)
     url = propose(place, tmp_path, proposal(2)).url
     shown = only(place)
     place.double(shown.title, shown.body)
-    assert propose(place, tmp_path, proposal(2)) == Change("keep", url)
+    assert propose(place, tmp_path, proposal(2)) == ActionResult("keep", url)
     assert states(place) == ["open", "closed"]
     assert place.shown()[1].comments == (f"A double of {url}",)
     place.close(1)
-    assert propose(place, tmp_path, proposal(2)) == Change("declined", url)
+    assert propose(place, tmp_path, proposal(2)) == ActionResult("declined", url)
 
 
 # ------------------------------------------------------------- faults
@@ -310,7 +310,7 @@ from pathlib import Path
 from support.forges import proposal
 from wheelyard.project.config_proposals import ProposalPolicy
 from wheelyard.stages import forge
-from wheelyard.forges import {kind} as Requests, Branches
+from wheelyard.forges import {kind} as RequestApi, Branches
 def die(*_words, **_options):
     os.kill(os.getpid(), signal.SIGKILL)
 setattr({target}, "{method}", die)
@@ -321,7 +321,7 @@ with forge.open_forge(ProposalPolicy.model_validate_json(sys.argv[1]), sys.argv[
 
 def kill_at(place: Place, root: Path, target: str, method: str, do: str = "opened.propose(proposal(2))") -> None:
     """Run *do* in a process that kills itself where it calls *method*."""
-    kind = {"gitlab": GitLabRequests, "github": GitHubRequests}[place.name].__name__
+    kind = {"gitlab": GitLabMergeRequests, "github": GitHubPullRequests}[place.name].__name__
     program = KILLED.format(kind=kind, target=target, method=method, do=do)
     words = [place.policy.model_dump_json(by_alias=True), place.token, str(root)]
     done = subprocess.run([sys.executable, "-c", program, *words], cwd=root, env=_with_support(), check=False)
@@ -335,7 +335,9 @@ def _with_support() -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
-@pytest.mark.parametrize(("target", "method"), [("Requests", "create"), ("Branches", "_push"), ("Branches", "_commit")])
+@pytest.mark.parametrize(
+    ("target", "method"), [("RequestApi", "create"), ("Branches", "_push"), ("Branches", "_commit")]
+)
 def test_a_run_that_was_killed_is_finished_by_the_next(place: Place, tmp_path: Path, target: str, method: str) -> None:
     kill_at(place, tmp_path, target, method)
     assert states(place) == []
@@ -348,10 +350,10 @@ def test_a_run_that_was_killed_is_finished_by_the_next(place: Place, tmp_path: P
 @pytest.mark.parametrize("method", ["update", "close", "comment"])
 def test_a_withdrawal_that_was_killed_is_finished_by_the_next(place: Place, tmp_path: Path, method: str) -> None:
     propose(place, tmp_path, proposal(2))
-    kill_at(place, tmp_path, "Requests", method, 'opened.withdraw("update/tiny", "moot")')
+    kill_at(place, tmp_path, "RequestApi", method, 'opened.withdraw("update/tiny", "moot")')
     with opened(place, tmp_path) as forge:
         # GitHub closes it with its branch, which goes before the last step.
-        left = [each.key for each in forge.proposals()]
+        left = [each.key for each in forge.open_requests()]
         assert left == ([] if (place.name, method) == ("github", "close") else [KEY])
     withdraw(place, tmp_path)
     assert states(place) == ["closed"]
@@ -364,16 +366,16 @@ def test_a_withdrawal_that_was_killed_is_finished_by_the_next(place: Place, tmp_
 
 
 def test_a_dry_run_tells_and_writes_nothing(place: Place, tmp_path: Path) -> None:
-    assert propose(place, tmp_path, proposal(2), dry_run=True) == Change("open")
+    assert propose(place, tmp_path, proposal(2), dry_run=True) == ActionResult("open")
     assert (states(place), place.git.branches()) == ([], ["main"])
     url = propose(place, tmp_path, proposal(2)).url
     tip, written = place.git.tip(BRANCH), place.writes()
-    assert propose(place, tmp_path, proposal(2), dry_run=True) == Change("keep", url)
-    assert propose(place, tmp_path, proposal(3), dry_run=True) == Change("update", url)
+    assert propose(place, tmp_path, proposal(2), dry_run=True) == ActionResult("keep", url)
+    assert propose(place, tmp_path, proposal(3), dry_run=True) == ActionResult("update", url)
     place.git.commit("main", {LOCK: "version = 3\n"})
-    assert propose(place, tmp_path, proposal(3), dry_run=True) == Change("moot", url)
+    assert propose(place, tmp_path, proposal(3), dry_run=True) == ActionResult("moot", url)
     with opened(place, tmp_path, dry_run=True) as forge:
-        assert forge.withdraw(KEY, "moot") == Change("close", url)
+        assert forge.withdraw(KEY, "moot") == ActionResult("close", url)
     assert (place.git.tip(BRANCH), place.writes(), states(place)) == (tip, written, ["open"])
 
 
@@ -395,7 +397,7 @@ def test_a_branch_that_the_server_does_not_take(place: Place, tmp_path: Path) ->
         propose(place, tmp_path, proposal(2))
     assert any("protected branch" in line for line in caught.value.details)
     hook.write_text("#!/bin/sh\necho 'the commit message is too dull'\nexit 1\n")
-    with pytest.raises(PublishError, match="does not take the branch"):
+    with pytest.raises(PublishError, match="refuses the branch"):
         propose(place, tmp_path, proposal(2))
     assert states(place) == []
 
@@ -404,10 +406,10 @@ def test_issues_are_kept_too(place: Place, forge: Forge) -> None:
     forge.propose(proposal(2))
     first = forge.upsert_issue("tokens", "One", "body", ["tokens"])
     assert first.action == "open"
-    assert forge.upsert_issue("tokens", "One", "body", ["tokens"]) == Change("keep", first.url)
-    assert forge.upsert_issue("tokens", "Two", "body", ["tokens"]) == Change("update", first.url)
+    assert forge.upsert_issue("tokens", "One", "body", ["tokens"]) == ActionResult("keep", first.url)
+    assert forge.upsert_issue("tokens", "Two", "body", ["tokens"]) == ActionResult("update", first.url)
     assert forge.upsert_issue("other", "Other", "body", ["tokens"]).url != first.url
-    assert forge.close_issue("tokens", "all is well", ["tokens"]) == Change("close", first.url)
-    assert forge.close_issue("tokens", "all is well", ["tokens"]) == Change("none")
+    assert forge.close_issue("tokens", "all is well", ["tokens"]) == ActionResult("close", first.url)
+    assert forge.close_issue("tokens", "all is well", ["tokens"]) == ActionResult("none")
     with contextlib.suppress(AttributeError):
         assert only(place).title == "Update tiny to 2"

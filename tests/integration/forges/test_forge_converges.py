@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from support.forges import BRANCH, KEY, LOCK, github_place, gitlab_place, opened, proposal
 from support.memory_forge import KilledError, MemoryBranches, MemoryGit, MemoryPlace, Mortal
-from wheelyard.forges import Change, ProposalAction, Proposer
+from wheelyard.forges import ActionResult, RequestAction, RequestKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ histories = st.lists(st.one_of(runs, deeds), max_size=10)
 class World:
     """A forge, in memory or not, and what happens on it."""
 
-    def __init__(self, place: Any, proposer: Callable[[int], contextlib.AbstractContextManager[Proposer]]) -> None:
+    def __init__(self, place: Any, proposer: Callable[[int], contextlib.AbstractContextManager[RequestKeeper]]) -> None:
         self._place = place
         self._proposer = proposer
 
@@ -51,7 +51,7 @@ class World:
         with contextlib.suppress(KilledError):
             getattr(self, f"_{what}")(version, last)
 
-    def propose(self, version: int, last: int = WHOLE) -> Change[ProposalAction]:
+    def propose(self, version: int, last: int = WHOLE) -> ActionResult[RequestAction]:
         with self._proposer(last) as proposer:
             return proposer.propose(proposal(version))
 
@@ -119,9 +119,9 @@ def memory(*, closes: bool) -> Iterator[World]:
     place = MemoryPlace(closes=closes)
 
     @contextlib.contextmanager
-    def proposer(last: int) -> Iterator[Proposer]:
+    def proposer(last: int) -> Iterator[RequestKeeper]:
         steps = itertools.count()
-        yield Proposer(Mortal(place, steps, last), Mortal(MemoryBranches(place.git), steps, last))  # type: ignore[arg-type]
+        yield RequestKeeper(Mortal(place, steps, last), Mortal(MemoryBranches(place.git), steps, last))  # type: ignore[arg-type]
 
     yield World(place, proposer)
 
@@ -142,10 +142,10 @@ def real(name: Literal["gitlab", "github"]) -> Iterator[World]:
             place = stack.enter_context(github_place(root, patch))
 
         @contextlib.contextmanager
-        def proposer(last: int) -> Iterator[Proposer]:
+        def proposer(last: int) -> Iterator[RequestKeeper]:
             steps = itertools.count()
             with opened(place, root) as forge:
-                assert isinstance(forge, Proposer)
+                assert isinstance(forge, RequestKeeper)
                 forge._requests = Mortal(forge._requests, steps, last)
                 forge._branches = Mortal(forge._branches, steps, last)  # type: ignore[assignment]
                 yield forge

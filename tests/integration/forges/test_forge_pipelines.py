@@ -81,7 +81,7 @@ def test_a_token_that_may_not_push(place: GitLabPlace, tmp_path: Path, role: str
     group = place.gitlab.group("riseproject/python")
     assert group
     weak = place.gitlab.add_group_token(group, "weak", role, scopes)
-    with pytest.raises(CredentialsError, match="does not let us in") as caught:
+    with pytest.raises(CredentialsError, match="refuses the token") as caught:
         propose(place, tmp_path, 2, weak)
     assert any("You are not allowed to" in line for line in caught.value.details)
     assert (place.git.branches(), place.shown()) == (["main"], [])

@@ -11,7 +11,7 @@ import pytest
 from support.gitlab import Fault
 from support.watch import NAME, PROJECT, Watch
 from wheelyard.core.errors import CredentialsError, NetworkError
-from wheelyard.forges import Change, GitLabIssues
+from wheelyard.forges import ActionResult, GitLabIssues
 from wheelyard.io import http
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def test_issues_of_others_are_left_alone(watch: Watch) -> None:
     ours.upsert_issue("one", "One again", "body", LABELS)
     assert [issue.title for issue in watch.open_issues] == ["One again", "Two"]
     assert ours.close_issue("two", "done", LABELS).action == "close"
-    assert ours.close_issue("three", "done", LABELS) == Change("none")
+    assert ours.close_issue("three", "done", LABELS) == ActionResult("none")
     assert [issue.title for issue in watch.open_issues] == ["One again"]
 
 

@@ -21,7 +21,7 @@ from support.memory_forge import KilledError, MemoryBranches, MemoryPlace, Morta
 from support.project import make_project
 from support.timeline import vanish, yank
 from support.tiny import add_tiny
-from wheelyard.forges import Proposer
+from wheelyard.forges import RequestKeeper
 from wheelyard.io import log
 from wheelyard.records.lockfile import lock_file
 from wheelyard.watch.check_upstream import check_upstream
@@ -100,7 +100,7 @@ class World:
         if not place.git.main:
             path.unlink()
         steps = itertools.count()
-        forge = Proposer(Mortal(place, steps, last), Mortal(MemoryBranches(place.git), steps, last))  # type: ignore[arg-type]
+        forge = RequestKeeper(Mortal(place, steps, last), Mortal(MemoryBranches(place.git), steps, last))  # type: ignore[arg-type]
         report = check_upstream(self.project, write=False)
         assert [each.state for each in report.packages] != ["error"], report.packages
         return list(propose(self.project, report, forge, limit=1, labels=("wheelyard",)).proposals)

@@ -18,7 +18,7 @@ from wheelyard.ci import report as flow
 from wheelyard.ci.jobs_report import JobsReport
 from wheelyard.ci.outcome import Failure, JobSpec, WheelOutcome, line_of, outcomes, parse_job_spec, write_outcome
 from wheelyard.cli.ci_report import report_text
-from wheelyard.forges.forge import Change
+from wheelyard.forges.forge import ActionResult
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
 from wheelyard.records.releases import RELEASES, ReleasedFile, record
@@ -207,12 +207,12 @@ class Board:
     def open_issues(self, _labels: object) -> list[str]:
         return [*self.open, "vulnerability/d"]
 
-    def upsert_issue(self, *_: object) -> Change[str]:
-        return Change("update", "")
+    def upsert_issue(self, *_: object) -> ActionResult[str]:
+        return ActionResult("update", "")
 
-    def close_issue(self, key: str, *_: object) -> Change[str]:
+    def close_issue(self, key: str, *_: object) -> ActionResult[str]:
         self.closed.append(key.partition("/")[2])
-        return Change("close", "")
+        return ActionResult("close", "")
 
 
 def test_an_issue_is_closed_once_nothing_of_the_package_is_due_however_that_came(
@@ -241,10 +241,10 @@ def test_an_issue_is_closed_once_nothing_of_the_package_is_due_however_that_came
     board = Board(*names, "gone")
 
     @contextlib.contextmanager
-    def forge_of(_project: Project, *, dry_run: bool) -> Iterator[tuple[Board, SimpleNamespace]]:
+    def open_site_forge(_project: Project, *, dry_run: bool) -> Iterator[tuple[Board, SimpleNamespace]]:
         yield board, SimpleNamespace(labels=())
 
-    monkeypatch.setattr(flow, "forge_of", forge_of)
+    monkeypatch.setattr(flow, "open_site_forge", open_site_forge)
     flow.keep_issues(project, flow.report(project, made), dry_run=False)
     assert sorted(board.closed) == ["built", "gone", "published", "retired"]
 
