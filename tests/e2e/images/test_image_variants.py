@@ -68,7 +68,7 @@ def test_of_two_makers_one_waits_and_reuses() -> None:
         images.remove(known.reference)
     code = (
         "from wheelyard.core.values import ImageChoice\n"
-        "from wheelyard.io import log\nfrom wheelyard.stages import image\n"
+        "from wheelyard.io import log\nfrom wheelyard import images as image\n"
         f"log.setup()\nprint(image.ensure(image.resolve(ImageChoice.parse({str(choice)!r}), {POLICY!r})).digest)"
     )
     makers = [

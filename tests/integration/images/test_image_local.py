@@ -127,7 +127,7 @@ def test_an_unfinished_image_leaves_nothing(number: signal.Signals) -> None:
     work = cache.cache_dir("work")
     before = set(work.iterdir())
     code = (
-        "from wheelyard.stages import image\nfrom wheelyard.core.values import ImageChoice\n"
+        "from wheelyard import images as image\nfrom wheelyard.core.values import ImageChoice\n"
         f"image.ensure(image.resolve(ImageChoice.parse({UNFINISHED!r}), {POLICY!r}))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as child:
