@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wheelyard.project.config import Project
     from wheelyard.security.token_report import IssueRecord
-    from wheelyard.security.tokens import Rotated
+    from wheelyard.security.tokens import RotatedToken
 
 _PRIVATE = 0o600
 
@@ -97,7 +97,7 @@ def _issue(issue: IssueRecord) -> str:
     planned["close"] = "would be closed"
     if issue.action == "none":
         return "issue: there is none, and none is needed"
-    words = (done if issue.done else planned)[issue.action]
+    words = (done if issue.written else planned)[issue.action]
     return " ".join(filter(None, ["issue", words + (":" if issue.url or issue.title else ""), issue.url, issue.title]))
 
 
@@ -123,7 +123,7 @@ def _rotate(project: Project, name: str, expires: date | None, target: Path | No
     log.info(f"renewed until {made.expires}; the old one has ended: put the new one wherever the old one is kept")
 
 
-def _keep(made: Rotated, target: Path) -> None:
+def _keep(made: RotatedToken, target: Path) -> None:
     try:
         files.write_bytes(target, f"{made.secret}\n".encode(), mode=_PRIVATE)
     except WheelyardError:

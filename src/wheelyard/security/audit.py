@@ -1,4 +1,4 @@
-"""``audit``: known vulnerabilities of what is published, version by version, and the issue of each package."""
+"""``audit``: known vulnerabilities of the published versions, and the issue of each package."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ if TYPE_CHECKING:
 
 KIND = "vulnerability"
 _HOW = (
-    "Build and publish a fixed version, and yank this one; or, if it does no harm here, say so in "
-    "`[[tool.wheelyard.audit.ignore]]`. `wheelyard audit --issues` keeps this issue, and closes it when nothing that "
-    "is published is affected any more; see docs/how-to/audit.md."
+    "Build and publish a fixed version, and yank this one; or, if it does no harm here, add it to "
+    "`[[tool.wheelyard.audit.ignore]]`. `wheelyard audit --issues` keeps this issue, and closes it when no "
+    "published version is affected any more; see docs/how-to/audit.md."
 )
 
 
 def audit(project: Project, packages: Sequence[str] = ()) -> AuditReport:
-    """Return what is known of each published version of *packages*, of all by default, by our records.
+    """Return the vulnerabilities of each recorded version of *packages*, of all by default.
 
-    What is yanked is left out: nobody gets it unasked.
+    Yanked wheels are skipped: installers do not choose them.
 
     Raises:
-        UnknownPackageError: nothing of that name is published.
+        UnknownPackageError: no wheel of that name is recorded.
         RegistryContentError: a record cannot be used.
         NetworkError: OSV does not answer.
     """
     published = _published(project, packages)
     now = datetime.now(UTC).replace(microsecond=0)
     with log.step(f"Asking for vulnerabilities of {len(published)} versions"):
-        told = osv.vulnerabilities(_server(project), tuple(published)) if published else {}
-    found = []
+        advisories = osv.vulnerabilities(_server(project), tuple(published)) if published else {}
+    vulnerabilities = []
     for (package, version), where in published.items():
-        for advisory in told[package, version]:
+        for advisory in advisories[package, version]:
             ignored = _ignored(project, package, advisory, now.date())
-            found.append(
+            vulnerabilities.append(
                 Vulnerability(
                     package=package,
                     version=version,
                     id=advisory.id,
                     aliases=advisory.aliases,
                     summary=advisory.summary,
-                    fixed=tuple(str(each) for each in advisory.fixed if each > Version(version)),
+                    fixed=tuple(str(fix) for fix in advisory.fixed if fix > Version(version)),
                     url=advisory.url,
                     registries=where,
                     ignored=ignored,
@@ -69,41 +69,41 @@ def audit(project: Project, packages: Sequence[str] = ()) -> AuditReport:
         checked=now,
         packages=len({package for package, _ in published}),
         versions=len(published),
-        vulnerabilities=tuple(found),
-        expired=_expired(project, found, now.date(), whole=not packages),
+        vulnerabilities=tuple(vulnerabilities),
+        expired=_expired(project, vulnerabilities, now.date(), every_package=not packages),
     )
 
 
 def problem(report: AuditReport) -> WheelyardError | None:
-    """Return the error of vulnerabilities that count, None if there is none."""
+    """Return the error for vulnerabilities that are not ignored, None without any."""
     if counting := report.counting:
         return VulnerableError(
-            f"{len({(each.package, each.version) for each in counting})} published version(s) are vulnerable",
-            details=[f"{each.package} {each.version}: {each.id}" for each in counting],
+            f"{len({(item.package, item.version) for item in counting})} published version(s) are vulnerable",
+            details=[f"{item.package} {item.version}: {item.id}" for item in counting],
             fix="publish a fixed version and yank these; see docs/how-to/audit.md",
         )
     return None
 
 
 def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> AuditReport:
-    """Open, change or close the issue of each package that was looked at; return the report with what became of them.
+    """Open, change or close the issue of each package, and return the report with these issues.
 
     Raises:
-        ConfigError: site configuration does not say where issues go.
-        CredentialsError: there is no token, or it may not.
+        ConfigError: the site configuration names no forge.
+        CredentialsError: there is no token, or it has no right to write issues.
         NetworkError: the forge does not answer.
     """
-    bad: dict[str, list[Vulnerability]] = {}
-    for each in report.counting:
-        bad.setdefault(each.package, []).append(each)
-    wanted = {package: _ticket(package, found) for package, found in bad.items()}
+    counting_by_package: dict[str, list[Vulnerability]] = {}
+    for vulnerability in report.counting:
+        counting_by_package.setdefault(vulnerability.package, []).append(vulnerability)
+    issue_texts = {package: _issue_text(package, group) for package, group in counting_by_package.items()}
     with open_site_forge(project, dry_run=dry_run) as (forge, config):
         records = sync_issues.sync(
             forge,
             KIND,
-            wanted,
+            issue_texts,
             is_solved={path.parent.name for path in project.packages.glob("*/releases.toml")}.__contains__,
-            comment=f"Nothing that is published is affected any more, as of {report.checked.date()}.",
+            comment=f"No published version is affected any more, as of {report.checked.date()}.",
             labels=(project.config.audit.label, *config.labels),
         )
     return report.model_copy(update={"issues": records})
@@ -112,68 +112,73 @@ def keep_issues(project: Project, report: AuditReport, *, dry_run: bool) -> Audi
 def _server(project: Project) -> str:
     from wheelyard.project.config import AuditConfig
 
-    given = os.environ.get("WHEELYARD_OSV", "")
-    if not given:
+    address = os.environ.get("WHEELYARD_OSV", "")
+    if not address:
         return project.config.audit.url
     try:
-        return AuditConfig.model_validate({"url": given}).url
+        return AuditConfig.model_validate({"url": address}).url
     except ValueError as error:
         raise ConfigError("is not the address of a server", where="$WHEELYARD_OSV", fix="https://…") from error
 
 
 def _published(project: Project, packages: Sequence[str]) -> dict[Subject, tuple[str, ...]]:
     """Return each published version with the registries that have it, by package, the newest version first."""
-    known = sorted(path.parent.name for path in project.packages.glob("*/releases.toml"))
+    recorded = sorted(path.parent.name for path in project.packages.glob("*/releases.toml"))
     names = tuple(dict.fromkeys(map(canonical, packages)))
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in recorded]
     if unknown:
         raise UnknownPackageError(
-            "nothing of that name is published, by our records",
-            details=[f"{name}{did_you_mean(name, known)}" for name in unknown],
+            "no published wheel of that name is recorded",
+            details=[f"{name}{did_you_mean(name, recorded)}" for name in unknown],
             fix="wheelyard registry list",
         )
-    found: dict[Subject, tuple[str, ...]] = {}
-    for package in names or known:
+    registries: dict[Subject, tuple[str, ...]] = {}
+    for package in names or recorded:
         where: dict[Version, set[str]] = {}
         for entry in RELEASES.read(RELEASES.path(project.packages, package)):
             if entry.yanked is None:
                 where.setdefault(WheelName.parse(entry.file).version, set()).add(entry.where)
         # A local version is the public one with patches, and known by that (PEP 440, "Local version identifiers").
         for version in sorted(where, reverse=True):
-            found[package, version.public] = tuple(sorted({*found.get((package, version.public), ()), *where[version]}))
-    return found
+            subject = package, version.public
+            registries[subject] = tuple(sorted({*registries.get(subject, ()), *where[version]}))
+    return registries
 
 
 def _ignored(project: Project, package: str, advisory: Advisory, today: date) -> Ignored | None:
     names = {advisory.id, *advisory.aliases}
-    for each in project.config.audit.ignore:
-        named = not each.packages or package in map(canonical, each.packages)
-        if each.id in names and named and today <= each.until:
-            return Ignored(reason=each.reason, until=each.until)
+    for entry in project.config.audit.ignore:
+        applies = not entry.packages or package in map(canonical, entry.packages)
+        if entry.id in names and applies and today <= entry.until:
+            return Ignored(reason=entry.reason, until=entry.until)
     return None
 
 
-def _expired(project: Project, found: Iterable[Vulnerability], today: date, *, whole: bool) -> tuple[str, ...]:
+def _expired(
+    project: Project, vulnerabilities: Iterable[Vulnerability], today: date, *, every_package: bool
+) -> tuple[str, ...]:
     """Return the ignored identifiers to remove: their day has passed, or no published release has them."""
-    there = {name for each in found for name in (each.id, *each.aliases)}
+    published = {name for item in vulnerabilities for name in (item.id, *item.aliases)}
     return tuple(
-        each.id for each in project.config.audit.ignore if today > each.until or (whole and each.id not in there)
+        entry.id
+        for entry in project.config.audit.ignore
+        if today > entry.until or (every_package and entry.id not in published)
     )
 
 
-def _ticket(package: str, found: Sequence[Vulnerability]) -> IssueText:
+def _issue_text(package: str, vulnerabilities: Sequence[Vulnerability]) -> IssueText:
     by_id: dict[str, list[Vulnerability]] = {}
-    for each in found:
-        by_id.setdefault(each.id, []).append(each)
+    for vulnerability in vulnerabilities:
+        by_id.setdefault(vulnerability.id, []).append(vulnerability)
     rows = [_row(group) for group in by_id.values()]
-    head = ("| vulnerability | published versions | fixed in | what |", "|---|---|---|---|")
+    head = ("| vulnerability | published versions | fixed in | summary |", "|---|---|---|---|")
     count = len(by_id)
-    title = f"{package}: {count} known vulnerabilit{'y' if count == 1 else 'ies'} in what is published"
+    title = f"{package}: {count} known vulnerabilit{'y' if count == 1 else 'ies'} in published versions"
     return IssueText(title, "\n".join([*head, *rows, "", _HOW]))
 
 
 def _row(group: Sequence[Vulnerability]) -> str:
     first = group[0]
-    fixed = ", ".join(dict.fromkeys(version for each in group for version in each.fixed)) or "none yet"
-    versions = ", ".join(each.version for each in group)
+    fixed = ", ".join(dict.fromkeys(version for item in group for version in item.fixed)) or "none yet"
+    versions = ", ".join(vulnerability.version for vulnerability in group)
     return f"| [{inline(first.id)}]({first.url}) | {versions} | {fixed} | {inline(first.summary)} |"

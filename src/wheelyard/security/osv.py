@@ -39,13 +39,13 @@ _FIX = "run the same command again later; WHEELYARD_OSV, or url in [tool.wheelya
 
 @dataclass(frozen=True)
 class Advisory:
-    """What is known under one or several names.
+    """A vulnerability, under one or several names.
 
     Attributes:
         id: a CVE's name where there is one, else another.
         aliases: the other names, sorted.
-        summary: what it is, in one line.
-        fixed: versions with which it ends in this package, sorted.
+        summary: its description, in one line.
+        fixed: versions of this package that fix it, sorted.
         url: a page about it.
     """
 
@@ -57,57 +57,57 @@ class Advisory:
 
 
 def vulnerabilities(url: str, subjects: Sequence[Subject]) -> dict[Subject, tuple[Advisory, ...]]:
-    """Return what is known of each version; withdrawn advisories are left out.
+    """Return the advisories of each version, without withdrawn ones.
 
     Args:
         url: the server, without ``/v1``.
-        subjects: what is asked for.
+        subjects: the packages and versions.
 
     Raises:
-        NetworkError: it does not answer, or not as OSV does.
+        NetworkError: the server does not answer, or not as OSV does.
     """
     server = Server(url, None)
-    known: dict[Subject, list[str]] = {}
+    ids_by_subject: dict[Subject, list[str]] = {}
     for first in range(0, len(subjects), _BATCH):
-        known |= _identifiers(server, subjects[first : first + _BATCH])
-    wanted = sorted({each for ids in known.values() for each in ids})
-    with log.progress("reading advisories", len(wanted), unit="advisories") as tell:
+        ids_by_subject |= _identifiers(server, subjects[first : first + _BATCH])
+    identifiers = sorted({identifier for ids in ids_by_subject.values() for identifier in ids})
+    with log.progress("reading advisories", len(identifiers), unit="advisories") as advance:
 
         def read(number: str) -> dict[str, Any] | None:
-            told = _advisory(server, number)
-            tell(1)
-            return told
+            record = _advisory(server, number)
+            advance(1)
+            return record
 
-        read_ones = dict(zip(wanted, threads.each(read, wanted, parallel=_PARALLEL), strict=True))
-    found = {}
-    for subject, ids in known.items():
-        told = [advisory for each in ids if (advisory := read_ones[each])]
-        found[subject] = tuple(_joined(subject[0], group) for group in _groups(told))
-    return found
+        advisories_by_id = dict(zip(identifiers, threads.each(read, identifiers, parallel=_PARALLEL), strict=True))
+    advisories_by_subject = {}
+    for subject, ids in ids_by_subject.items():
+        records = [record for identifier in ids if (record := advisories_by_id[identifier])]
+        advisories_by_subject[subject] = tuple(_joined(subject[0], group) for group in _groups(records))
+    return advisories_by_subject
 
 
 def _identifiers(server: Server, subjects: Sequence[Subject]) -> dict[Subject, list[str]]:
     """Return the identifiers for each of a batch; only queries that have more are asked for their next page."""
-    found: dict[Subject, list[str]] = {subject: [] for subject in subjects}
+    ids_by_subject: dict[Subject, list[str]] = {subject: [] for subject in subjects}
     waiting: list[tuple[Subject, str]] = [(subject, "") for subject in subjects]
     for _ in range(_PAGES):
         if not waiting:
-            return found
+            return ids_by_subject
         queries = [_query(subject, token) for subject, token in waiting]
         results = _post(server, {"queries": queries}).get("results")
         if not isinstance(results, list) or len(results) != len(queries):
-            raise _not_osv(server, "it does not answer each question")
+            raise _not_osv(server, "it does not answer each query")
         following = []
         for (subject, _token), result in zip(waiting, results, strict=True):
-            # An answer that says nothing must not pass for one that nothing is known.
+            # An answer without a list must not pass for one with an empty list.
             listed = (result.get("vulns") or []) if isinstance(result, dict) else None
             if not isinstance(listed, list):
-                raise _not_osv(server, "an answer tells of no vulnerabilities")
-            ids = [str(each.get("id", "")) for each in _dicts(listed)]
+                raise _not_osv(server, "an answer has no list of vulnerabilities")
+            ids = [str(item.get("id", "")) for item in _dicts(listed)]
             if not all(map(_ID.match, ids)) or len(ids) != len(listed):
-                raise _not_osv(server, "an identifier is none")
-            found[subject] += ids
-            if len(found[subject]) > _MOST:
+                raise _not_osv(server, "an identifier is not valid")
+            ids_by_subject[subject] += ids
+            if len(ids_by_subject[subject]) > _MOST:
                 raise _not_osv(server, f"more than {_MOST} vulnerabilities of {' '.join(subject)}")
             if token := result.get("next_page_token"):
                 following.append((subject, str(token)))
@@ -122,38 +122,38 @@ def _query(subject: Subject, token: str) -> dict[str, object]:
 
 
 def _post(server: Server, body: object) -> dict[str, Any]:
-    """Ask; a question changes nothing, so it may be asked again."""
-    what = "POST /v1/querybatch"
-    for attempt in server.attempts(what):
+    """Return the answer to a query; it changes nothing, so it may be sent again."""
+    request = "POST /v1/querybatch"
+    for attempt in server.attempts(request):
         with attempt:
             headers = {"Content-Type": "application/json"}
             answer = attempt.take(server.send("POST", "/v1/querybatch", json.dumps(body).encode(), headers=headers))
-            return _object(server, what, answer.status_code, answer.content)
+            return _object(server, request, answer.status_code, answer.content)
     raise AssertionError("attempts() ends with an error")
 
 
 def _advisory(server: Server, number: str) -> dict[str, Any] | None:
-    """Return an advisory, None if it is withdrawn or gone by now."""
-    what = f"GET /v1/vulns/{number}"
+    """Return an advisory, None if it is withdrawn or removed."""
+    request = f"GET /v1/vulns/{number}"
     answer = server.get(f"/v1/vulns/{number}")
     if answer.status_code == _GONE:
         return None
-    told = _object(server, what, answer.status_code, answer.content)
-    if told.get("id") != number:
-        raise _not_osv(server, f"{what} tells of another one")
-    return None if told.get("withdrawn") else told
+    record = _object(server, request, answer.status_code, answer.content)
+    if record.get("id") != number:
+        raise _not_osv(server, f"{request} answers with another advisory")
+    return None if record.get("withdrawn") else record
 
 
-def _object(server: Server, what: str, status: int, content: bytes) -> dict[str, Any]:
+def _object(server: Server, request: str, status: int, content: bytes) -> dict[str, Any]:
     if status != _OK:
-        raise NetworkError(f"{server.host} answers {status} to {what}", fix=_FIX)
+        raise NetworkError(f"{server.host} answers {status} to {request}", fix=_FIX)
     try:
-        told = json.loads(content)
+        record = json.loads(content)
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
-        raise _not_osv(server, f"{what} is no JSON object")
-    return told
+        record = None
+    if not isinstance(record, dict):
+        raise _not_osv(server, f"{request} is not a JSON object")
+    return record
 
 
 def _not_osv(server: Server, why: str) -> NetworkError:
@@ -163,17 +163,17 @@ def _not_osv(server: Server, why: str) -> NetworkError:
 # ------------------------------------------------------------------ judging
 
 
-def _names(told: Mapping[str, Any]) -> set[str]:
-    aliases = told.get("aliases")
+def _names(record: Mapping[str, Any]) -> set[str]:
+    aliases = record.get("aliases")
     listed = aliases if isinstance(aliases, list) else []
-    return {str(told["id"]), *(each for each in listed if isinstance(each, str) and _ID.match(each))}
+    return {str(record["id"]), *(alias for alias in listed if isinstance(alias, str) and _ID.match(alias))}
 
 
 def _groups(advisories: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """Return advisories, those that share a name together."""
+    """Return groups of advisories that share a name."""
     groups: list[tuple[set[str], list[Mapping[str, Any]]]] = []
-    for told in advisories:
-        names, members = _names(told), [told]
+    for record in advisories:
+        names, members = _names(record), [record]
         for group in [group for group in groups if group[0] & names]:
             groups.remove(group)
             names |= group[0]
@@ -184,30 +184,30 @@ def _groups(advisories: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, A
 
 def _joined(package: str, group: Sequence[Mapping[str, Any]]) -> Advisory:
     names = sorted(
-        {name for told in group for name in _names(told)}, key=lambda name: (not name.startswith("CVE-"), name)
+        {name for record in group for name in _names(record)}, key=lambda name: (not name.startswith("CVE-"), name)
     )
-    told_of = {str(told["id"]) for told in group}
-    summaries = (str(told.get("summary") or "") for told in group)
-    page = next((name for name in names if name in told_of), names[0])
+    ids_of_pages = {str(record["id"]) for record in group}
+    summaries = (str(record.get("summary") or "") for record in group)
+    page = next((name for name in names if name in ids_of_pages), names[0])
     return Advisory(
         id=names[0],
         aliases=tuple(sorted(names[1:])),
         summary=log.clean(next(filter(None, summaries), ""))[:200],
-        fixed=tuple(sorted({version for told in group for version in _fixed(package, told)})),
+        fixed=tuple(sorted({version for record in group for version in _fixed(package, record)})),
         url=_PAGE + page,
     )
 
 
-def _fixed(package: str, told: Mapping[str, Any]) -> Iterator[Version]:
-    """Yield the versions of *package* with which it ends; commits and other packages' versions say nothing here."""
-    for affected in _dicts(told.get("affected")):
+def _fixed(package: str, record: Mapping[str, Any]) -> Iterator[Version]:
+    """Yield the versions of *package* that fix it; commits and other packages' versions are skipped."""
+    for affected in _dicts(record.get("affected")):
         of = affected.get("package")
         if not isinstance(of, dict) or of.get("ecosystem") != _ECOSYSTEM:
             continue
         if canonicalize_name(str(of.get("name"))) != package:
             continue
-        for each in _dicts(affected.get("ranges")):
-            for event in _dicts(each.get("events")) if each.get("type") != "GIT" else ():
+        for versions in _dicts(affected.get("ranges")):
+            for event in _dicts(versions.get("events")) if versions.get("type") != "GIT" else ():
                 try:
                     yield read_version(event["fixed"])
                 except (KeyError, TypeError, InvalidVersion):
@@ -215,4 +215,4 @@ def _fixed(package: str, told: Mapping[str, Any]) -> Iterator[Version]:
 
 
 def _dicts(value: object) -> Iterator[dict[str, Any]]:
-    yield from (each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()
+    yield from (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""What ``check-tokens --json`` says: closed, frozen, versioned, as all that the tool writes."""
+"""The report of ``check-tokens --json``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Kind = Literal["group", "deploy", "renewal"]
 
 
 class TokenFinding(Model):
-    """One thing about one token or renewal; a token may have several.
+    """A finding on one token or renewal; a token may have several.
 
     Attributes:
-        name: the token or renewal, as the site configuration calls it.
+        name: the token or renewal, its name in the site configuration.
         kind: a group access token, a deploy token, or a dated renewal.
         state: ``ok``; ``due`` within the days of the site configuration; ``dead``: not accepted, expired, or a
             renewal's day has passed; ``over-scoped`` and ``under-scoped``: more or less scopes or a higher or lower
             role than in the site configuration;
-            ``missing``: not in the environment; ``unknown``: the server does not tell; ``unreachable``: it does not
-            answer.
-        text: what was found, in a few words.
-        detail: what was said on the way, such as the error of a connection; empty if nothing was.
-        fix: what to do, empty where there is nothing to do.
-        expires: the day on which it ends, at midnight UTC; null if that is unknown, or never.
-        days: how many days are left until then; negative afterwards.
+            ``missing``: not in the environment; ``unknown``: the server refuses the look-up; ``unreachable``: it
+            does not answer.
+        text: the finding in a few words.
+        detail: details, such as the error of a connection; may be empty.
+        fix: how to fix it, empty if it is well.
+        expires: the day on which it expires, at midnight UTC; null if unknown or never.
+        days: the days until then; negative afterwards.
     """
 
     name: str
@@ -44,30 +44,30 @@ class TokenFinding(Model):
 
 
 class IssueRecord(Model):
-    """What became, or in a dry run would become, of the issue on the forge.
+    """The change of the issue on the forge, or the planned one in a dry run.
 
     Attributes:
-        action: ``none`` where there is nothing to tell and no issue to close.
-        done: false in a dry run.
+        action: ``none`` if all is well and no issue is open.
+        written: false in a dry run.
         url: the issue, empty if there is none yet.
         title: its title, empty where it is not written.
     """
 
     action: Literal["open", "update", "keep", "close", "none"]
-    done: bool
+    written: bool
     url: str = ""
     title: str = ""
 
 
 class TokenReport(Model):
-    """``check-tokens --json``: how tokens and renewals stand.
+    """``check-tokens --json``: the findings on tokens and renewals.
 
     Attributes:
         checked: when, in UTC.
-        warn_days: how many days ahead something counts as due.
+        warn_days: the days ahead of its expiry from which a token is due.
         state: the worst state of all findings.
-        findings: everything, in the order of the site configuration.
-        issue: what became of the issue, null if none was asked for or it failed.
+        findings: all findings, in the order of the site configuration.
+        issue: the change of the issue, null without ``--issue`` or if it failed.
     """
 
     schema_: Literal["wheelyard/tokens"] = Field("wheelyard/tokens", alias="schema")

@@ -101,14 +101,14 @@ def test_a_variable_with_the_token_before_the_last(watch: Watch) -> None:
     watch.deploy_token(300)  # made, and not put into the variable
     ended = watch.run()
     assert (ended.code, ended.states) == (65, WELL | {DEPLOY_NAME: ["dead"]})
-    assert "put the living one into PUSH_WHEELS" in ended.out
+    assert "put the active one into PUSH_WHEELS" in ended.out
 
 
 def test_of_two_living_ones_the_first_to_end_counts(watch: Watch) -> None:
     watch.deploy_token(10)
     ended = watch.run()
     assert (ended.code, ended.states) == (64, WELL | {DEPLOY_NAME: ["due"]})
-    assert "one more living token bears that name" in ended.out
+    assert "one more active token has that name" in ended.out
 
 
 def test_a_deploy_token_that_may_only_read(watch: Watch) -> None:
@@ -216,7 +216,7 @@ def test_the_table_has_few_words_and_all_else_is_beside_it(watch: Watch) -> None
     table = ended.out.partition("\nTo fix:")[0]
     assert "Connection refused" not in ended.out
     assert max(map(len, table.splitlines())) < 160
-    assert "whether it lives: 127.0.0.1 cannot be reached; HTTPConnectionPool" in ended.err
+    assert "whether it is active: 127.0.0.1 cannot be reached; HTTPConnectionPool" in ended.err
     assert ended.err.count("Connection refused") == 2  # of each token; its list is not asked for without the other
     findings = json.loads(watch.run("--json").out)["findings"]
     told = [each["detail"] for each in findings if each["state"] == "unreachable"]
@@ -257,7 +257,7 @@ def test_a_server_that_asks_to_wait_for_ever(watch: Watch) -> None:
         (Fault("reset", path="/members/"), "cannot be reached"),
         (Fault("truncate", path="/members/", count=5), "cannot be reached"),
         (Fault("status", path="/members/", status=200), "the answer is not one of GitLab's"),
-        (Fault("status", path="/members/", status=404), "cannot tell its role"),
+        (Fault("status", path="/members/", status=404), "cannot find out its role"),
     ],
     ids=lambda value: value.kind + str(value.status) if isinstance(value, Fault) else "",
 )

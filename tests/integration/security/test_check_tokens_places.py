@@ -63,7 +63,7 @@ def test_a_dead_token_is_told_with_its_place(watch: Watch, place: str) -> None:
     watch.deploy_token(300)
     ended = watch.run()
     assert (ended.code, ended.states) == (65, WELL | {DEPLOY_NAME: ["dead"]})
-    assert f"GitLab does not accept what {where} holds" in ended.out
+    assert f"GitLab does not accept the token in {where}" in ended.out
 
 
 def test_the_variable_counts_first(watch: Watch) -> None:

@@ -73,7 +73,7 @@ def test_a_dry_run_says_what_would_become_of_it(watch: Watch) -> None:
     watch.use(group=watch.group_token(10))
     value = json.loads(watch.run("--issues", "--dry-run", "--json").out)
     assert value["issue"]["action"] == "update"
-    assert value["issue"]["done"] is False
+    assert value["issue"]["written"] is False
     watch.use(group=watch.group_token())
     assert "issue would be closed: " in watch.run("--issues", "--dry-run").out
     assert writes(watch) == ["POST"]

@@ -235,7 +235,7 @@ def test_a_run_that_is_killed_after_its_push_loses_nothing(scene: Scene, before:
 def test_two_truths_of_one_file_change_nothing(scene: Scene) -> None:
     folder = scene.publish("one", lines(1, 2))
     scene.place.git.commit("main", {path(): lines(1, 2).replace("size = 1", "size = 2")})
-    assert "different things" in scene.run(folder, "--propose", code=63)["err"]
+    assert "differ" in scene.run(folder, "--propose", code=63)["err"]
     assert BRANCH not in scene.place.git.branches()
 
 

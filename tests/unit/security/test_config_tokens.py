@@ -87,13 +87,13 @@ def test_days_ahead_are_at_least_one(tmp_path: Path) -> None:
 
 
 def test_nothing_to_watch_is_no_success(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="names no token and no renewal"):
+    with pytest.raises(ConfigError, match="has no token and no renewal"):
         check_tokens(make_project(tmp_path))
 
 
 def test_an_issue_needs_a_place(tmp_path: Path) -> None:
     project = make_project(tmp_path, pyproject=PYPROJECT + RENEWAL)
-    with pytest.raises(ConfigError, match="does not say where issues go"):
+    with pytest.raises(ConfigError, match="has no forge for issues"):
         keep_issue(project, check_tokens(project), dry_run=True)
 
 

@@ -20,7 +20,7 @@ from wheelyard.security.token_report import STATES, IssueRecord, TokenFinding, T
 from wheelyard.security.tokens import judge
 from wheelyard.security.tokens.judge import judge_renewal, judge_token
 from wheelyard.security.tokens.text import findings_table, issue_body, summary
-from wheelyard.security.tokens.token_facts import Facts, Gap, Listing
+from wheelyard.security.tokens.token_lookup import ListedToken, LookupFailure, TokenLookup
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -48,22 +48,22 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def group_facts(days: int = 100, scopes: frozenset[str] = SCOPES, role: int | None = MEMBER) -> Facts:
+def group_facts(days: int = 100, scopes: frozenset[str] = SCOPES, role: int | None = MEMBER) -> TokenLookup:
     end = midnight(NOW.date() + timedelta(days=days))
-    return Facts(alive=True, listing=Listing(end, scopes, role=role))
+    return TokenLookup(alive=True, listing=ListedToken(end, scopes, role=role))
 
 
 def deploy_facts(
     days: int = 100, *, alive: bool | None = True, writes: bool | None = True, scopes: frozenset[str] = PACKAGES
-) -> Facts:
-    return Facts(alive, writes, Listing(midnight(NOW.date() + timedelta(days=days)), scopes))
+) -> TokenLookup:
+    return TokenLookup(alive, writes, ListedToken(midnight(NOW.date() + timedelta(days=days)), scopes))
 
 
-def states(token: TokenConfig, facts: Facts) -> list[State]:
+def states(token: TokenConfig, facts: TokenLookup) -> list[State]:
     return [finding.state for finding in judge_token(token, facts, NOW, WARN)]
 
 
-def only(token: TokenConfig, facts: Facts) -> TokenFinding:
+def only(token: TokenConfig, facts: TokenLookup) -> TokenFinding:
     (finding,) = judge_token(token, facts, NOW, WARN)
     return finding
 
@@ -75,7 +75,7 @@ def only(token: TokenConfig, facts: Facts) -> TokenFinding:
 def test_a_day_is_counted_from_midnight_to_midnight_utc(days: int, warn: int, hour: int) -> None:
     """PersonalAccessToken ends as its last day begins (app/models/concerns/expirable.rb: `expires_at <= now`)."""
     now = datetime(2027, 3, 20, hour, tzinfo=UTC)
-    facts = Facts(alive=None, listing=Listing(midnight(now.date() + timedelta(days=days)), PACKAGES))
+    facts = TokenLookup(alive=None, listing=ListedToken(midnight(now.date() + timedelta(days=days)), PACKAGES))
     (finding,) = judge_token(DEPLOY, facts, now, warn)
     assert finding.days == days
     assert finding.expires == now.date() + timedelta(days=days)
@@ -85,7 +85,7 @@ def test_a_day_is_counted_from_midnight_to_midnight_utc(days: int, warn: int, ho
 
 @given(end=st.integers(0, 9000), hours=st.lists(st.integers(0, 9000), min_size=2))
 def test_no_token_gets_better_by_waiting(end: int, hours: list[int]) -> None:
-    facts = Facts(alive=None, listing=Listing(NOW + timedelta(hours=end), PACKAGES))
+    facts = TokenLookup(alive=None, listing=ListedToken(NOW + timedelta(hours=end), PACKAGES))
     seen = []
     for hour in sorted(hours):
         (finding,) = judge_token(DEPLOY, facts, NOW + timedelta(hours=hour), WARN)
@@ -102,44 +102,49 @@ def test_a_renewal_is_counted_the_same_way(days: int) -> None:
 
 
 def test_a_token_that_never_ends_is_well() -> None:
-    finding = only(DEPLOY, Facts(alive=True, writes=True, listing=Listing(None, PACKAGES)))
+    finding = only(DEPLOY, TokenLookup(alive=True, writes=True, listing=ListedToken(None, PACKAGES)))
     assert (finding.state, finding.days, finding.expires) == ("ok", None, None)
     assert finding.text == "does not expire"
 
 
 def test_what_gitlab_does_not_accept_is_dead_whatever_else_is_known() -> None:
-    for listing in (None, Listing(None, PACKAGES), Listing(NOW, PACKAGES), Listing(None, PACKAGES, revoked=True)):
-        finding = only(DEPLOY, Facts(alive=False, listing=listing))
+    for listing in (
+        None,
+        ListedToken(None, PACKAGES),
+        ListedToken(NOW, PACKAGES),
+        ListedToken(None, PACKAGES, revoked=True),
+    ):
+        finding = only(DEPLOY, TokenLookup(alive=False, listing=listing))
         assert finding.state == "dead"
-        assert finding.text.startswith("GitLab does not accept what DEPLOY holds")
+        assert finding.text.startswith("GitLab does not accept the token in DEPLOY")
 
 
 def test_a_variable_that_holds_an_older_token_than_the_one_that_lives() -> None:
     finding = only(DEPLOY, deploy_facts(alive=False, writes=None))
     assert finding.state == "dead"
-    assert "the token of that name lives" in finding.text
-    assert finding.fix.startswith("put the living one into DEPLOY")
+    assert "the token of that name is active" in finding.text
+    assert finding.fix.startswith("put the active one into DEPLOY")
     assert finding.days is None  # those of the other one
 
 
 @pytest.mark.parametrize("revoked", [True, False])
 def test_a_token_that_works_though_the_one_of_its_name_has_ended_is_another_one(revoked: bool) -> None:
-    ended = Listing(NOW - timedelta(days=1), PACKAGES, revoked=revoked)
-    finding = only(DEPLOY, Facts(alive=True, writes=True, listing=ended))
+    ended = ListedToken(NOW - timedelta(days=1), PACKAGES, revoked=revoked)
+    finding = only(DEPLOY, TokenLookup(alive=True, writes=True, listing=ended))
     assert finding.state == "unknown"
     assert "it is another token" in finding.text
 
 
 def test_a_revoked_token_is_dead_without_anybody_trying_it() -> None:
-    finding = only(DEPLOY, Facts(listing=Listing(None, PACKAGES, revoked=True)))
+    finding = only(DEPLOY, TokenLookup(listing=ListedToken(None, PACKAGES, revoked=True)))
     assert (finding.state, finding.text) == ("dead", "was revoked")
 
 
 def test_several_living_tokens_of_one_name_are_told() -> None:
-    listing = Listing(midnight(NOW.date() + timedelta(days=90)), PACKAGES, namesakes=2)
-    finding = only(DEPLOY, Facts(alive=True, writes=True, listing=listing))
+    listing = ListedToken(midnight(NOW.date() + timedelta(days=90)), PACKAGES, namesakes=2)
+    finding = only(DEPLOY, TokenLookup(alive=True, writes=True, listing=listing))
     assert finding.state == "ok"
-    assert "2 more living tokens bear that name, and this one ends first" in finding.text
+    assert "2 more active tokens have that name, and this one ends first" in finding.text
 
 
 # ---------------------------------------------------------------- scopes, role
@@ -182,7 +187,7 @@ def test_a_deploy_token_that_may_not_write_lacks_that() -> None:
     other = list(judge_token(DEPLOY, deploy_facts(writes=False), NOW, WARN))
     assert [each.state for each in other] == ["ok", "under-scoped"]
     assert "which GitLab lists for the token of that name: an upload would be refused" in other[1].text
-    unlisted = list(judge_token(DEPLOY, Facts(alive=True, writes=False), NOW, WARN))
+    unlisted = list(judge_token(DEPLOY, TokenLookup(alive=True, writes=False), NOW, WARN))
     assert [each.state for each in unlisted] == ["ok", "under-scoped"]
 
 
@@ -195,13 +200,13 @@ def test_a_deploy_token_that_should_not_write_and_may() -> None:
 
 def test_a_dead_token_is_not_blamed_for_its_scopes() -> None:
     assert states(GROUP, group_facts(days=-1, scopes=frozenset({"sudo"}))) == ["unknown", "under-scoped", "over-scoped"]
-    ended = Listing(NOW, frozenset({"read_repository"}))
-    assert states(DEPLOY, Facts(alive=False, listing=ended)) == ["dead"]
+    ended = ListedToken(NOW, frozenset({"read_repository"}))
+    assert states(DEPLOY, TokenLookup(alive=False, listing=ended)) == ["dead"]
 
 
 # ------------------------------------------------------------------ the report
 
-GAP = Gap("unknown", "cannot tell its expiry", "look there", "a long story")
+GAP = LookupFailure("unknown", "cannot find out its expiry", "look there", "a long story")
 
 
 @given(
@@ -216,9 +221,9 @@ def test_what_is_not_known_hides_nothing_that_is(
     days: int | None,
     scopes: frozenset[str],
 ) -> None:
-    listing = None if days is None else Listing(NOW + timedelta(days=days), scopes)
-    without = list(judge_token(DEPLOY, Facts(alive, writes, listing), NOW, WARN))
-    with_gap = list(judge_token(DEPLOY, Facts(alive, writes, listing, (GAP,)), NOW, WARN))
+    listing = None if days is None else ListedToken(NOW + timedelta(days=days), scopes)
+    without = list(judge_token(DEPLOY, TokenLookup(alive, writes, listing), NOW, WARN))
+    with_gap = list(judge_token(DEPLOY, TokenLookup(alive, writes, listing, (GAP,)), NOW, WARN))
     assert with_gap[:-1] == without
     last = with_gap[-1]
     assert (last.state, last.text, last.fix, last.detail) == ("unknown", GAP.text, GAP.fix, GAP.detail)
@@ -270,18 +275,18 @@ def test_codes_are_those_of_the_page() -> None:
 def report() -> TokenReport:
     facts = {
         "CI": group_facts(days=12, scopes=SCOPES | {"sudo"}),
-        "packages": Facts(alive=False, listing=Listing(NOW - timedelta(days=3), PACKAGES)),
-        "reader": Facts(gaps=(Gap("missing", "READER is not set", "set READER"), GAP)),
+        "packages": TokenLookup(alive=False, listing=ListedToken(NOW - timedelta(days=3), PACKAGES)),
+        "reader": TokenLookup(failures=(LookupFailure("missing", "READER is not set", "set READER"), GAP)),
     }
     made = judge(policy(GROUP, DEPLOY, READER, renewals=(RENEWAL,)), facts, NOW)
-    issue = IssueRecord(action="open", done=True, url="https://gitlab.example/i/1", title="Tokens and renewals: …")
+    issue = IssueRecord(action="open", written=True, url="https://gitlab.example/i/1", title="Tokens and renewals: …")
     return made.model_copy(update={"issue": issue})
 
 
 def test_all_that_was_said_is_in_the_log(report: TokenReport) -> None:
     error = problem(report)
     assert error is not None
-    assert "reader: cannot tell its expiry; a long story" in error.details
+    assert "reader: cannot find out its expiry; a long story" in error.details
 
 
 def test_the_table(report: TokenReport, snapshot: SnapshotAssertion) -> None:

@@ -2,6 +2,6 @@
 
 from wheelyard.security.tokens.gitlab_lookup import look_up
 from wheelyard.security.tokens.judge import judge
-from wheelyard.security.tokens.rotate import Rotated, rotate
+from wheelyard.security.tokens.rotate import RotatedToken, rotate
 
-__all__ = ["Rotated", "judge", "look_up", "rotate"]
+__all__ = ["RotatedToken", "judge", "look_up", "rotate"]

@@ -1,4 +1,4 @@
-"""What GitLab knows of tokens; nothing is changed there. One question that fails keeps no other from being asked."""
+"""Look-ups of tokens on GitLab, which change nothing there; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wheelyard.io.server import Login, Server
 from wheelyard.io.upload_body import multipart
 from wheelyard.project.config_tokens import DeployTokenConfig, GroupTokenConfig
 from wheelyard.registries.gitlab import gitlab_api
-from wheelyard.security.tokens.token_facts import Facts, Found, Gap, Listing
+from wheelyard.security.tokens.token_lookup import HeldToken, ListedToken, LookupFailure, TokenLookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,32 +26,36 @@ _UNAUTHORIZED = 401
 _ANY_USER = "wheelyard"  # GitLab looks at the token only (lib/gitlab/auth/auth_finders.rb, deploy_token_from_request)
 
 
-def look_up(tokens: Sequence[TokenConfig], now: datetime, found: Mapping[str, Found | Gap | None]) -> dict[str, Facts]:
-    """Return what can be known of each token, by its name.
+def look_up(
+    tokens: Sequence[TokenConfig], now: datetime, deploy_tokens: Mapping[str, HeldToken | LookupFailure | None]
+) -> dict[str, TokenLookup]:
+    """Return the look-up of each token, by its name.
 
-    A group token tells of itself and its role. A deploy token tells nothing of itself: a group token above it lists
-    it, and an upload without a file shows whether it lives and may write.
+    A group token has access to its own entry and role. A deploy token has not: a group token above it lists it, and an
+    upload without a file shows whether it is active and may write.
 
     Args:
-        tokens: which ones.
+        tokens: the tokens of the site configuration.
         now: the time, in UTC.
-        found: the deploy tokens by their names, or why they cannot be had; None where there is none.
+        deploy_tokens: the deploy tokens by their names, or why they cannot be read; None where there is none.
     """
     groups = [token for token in tokens if isinstance(token, GroupTokenConfig)]
-    facts = {token.name: _group_facts(token) for token in groups}
+    lookups = {token.name: _group_facts(token) for token in groups}
     for token in tokens:
         if isinstance(token, DeployTokenConfig):
-            facts[token.name] = _deploy_facts(token, found[token.name], _listings(token, groups, facts, now))
-    return facts
+            lookups[token.name] = _deploy_facts(
+                token, deploy_tokens[token.name], _listings(token, groups, lookups, now)
+            )
+    return lookups
 
 
 # -------------------------------------------------------------- group tokens
 
 
-def _group_facts(token: GroupTokenConfig) -> Facts:
+def _group_facts(token: GroupTokenConfig) -> TokenLookup:
     secret = _held(token)
-    if isinstance(secret, Gap):
-        return Facts(gaps=(secret,))
+    if isinstance(secret, LookupFailure):
+        return TokenLookup(failures=(secret,))
     client = gitlab_api.client(token.url, token=secret)
     try:
         with gitlab_api.errors(token.name):
@@ -60,15 +64,15 @@ def _group_facts(token: GroupTokenConfig) -> Facts:
             listing = _listing(own)
     except WheelyardError as error:
         if gitlab_api.status(error) == _UNAUTHORIZED:
-            return Facts(alive=False)
-        return Facts(gaps=(_gap("whether it lives", error),))
+            return TokenLookup(alive=False)
+        return TokenLookup(failures=(_failure("whether it is active", error),))
     try:
         with gitlab_api.errors(token.group):
             member = client.groups.get(token.group, lazy=True).members_all.get(int(own["user_id"])).attributes
             role = int(member["access_level"])
     except (WheelyardError, KeyError, TypeError, ValueError) as error:
-        return Facts(alive=True, listing=listing, gaps=(_gap(f"its role in {token.group}", error),))
-    return Facts(alive=True, listing=replace(listing, role=role))
+        return TokenLookup(alive=True, listing=listing, failures=(_failure(f"its role in {token.group}", error),))
+    return TokenLookup(alive=True, listing=replace(listing, role=role))
 
 
 # ------------------------------------------------------------- deploy tokens
@@ -83,36 +87,42 @@ def _above(token: DeployTokenConfig, groups: Sequence[GroupTokenConfig]) -> Grou
 
 
 def _listings(
-    token: DeployTokenConfig, groups: Sequence[GroupTokenConfig], known: Mapping[str, Facts], now: datetime
-) -> Listing | Gap:
+    token: DeployTokenConfig, groups: Sequence[GroupTokenConfig], lookups: Mapping[str, TokenLookup], now: datetime
+) -> ListedToken | LookupFailure:
     try:
-        return _choose(token, _listed(token, _above(token, groups), known), now)
+        return _choose(token, _listed(token, _above(token, groups), lookups), now)
     except WheelyardError as error:
-        return _gap("its expiry and scopes", error)
+        return _failure("its expiry and scopes", error)
 
 
-def _deploy_facts(token: DeployTokenConfig, found: Found | Gap | None, listed: Listing | Gap) -> Facts:
-    listing, gaps = (None, (listed,)) if isinstance(listed, Gap) else (listed, ())
-    if found is None:
-        found = _not_set(token)
-    if isinstance(found, Gap):
-        return Facts(listing=listing, gaps=(found, *gaps))
-    source = "" if found.source == f"${token.variable}" else found.source.removeprefix("$")
+def _deploy_facts(
+    token: DeployTokenConfig, local_token: HeldToken | LookupFailure | None, listed: ListedToken | LookupFailure
+) -> TokenLookup:
+    listing, failures = (None, (listed,)) if isinstance(listed, LookupFailure) else (listed, ())
+    if local_token is None:
+        local_token = _not_set(token)
+    if isinstance(local_token, LookupFailure):
+        return TokenLookup(listing=listing, failures=(local_token, *failures))
+    source = "" if local_token.source == f"${token.variable}" else local_token.source.removeprefix("$")
     try:
-        if not found.declared and _is_access_token(token, found.secret):
-            text = f"{token.variable} is not set, and what {source} holds is an access token"
-            return Facts(listing=listing, gaps=(Gap("missing", text, _not_set(token).fix), *gaps))
-        alive, writes = _probe(token, found.secret)
+        if not local_token.declared and _is_access_token(token, local_token.secret):
+            text = f"{token.variable} is not set, and {source} has an access token"
+            return TokenLookup(
+                listing=listing, failures=(LookupFailure("missing", text, _not_set(token).fix), *failures)
+            )
+        alive, writes = _probe(token, local_token.secret)
     except WheelyardError as error:
-        return Facts(listing=listing, gaps=(*gaps, _gap("whether it lives", error)), source=source)
-    return Facts(alive=alive, writes=writes, listing=listing, gaps=gaps, source=source)
+        return TokenLookup(
+            listing=listing, failures=(*failures, _failure("whether it is active", error)), source=source
+        )
+    return TokenLookup(alive=alive, writes=writes, listing=listing, failures=failures, source=source)
 
 
 def _is_access_token(token: DeployTokenConfig, secret: str) -> bool:
-    """Tell whether *secret* is a living access token: those tell of themselves, and no deploy token does.
+    """Return whether *secret* is an active access token: only those can read their own entry.
 
     Raises:
-        WheelyardError: the answer does not tell, or none came.
+        WheelyardError: the answer is unclear, or none came.
     """
     try:
         with gitlab_api.errors(token.name):
@@ -124,61 +134,67 @@ def _is_access_token(token: DeployTokenConfig, secret: str) -> bool:
     return True
 
 
-def _listed(token: DeployTokenConfig, above: GroupTokenConfig | None, known: Mapping[str, Facts]) -> list[Listing]:
-    """Return what a group token reads of the deploy tokens of that name (lib/api/deploy_tokens.rb).
+def _listed(
+    token: DeployTokenConfig, above: GroupTokenConfig | None, lookups: Mapping[str, TokenLookup]
+) -> list[ListedToken]:
+    """Return the deploy tokens of that name, as a group token lists them (lib/api/deploy_tokens.rb).
 
     Raises:
-        WheelyardError: nobody can list them.
+        WheelyardError: no token can list them.
     """
     if above is None:
         raise WheelyardError(
             f"no group token of the site configuration is above {token.project}",
             fix="declare one in [[tool.wheelyard.tokens]]: only it can list deploy tokens",
         )
-    if not known[above.name].alive:
-        kind = NetworkError if "unreachable" in {gap.state for gap in known[above.name].gaps} else WheelyardError
-        raise kind(f"{above.name}, which lists it, is of no use now", fix=f"see {above.name}")
+    if not lookups[above.name].alive:
+        kind = (
+            NetworkError
+            if "unreachable" in {failure.state for failure in lookups[above.name].failures}
+            else WheelyardError
+        )
+        raise kind(f"{above.name}, which lists it, does not work now", fix=f"see {above.name}")
     client = gitlab_api.client(above.url, token=read_token(above.variable))
     with gitlab_api.errors(token.project):
         project = client.projects.get(token.project, lazy=True)
-        entries = [each.attributes for each in project.deploytokens.list(iterator=True, per_page=100)]
+        entries = [entry.attributes for entry in project.deploytokens.list(iterator=True, per_page=100)]
     return [_listing(entry) for entry in entries if entry.get("name") == token.name]
 
 
-def _choose(token: DeployTokenConfig, found: list[Listing], now: datetime) -> Listing:
-    """Return the living one that ends first, since nothing tells which one is in use; else the last that lived.
+def _choose(token: DeployTokenConfig, listed: list[ListedToken], now: datetime) -> ListedToken:
+    """Return the active one that expires first, as GitLab does not show which one is in use; else the last one.
 
     Raises:
         WheelyardError: there is none.
     """
-    if not found:
+    if not listed:
         raise WheelyardError(
             f"{token.project} has no deploy token named {token.name}",
             fix="if it was made under another name, write that into [[tool.wheelyard.tokens]] name",
         )
-    living = [each for each in found if not each.revoked and _end(each) > now]
-    if not living:
-        return max(found, key=_end)
-    return replace(min(living, key=_end), namesakes=len(living) - 1)
+    active = [entry for entry in listed if not entry.revoked and _end(entry) > now]
+    if not active:
+        return max(listed, key=_end)
+    return replace(min(active, key=_end), namesakes=len(active) - 1)
 
 
-def _end(listing: Listing) -> datetime:
+def _end(listing: ListedToken) -> datetime:
     return listing.expires or datetime.max.replace(tzinfo=UTC)
 
 
 def _probe(token: DeployTokenConfig, secret: str) -> tuple[bool, bool | None]:
-    """Tell whether a deploy token lives, and whether it may upload, by an upload without a file.
+    """Return whether a deploy token is active, and whether it may upload, by an upload without a file.
 
-    A GET cannot tell: on a public project whoever is not known is nobody, and may read. Before it takes a body of
-    this kind, GitLab asks itself whether the sender may write (workhorse's routes; `POST …/packages/pypi/authorize`
-    in lib/api/pypi_packages.rb), and only then finds that nothing was sent.
+    A GET is no test: on a public project anybody may read. Before it accepts a body of this kind, GitLab checks whether
+    the sender may write (workhorse's routes; `POST …/packages/pypi/authorize`
+    in lib/api/pypi_packages.rb), and only then that a file is missing.
 
     Raises:
-        WheelyardError: the answer does not tell, or none came.
+        WheelyardError: the answer is unclear, or none came.
     """
     base = f"{token.url}/api/v4/projects/{quote(token.project, safe='')}/packages/pypi"
     server = Server(base, Login(_ANY_USER, secret))
-    for attempt in server.attempts(f"asking what {token.name} may do"):
+    for attempt in server.attempts(f"checking the rights of {token.name}"):
         with attempt:
             body = multipart([("name", "wheelyard-access-check")])
             answer = attempt.take(server.send("POST", "", body, headers={"Content-Type": body.content_type}))
@@ -208,45 +224,47 @@ def _meaning(token: DeployTokenConfig, answer: Response) -> tuple[bool, bool | N
 # --------------------------------------------------------------------- words
 
 
-def _listing(entry: Mapping[str, Any]) -> Listing:
-    """Read what GitLab says of a token.
+def _listing(entry: Mapping[str, Any]) -> ListedToken:
+    """Return a token from GitLab's answer.
 
     Raises:
-        NetworkError: it is not what GitLab says (lib/api/entities/personal_access_token.rb, deploy_token.rb).
+        NetworkError: the answer is not one of GitLab's (lib/api/entities/personal_access_token.rb, deploy_token.rb).
     """
     try:
         expires = entry["expires_at"]
         end = None if expires is None else datetime.fromisoformat(expires)
         if end is not None and end.tzinfo is None:
             end = end.replace(tzinfo=UTC)
-        return Listing(end, frozenset(map(str, entry["scopes"])), revoked=bool(entry.get("revoked")))
+        return ListedToken(end, frozenset(map(str, entry["scopes"])), revoked=bool(entry.get("revoked")))
     except (KeyError, TypeError, ValueError) as error:
         raise NetworkError("the answer is not one of GitLab's", details=[log.clean(repr(error))[:200]]) from error
 
 
-def _held(token: TokenConfig) -> str | Gap:
+def _held(token: TokenConfig) -> str | LookupFailure:
     try:
         secret = read_token(token.variable)
     except CredentialsError as error:
-        return Gap("missing", error.what, error.fix or "")
+        return LookupFailure("missing", error.what, error.fix or "")
     return secret or _not_set(token)
 
 
-def _not_set(token: TokenConfig) -> Gap:
+def _not_set(token: TokenConfig) -> LookupFailure:
     fix = f"set {token.variable} in the environment: a CI/CD variable, or a secret of the repository that runs this"
-    return Gap("missing", f"{token.variable} is not set", fix)
+    return LookupFailure("missing", f"{token.variable} is not set", fix)
 
 
-def _gap(what: str, error: Exception) -> Gap:
+def _failure(subject: str, error: Exception) -> LookupFailure:
     if not isinstance(error, WheelyardError):
-        return Gap("unreachable", f"cannot tell {what}: the answer is not one of GitLab's", "try again later")
+        return LookupFailure(
+            "unreachable", f"cannot find out {subject}: the answer is not one of GitLab's", "try again later"
+        )
     unreachable = isinstance(error, NetworkError)
     where = f" ({error.where})" if error.where else ""
-    # What GitLab answers is part of what was found; how a connection failed is a long story.
+    # GitLab's answer is part of the text; the details of a failed connection are too long for it.
     words = [error.what] if unreachable else [error.what, *error.details]
-    return Gap(
+    return LookupFailure(
         "unreachable" if unreachable else "unknown",
-        log.redact(f"cannot tell {what}: {'; '.join(words)}{where}"),
+        log.redact(f"cannot find out {subject}: {'; '.join(words)}{where}"),
         error.fix or "see docs/how-to/tokens.md",
         log.redact("; ".join(error.details)) if unreachable else "",
     )

@@ -1,4 +1,4 @@
-"""From facts, policy and the time to findings: no server is asked here."""
+"""Findings from look-ups, site configuration and the time: no server is asked here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wheelyard.project.config_tokens import ROLES, DeployTokenConfig, GroupTokenConfig
 from wheelyard.security.token_report import STATES, TokenFinding, TokenReport
-from wheelyard.security.tokens.token_facts import anew
+from wheelyard.security.tokens.token_lookup import anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
     from wheelyard.project.config import SiteConfig
     from wheelyard.project.config_tokens import RenewalConfig, TokenConfig
     from wheelyard.security.token_report import State
-    from wheelyard.security.tokens.token_facts import Facts, Listing
+    from wheelyard.security.tokens.token_lookup import ListedToken, TokenLookup
 
 _WRITE = "write_package_registry"
 _LEVELS = {level: role for role, level in ROLES.items()}
 
 
-def judge(config: SiteConfig, facts: Mapping[str, Facts], now: datetime) -> TokenReport:
-    """Return how the tokens and renewals of the site configuration stand.
+def judge(config: SiteConfig, lookups: Mapping[str, TokenLookup], now: datetime) -> TokenReport:
+    """Return the findings on the tokens and renewals of the site configuration.
 
     Args:
-        config: what they are meant to be.
-        facts: what is known of each token, by its name.
-        now: the time, in UTC: GitLab ends tokens at midnight UTC.
+        config: the site configuration.
+        lookups: the look-up of each token, by its name.
+        now: the time, in UTC: tokens expire at midnight UTC.
     """
-    found: list[TokenFinding] = []
+    findings: list[TokenFinding] = []
     for token in config.tokens:
-        found += judge_token(token, facts[token.name], now, config.warn_days)
-    found += [judge_renewal(renewal, now, config.warn_days) for renewal in config.renewals]
-    state = max((finding.state for finding in found), key=STATES.index, default="ok")
-    return TokenReport(checked=now, warn_days=config.warn_days, state=state, findings=tuple(found))
+        findings += judge_token(token, lookups[token.name], now, config.warn_days)
+    findings += [judge_renewal(renewal, now, config.warn_days) for renewal in config.renewals]
+    state = max((finding.state for finding in findings), key=STATES.index, default="ok")
+    return TokenReport(checked=now, warn_days=config.warn_days, state=state, findings=tuple(findings))
 
 
-def judge_token(token: TokenConfig, facts: Facts, now: datetime, warn_days: int) -> Iterator[TokenFinding]:
-    """Yield everything about one token: whether it lives, whether it may what it should, what is not known."""
-    life = _life(token, facts, now, warn_days)
+def judge_token(token: TokenConfig, lookup: TokenLookup, now: datetime, warn_days: int) -> Iterator[TokenFinding]:
+    """Yield the findings on one token: whether it is active, its scopes and role, and look-ups that failed."""
+    life = _life(token, lookup, now, warn_days)
     if life:
         yield life
     if not life or life.state != "dead":
-        yield from _powers(token, facts)
-    for gap in facts.gaps:
-        yield _finding(token, gap.state, gap.text, gap.fix, detail=gap.detail)
+        yield from _powers(token, lookup)
+    for failure in lookup.failures:
+        yield _finding(token, failure.state, failure.text, failure.fix, detail=failure.detail)
 
 
 def judge_renewal(renewal: RenewalConfig, now: datetime, warn_days: int) -> TokenFinding:
-    """Return how a dated renewal stands; whether it was done, only site configuration can tell."""
+    """Return the finding on a dated renewal; its day in the site configuration moves when it is done."""
     days = (renewal.due - now.date()).days
     if now >= datetime.combine(renewal.due, time(), UTC):
         state: State = "dead"
@@ -64,23 +64,23 @@ def judge_renewal(renewal: RenewalConfig, now: datetime, warn_days: int) -> Toke
     )
 
 
-def _life(token: TokenConfig, facts: Facts, now: datetime, warn_days: int) -> TokenFinding | None:
-    listing = facts.listing
-    if facts.alive is False:
-        return _refused(token, facts, now)
+def _life(token: TokenConfig, lookup: TokenLookup, now: datetime, warn_days: int) -> TokenFinding | None:
+    listing = lookup.listing
+    if lookup.alive is False:
+        return _refused(token, lookup, now)
     if listing is None:
-        return _finding(token, "ok", "GitLab accepts it") if facts.alive else None
+        return _finding(token, "ok", "GitLab accepts it") if lookup.alive else None
     over = _over(listing, now)
-    if over and facts.alive:
-        place = facts.source or token.variable
-        text = f"{over}, and yet what {place} holds works: it is another token, of unknown expiry"
+    if over and lookup.alive:
+        place = lookup.source or token.variable
+        text = f"{over}, yet {place} has a token that works: it is another token, of unknown expiry"
         return _finding(token, "unknown", text, anew(token))
     if over:
         return _finding(token, "dead", over, anew(token), listing=listing, now=now)
     return _living(token, listing, now, warn_days)
 
 
-def _living(token: TokenConfig, listing: Listing, now: datetime, warn_days: int) -> TokenFinding:
+def _living(token: TokenConfig, listing: ListedToken, now: datetime, warn_days: int) -> TokenFinding:
     if listing.expires is None:
         return _finding(token, "ok", f"does not expire{_namesakes(listing)}")
     days = (listing.expires.date() - now.date()).days
@@ -90,20 +90,20 @@ def _living(token: TokenConfig, listing: Listing, now: datetime, warn_days: int)
     return _finding(token, "due", text, _renewal(token), listing=listing, now=now)
 
 
-def _refused(token: TokenConfig, facts: Facts, now: datetime) -> TokenFinding:
-    listing, place = facts.listing, facts.source or token.variable
-    text = f"GitLab does not accept what {place} holds"
+def _refused(token: TokenConfig, lookup: TokenLookup, now: datetime) -> TokenFinding:
+    listing, place = lookup.listing, lookup.source or token.variable
+    text = f"GitLab does not accept the token in {place}"
     if listing is None:
         return _finding(token, "dead", text, anew(token))
     if over := _over(listing, now):
         return _finding(token, "dead", f"{text}: it {over}", anew(token), listing=listing, now=now)
-    text += ", though the token of that name lives: that is another one, or an older one"
-    fix = f"put the living one into {place}; if nobody has kept it, {anew(token)}"
+    text += f", though the token of that name is active: {place} has another one, or an older one"
+    fix = f"put the active one into {place}; if it is lost, {anew(token)}"
     return _finding(token, "dead", text, fix)
 
 
-def _over(listing: Listing, now: datetime) -> str:
-    """Return what ended a token, empty if it lives (app/models/concerns/expirable.rb)."""
+def _over(listing: ListedToken, now: datetime) -> str:
+    """Return why a token is over, empty if it is active (app/models/concerns/expirable.rb)."""
     if listing.revoked:
         return "was revoked"
     if listing.expires is not None and listing.expires <= now:
@@ -112,33 +112,33 @@ def _over(listing: Listing, now: datetime) -> str:
     return ""
 
 
-def _powers(token: TokenConfig, facts: Facts) -> Iterator[TokenFinding]:
-    """Compare what a token may do with what it is meant to do."""
+def _powers(token: TokenConfig, lookup: TokenLookup) -> Iterator[TokenFinding]:
+    """Yield differences between the rights of a token and those in the site configuration."""
     lacks: list[str] = []
     extra: list[str] = []
-    if facts.listing is not None:
-        lacks += sorted(token.scopes - facts.listing.scopes)
-        extra += sorted(facts.listing.scopes - token.scopes)
+    if lookup.listing is not None:
+        lacks += sorted(token.scopes - lookup.listing.scopes)
+        extra += sorted(lookup.listing.scopes - token.scopes)
     if isinstance(token, GroupTokenConfig):
-        role = facts.listing.role if facts.listing else None
+        role = lookup.listing.role if lookup.listing else None
         if role is not None and role != ROLES[token.role]:
             words = f"role {_LEVELS.get(role, role)} instead of {token.role}"
             (extra if role > ROLES[token.role] else lacks).append(words)
-    elif facts.writes is False and _WRITE in token.scopes and _WRITE not in lacks:
-        listed = ", which GitLab lists for the token of that name" if facts.listing else ""
+    elif lookup.writes is False and _WRITE in token.scopes and _WRITE not in lacks:
+        listed = ", which GitLab lists for the token of that name" if lookup.listing else ""
         lacks.append(f"{_WRITE}{listed}: an upload would be refused")
-    elif facts.writes and _WRITE not in token.scopes and _WRITE not in extra:
-        extra.append(f"{_WRITE}: an upload would be taken")
+    elif lookup.writes and _WRITE not in token.scopes and _WRITE not in extra:
+        extra.append(f"{_WRITE}: an upload would be accepted")
     if lacks:
         yield _finding(
             token,
             "under-scoped",
-            f"may do less than the site configuration says, it lacks: {_join(lacks)}",
+            f"has fewer rights than in the site configuration, it lacks: {_join(lacks)}",
             anew(token),
         )
     if extra:
         yield _finding(
-            token, "over-scoped", f"may do more than the site configuration says, it has: {_join(extra)}", anew(token)
+            token, "over-scoped", f"has more rights than in the site configuration: {_join(extra)}", anew(token)
         )
 
 
@@ -149,7 +149,7 @@ def _finding(
     fix: str = "",
     *,
     detail: str = "",
-    listing: Listing | None = None,
+    listing: ListedToken | None = None,
     now: datetime | None = None,
 ) -> TokenFinding:
     expires = listing.expires.date() if listing and listing.expires and not listing.revoked else None
@@ -177,11 +177,11 @@ def _ago(days: int) -> str:
     return f", {_count(-days)} ago" if days else ", today"
 
 
-def _namesakes(listing: Listing) -> str:
+def _namesakes(listing: ListedToken) -> str:
     if not listing.namesakes:
         return ""
     return f" ({_more(listing.namesakes)} that name, and this one ends first: revoke what is not used)"
 
 
 def _more(count: int) -> str:
-    return "one more living token bears" if count == 1 else f"{count} more living tokens bear"
+    return "one more active token has" if count == 1 else f"{count} more active tokens have"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import CredentialsError, NetworkError, WheelyardError
 from wheelyard.io import log
 from wheelyard.registries.gitlab import gitlab_api
-from wheelyard.security.tokens.token_facts import anew, page
+from wheelyard.security.tokens.token_lookup import anew, page
 
 if TYPE_CHECKING:
     from datetime import date
@@ -25,13 +25,13 @@ _UNAUTHORIZED, _TOO_MANY = 401, 429
 
 
 @dataclass(frozen=True)
-class Rotated:
+class RotatedToken:
     """A token that was renewed.
 
     Attributes:
-        name: as the site configuration calls it.
-        expires: the new one's last day, as GitLab says it.
-        secret: the new token, which GitLab tells only now.
+        name: its name in the site configuration.
+        expires: the new one's last day, as GitLab has it.
+        secret: the new token, which GitLab shows only now.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Rotated:
     secret: str = field(repr=False)
 
 
-def rotate(token: GroupTokenConfig, secret: str, expires: date) -> Rotated:
-    """Renew *token*: end the one that we hold, and return the one that takes its place.
+def rotate(token: GroupTokenConfig, secret: str, expires: date) -> RotatedToken:
+    """Renew *token*: revoke the old one and return the new one.
 
     Args:
-        token: which one, by the site configuration.
-        secret: the one that we hold.
+        token: the token in the site configuration.
+        secret: the old one.
         expires: the last day of the new one; GitLab's own default would be one week.
 
     Raises:
         CredentialsError: GitLab does not let it renew itself; nothing has changed.
-        NetworkError: no clear answer came; whether it is renewed, people have to look up.
+        NetworkError: no clear answer came; whether it is renewed is not known.
     """
     client = gitlab_api.client(token.url, token=secret, retries=0)
     _must_live(token, secret)
@@ -65,9 +65,9 @@ def rotate(token: GroupTokenConfig, secret: str, expires: date) -> Rotated:
         raise _refused(token, error) from error
     new = answer.get("token") if isinstance(answer, dict) else None
     if not isinstance(new, str) or not new:
-        raise _unclear(token, NetworkError("the answer holds no token"))
+        raise _unclear(token, NetworkError("the answer has no token"))
     log.add_secret(new)
-    return Rotated(token.name, str(answer.get("expires_at")), new)
+    return RotatedToken(token.name, str(answer.get("expires_at")), new)
 
 
 def _must_live(token: GroupTokenConfig, secret: str) -> None:
@@ -78,9 +78,9 @@ def _must_live(token: GroupTokenConfig, secret: str) -> None:
         if gitlab_api.status(error) != _UNAUTHORIZED:
             raise
         raise CredentialsError(
-            f"GitLab does not accept what {token.variable} holds: it is not sent for renewal",
+            f"GitLab does not accept the token in {token.variable}: it is not renewed",
             where=token.name,
-            details=["had it been renewed before, asking once more would end the new one, too"],
+            details=["if it was renewed before, a second renewal would revoke the new one, too"],
             fix=f"if it was renewed before, put the new one into {token.variable}; else {anew(token)}",
         ) from error
 
@@ -98,7 +98,7 @@ def _unclear(token: GroupTokenConfig, error: NetworkError) -> NetworkError:
     return NetworkError(
         "no clear answer came: whether the token is renewed is not known",
         where=token.name,
-        details=[log.redact(said) for said in (error.what, *error.details)],
-        fix="run nox -s check-tokens, which harms nothing. If the old token still lives, nothing was renewed: "
+        details=[log.redact(detail) for detail in (error.what, *error.details)],
+        fix="run nox -s check-tokens, which harms nothing. If the old token is still active, nothing was renewed: "
         f"run this again. If it is dead, the new one is lost: {anew(token)}",
     )

@@ -1,4 +1,4 @@
-"""How tokens and renewals stand, in words: a line, a table, and the text of an issue."""
+"""A report on tokens and renewals as text: a line, a table, an issue, the expiry table."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from wheelyard.records import expiry_table
 from wheelyard.records.expiry_table import Expiry
 from wheelyard.security.token_report import STATES
 
-_FRESH = timedelta(days=30)  # for so long a line that still holds stays as it is: else every look would change the page
+_FRESH = timedelta(days=30)  # a line with the same day stays for so long: else every check would change the page
 
 if TYPE_CHECKING:
-    from wheelyard.security.token_report import State, TokenFinding, TokenReport
+    from wheelyard.security.token_report import State, TokenReport
 
 _WORDS: dict[State, str] = {
     "dead": "dead",
@@ -27,33 +27,33 @@ _WORDS: dict[State, str] = {
 
 
 def summary(report: TokenReport) -> str:
-    """Return how many findings there are of each state that is not well, the worst first."""
-    states = [each.state for each in report.findings]
+    """Return the number of findings of each state but ``ok``, the worst first."""
+    states = [finding.state for finding in report.findings]
     counted = [f"{states.count(state)} {_WORDS[state]}" for state in reversed(STATES[1:]) if state in states]
     return ", ".join(counted) or "all well"
 
 
 def findings_table(report: TokenReport) -> str:
-    """Return all findings as a table, then what to do about those that are not well."""
+    """Return all findings as a table, and the fixes."""
     rows = [
-        (each.state, each.name, "" if each.days is None else str(each.days), log.redact(each.text))
-        for each in report.findings
+        (finding.state, finding.name, "" if finding.days is None else str(finding.days), log.redact(finding.text))
+        for finding in report.findings
     ]
-    fixes = dict.fromkeys((each.name, each.fix) for each in report.findings if each.fix)
-    lines = [log.table(("state", "what", "days", "found"), rows)]
+    fixes = dict.fromkeys((finding.name, finding.fix) for finding in report.findings if finding.fix)
+    lines = [log.table(("state", "name", "days", "finding"), rows)]
     if fixes:
         lines += ["", "To fix:", *(f"  {name}: {log.clean(log.redact(fix))}" for name, fix in fixes)]
     return "\n".join(lines)
 
 
 def issue_body(report: TokenReport) -> str:
-    """Return an issue's text in Markdown: all findings, the worst first, and what to do."""
-    order = sorted(report.findings, key=lambda each: -STATES.index(each.state))  # stable: policy's order within
-    rows = [f"| {each.state} | {_cell(each.name)} | {_cell(each.text)} |" for each in order]
-    fixes = dict.fromkeys(f"- {_cell(each.name)}: {_cell(each.fix)}" for each in order if each.fix)
+    """Return an issue's text in Markdown: all findings, the worst first, and the fixes."""
+    order = sorted(report.findings, key=lambda finding: -STATES.index(finding.state))
+    rows = [f"| {finding.state} | {_cell(finding.name)} | {_cell(finding.text)} |" for finding in order]
+    fixes = dict.fromkeys(f"- {_cell(finding.name)}: {_cell(finding.fix)}" for finding in order if finding.fix)
     return "\n".join(
         [
-            "| state | what | found |",
+            "| state | name | finding |",
             "|---|---|---|",
             *rows,
             "",
@@ -67,27 +67,23 @@ def issue_body(report: TokenReport) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return *text* so that it mentions nobody and stays in its cell, whatever a server said."""
+    """Return *text* without mentions and line ends, whatever a server sent."""
     return log.redact(log.clean(text)).replace("|", "\\|").replace("<", "&lt;").replace("@", "&#64;")
 
 
 def ends_page(page: str, report: TokenReport) -> str:
-    """Return *page* with when each token and renewal ends, between its two marks.
+    """Return *page* with the expiry of each token and renewal, between its two marks.
 
-    Lines of what the report has no day for stay as they are, they say when it was last seen; and for a month those that
-    say the same.
+    A line stays as it is if the report has no day for it, and for a month if the day is the same.
 
     Raises:
         ValueError: the page has no such marks.
     """
-    today, names = report.checked.date(), {each.name for each in report.findings}
-    known = {each.name: Expiry(each.name, str(each.expires), str(today)) for each in _ending(report)}
+    today, names = report.checked.date(), {finding.name for finding in report.findings}
+    expiring = [finding for finding in report.findings if finding.expires]
+    lines = {finding.name: Expiry(finding.name, str(finding.expires), str(today)) for finding in expiring}
     for line in expiry_table.parse(page):
-        now = known.setdefault(line.name, line)
-        if now.ends == line.ends and line.checked > str(today - _FRESH):
-            known[line.name] = line
-    return expiry_table.replaced(page, [line for name, line in known.items() if name in names])
-
-
-def _ending(report: TokenReport) -> list[TokenFinding]:
-    return [each for each in report.findings if each.expires]
+        new = lines.setdefault(line.name, line)
+        if new.ends == line.ends and line.checked > str(today - _FRESH):
+            lines[line.name] = line
+    return expiry_table.replaced(page, [line for name, line in lines.items() if name in names])
