@@ -15,7 +15,7 @@ from wheelyard.ci.review_report import ReviewReport
 from wheelyard.cli import docs_checks
 from wheelyard.core.errors import all_errors
 from wheelyard.io.files import write_text
-from wheelyard.preflight.preflight_report import Preflight
+from wheelyard.preflight.preflight_report import PreflightReport
 from wheelyard.project import reference
 from wheelyard.project.config import AuditConfig, IgnoredVulnerability, RunnersConfig, SiteConfig, WatchConfig
 from wheelyard.project.config_change_requests import ChangeRequestConfig
@@ -46,7 +46,7 @@ _SCHEMAS: dict[str, type[Model]] = {
     "jobs": JobsReport,
     "ci-report": CIReport,
     "outcome-of-wheel": WheelOutcome,
-    "preflight": Preflight,
+    "preflight": PreflightReport,
     "publication": PublicationReport,
     "radar": RadarReport,
     "registry-listing": RegistryListing,

@@ -13,7 +13,7 @@ from wheelyard.io import log
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from wheelyard.preflight.preflight_report import Preflight
+    from wheelyard.preflight.preflight_report import PreflightReport
     from wheelyard.project.config import Project
 
 
@@ -72,13 +72,13 @@ def _preflight_range(project: Project, span: str, *, fresh: bool, as_json: bool)
     return failures
 
 
-def preflight_text(result: Preflight) -> str:
+def preflight_text(result: PreflightReport) -> str:
     """Return a result for people: every step, then the details, then the fixes."""
     findings = result.findings
     rows = [(finding.step, finding.state, finding.text, finding.where) for finding in findings]
     parts = [
         log.clean(f"{result.package} {result.package_version}").rstrip(),
-        log.table(("step", "", "what", "where"), rows),
+        log.table(("step", "", "result", "where"), rows),
     ]
     if details := [(finding.step, line) for finding in findings for line in finding.details]:
         parts.append(log.table(("step", "in detail"), details))

@@ -1,9 +1,9 @@
-"""Has a package's own build backend make its sdist: ``python -I _make_sdist_main.py SOURCE OUT RESULT [sdist]``.
+"""Make an sdist with the package's own build backend: ``python -I _make_sdist_main.py SOURCE OUT RESULT [sdist]``.
 
-Runs as a program of its own, since all of it is upstream's code; whatever that has started ends with it. What says
-where packages are installed from may hold a login: the installer gets it, the backend does not. RESULT is written
-as JSON: ``stage`` (how far it came), ``error``, ``requires`` and ``wheel_requires`` (what the backend wants, beyond
-pyproject.toml, for a wheel), ``sdist``.
+A program of its own, since the backend is upstream's code; all processes that it starts end with this one. The
+address of the package index may hold a login: the installer gets it, the backend does not. RESULT is written as
+JSON: ``stage`` (the last step), ``error``, ``requires`` and ``wheel_requires`` (the backend's requirements for a
+wheel beyond pyproject.toml), ``sdist``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _call(cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str
 
 
 def main(source: str, out: str, result: dict[str, Any], *, sdist: bool) -> None:
-    """Fill *result*, as far as it goes."""
+    """Run the backend's hooks, and note each stage in *result*."""
     with DefaultIsolatedEnv(installer="uv") as env:
         builder = ProjectBuilder.from_isolated_env(env, source, runner=_call)
         result |= {"stage": "install", "requires": sorted(builder.build_system_requires)}
@@ -44,18 +44,18 @@ def main(source: str, out: str, result: dict[str, Any], *, sdist: bool) -> None:
         result["stage"] = "requires"
         result["wheel_requires"] = sorted(map(str, builder.get_requires_for_build("wheel")))
         if sdist:
-            more = builder.get_requires_for_build("sdist")
+            sdist_requires = builder.get_requires_for_build("sdist")
             result["stage"] = "install"
-            env.install(more)
+            env.install(sdist_requires)
             result["stage"] = "sdist"
             result["sdist"] = Path(builder.build("sdist", out)).name
     result["stage"] = "done"
 
 
 def _adopt() -> None:
-    """Become the parent of whatever upstream's programs leave behind, daemons too (prctl(2), Linux only).
+    """Become the parent of all processes that upstream's programs leave, daemons too (prctl(2), Linux only).
 
-    They cannot read our environment then, but as root with all capabilities, nor get more rights than we have.
+    Only root with all capabilities can read our environment then, and no process can get more rights than we have.
     """
     prctl = ctypes.CDLL(None).prctl
     prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -64,9 +64,9 @@ def _adopt() -> None:
 
 
 def _end_all() -> None:
-    """End all that was started; what becomes ours by that is next."""
+    """Kill all children, then the processes that become our children by that."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    with contextlib.suppress(OSError):  # a kernel without that file, or somebody else was faster
+    with contextlib.suppress(OSError):  # a kernel without that file, or the process has ended
         for _ in range(_SWEEPS):
             for pid in map(int, children.read_text(encoding="ascii").split()):
                 os.kill(pid, signal.SIGKILL)
@@ -76,17 +76,17 @@ def _end_all() -> None:
 if __name__ == "__main__":
     _adopt()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    told: dict[str, Any] = {"stage": "start", "error": ""}
+    outcome: dict[str, Any] = {"stage": "start", "error": ""}
     try:
-        main(sys.argv[1], sys.argv[2], told, sdist="sdist" in sys.argv[4:])
+        main(sys.argv[1], sys.argv[2], outcome, sdist="sdist" in sys.argv[4:])
     except BuildBackendException as problem:
         if isinstance(problem.exception, UnsupportedOperation):
-            told["stage"] = "unsupported"
-        told["error"] = str(problem)
+            outcome["stage"] = "unsupported"
+        outcome["error"] = str(problem)
     except (BuildException, subprocess.CalledProcessError, OSError) as problem:
-        told["error"] = str(problem)
+        outcome["error"] = str(problem)
     finally:
         _end_all()
     answer = Path(sys.argv[3])
     answer.unlink(missing_ok=True)
-    answer.write_text(json.dumps(told), encoding="utf-8")
+    answer.write_text(json.dumps(outcome), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Whether the paths that a test command names are there.
+"""Find the paths in a test command that do not exist.
 
-Only what can be told without a shell is judged: words with variables or command substitutions are passed over, and so
-is a relative path where the folder that it counts from is not known.
+Words that only a shell can expand (variables, command substitutions) are skipped, and so are relative paths after a
+``cd`` that cannot be followed.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ if TYPE_CHECKING:
 _OPERATOR = re.compile(r"\A[();&|]+\Z")
 _PLACED = re.compile(r"\{(?:project|package)\}[\w./+*?\[\]-]*")
 _ASSIGNMENT = re.compile(r"\A[A-Za-z_]\w*=")
-_UNTOLD = re.compile(r"[$`~<>]")
-# Options of pytest that take the word behind them, which is no path to tests (pytest's command-line reference).
-_TAKES = frozenset(
+_UNRESOLVED = re.compile(r"[$`~<>]")
+# Options of pytest whose value is the next word, which is no path to tests (pytest's command-line reference).
+_OPTIONS_WITH_VALUE = frozenset(
     {
         *("-k", "-m", "-o", "-p", "-c", "-n", "-W", "--rootdir", "--confcutdir", "--basetemp", "--import-mode"),
         *("--override-ini", "--timeout", "--durations", "--maxfail", "--tb", "--junitxml", "--cov", "--log-level"),
         *("--color", "--dist", "--numprocesses", "--pythonwarnings", "--config-file", "--ignore-glob", "--log-file"),
     }
 )
-_LARGEST = 4 << 20  # bytes of a file that is looked into
+_MAX_SIZE = 4 << 20  # bytes of a file that is searched
 _PATTERN = re.compile(r"[*?[]")
-_MOST_DEPTHS = 2  # "**" in a pattern: what each may be goes into the others'
-_LEFT_OUT = ("--ignore", "--deselect")
+_MOST_DEPTHS = 2  # of "**" in a pattern: the cost grows with each
+_DESELECTING = ("--ignore", "--deselect")
 
 
 @dataclass
-class Paths:
-    """What a test command names and the source does not have.
+class CommandPaths:
+    """Paths in a test command that the source does not have.
 
     Attributes:
         missing: paths without which the tests cannot run.
-        idle: what ``--ignore`` and ``--deselect`` name: the tests run, and more of them than was meant.
-        looked_at: how many paths were looked at.
+        unused: values of ``--ignore`` and ``--deselect``: the tests run, and more of them than intended.
+        checked_count: the number of checked paths.
     """
 
     missing: list[str] = field(default_factory=list)
-    idle: list[str] = field(default_factory=list)
-    looked_at: int = 0
+    unused: list[str] = field(default_factory=list)
+    checked_count: int = 0
 
 
-def look_for_paths(
+def find_missing_paths(
     commands: Sequence[str], *, tree: Path, subdirectory: str = ".", sources: Sequence[str] = ()
-) -> Paths:
-    """Return what *commands* name that is not there.
+) -> CommandPaths:
+    """Return the paths in *commands* that do not exist.
 
     Args:
-        commands: test commands as cibuildwheel takes them: ``{project}`` is where cibuildwheel is started, which is
-            the root of the source, ``{package}`` its folder with the package.
+        commands: test commands as cibuildwheel takes them: ``{project}`` is the root of the source, ``{package}`` the
+            folder of the package in it.
         tree: the root of the source.
         subdirectory: the package's folder in it.
-        sources: ``test-sources``, which are copied to where the commands start.
+        sources: ``test-sources``, which are copied to the folder where the commands start.
     """
     tree = tree.resolve()  # paths are compared with it
     shell = _Shell(tree, subdirectory, tuple(sources))
@@ -69,27 +69,27 @@ def look_for_paths(
         shell.need(source, tree / source)
     for command in commands:
         shell.run(command)
-    return shell.found
+    return shell.paths
 
 
 class _Shell:
-    """Follows a command from folder to folder, as far as that can be told."""
+    """Follow a command from folder to folder."""
 
     def __init__(self, tree: Path, subdirectory: str, sources: tuple[str, ...]) -> None:
-        self.found = Paths()
+        self.paths = CommandPaths()
         self._tree, self._package, self._sources = tree, tree / subdirectory, sources
-        self._here: Path | None = None  # None: the folder of its own that cibuildwheel starts in
+        self._folder: Path | None = None  # None: the scratch folder where cibuildwheel starts tests
 
     def need(self, word: str, path: Path) -> bool:
-        self.found.looked_at += 1
-        if not self._there(path):
-            if word not in self.found.missing:
-                self.found.missing.append(word)
+        self.paths.checked_count += 1
+        if not self._exists(path):
+            if word not in self.paths.missing:
+                self.paths.missing.append(word)
             return False
         return True
 
     def run(self, text: str) -> None:
-        self._here = None
+        self._folder = None
         try:
             words = _words(text)
         except ValueError:  # a quote that is not closed
@@ -110,7 +110,7 @@ class _Shell:
         program = PurePosixPath(words[0]).name
         module = words[words.index("-m") + 1 :] if "-m" in words[:-1] and program.startswith("python") else []
         if program == "cd" and len(words) > 1:
-            self._go(words[1])
+            self._change_folder(words[1])
         elif program in {"pytest", "py.test"}:
             self._pytest(words[1:])
         elif module[:1] == ["pytest"]:
@@ -118,28 +118,28 @@ class _Shell:
         elif module[:1] == ["unittest"]:
             self._unittest(module[1:])
         else:
-            self._anything(words)
+            self._other(words)
 
-    def _go(self, word: str) -> None:
+    def _change_folder(self, word: str) -> None:
         path = self._path(word)
-        known = path is not None and self.need(word, path)
-        self._here = path if known else self._tree / "\0"  # somewhere: nothing relative can be judged from here on
+        exists = path is not None and self.need(word, path)
+        self._folder = path if exists else self._tree / "\0"  # unknown: relative paths after it are skipped
 
     def _path(self, word: str) -> Path | None:
-        """Return what *word* means, None if that cannot be told."""
+        """Return the path that *word* names, None if only a shell can expand it."""
         for name, folder in (("{project}", self._tree), ("{package}", self._package)):
             if word == name or word.startswith(f"{name}/"):
-                return folder / word[len(name) + 1 :] if not _UNTOLD.search(word) else None
-        if word.startswith("/") or _UNTOLD.search(word) or "{" in word:
+                return folder / word[len(name) + 1 :] if not _UNRESOLVED.search(word) else None
+        if word.startswith("/") or _UNRESOLVED.search(word) or "{" in word:
             return None
-        if self._here is None:
+        if self._folder is None:
             first = PurePosixPath(word)
             copied = any(first.is_relative_to(source) or PurePosixPath(source) == first for source in self._sources)
-            # What was not copied is not there: a name that no file has.
+            # A file that is not copied does not exist there: a name that no file has.
             return self._tree / word if copied or word == "." else self._tree / "\0" / word
-        return None if "\0" in str(self._here) else self._here / word
+        return None if "\0" in str(self._folder) else self._folder / word
 
-    def _anything(self, words: Sequence[str]) -> None:
+    def _other(self, words: Sequence[str]) -> None:
         for word in words:
             for match in _PLACED.finditer(word):
                 path = self._path(match[0].rstrip(".") if not match[0].endswith("..") else match[0])
@@ -156,19 +156,19 @@ class _Shell:
         before = ""
         for word in rest:
             option, equals, value = word.partition("=")
-            if option in _LEFT_OUT:
-                self._left_out(option, value if equals else next(rest, ""))
-            elif word in _TAKES:
+            if option in _DESELECTING:
+                self._deselected(option, value if equals else next(rest, ""))
+            elif word in _OPTIONS_WITH_VALUE:
                 next(rest, "")
             elif word.startswith("-"):
-                self._anything([word])
+                self._other([word])
             elif "--pyargs" not in words and not (before.startswith("--") and "=" not in before and _plain(word)):
                 path = self._path(word.partition("::")[0])
                 if path is not None:
                     self.need(word, path)
             before = word
 
-    def _left_out(self, option: str, value: str) -> None:
+    def _deselected(self, option: str, value: str) -> None:
         name, _, node = value.partition("::")
         if not PurePosixPath(name).name:
             return
@@ -177,16 +177,23 @@ class _Shell:
             path = self._tree / name
         # Node ids count from pytest's root, which may be the source's root or the folder of the tests.
         suffix = f"/{PurePosixPath(name)}"
-        candidates = [path, *(each for each in self._named[PurePosixPath(name).name] if str(each).endswith(suffix))]
-        files = [each for each in candidates if self._there(each)]
-        self.found.looked_at += 1
+        candidates = [
+            path,
+            *(
+                candidate
+                for candidate in self._paths_by_name[PurePosixPath(name).name]
+                if str(candidate).endswith(suffix)
+            ),
+        ]
+        files = [candidate for candidate in candidates if self._exists(candidate)]
+        self.paths.checked_count += 1
         last = re.sub(r"\[.*", "", node.rpartition("::")[2])
         if not files or (last and not any(_mentions(file, last) for file in files)):
-            self.found.idle.append(f"{option} {value}")
+            self.paths.unused.append(f"{option} {value}")
 
     def _unittest(self, words: Sequence[str]) -> None:
-        if self._here is None or "\0" in str(self._here):
-            self._anything(["unittest", *words])
+        if self._folder is None or "\0" in str(self._folder):
+            self._other(["unittest", *words])
             return
         if words[:1] == ["discover"]:
             return
@@ -195,15 +202,15 @@ class _Shell:
                 continue
             parts = word.removesuffix(".py").replace("/", ".").split(".")
             # A module, a class in it, or a method of that.
-            ways = [self._here.joinpath(*parts[:length]) for length in range(max(len(parts) - 2, 1), len(parts) + 1)]
-            self.found.looked_at += 1
-            if not any(self._there(way) or self._there(way.with_name(f"{way.name}.py")) for way in ways):
-                self.found.missing.append(word)
+            ways = [self._folder.joinpath(*parts[:length]) for length in range(max(len(parts) - 2, 1), len(parts) + 1)]
+            self.paths.checked_count += 1
+            if not any(self._exists(way) or self._exists(way.with_name(f"{way.name}.py")) for way in ways):
+                self.paths.missing.append(word)
 
-    def _there(self, path: Path) -> bool:
-        """Tell whether there is such a file or folder, or one that a pattern matches.
+    def _exists(self, path: Path) -> bool:
+        """Check whether the file or folder exists, or one that a pattern matches.
 
-        What cannot be told counts as there: what is outside of the source, and what is no path at all.
+        Paths outside of the source, and words that are no path, count as existing.
         """
         if "\0" in str(path):
             return False
@@ -213,20 +220,20 @@ class _Shell:
         inside = str(path.relative_to(self._tree))
         try:
             if _PATTERN.search(inside):
-                # Not by the glob module: with "**" it follows links, which may lead to where they are.
+                # Not with the glob module: with "**" it follows links, which may form a loop.
                 return inside.count("**") > _MOST_DEPTHS or any(True for _ in self._tree.glob(inside))
             return path.exists()
-        except (OSError, ValueError):  # longer than any path may be; a pattern that is none
+        except (OSError, ValueError):  # longer than any path may be; not a valid pattern
             return True
 
     @functools.cached_property
-    def _named(self) -> Mapping[str, Sequence[Path]]:
-        """All files and folders by their own names."""
-        found: defaultdict[str, list[Path]] = defaultdict(list)
+    def _paths_by_name(self) -> Mapping[str, Sequence[Path]]:
+        """All files and folders by their names."""
+        paths_by_name: defaultdict[str, list[Path]] = defaultdict(list)
         for folder, folders, names in os.walk(self._tree):
             for name in (*folders, *names):
-                found[name].append(Path(folder, name))
-        return found
+                paths_by_name[name].append(Path(folder, name))
+        return paths_by_name
 
 
 def _words(text: str) -> list[str]:
@@ -251,6 +258,6 @@ def _plain(word: str) -> bool:
 
 
 def _mentions(file: Path, name: str) -> bool:
-    if not file.is_file() or file.stat().st_size > _LARGEST:
+    if not file.is_file() or file.stat().st_size > _MAX_SIZE:
         return True
     return re.search(rf"\b{re.escape(name)}\b", file.read_text(encoding="utf-8", errors="replace")) is not None

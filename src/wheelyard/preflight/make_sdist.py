@@ -1,4 +1,4 @@
-"""The sdist as upstream's build backend makes it, on this machine and with nothing secret at hand."""
+"""Make an sdist with upstream's build backend, on this machine and without access to secrets."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _FULL = re.compile(r"No space left on device|os error 28\b")
 _WHAT = {
     "start": "cannot be read by a build frontend",
     "install": "its build requirements cannot be installed",
-    "requires": "its build backend fails to tell what it needs",
-    "sdist": "its build backend makes no sdist of it",
+    "requires": "its build backend fails to list its requirements",
+    "sdist": "its build backend fails to make an sdist",
 }
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a build backend has said and made.
+class SdistBuild:
+    """The result of a build backend.
 
     Attributes:
-        sdist: the file that it made; None if it was not asked for one, or cannot make one at all.
-        requires: what a wheel needs to be built, the backend's own wishes included.
+        sdist: the sdist; None if none was requested, or if the backend does not support sdists.
+        requires: the build requirements of a wheel, with those that the backend adds.
     """
 
     sdist: Path | None
@@ -48,23 +48,23 @@ class Built:
 
 def build_sdist(
     package: Path, work: Path, *, index: str, epoch: int, timeout: float, log_file: Path, version: str = "", sdist: bool
-) -> Built:
-    """Have the backend of *package* make an sdist, in an environment of its own below *work*.
+) -> SdistBuild:
+    """Make an sdist of *package* with its backend, in a scratch environment below *work*.
 
     Args:
-        package: the folder with ``pyproject.toml`` or ``setup.py``; backends may leave things in it.
-        work: where all that is made is put.
-        index: where build requirements are installed from.
+        package: the folder with ``pyproject.toml`` or ``setup.py``; backends may leave files in it.
+        work: the scratch folder.
+        index: the address of the package index.
         epoch: ``SOURCE_DATE_EPOCH``.
         timeout: seconds.
-        log_file: where all output is appended.
-        version: what a checkout without its history is told about its version; nothing if empty.
-        sdist: whether an sdist is made, or only asked what a wheel needs.
+        log_file: the file that all output is appended to.
+        version: the version of a checkout without history, empty for others.
+        sdist: whether to make an sdist, or only to list the build requirements of a wheel.
 
     Raises:
-        SourceError: something of it fails; the last lines of output are its details.
-        StepTimeoutError: it takes longer.
-        NetworkError: what it needs cannot be fetched, which says nothing of the source.
+        SourceError: the backend fails; the last lines of its output are the details.
+        StepTimeoutError: the backend did not end in time.
+        NetworkError: its requirements cannot be downloaded.
         DiskError: no space.
     """
     files.remove(work)
@@ -81,26 +81,26 @@ def build_sdist(
         words: list[str | Path] = [sys.executable, "-I", _PROGRAM, package, out, result, *(["sdist"] if sdist else [])]
         words = words if sandbox.why_not() else sandbox.apart(words)
         try:
-            done = run(words, cwd=package, env=env, timeout=timeout, check=False, log_file=log_file)
+            completed = run(words, cwd=package, env=env, timeout=timeout, check=False, log_file=log_file)
         except StepTimeoutError as error:
             raise StepTimeoutError(
                 f"the build backend did not end within {log.duration(timeout)}",
                 where=str(log_file),
-                fix="look at what it waits for; [sdist] timeout allows more time",
+                fix="read the end of the log, or raise [sdist] timeout in the recipe",
             ) from error
-        told = _told(result)
-        if done.returncode or told["stage"] not in {"done", "unsupported"}:
-            raise _problem(told, done.stdout)
-        return Built(_made(out, str(told.get("sdist") or "")), _requires(told))
+        outcome = _read_outcome(result)
+        if completed.returncode or outcome["stage"] not in {"done", "unsupported"}:
+            raise _problem(outcome, completed.stdout)
+        return SdistBuild(_made_sdist(out, str(outcome.get("sdist") or "")), _requires(outcome))
 
 
-def exposed() -> str:
-    """Say why upstream's programs could read our secrets on this machine; nothing if they cannot, or there are none."""
+def why_exposed() -> str:
+    """Return why upstream's programs could read our secrets here; empty if they cannot, or if there are none."""
     return (log.holds_secrets() and sandbox.why_not()) or ""
 
 
 def cargo_runs(home: Path) -> bool:
-    """Tell whether cargo would run for a build backend here, whose home folder is another one."""
+    """Check whether cargo runs on this machine with *home* as home folder, as a build backend would call it."""
     env = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), **_rust()}
     with contextlib.suppress(ProgramError, StepTimeoutError):
         return run(["cargo", "--version"], cwd=home, env=env, timeout=60, check=False).returncode == 0
@@ -108,40 +108,42 @@ def cargo_runs(home: Path) -> bool:
 
 
 def _rust() -> dict[str, str]:
-    """Return where rustup keeps its compilers; what is secret of Rust's is in cargo's own folder."""
+    """Return the variable for rustup's folder of compilers; Rust's secrets are in cargo's folder."""
     folder = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
     return {"RUSTUP_HOME": str(folder)} if folder.is_dir() else {}
 
 
-def _told(result: Path) -> dict[str, Any]:
-    """Return what our program has told; the backend can write there as well, and end our program before it does."""
-    told: Any = None
+def _read_outcome(result: Path) -> dict[str, Any]:
+    """Read the result of our program; the backend can write the file too, or end our program before it does."""
+    outcome: Any = None
     with contextlib.suppress(OSError, ValueError, RecursionError):
         if result.is_file() and result.stat().st_size <= _LARGEST_RESULT:  # a pipe has no end
-            told = json.loads(result.read_text(encoding="utf-8"))
-    return {"stage": "start"} | (told if isinstance(told, dict) else {})
+            outcome = json.loads(result.read_text(encoding="utf-8"))
+    return {"stage": "start"} | (outcome if isinstance(outcome, dict) else {})
 
 
-def _made(out: Path, name: str) -> Path | None:
-    """Return the sdist; what its backend has made of the name or of the file may lead anywhere else."""
-    made = out / Path(name).name
-    return made if name and made.is_file() and not made.is_symlink() else None
+def _made_sdist(out: Path, name: str) -> Path | None:
+    """Return the sdist below *out*, None if it is no regular file: the backend chose the name."""
+    sdist = out / Path(name).name
+    return sdist if name and sdist.is_file() and not sdist.is_symlink() else None
 
 
-def _requires(told: dict[str, Any]) -> tuple[str, ...]:
-    both = (told.get("requires"), told.get("wheel_requires"))
-    return tuple(dict.fromkeys(str(each) for some in both if isinstance(some, list) for each in some))
+def _requires(outcome: dict[str, Any]) -> tuple[str, ...]:
+    both = (outcome.get("requires"), outcome.get("wheel_requires"))
+    return tuple(
+        dict.fromkeys(str(requirement) for listed in both if isinstance(listed, list) for requirement in listed)
+    )
 
 
-def _problem(told: dict[str, Any], output: str) -> SourceError | NetworkError | DiskError:
-    stage = str(told["stage"])
+def _problem(outcome: dict[str, Any], output: str) -> SourceError | NetworkError | DiskError:
+    stage = str(outcome["stage"])
     lines = [log.redact(log.clean(line)).strip() for line in output.splitlines() if line.strip()][-_TAIL:]
-    if error := log.redact(log.clean(str(told.get("error", "")))):
+    if error := log.redact(log.clean(str(outcome.get("error", "")))):
         lines.append(error)
-    if any(_FULL.search(line) for line in lines):  # says nothing of the source
+    if any(_FULL.search(line) for line in lines):  # not a fault of the source
         return DiskError("no space was left for the sdist", details=lines, fix="free some space, then run it again")
-    if stage != "install":  # a log may be long, and speak of much
+    if stage != "install":  # a long log may mention the network for other reasons
         output = "\n".join(lines)
     kind = NetworkError if _NETWORK.search(output) else SourceError
-    fix = "mend it with a [[patch]], or say what makes an sdist of it: [sdist] run"
+    fix = "fix it with a [[patch]], or name a script that makes the sdist: [sdist] run"
     return kind(_WHAT.get(stage, _WHAT["sdist"]), details=lines, fix=fix)

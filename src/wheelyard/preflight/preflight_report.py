@@ -1,4 +1,4 @@
-"""What ``preflight --json`` says: closed, frozen, versioned, as all that the tool writes."""
+"""The report of ``preflight --json``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from wheelyard.core.model import Model
 
 Step = Literal["version", "source", "patches", "sdist", "metadata", "requirements", "tests", "wheels", "publish"]
-# In the order in which they are told.
+# In the order of the report.
 STEPS: tuple[Step, ...] = (
     "version",
     "source",
@@ -26,16 +26,16 @@ State = Literal["ok", "failed", "skipped"]
 PatchState = Literal["applies", "upstream", "fails"]
 
 
-class PreflightFinding(Model):
-    """One thing that was looked at.
+class StepResult(Model):
+    """One result of a step.
 
     Attributes:
-        step: what it belongs to.
-        state: ``skipped`` where it could not be looked at, or need not be.
-        text: what was found.
-        where: the line to change, ``file:line``; empty where there is none.
-        fix: what to do, empty where there is nothing to do.
-        details: each single thing, where there are several.
+        step: the step.
+        state: ``skipped`` where the step was not possible or not needed.
+        text: the result.
+        where: the line to change, ``file:line``, empty if there is none.
+        fix: what to do, empty if there is nothing to do.
+        details: the single items, if there are several.
     """
 
     step: Step
@@ -47,30 +47,30 @@ class PreflightFinding(Model):
 
     @property
     def head(self) -> str:
-        """Where, and what was found."""
+        """Place and text."""
         return f"{self.where}: {self.text}" if self.where else self.text
 
 
 class PatchFact(Model):
-    """How one of the recipe's patches stands to a source: ``upstream`` means that the source has it already."""
+    """The state of one of the recipe's patches: ``upstream`` means that the source has the change already."""
 
     file: str
     state: PatchState
 
 
 class SdistFacts(Model):
-    """What can be told of a source without building it; two versions' facts can be compared.
+    """Facts of a source that need no build; the facts of two versions can be compared.
 
     Attributes:
-        name, version: as its metadata has them, empty where it has none.
+        name, version: from its metadata, empty if it has none.
         requires_python: its Requires-Python.
-        licence: an SPDX expression where it has one, else what it says.
+        licence: an SPDX expression if it has one, else its licence text or classifiers.
         backend: its build backend (PEP 517), empty for setuptools' legacy one.
         build_requires: its build requirements (PEP 518), sorted.
-        requires: what it needs when it runs, extras included, sorted.
-        modules: extension modules that its build files name, sorted.
-        sources: its files that are compiled, sorted.
-        patches: how the recipe's patches stand to it.
+        requires: its run-time requirements with extras, sorted.
+        modules: the extension modules in its build files, sorted.
+        sources: its files in compiled languages, sorted.
+        patches: the state of the recipe's patches.
     """
 
     name: str = ""
@@ -85,16 +85,16 @@ class SdistFacts(Model):
     patches: tuple[PatchFact, ...] = ()
 
 
-class Preflight(Model):
-    """``preflight --json``: whether a version would get through a build, as far as can be told before.
+class PreflightReport(Model):
+    """``preflight --json``: whether a build of a version is expected to succeed.
 
     Attributes:
-        package, package_version: what was looked at; no version where none could be found.
-        checked: when, in UTC.
-        answered: whether every server that was asked has answered; if not, a failure may be the network's.
-        wheels: the wheels that a build is expected to yield.
-        findings: everything, in the order of the steps.
-        facts: what the source is like, null if there was none.
+        package, package_version: the checked version, empty if it was not found.
+        checked: the time of the check, in UTC.
+        answered: whether every server answered; if not, a failure may be caused by the network.
+        wheels: the expected wheels.
+        findings: all results, in the order of the steps.
+        facts: the facts of the source, null if there is none.
     """
 
     schema_: Literal["wheelyard/preflight"] = Field("wheelyard/preflight", alias="schema")
@@ -104,7 +104,7 @@ class Preflight(Model):
     checked: datetime
     answered: bool
     wheels: tuple[str, ...] = ()
-    findings: tuple[PreflightFinding, ...]
+    findings: tuple[StepResult, ...]
     facts: SdistFacts | None = None
 
     @property
@@ -113,6 +113,6 @@ class Preflight(Model):
         return not self.failures
 
     @property
-    def failures(self) -> tuple[PreflightFinding, ...]:
-        """What failed."""
+    def failures(self) -> tuple[StepResult, ...]:
+        """The failed results."""
         return tuple(finding for finding in self.findings if finding.state == "failed")

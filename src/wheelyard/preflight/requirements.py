@@ -1,4 +1,4 @@
-"""What a build and its tests need installed, for which interpreters, and what is to be said of it."""
+"""Read the requirements of a build and its tests per interpreter, and judge what an installer gets for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from wheelyard.core.pep508 import read_requirement
 from wheelyard.io import log
-from wheelyard.preflight.preflight_report import PreflightFinding
+from wheelyard.preflight.preflight_report import StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
 
 Purpose = Literal["build", "run", "test"]
-_LONGEST_TOLD = 200  # characters
+_MAX_SHOWN = 200  # characters
 _VERBS: dict[Purpose, str] = {"build": "to be built", "run": "to run", "test": "for its tests"}
 
 
@@ -31,10 +31,10 @@ class Need:
     """A requirement.
 
     Attributes:
-        requirement: it.
-        purpose: what for.
-        interpreters: those for which its marker holds.
-        recipe: whether the recipe says so, and not upstream.
+        requirement: the requirement (PEP 508).
+        purpose: build, run or test.
+        interpreters: the interpreters that its marker applies to.
+        recipe: whether the recipe states it, not upstream.
     """
 
     requirement: Requirement
@@ -44,17 +44,17 @@ class Need:
 
     @property
     def name(self) -> str:
-        """The canonical name of what is needed."""
+        """The canonical name of the required package."""
         return canonicalize_name(self.requirement.name)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What an installer gets for a requirement; see :mod:`wheelyard.index.installer_choice`.
+    """The file that an installer chooses for a requirement; see :mod:`wheelyard.index.installer_choice`.
 
     Attributes:
         kind: ``wheel``, ``pure``, ``ours``, ``sdist`` or ``none``.
-        version: which version, empty if there is none.
+        version: its version, empty if there is none.
         reason: why there is none.
     """
 
@@ -63,7 +63,7 @@ class Offer:
     reason: str = ""
 
 
-def needs_of(
+def read_needs(
     texts: Iterable[str],
     purpose: Purpose,
     interpreters: Sequence[Interpreter],
@@ -71,14 +71,14 @@ def needs_of(
     recipe: bool = False,
     extras: Sequence[str] = (),
 ) -> tuple[tuple[Need, ...], tuple[str, ...]]:
-    """Return the requirements in *texts* that hold for an interpreter on riscv64, and what is none at all.
+    """Return the requirements in *texts* that apply to an interpreter on riscv64, and the texts that are not valid.
 
     Args:
         texts: requirements (PEP 508).
-        purpose: what for.
-        interpreters: the interpreters in question.
-        recipe: whether the recipe says so, and not upstream.
-        extras: extras that are asked for.
+        purpose: build, run or test.
+        interpreters: the interpreters of the build.
+        recipe: whether the recipe states them, not upstream.
+        extras: the requested extras.
     """
     needs: list[Need] = []
     broken: list[str] = []
@@ -86,25 +86,27 @@ def needs_of(
         try:
             requirement = read_requirement(text)
         except InvalidRequirement:
-            broken.append(log.clean(text)[:_LONGEST_TOLD])
+            broken.append(log.clean(text)[:_MAX_SHOWN])
             continue
         try:
-            kept = tuple(each for each in interpreters if _holds(requirement, each, extras))
-        except (ValueError, UndefinedEnvironmentName):  # a marker that compares what cannot be compared
-            broken.append(log.clean(text)[:_LONGEST_TOLD])
+            applicable = tuple(
+                interpreter for interpreter in interpreters if _applies(requirement, interpreter, extras)
+            )
+        except (ValueError, UndefinedEnvironmentName):  # a marker whose values cannot be compared
+            broken.append(log.clean(text)[:_MAX_SHOWN])
             continue
-        if kept:
-            needs.append(Need(requirement, purpose, kept, recipe=recipe))
+        if applicable:
+            needs.append(Need(requirement, purpose, applicable, recipe=recipe))
     return tuple(needs), tuple(broken)
 
 
-def _holds(requirement: Requirement, interpreter: Interpreter, extras: Sequence[str]) -> bool:
+def _applies(requirement: Requirement, interpreter: Interpreter, extras: Sequence[str]) -> bool:
     if requirement.marker is None:
         return True
     return any(requirement.marker.evaluate({**interpreter.markers(), "extra": extra}) for extra in ("", *extras))
 
 
-def requirement_findings(
+def requirement_results(
     needs: Sequence[Need],
     offers: Mapping[tuple[str, Interpreter], Offer],
     *,
@@ -112,77 +114,79 @@ def requirement_findings(
     recipes: Iterable[str],
     where: Callable[[Need], str],
     minutes: Callable[[str], float | None],
-) -> list[PreflightFinding]:
-    """Return what is to be said: what cannot be had, what would be compiled, and how many are well.
+) -> list[StepResult]:
+    """Return a result for each requirement without a wheel, and one that counts those with a wheel.
 
     Args:
         needs: all requirements.
-        offers: what there is, by requirement and interpreter; what is missing could not be looked at.
-        needed: canonical names in the recipe's ``needs``: what of them would be compiled is told elsewhere.
+        offers: the installer's choice by requirement and interpreter; without an entry there is no result.
+        needed: canonical names in the recipe's ``needs``, whose missing wheels are reported elsewhere.
         recipes: the packages that have a recipe here.
-        where: the line of the recipe that a requirement is mended in.
-        minutes: how long compiling a package took here, None if nobody knows.
+        where: returns the line of the recipe where a requirement can be changed.
+        minutes: returns the duration of the last build of a package here, None if unknown.
     """
-    found: list[PreflightFinding] = []
-    told, ported = set(needed), set(recipes)
+    results: list[StepResult] = []
+    checked_elsewhere, ported = set(needed), set(recipes)
     counts: dict[str, int] = defaultdict(int)
     for need in needs:
         groups: dict[Offer, list[Interpreter]] = defaultdict(list)
         for interpreter in need.interpreters:
             if offer := offers.get((str(need.requirement), interpreter)):
                 groups[offer].append(interpreter)
-        if need.name in told:
-            groups = {offer: each for offer, each in groups.items() if offer.kind != "sdist"}
-        bad = {offer: each for offer, each in groups.items() if offer.kind in {"none", "sdist"}}
-        if groups and not bad:
+        if need.name in checked_elsewhere:
+            groups = {offer: offered_to for offer, offered_to in groups.items() if offer.kind != "sdist"}
+        without_wheel = {offer: offered_to for offer, offered_to in groups.items() if offer.kind in {"none", "sdist"}}
+        if groups and not without_wheel:
             counts[need.purpose] += 1
-        found += [_finding(need, offer, each, ported, where, minutes) for offer, each in bad.items()]
+        results += [
+            _result(need, offer, offered_to, ported, where, minutes) for offer, offered_to in without_wheel.items()
+        ]
     if counts:
         texts = [f"{number} {_VERBS[purpose]}" for purpose in _VERBS if (number := counts[purpose])]
-        found.insert(0, PreflightFinding(step="requirements", state="ok", text=f"with a wheel: {', '.join(texts)}"))
-    return found
+        results.insert(0, StepResult(step="requirements", state="ok", text=f"with a wheel: {', '.join(texts)}"))
+    return results
 
 
-def _finding(  # noqa: PLR0917 - one line, made of all of this
+def _result(  # noqa: PLR0917 - one line of text needs all of these
     need: Need,
     offer: Offer,
     interpreters: Sequence[Interpreter],
     ported: set[str],
     where: Callable[[Need], str],
     minutes: Callable[[str], float | None],
-) -> PreflightFinding:
-    who = f"{_short(need.requirement)} ({_VERBS[need.purpose]}, {', '.join(map(str, interpreters))})"
+) -> StepResult:
+    subject = f"{_display(need.requirement)} ({_VERBS[need.purpose]}, {', '.join(map(str, interpreters))})"
     if offer.kind == "sdist":
         took = minutes(need.name)
-        time = f"{took:.0f} minutes, the last time here" if took is not None else "nobody knows how long that takes"
-        return PreflightFinding(
+        time = f"{took:.0f} minutes in its last build here" if took is not None else "its duration is unknown"
+        return StepResult(
             step="requirements",
             state="ok",
-            text=f"{who}: there is no riscv64 wheel; {offer.version} will be compiled ({time})",
+            text=f"{subject}: there is no riscv64 wheel; {offer.version} will be compiled ({time})",
             where=where(need),
-            fix=_first(need, ported),
+            fix=_use_ours(need, ported),
         )
-    return PreflightFinding(
+    return StepResult(
         step="requirements",
         state="failed",
-        text=f"{who}: {offer.reason or 'there is neither a wheel nor a source'}",
+        text=f"{subject}: {offer.reason or 'there is neither a wheel nor a source'}",
         where=where(need),
-        fix=_instead(need),
+        fix=_avoid(need),
     )
 
 
-def _short(requirement: Requirement) -> str:
+def _display(requirement: Requirement) -> str:
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     return f"{requirement.name}{extras}{requirement.specifier}"
 
 
-def _first(need: Need, ported: set[str]) -> str:
+def _use_ours(need: Need, ported: set[str]) -> str:
     begin = f"nox -s build-{need.name}" if need.name in ported else f"a recipe for {need.name}"
     table = "test" if need.purpose == "test" else "build"
-    return f'{begin}, then [{table}] needs = ["{need.name}"] here: that spares the compiling'
+    return f'{begin}, then [{table}] needs = ["{need.name}"] here: then it is not compiled'
 
 
-def _instead(need: Need) -> str:
+def _avoid(need: Need) -> str:
     if need.purpose == "test":
-        return "do without it: [test] command and requires in the recipe" if not need.recipe else "do without it"
-    return "skip these interpreters ([interpreters] skip), or mend the requirement with a patch"
+        return "leave it out: [test] command and requires in the recipe" if not need.recipe else "leave it out"
+    return "skip these interpreters ([interpreters] skip), or change the requirement with a patch"

@@ -1,4 +1,4 @@
-"""What a build and its tests want installed, and whether it can be had: recipe, upstream and both indexes joined."""
+"""Check whether the requirements of a build and its tests are available: on the public index, or among our wheels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from wheelyard.core.errors import CheckError, RegistryContentError, UnknownPacka
 from wheelyard.index.installer_choice import judge
 from wheelyard.index.project_summary import ProjectFacts
 from wheelyard.io import threads
-from wheelyard.preflight import Need, Offer, needs_of, project_table, requirement_findings
-from wheelyard.preflight.preflight_report import PreflightFinding
+from wheelyard.preflight.preflight_report import StepResult
+from wheelyard.preflight.requirements import Need, Offer, read_needs, requirement_results
+from wheelyard.preflight.source_facts import project_table
 from wheelyard.project.loader import list_recipes, project_name
 from wheelyard.records.releases import RELEASES
 from wheelyard.records.wheel_records import read_record
@@ -33,16 +34,16 @@ if TYPE_CHECKING:
     from wheelyard.project.config import Project
 
 _PARALLEL = 8
-_BUILDING = "Building wheel"  # cibuildwheel's title of that step, as records have it
+_BUILDING = "Building wheel"  # cibuildwheel's title of that step in records
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is wanted.
+class Requirements:
+    """The direct requirements of a version.
 
     Attributes:
-        needs: requirements, each for the interpreters that its marker holds for.
-        broken: what should be a requirement and is none.
+        needs: requirements, each with the interpreters that its marker applies to.
+        broken: texts that are not valid requirements.
     """
 
     needs: tuple[Need, ...]
@@ -50,17 +51,17 @@ class Wanted:
 
 
 def tests_of(target: Target, package: Path, interpreters: Sequence[Interpreter]) -> dict[Interpreter, Tests]:
-    """Return the tests that run for each interpreter; those that the recipe skips are left out.
+    """Return the test options of each interpreter, without those that the recipe skips.
 
     Raises:
         SourceError: upstream's ``pyproject.toml`` cannot be read.
     """
     table = options(upstream_table(package), target.settings)
-    tested = [each for each in interpreters if str(each) not in target.settings.test.skip]
-    return {each: effective_tests(table, each.identifier()) for each in tested}
+    tested = [interpreter for interpreter in interpreters if str(interpreter) not in target.settings.test.skip]
+    return {interpreter: effective_tests(table, interpreter.identifier()) for interpreter in tested}
 
 
-def wanted(
+def collect_requirements(
     target: Target,
     package: Path,
     *,
@@ -68,50 +69,50 @@ def wanted(
     metadata: bytes,
     tests: Mapping[Interpreter, Tests],
     interpreters: Sequence[Interpreter],
-) -> Wanted:
-    """Return all that is wanted directly; what that wants in turn is the installer's business.
+) -> Requirements:
+    """Return the direct requirements of a build, of the wheel and of its tests.
 
     Args:
         target: the version.
         package: its folder, with ``pyproject.toml``.
-        requires: what its backend and ``pyproject.toml`` want for a wheel.
+        requires: the build requirements, from the backend and ``pyproject.toml``.
         metadata: its PKG-INFO, empty if there is none.
         tests: see :func:`tests_of`.
-        interpreters: those that get a wheel.
+        interpreters: the interpreters of the expected wheels.
     """
-    if not requires:  # the backend could not be asked
+    if not requires:  # the backend did not run
         system = project_table(package).get("build-system")
-        said = system.get("requires") if isinstance(system, dict) else None
-        requires = said if isinstance(said, list) else ()
-    found = [needs_of(map(str, requires), "build", interpreters)]
-    runs = (parse_email(metadata)[0] if metadata else {}).get("requires_dist", [])
-    found.append(needs_of(runs, "run", interpreters))
+        listed = system.get("requires") if isinstance(system, dict) else None
+        requires = listed if isinstance(listed, list) else ()
+    parts = [read_needs(map(str, requires), "build", interpreters)]
+    run_requires = (parse_email(metadata)[0] if metadata else {}).get("requires_dist", [])
+    parts.append(read_needs(run_requires, "run", interpreters))
     groups = project_table(package).get("dependency-groups", {})
     by_recipe = set(target.settings.test.requires)
-    for interpreter, each in tests.items():
-        if not each.command:
+    for interpreter, test_options in tests.items():
+        if not test_options.command:
             continue
-        grouped, broken = _grouped(groups, each.groups)
-        theirs = [text for text in (*each.requires, *grouped) if text not in by_recipe]
-        ours = [text for text in each.requires if text in by_recipe]
-        found.append(needs_of(ours, "test", [interpreter], recipe=True))
-        found.append(needs_of(theirs, "test", [interpreter]))
-        # Of what runs, only what an extra brings; the rest is in the list already.
-        extras = tuple(map(canonicalize_name, each.extras))
-        with_extras, _ = needs_of(runs, "test", [interpreter], extras=extras)
-        plain = {str(need.requirement) for need in needs_of(runs, "run", [interpreter])[0]}
-        found.append((tuple(need for need in with_extras if str(need.requirement) not in plain), broken))
-    broken_ones = dict.fromkeys(text for _, texts in found for text in texts)
-    return Wanted(_merged(need for needs, _ in found for need in needs), tuple(broken_ones))
+        grouped, broken = _from_groups(groups, test_options.groups)
+        from_upstream = [text for text in (*test_options.requires, *grouped) if text not in by_recipe]
+        from_recipe = [text for text in test_options.requires if text in by_recipe]
+        parts.append(read_needs(from_recipe, "test", [interpreter], recipe=True))
+        parts.append(read_needs(from_upstream, "test", [interpreter]))
+        # Of the wheel's requirements, only those of an extra; the others are in the list already.
+        extras = tuple(map(canonicalize_name, test_options.extras))
+        with_extras, _ = read_needs(run_requires, "test", [interpreter], extras=extras)
+        plain = {str(need.requirement) for need in read_needs(run_requires, "run", [interpreter])[0]}
+        parts.append((tuple(need for need in with_extras if str(need.requirement) not in plain), broken))
+    broken_ones = dict.fromkeys(text for _, texts in parts for text in texts)
+    return Requirements(_merge(need for needs, _ in parts for need in needs), tuple(broken_ones))
 
 
-def of_recipe(target: Target, interpreters: Sequence[Interpreter]) -> Wanted:
-    """Return what the recipe wants for the tests, where there is no source to say more."""
-    needs, broken = needs_of(target.settings.test.requires, "test", interpreters, recipe=True)
-    return Wanted(needs, broken)
+def recipe_requirements(target: Target, interpreters: Sequence[Interpreter]) -> Requirements:
+    """Return the test requirements in the recipe, where no source is available."""
+    needs, broken = read_needs(target.settings.test.requires, "test", interpreters, recipe=True)
+    return Requirements(needs, broken)
 
 
-def _grouped(groups: object, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _from_groups(groups: object, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not names:
         return (), ()
     try:
@@ -120,26 +121,28 @@ def _grouped(groups: object, names: Sequence[str]) -> tuple[tuple[str, ...], tup
         return (), (f"dependency groups {', '.join(names)}",)
 
 
-def _merged(needs: Iterable[Need]) -> tuple[Need, ...]:
+def _merge(needs: Iterable[Need]) -> tuple[Need, ...]:
     merged: dict[tuple[str, str, bool], Need] = {}
     for need in needs:
         key = (str(need.requirement), need.purpose, need.recipe)
-        known = merged.get(key)
-        both = tuple(sorted({*(known.interpreters if known else ()), *need.interpreters}))
+        earlier = merged.get(key)
+        both = tuple(sorted({*(earlier.interpreters if earlier else ()), *need.interpreters}))
         merged[key] = Need(need.requirement, need.purpose, both, recipe=need.recipe)
     return tuple(merged.values())
 
 
-# ------------------------------------------------------------------- offered
+# --------------------------------------------------------------------- check
 
 
-def judged(project: Project, target: Target, want: Wanted, upstream: Upstream) -> list[PreflightFinding]:
-    """Return whether what is wanted can be had.
+def check_requirements(
+    project: Project, target: Target, requirements: Requirements, upstream: Upstream
+) -> list[StepResult]:
+    """Return the results for all requirements.
 
     Raises:
         NetworkError: the index does not answer.
     """
-    direct = [need for need in want.needs if need.requirement.url is None]
+    direct = [need for need in requirements.needs if need.requirement.url is None]
     names = list(dict.fromkeys(need.name for need in direct))
 
     def ask(name: str) -> ProjectFacts:
@@ -149,13 +152,15 @@ def judged(project: Project, target: Target, want: Wanted, upstream: Upstream) -
             return ProjectFacts(name)
 
     facts = dict(zip(names, threads.each(ask, names, parallel=_PARALLEL), strict=True))
-    ours = {name: our_wheels(project, name) for name in names}
+    our_files = {name: our_wheels(project, name) for name in names}
     offers = {
-        (str(need.requirement), interpreter): _offer(need.requirement, facts[need.name], ours[need.name], interpreter)
+        (str(need.requirement), interpreter): _offer(
+            need.requirement, facts[need.name], our_files[need.name], interpreter
+        )
         for need in direct
         for interpreter in need.interpreters
     }
-    found = requirement_findings(
+    results = requirement_results(
         direct,
         offers,
         needed=target.settings.needs,
@@ -163,44 +168,44 @@ def judged(project: Project, target: Target, want: Wanted, upstream: Upstream) -
         where=lambda need: _where(target, need),
         minutes=lambda name: _minutes(project, name),
     )
-    found += [_missing(project, target, name) for name in target.settings.needs if not our_wheels(project, name)]
-    for need in want.needs:
+    results += [_missing(project, target, name) for name in target.settings.needs if not our_wheels(project, name)]
+    for need in requirements.needs:
         if need.requirement.url is not None:
-            text = f"{need.name} comes from an address of its own; whether it can be had there was not looked at"
-            found.append(PreflightFinding(step="requirements", state="skipped", text=text, where=_where(target, need)))
-    if want.broken:
+            text = f"{need.name} has an address of its own, which is not checked"
+            results.append(StepResult(step="requirements", state="skipped", text=text, where=_where(target, need)))
+    if requirements.broken:
         place = target.place("test.requires", "build.upstream")
-        text = f"{len(want.broken)} requirement(s) cannot be read (PEP 508)"
-        fix = "mend them with a patch, or say [test] command and requires in the recipe"
-        found.append(
-            PreflightFinding(
-                step="requirements", state="failed", text=text, where=place, fix=fix, details=tuple(want.broken)
+        text = f"{len(requirements.broken)} requirement(s) cannot be read (PEP 508)"
+        fix = "fix them with a patch, or set [test] command and requires in the recipe"
+        results.append(
+            StepResult(
+                step="requirements", state="failed", text=text, where=place, fix=fix, details=tuple(requirements.broken)
             )
         )
-    return found
+    return results
 
 
 def our_wheels(project: Project, name: str) -> tuple[str, ...]:
-    """Return the file names of our wheels of a package: in the index folder, and published by our records."""
-    here = {wheel.name for wheel in (project.index / "files" / name).glob("*.whl")}
+    """Return the file names of our wheels of a package: in the index folder, and published according to the records."""
+    in_index = {wheel.name for wheel in (project.index / "files" / name).glob("*.whl")}
     try:
         published = RELEASES.read(RELEASES.path(project.packages, project_name(project, name)))
     except RegistryContentError:
         published = ()
-    return tuple(sorted(here | {each.file for each in published if each.yanked is None}))
+    return tuple(sorted(in_index | {release.file for release in published if release.yanked is None}))
 
 
-def _offer(requirement: Requirement, facts: ProjectFacts, ours: Sequence[str], interpreter: Interpreter) -> Offer:
-    found = judge(requirement, facts, ours, interpreter)
-    return Offer(found.kind, str(found.version or ""), found.reason)
+def _offer(requirement: Requirement, facts: ProjectFacts, our_files: Sequence[str], interpreter: Interpreter) -> Offer:
+    choice = judge(requirement, facts, our_files, interpreter)
+    return Offer(choice.kind, str(choice.version or ""), choice.reason)
 
 
-def _missing(project: Project, target: Target, name: str) -> PreflightFinding:
+def _missing(project: Project, target: Target, name: str) -> StepResult:
     table = "build" if name in target.settings.build.needs else "test"
-    return PreflightFinding(
+    return StepResult(
         step="requirements",
         state="failed",
-        text=f"{name}: [{table}] needs a wheel of ours, and there is none in the index folder or on record",
+        text=f"{name}: [{table}] needs a wheel of ours, and neither the index folder nor the records have one",
         where=target.place(f"{table}.needs"),
         fix=f"nox -s build-{name} && wheelyard publish --to {project.config.index} {name}",
     )
@@ -213,7 +218,7 @@ def _where(target: Target, need: Need) -> str:
 
 
 def _minutes(project: Project, name: str) -> float | None:
-    """Return how long compiling a package took here the last time, in minutes, for all its wheels; None if unknown."""
+    """Return the duration of the last build of a package here in minutes, all wheels together; None if unknown."""
     took: dict[str, float] = {}
     for wheel in (project.dist / name).glob("*/*.whl"):
         try:

@@ -1,4 +1,4 @@
-"""What a source tells of itself without being built, and what is new between two versions."""
+"""Read facts of a source without building it, and compare the facts of two versions."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from wheelyard.preflight.preflight_report import PatchFact
 
-_LARGEST = 4 << 20  # bytes of a file that is looked into
+_MAX_SIZE = 4 << 20  # bytes of a file that is read
 _COMPILED = frozenset(
     {
-        *(".pyx", ".c", ".cc", ".cpp", ".cxx", ".c++", ".cu", ".m", ".mm", ".rs", ".go", ".zig", ".d"),
+        *(".pyx", ".c", ".cc", ".cpp", ".cxx", ".c++", ".cu", ".m", ".mm", ".rs", ".run", ".zig", ".d"),
         *(".f", ".for", ".f77", ".f90", ".f95", ".f03", ".s", ".asm", ".v"),
     }
 )
@@ -43,21 +43,21 @@ _MODULE = re.compile(
 _MESON_OR_CMAKE = ("meson.build", "CMakeLists.txt")
 _LONGEST_LICENCE = 120  # longer ones are the licence's text
 _SHOWN = 8
-_DEEP = 2  # parts of a folder that many files are counted by
+_DEEP = 2  # depth of the folders by which many files are counted
 
 
 def sdist_facts(tree: Path, *, metadata: bytes | None = None, patches: Iterable[PatchFact] = ()) -> SdistFacts:
-    """Return what *tree* tells of itself; what cannot be read counts as not there.
+    """Return the facts of *tree*; a file that cannot be read counts as missing.
 
     Args:
         tree: the folder of the package, unpacked.
-        metadata: its PKG-INFO where it lies elsewhere; by default the one in the tree.
-        patches: how the recipe's patches stand to it.
+        metadata: its PKG-INFO; by default the one in the tree.
+        patches: the state of the recipe's patches.
     """
     if metadata is None:
         metadata = metadata_of(tree)
     table = project_table(tree)
-    raw = parse_email(metadata)[0] if metadata else _from_project(table.get("project"))
+    raw = parse_email(metadata)[0] if metadata else _project_metadata(table.get("project"))
     system = table.get("build-system")
     system = system if isinstance(system, dict) else {}
     return SdistFacts(
@@ -75,12 +75,12 @@ def sdist_facts(tree: Path, *, metadata: bytes | None = None, patches: Iterable[
 
 
 def metadata_of(tree: Path) -> bytes:
-    """Return ``PKG-INFO``, empty where there is none or none that can be read."""
+    """Return ``PKG-INFO``, empty if it is missing or cannot be read."""
     return _bytes(tree / "PKG-INFO") or b""
 
 
 def project_table(tree: Path) -> dict[str, Any]:
-    """Return ``pyproject.toml``, empty where there is none or it cannot be read."""
+    """Return ``pyproject.toml``, empty if it is missing or cannot be read."""
     try:
         return toml.loads((_bytes(tree / "pyproject.toml") or b"").decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
@@ -89,20 +89,22 @@ def project_table(tree: Path) -> dict[str, Any]:
 
 def _bytes(file: Path) -> bytes | None:
     try:
-        if file.is_symlink() or not file.is_file() or file.stat().st_size > _LARGEST:
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > _MAX_SIZE:
             return None
         return file.read_bytes()
     except OSError:
         return None
 
 
-def _from_project(project: object) -> RawMetadata:
+def _project_metadata(project: object) -> RawMetadata:
     """Read ``[project]`` as far as it is static (PEP 621, PEP 639)."""
     table: dict[str, Any] = project if isinstance(project, dict) else {}
     raw: RawMetadata = {"requires_dist": _strings(table.get("dependencies"))}
     extras = table.get("optional-dependencies")
     for extra, requires in extras.items() if isinstance(extras, dict) else ():
-        raw["requires_dist"] += [f'{each} ; extra == "{extra}"' for each in _strings(requires) if ";" not in each]
+        raw["requires_dist"] += [
+            f'{requirement} ; extra == "{extra}"' for requirement in _strings(requires) if ";" not in requirement
+        ]
     for key, value in (("name", "name"), ("version", "version"), ("requires_python", "requires-python")):
         if isinstance(table.get(value), str):
             raw[key] = table[value]  # type: ignore[literal-required] # keys of RawMetadata
@@ -116,10 +118,14 @@ def _from_project(project: object) -> RawMetadata:
 
 
 def _licence(raw: RawMetadata) -> str:
-    said = raw.get("license_expression") or raw.get("license", "").strip().partition("\n")[0]
-    if said and len(said) <= _LONGEST_LICENCE:
-        return log.clean(said)
-    classifiers = [each.rpartition(" :: ")[2] for each in raw.get("classifiers", []) if each.startswith("License ::")]
+    text = raw.get("license_expression") or raw.get("license", "").strip().partition("\n")[0]
+    if text and len(text) <= _LONGEST_LICENCE:
+        return log.clean(text)
+    classifiers = [
+        classifier.rpartition(" :: ")[2]
+        for classifier in raw.get("classifiers", [])
+        if classifier.startswith("License ::")
+    ]
     return log.clean(", ".join(classifiers)[:_LONGEST_LICENCE])
 
 
@@ -128,11 +134,11 @@ def _strings(value: object) -> list[str]:
 
 
 def _sorted(requirements: Iterable[str]) -> tuple[str, ...]:
-    """Return requirements each in one spelling, so that a blank more or less is no change."""
-    return tuple(sorted({_spelt(text) for text in requirements}))
+    """Return requirements in one spelling, so that blanks make no difference."""
+    return tuple(sorted({_normalize(text) for text in requirements}))
 
 
-def _spelt(text: str) -> str:
+def _normalize(text: str) -> str:
     try:
         return str(read_requirement(text))
     except InvalidRequirement:
@@ -150,9 +156,9 @@ def _paths(tree: Path) -> Iterator[str]:
 
 
 def _modules(tree: Path, table: dict[str, Any]) -> Iterator[str]:
-    """Yield the extension modules that build files name; those they compute cannot be told."""
+    """Yield the extension modules that build files name literally."""
     tool = table.get("tool") if isinstance(table.get("tool"), dict) else {}
-    assert isinstance(tool, dict)  # noqa: S101 - for mypy: said one line above
+    assert isinstance(tool, dict)  # noqa: S101 - for mypy
     for backend in ("setuptools", "setuptools-rust"):
         section = tool.get(backend)
         items = section.get("ext-modules") if isinstance(section, dict) else None
@@ -162,21 +168,21 @@ def _modules(tree: Path, table: dict[str, Any]) -> Iterator[str]:
     maturin = tool.get("maturin")
     if isinstance(maturin, dict) and isinstance(name := maturin.get("module-name"), str):
         yield log.clean(name)
-    yield from _of_setup(_bytes(tree / "setup.py") or b"")
+    yield from _setup_modules(_bytes(tree / "setup.py") or b"")
     for path in _paths(tree):
         if path.rpartition("/")[2] in _MESON_OR_CMAKE:
             text = (_bytes(tree / path) or b"").decode(errors="replace")
             yield from (match[1] or match[2] for match in _MODULE.finditer(text))
 
 
-def _of_setup(text: bytes) -> Iterator[str]:
-    """Yield the names that ``setup.py`` gives to extensions, read and not run.
+def _setup_modules(text: bytes) -> Iterator[str]:
+    """Yield the names of extensions in ``setup.py``, which is parsed and not run.
 
-    Setuptools calls them Extension; what builds on it, CythonExtension, Pybind11Extension, RustExtension and so on.
+    Setuptools' class is Extension; others are CythonExtension, Pybind11Extension, RustExtension and so on.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its escape sequences and the like: nobody here can mend them
+            warnings.simplefilter("ignore")  # about escape sequences and the like in upstream's file
             calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
@@ -194,43 +200,43 @@ def _of_setup(text: bytes) -> Iterator[str]:
 
 
 def diff_facts(old: SdistFacts, new: SdistFacts) -> tuple[str, ...]:
-    """Return what is new in *new*, a line of Markdown each; nothing where nothing counts.
+    """Return the differences between two versions, a line of Markdown each.
 
-    What upstream says stands in code spans: there it names nobody, links nowhere and closes no issue.
+    Text of upstream is in code spans: there it mentions no user, links nowhere and closes no issue.
     """
     lines = []
-    for what, before, after in (
+    for label, before, after in (
         ("Requires-Python", old.requires_python, new.requires_python),
         ("licence", old.licence, new.licence),
         ("build backend", old.backend, new.backend),
     ):
         if before != after:
-            lines.append(f"{what}: {_code(before)} → {_code(after)}")
-    for what, earlier, later in (
+            lines.append(f"{label}: {_code(before)} → {_code(after)}")
+    for label, earlier, later in (
         ("build requirements", old.build_requires, new.build_requires),
         ("requirements", old.requires, new.requires),
         ("extension modules", old.modules, new.modules),
         ("compiled sources", old.sources, new.sources),
     ):
-        lines += _changed(what, earlier, later)
+        lines += _changed(label, earlier, later)
     return (*lines, *_patches(old, new))
 
 
-def _changed(what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
-    for sign, found in (("new", sorted(set(new) - set(old))), ("gone", sorted(set(old) - set(new)))):
-        if found:
-            yield f"{what}, {sign}: {_folders(found) or _first(found)}"
+def _changed(label: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
+    for change, names in (("new", sorted(set(new) - set(old))), ("gone", sorted(set(old) - set(new)))):
+        if names:
+            yield f"{label}, {change}: {_folders(names) or _first(names)}"
 
 
-def _first(found: Sequence[str]) -> str:
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"{', '.join(map(_code, found[:_SHOWN]))}{more}"
+def _first(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(map(_code, names[:_SHOWN]))}{rest}"
 
 
-def _folders(found: Sequence[str]) -> str:
-    """Count many files by folder, such as that of what is vendored; empty where these are no such files."""
-    folders = Counter("/".join(path.split("/")[:-1][:_DEEP]) for path in found)
-    if len(found) <= _SHOWN or len(folders) > _SHOWN or "" in folders:
+def _folders(paths: Sequence[str]) -> str:
+    """Count many files by folder, as for vendored sources; empty for few files, or too many folders."""
+    folders = Counter("/".join(path.split("/")[:-1][:_DEEP]) for path in paths)
+    if len(paths) <= _SHOWN or len(folders) > _SHOWN or "" in folders:
         return ""
     return ", ".join(f"{count} in {_code(folder)}" for folder, count in folders.most_common())
 

@@ -1,4 +1,4 @@
-"""Stub wheels: the smallest files that publishing takes for the wheels that are expected."""
+"""Write stub wheels: the smallest files that publishing accepts in place of the expected wheels."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _TIME = (2020, 1, 1, 0, 0, 0)
 
 
 def write_stubs(folder: Path, package: str, version: str, expected: Iterable[ExpectedWheel], platform: str) -> None:
-    """Write a stub of each expected wheel into *folder*, with record and verdict, as a build leaves the real ones.
+    """Write a stub of each expected wheel into *folder*, with record and verdict, as a build does.
 
     Args:
-        folder: a folder of results, ``dist/<pkg>/<version>``, somewhere else than in ``dist/``.
+        folder: the folder of results, ``<pkg>/<version>``, not in the project's ``dist/``.
         package: the package's canonical name.
         version: its version.
         expected: the wheels.
@@ -35,9 +35,9 @@ def write_stubs(folder: Path, package: str, version: str, expected: Iterable[Exp
     """
     folder.mkdir(parents=True)
     wheels = [(wheel, _wheel(folder, wheel, platform)) for wheel in expected]
-    seen = (Finding(rule="stub", ok=True, text="a stub"),)
-    verdicts = tuple(WheelVerdict(wheel=path.name, sha256=sha256_file(path), findings=seen) for _, path in wheels)
-    write_verdict(folder, Verdict(package=package, package_version=version, wheels=verdicts, overall=seen))
+    findings = (Finding(rule="stub", ok=True, text="a stub"),)
+    verdicts = tuple(WheelVerdict(wheel=path.name, sha256=sha256_file(path), findings=findings) for _, path in wheels)
+    write_verdict(folder, Verdict(package=package, package_version=version, wheels=verdicts, overall=findings))
     for wheel, path in wheels:
         write_record(folder, _record(package, version, wheel, path))
 
@@ -76,7 +76,7 @@ def _record(package: str, version: str, wheel: ExpectedWheel, path: Path) -> Whe
         inputs=nothing,
         source=SourceRecord(kind="sdist", name="stub", sha256=nothing),
         recipe=nothing,
-        # Whether wheels of a local image may go somewhere is not what stubs are for.
+        # Stubs do not check where wheels of a local image may be published.
         image=ImageRecord(kind="official", reference="stub", digest=f"sha256:{nothing}"),
         tools={},
         durations={},

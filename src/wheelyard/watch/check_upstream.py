@@ -210,14 +210,14 @@ class _Watch:
     def _obstacles(
         self, package: str, ripe: Iterable[ReleaseFacts], pinned: tuple[Version, ...], taken: str
     ) -> Mapping[Version, str]:
-        """Return why the newest to take cannot be, as a preflight of the last days found; see :func:`remembered`."""
+        """Return why the newest to take cannot be, as a preflight of the last days found; see :func:`stored_report`."""
         new = [release.version for release in ripe if not pinned or release.version > max(pinned)]
         version = next((version for version in new if SpecifierSet(taken).contains(version)), None)
         if version is None or not self._preflights:
             return {}
-        from wheelyard.preflight.preflight_package import remembered  # most runs need not pay for it
+        from wheelyard.preflight.preflight_package import stored_report  # most runs need not pay for it
 
-        kept = remembered(self._project, package, str(version))
+        kept = stored_report(self._project, package, str(version))
         if kept is None or kept.ok:
             return {}
         return {version: kept.failures[0].head}

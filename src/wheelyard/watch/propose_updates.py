@@ -15,7 +15,8 @@ from wheelyard.core.errors import NetworkError, UpstreamUnknownError, WheelyardE
 from wheelyard.forges import ChangeRequest
 from wheelyard.io import log
 from wheelyard.planning.target import look_up
-from wheelyard.preflight.preflight_package import diff_facts, facts_of, preflight
+from wheelyard.preflight.preflight_package import facts_of, preflight
+from wheelyard.preflight.source_facts import diff_facts
 from wheelyard.project.loader import effective, list_recipes, load_recipe
 from wheelyard.records.lockfile import dump, find, lock_file, read_lock
 from wheelyard.watch.status_report import ProposalRecord
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wheelyard.forges import ChangeRequests, OpenRequest
-    from wheelyard.preflight.preflight_package import Preflight
+    from wheelyard.preflight.preflight_report import PreflightReport
     from wheelyard.project.config import Project
     from wheelyard.records.models import Lock, LockedVersion
     from wheelyard.watch.status_report import Standing, WatchReport
@@ -179,7 +180,7 @@ def _new_version(project: Project, standing: Standing, lock: Lock) -> _Wanted | 
     return _Wanted(changed, title, _body(project, standing, entry, found))
 
 
-def _body(project: Project, standing: Standing, entry: LockedVersion, found: Preflight) -> tuple[str, ...]:
+def _body(project: Project, standing: Standing, entry: LockedVersion, found: PreflightReport) -> tuple[str, ...]:
     """Say what changes: the version, what differs between the two sources, the wheels to expect."""
     step = f"{standing.have or 'nothing so far'} → {entry.version}"
     head = f"{entry.version}, once more" if standing.have == entry.version else step
@@ -209,7 +210,7 @@ def _inert(text: str) -> str:
     return markdown.code(log.clean(text))
 
 
-def _differences(project: Project, standing: Standing, found: Preflight) -> Sequence[str]:
+def _differences(project: Project, standing: Standing, found: PreflightReport) -> Sequence[str]:
     if not standing.have:
         return ["the first version that is pinned here"]
     if found.facts is None:
@@ -222,7 +223,7 @@ def _differences(project: Project, standing: Standing, found: Preflight) -> Sequ
     return changed or ["no change of build requirements, extension modules, licence or Python"]
 
 
-def _left_behind(project: Project, package: str, have: str, found: Preflight) -> Iterator[str]:
+def _left_behind(project: Project, package: str, have: str, found: PreflightReport) -> Iterator[str]:
     """Tell of patches that were for the version before, and by their ranges are not for this one."""
     recipe, new = load_recipe(project, package), Version(found.package_version)
     kept = {patch.file for patch in effective(recipe, new)[0].patch if patch.is_for(new)}

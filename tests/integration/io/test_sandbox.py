@@ -182,7 +182,7 @@ def test_where_a_backend_cannot_be_kept_apart_it_is_not_run_beside_a_token(yard:
     none = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
     before = ("unshare", "--user", "--map-root-user", "sh", "-c", none, "sh")
     said = flown(yard, *before, A_TOKEN=TOKEN)
-    assert "not tried: upstream's code could read our tokens" in said
+    assert "not run: upstream's code could read our tokens" in said
     assert "search" not in said
     found = Path(os.environ["WHEELYARD_CACHE"]) / "preflight/found"
     assert not list(found.rglob("*.json")), "what was not tried is not remembered"

@@ -21,7 +21,8 @@ from support.tiny import add_tiny, sdist, sources
 from support.wheels import WheelSpec
 from wheelyard.core.errors import PreflightError, RecipeError, UnknownPackageError
 from wheelyard.planning.target import find_target
-from wheelyard.preflight.preflight_package import diff_facts, facts_of, preflight, problem, remembered
+from wheelyard.preflight.preflight_package import facts_of, preflight, problem, stored_report
+from wheelyard.preflight.source_facts import diff_facts
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.releases import RELEASES, ReleasedFile, record
 from wheelyard.records.wheel_records import write_record
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelyard.preflight.preflight_report import Preflight, PreflightFinding
+    from wheelyard.preflight.preflight_report import PreflightReport, StepResult
     from wheelyard.project.config import Project
 
 RECIPE = """\
@@ -71,11 +72,11 @@ def site(folder: Path, recipe: str = RECIPE, **files: str) -> Project:
     return make_project(folder, {"tiny/recipe.toml": recipe, **named}, pyproject=PYPROJECT)
 
 
-def of(result: Preflight, step: str) -> list[PreflightFinding]:
+def of(result: PreflightReport, step: str) -> list[StepResult]:
     return [each for each in result.findings if each.step == step]
 
 
-def only_failure(result: Preflight, step: str) -> PreflightFinding:
+def only_failure(result: PreflightReport, step: str) -> StepResult:
     """That step failed in one point, and nothing else did."""
     assert [each.step for each in result.failures] == [step], result.failures
     return result.failures[0]
@@ -185,7 +186,7 @@ def test_a_backend_that_never_ends(tmp_path: Path, index: IndexServer) -> None:
     failure = only_failure(preflight(project, "tiny"), "sdist")
     assert time.monotonic() - started < 30
     assert "did not end within 3.0 s" in failure.text
-    assert remembered(project, "tiny", "1.0") is None, "a slow day is no defect"
+    assert stored_report(project, "tiny", "1.0") is None, "a slow day is no defect"
 
 
 @pytest.mark.parametrize(("said", "kept"), [("Connection refused (os error 111)", False), ("no such header", True)])
@@ -198,7 +199,7 @@ def test_a_backend_that_misses_the_network_is_asked_again(
     result = preflight(project, "tiny")
     assert not result.ok
     assert result.answered == kept
-    assert (remembered(project, "tiny", "1.0") is not None) == kept
+    assert (stored_report(project, "tiny", "1.0") is not None) == kept
 
 
 def test_a_backend_that_may_say_no(tmp_path: Path, index: IndexServer) -> None:
@@ -238,7 +239,7 @@ def test_what_would_be_compiled_is_told(tmp_path: Path, index: IndexServer) -> N
     project = site(tmp_path / "site", recipe)
     result = preflight(project, "tiny")
     assert result.ok
-    assert "3.0 will be compiled (nobody knows how long that takes)" in of(result, "requirements")[0].text
+    assert "3.0 will be compiled (its duration is unknown)" in of(result, "requirements")[0].text
     assert of(result, "requirements")[0].where == line_of(recipe, "requires")
 
     wheel = WheelSpec(name="wanted", version="2.0")
@@ -246,7 +247,7 @@ def test_what_would_be_compiled_is_told(tmp_path: Path, index: IndexServer) -> N
     path = wheel.write(folder)
     write_record(folder, record_of(path, wheel).model_copy(update={"durations": {"Building wheel (cp313)": 720.0}}))
     again = preflight(project, "tiny", fresh=True)
-    assert "12 minutes, the last time here" in of(again, "requirements")[0].text
+    assert "12 minutes in its last build here" in of(again, "requirements")[0].text
 
 
 def test_a_wheel_of_ours_counts(tmp_path: Path, index: IndexServer) -> None:
@@ -275,7 +276,7 @@ def test_what_is_needed_twice_is_told_once(tmp_path: Path, index: IndexServer) -
         "missing (for its tests",
         "gone (for its tests",
     ]
-    assert [each.fix for each in result.failures if each.text.startswith("missing")] == ["do without it"]
+    assert [each.fix for each in result.failures if each.text.startswith("missing")] == ["leave it out"]
 
 
 def test_an_interpreter_that_is_not_tested_needs_nothing_for_it(tmp_path: Path, index: IndexServer) -> None:
@@ -457,17 +458,17 @@ def test_a_backend_that_points_elsewhere(tmp_path: Path, index: IndexServer, nam
     assert of(preflight(site(tmp_path / "site"), "tiny"), "sdist")[0].state == "skipped"
 
 
-# ------------------------------------------------------------------ remembered
+# ------------------------------------------------------------------ stored_report
 
 
 def test_what_was_found_holds_until_something_changes(tmp_path: Path, index: IndexServer) -> None:
     add_tiny(index)
     project = site(tmp_path / "site")
-    assert remembered(project, "tiny", "1.0") is None
+    assert stored_report(project, "tiny", "1.0") is None
     first = preflight(project, "tiny", "1.0")
     asked = len(index.requests)
-    assert remembered(project, "tiny", "1.0") == first
-    assert remembered(project, "tiny", "1.0.0") == first
+    assert stored_report(project, "tiny", "1.0") == first
+    assert stored_report(project, "tiny", "1.0.0") == first
     assert len(index.requests) == asked
     locked = find_target(project, "tiny", write=False).locked
     asked = len(index.requests)
@@ -477,23 +478,23 @@ def test_what_was_found_holds_until_something_changes(tmp_path: Path, index: Ind
     assert len(index.requests) > asked
 
     site(tmp_path / "site", "# a line more, so that places move\n" + RECIPE)
-    assert remembered(project, "tiny", "1.0") is None
+    assert stored_report(project, "tiny", "1.0") is None
     site(tmp_path / "site", RECIPE)
-    assert remembered(project, "tiny", "1.0") is not None
+    assert stored_report(project, "tiny", "1.0") is not None
     pin(lock_file(project.packages, "tiny"), locked.model_copy(update={"sha256": "0" * 64}))
-    assert remembered(project, "tiny", "1.0") is None
+    assert stored_report(project, "tiny", "1.0") is None
 
 
 def test_what_was_found_does_not_hold_for_ever(tmp_path: Path, index: IndexServer) -> None:
     add_tiny(index)
     project = site(tmp_path / "site")
     first = preflight(project, "tiny", "1.0")
-    (file,) = (tmp_path / "cache/preflight/found").rglob("*.json")
+    (file,) = (tmp_path / "cache/preflight/reports").rglob("*.json")
     for hours, again, known in ((19, False, True), (30, True, True), (24 * 8, True, False)):
         kept = json.loads(file.read_text())
         kept["result"]["checked"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
         file.write_text(json.dumps(kept))
-        assert (remembered(project, "tiny", "1.0") is not None) == known
+        assert (stored_report(project, "tiny", "1.0") is not None) == known
         assert (preflight(project, "tiny", "1.0").checked >= first.checked) == again
 
 
@@ -508,7 +509,7 @@ def test_a_server_that_does_not_answer_blames_nobody(tmp_path: Path, index: Inde
     error = problem(result)
     assert error is not None
     assert error.exit_code == 70
-    assert remembered(project, "tiny", "1.0") is None
+    assert stored_report(project, "tiny", "1.0") is None
     index.heal()
     assert preflight(project, "tiny", locked=locked).ok
 
@@ -553,7 +554,7 @@ def test_the_command_ends_with_its_code_and_speaks_its_schema(tmp_path: Path, in
 
     bad = run(site(tmp_path / "site", RECIPE.replace("test_tiny.py", "gone.py")), "tiny")
     assert bad.returncode == PreflightError.exit_code
-    assert "recipes/tiny/recipe.toml:3: the test command names what is not there" in bad.stderr
+    assert "recipes/tiny/recipe.toml:3: the test command names missing paths" in bad.stderr
     assert "Traceback" not in bad.stderr
     assert "correct [test] command" in bad.stdout
 

@@ -23,8 +23,9 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import DiskError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import downloads, log, sandbox
-from wheelyard.preflight import look_for_paths, sdist_facts
-from wheelyard.preflight.preflight_package import preflight, remembered
+from wheelyard.preflight.command_paths import find_missing_paths
+from wheelyard.preflight.preflight_package import preflight, stored_report
+from wheelyard.preflight.source_facts import sdist_facts
 from wheelyard.registries import DirectoryRegistry, read_release
 from wheelyard.registries.open_registry import open_registry
 from wheelyard.watch import check_requirements as doctor
@@ -159,7 +160,7 @@ def test_a_full_disk_is_not_upstreams_fault(tmp_path: Path, index: IndexServer, 
     backend(index, "import errno\nraise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))")
     with pytest.raises(DiskError):
         preflight(project, "tiny")
-    assert remembered(project, "tiny", "1.0") is None
+    assert stored_report(project, "tiny", "1.0") is None
 
 
 @pytest.mark.parametrize(
@@ -224,27 +225,27 @@ def test_patterns_that_lead_in_circles_end(tmp_path: Path) -> None:
         f"pytest {{project}}/{'*/../' * 12}nope.py",
         f"pytest {{project}}/{'**/a/' * 12}nope.py",
     ]
-    within(5, lambda: look_for_paths(commands, tree=tree))
-    assert look_for_paths(commands[:1], tree=tree).missing == ["{project}/**/nope.py"]
+    within(5, lambda: find_missing_paths(commands, tree=tree))
+    assert find_missing_paths(commands[:1], tree=tree).missing == ["{project}/**/nope.py"]
     (tree / "a/" / "/".join("a" * 100)).mkdir(parents=True)
-    within(5, lambda: look_for_paths([f"pytest {{project}}/{'**/a/' * 6}nope.py"], tree=tree))
+    within(5, lambda: find_missing_paths([f"pytest {{project}}/{'**/a/' * 6}nope.py"], tree=tree))
     many = "pytest " + " ".join(f"--ignore=x/{number}.py" for number in range(3000))
-    within(5, lambda: look_for_paths([many], tree=tree))
+    within(5, lambda: find_missing_paths([many], tree=tree))
 
 
 def test_paths_outside_of_the_source_are_not_looked_at(tmp_path: Path) -> None:
     tree = tmp_path / "work/tiny"
     tree.mkdir(parents=True)
     for word in ("{project}/../gone", "{project}/../../**/gone", "{project}/a/../../gone"):
-        assert look_for_paths([f"pytest {word}"], tree=tree).missing == []
-    assert look_for_paths(["pytest {project}/a/../gone"], tree=tree).missing == ["{project}/a/../gone"]
+        assert find_missing_paths([f"pytest {word}"], tree=tree).missing == []
+    assert find_missing_paths(["pytest {project}/a/../gone"], tree=tree).missing == ["{project}/a/../gone"]
 
 
 def test_a_folder_of_ours_with_a_winding_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("work", "other"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
-    assert look_for_paths(["pytest {project}/gone"], tree=Path("other/../work")).missing == ["{project}/gone"]
+    assert find_missing_paths(["pytest {project}/gone"], tree=Path("other/../work")).missing == ["{project}/gone"]
 
 
 def test_a_folder_of_ours_that_looks_like_a_pattern(tmp_path: Path) -> None:
@@ -252,8 +253,8 @@ def test_a_folder_of_ours_that_looks_like_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "our[1] folder*/real/tiny").mkdir(parents=True)
     (tmp_path / "our[1] folder*/link").symlink_to("real")
     (tree / "test_a.py").touch()
-    assert look_for_paths(["pytest {project}/test_a.py {project}/test_*.py"], tree=tree).missing == []
-    assert look_for_paths(["pytest {project}/test_b.py"], tree=tree).missing == ["{project}/test_b.py"]
+    assert find_missing_paths(["pytest {project}/test_a.py {project}/test_*.py"], tree=tree).missing == []
+    assert find_missing_paths(["pytest {project}/test_b.py"], tree=tree).missing == ["{project}/test_b.py"]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,7 @@ def test_a_folder_of_ours_that_looks_like_a_pattern(tmp_path: Path) -> None:
     ],
 )
 def test_paths_that_are_none(tmp_path: Path, command: str) -> None:
-    look_for_paths([command], tree=tmp_path)
+    find_missing_paths([command], tree=tmp_path)
 
 
 def test_warnings_about_upstreams_setup_are_not_ours(tmp_path: Path) -> None:

@@ -14,18 +14,12 @@ from wheelyard.cli.preflight import preflight_text
 from wheelyard.core.errors import NetworkError, PreflightError
 from wheelyard.core.tags import Interpreter, WheelName
 from wheelyard.core.values import ExpectedWheel
-from wheelyard.preflight import (
-    Need,
-    Offer,
-    diff_facts,
-    look_for_paths,
-    needs_of,
-    requirement_findings,
-    sdist_facts,
-    write_stubs,
-)
+from wheelyard.preflight.command_paths import find_missing_paths
 from wheelyard.preflight.preflight_package import problem
-from wheelyard.preflight.preflight_report import STEPS, PatchFact, Preflight, PreflightFinding, SdistFacts
+from wheelyard.preflight.preflight_report import STEPS, PatchFact, PreflightReport, SdistFacts, StepResult
+from wheelyard.preflight.requirements import Need, Offer, read_needs, requirement_results
+from wheelyard.preflight.source_facts import diff_facts, sdist_facts
+from wheelyard.preflight.stub_wheel import write_stubs
 from wheelyard.project.recipe import Settings
 from wheelyard.records.wheel_records import releasable
 
@@ -217,13 +211,13 @@ FILES = {
     ],
 )
 def test_paths_of_a_command(tmp_path: Path, command: str, missing: list[str], idle: list[str]) -> None:
-    found = look_for_paths([command], tree=tree(tmp_path, **FILES), subdirectory="pkg")
-    assert (found.missing, found.idle) == (missing, idle)
+    found = find_missing_paths([command], tree=tree(tmp_path, **FILES), subdirectory="pkg")
+    assert (found.missing, found.unused) == (missing, idle)
 
 
 def test_what_is_copied_is_there(tmp_path: Path) -> None:
     root = tree(tmp_path, **FILES)
-    found = look_for_paths(["pytest tests/test_a.py pkg/x.py"], tree=root, sources=["tests", "gone"])
+    found = find_missing_paths(["pytest tests/test_a.py pkg/x.py"], tree=root, sources=["tests", "gone"])
     assert found.missing == ["gone", "pkg/x.py"]
 
 
@@ -240,7 +234,7 @@ def test_markers_are_those_of_the_target() -> None:
         "not a requirement",
         "f>=1",
     ]
-    needs, broken = needs_of(texts, "build", [CP312, CP314T], extras=["test"])
+    needs, broken = read_needs(texts, "build", [CP312, CP314T], extras=["test"])
     assert [(need.name, need.interpreters) for need in needs] == [
         ("a", (CP312,)),
         ("b", (CP312, CP314T)),
@@ -248,14 +242,14 @@ def test_markers_are_those_of_the_target() -> None:
         ("f", (CP312, CP314T)),
     ]
     assert broken == ("not a requirement",)
-    assert [need.name for need in needs_of(texts, "run", [CP313])[0]] == ["b", "f"]
+    assert [need.name for need in read_needs(texts, "run", [CP313])[0]] == ["b", "f"]
 
 
-TOOK = "31 minutes, the last time here"
+TOOK = "31 minutes in its last build here"
 
 
-def told(needs: list[Need], offers: dict[tuple[str, Interpreter], Offer], **other: object) -> list[PreflightFinding]:
-    return requirement_findings(
+def told(needs: list[Need], offers: dict[tuple[str, Interpreter], Offer], **other: object) -> list[StepResult]:
+    return requirement_results(
         needs,
         offers,
         needed=other.get("needed", ()),  # type: ignore[arg-type]
@@ -337,8 +331,8 @@ def test_stubs_are_what_publishing_takes(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------- result
 
 
-def result(*findings: PreflightFinding, answered: bool = True) -> Preflight:
-    return Preflight(
+def result(*findings: StepResult, answered: bool = True) -> PreflightReport:
+    return PreflightReport(
         package="demo",
         package_version="1.0",
         checked=datetime(2026, 11, 22, 10, tzinfo=UTC),
@@ -347,7 +341,7 @@ def result(*findings: PreflightFinding, answered: bool = True) -> Preflight:
     )
 
 
-FAILED = PreflightFinding(
+FAILED = StepResult(
     step="patches",
     state="failed",
     text="a.patch does not apply",
@@ -358,9 +352,9 @@ FAILED = PreflightFinding(
 
 
 def test_the_table_for_people(snapshot: SnapshotAssertion) -> None:
-    seen = PreflightFinding(step="version", state="ok", text="the tag v1.0 is commit 0123456789ab")
-    nasty = PreflightFinding(step="sdist", state="ok", text="made \x1b[31mred", details=("::error::x\x07",))
-    skipped = PreflightFinding(step="tests", state="skipped", text="nothing is tested: there is no test command")
+    seen = StepResult(step="version", state="ok", text="the tag v1.0 is commit 0123456789ab")
+    nasty = StepResult(step="sdist", state="ok", text="made \x1b[31mred", details=("::error::x\x07",))
+    skipped = StepResult(step="tests", state="skipped", text="nothing is tested: there is no test command")
     assert preflight_text(result(seen, FAILED, nasty, skipped)) == snapshot
 
 
