@@ -84,7 +84,7 @@ class WatchConfig(Model):
 
 
 class SiteConfig(Model):
-    """What holds for all packages; no recipe repeats it."""
+    """The settings for all packages; no recipe repeats them."""
 
     interpreters: tuple[InterpreterTag, ...] = Field(description="The site set of interpreters.")
     policy: Annotated[str, AfterValidator(_policy)] = Field(description="No wheel may need a newer one.")
@@ -143,22 +143,22 @@ class Project:
 
     @property
     def recipes(self) -> Path:
-        """Where people write."""
+        """The folder of recipes, which people write."""
         return self.root / "recipes"
 
     @property
     def packages(self) -> Path:
-        """Where the tool keeps locks."""
+        """The folder of records, which the tool writes."""
         return self.root / "packages"
 
     @property
     def dist(self) -> Path:
-        """Where wheels land: ``dist/<pkg>/<version>/``."""
+        """The folder of results: ``dist/<pkg>/<version>/``."""
         return self.root / "dist"
 
     @property
     def index(self) -> Path:
-        """The index folder of the site configuration."""
+        """The index folder in the site configuration."""
         return self.root / self.config.index
 
 
@@ -168,11 +168,11 @@ def find_project(start: Path | None = None) -> Project:
     Raises:
         ConfigError: there is none, or its configuration is not valid.
     """
-    here = (start or Path.cwd()).resolve()
-    if found := seek_project(here):
-        return found
+    folder = (start or Path.cwd()).resolve()
+    if project := seek_project(folder):
+        return project
     raise ConfigError(
-        f"{here} is not inside a wheelyard project",
+        f"{folder} is not inside a wheelyard project",
         fix="change to the checkout, or add [tool.wheelyard] to its pyproject.toml",
     )
 
@@ -183,8 +183,8 @@ def seek_project(start: Path | None = None) -> Project | None:
     Raises:
         ConfigError: its configuration is not valid.
     """
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
+    first = (start or Path.cwd()).resolve()
+    for folder in (first, *first.parents):
         file = folder / "pyproject.toml"
         if file.is_file():
             try:

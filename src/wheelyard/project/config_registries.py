@@ -96,9 +96,9 @@ def _by_kind(value: object) -> object:
         return value
     kind = value.get("kind")
     if not isinstance(kind, str) or not (kind in REGISTRIES or kind in plugins(GROUP)):
-        known = sorted({*REGISTRIES, *plugins(GROUP)})
-        near = did_you_mean(kind, known) if isinstance(kind, str) else ""
-        raise ValueError(f"kind must be one of {', '.join(map(repr, known))}, not {kind!r}{near}")
+        kinds = sorted({*REGISTRIES, *plugins(GROUP)})
+        near = did_you_mean(kind, kinds) if isinstance(kind, str) else ""
+        raise ValueError(f"kind must be one of {', '.join(map(repr, kinds))}, not {kind!r}{near}")
     model: type[RegistryConfig] = REGISTRIES[kind] if kind in REGISTRIES else plugins(GROUP)[kind].load()
     return model.model_validate(value)
 

@@ -143,13 +143,13 @@ def fold_places(layers: Iterable[Layer]) -> dict[Path, Sourced]:
 def _sourced(layer: Layer, table: Table, path: Path) -> dict[str, Any]:
     marked: dict[str, Any] = {}
     for key, value in table.items():
-        here = (*path, key)
+        place = (*path, key)
         if isinstance(value, Mapping) and value:
-            marked[key] = _sourced(layer, value, here)
-        elif here == (_ADDED,):
-            marked[key] = [Sourced(item, layer.place((*here, index))) for index, item in enumerate(value)]
+            marked[key] = _sourced(layer, value, place)
+        elif place == (_ADDED,):
+            marked[key] = [Sourced(item, layer.place((*place, index))) for index, item in enumerate(value)]
         elif not isinstance(value, Mapping):
-            marked[key] = Sourced(value, layer.place(here))
+            marked[key] = Sourced(value, layer.place(place))
     return marked
 
 
@@ -166,20 +166,20 @@ def explain(settings: Table, places: Mapping[Path, Sourced]) -> dict[str, Explai
 
     Args:
         settings: all of them after inheritance, defaults included, as JSON-like values.
-        places: what :func:`fold_places` found.
+        places: the result of :func:`fold_places`.
     """
     explained: dict[str, Explained] = {}
 
     def walk(value: Any, path: Path) -> None:
-        given = places.get(path)
-        if isinstance(value, Mapping) and value and given is None:
+        origin = places.get(path)
+        if isinstance(value, Mapping) and value and origin is None:
             for key, inner in value.items():
                 walk(inner, (*path, key))
         elif path == (_ADDED,):
             for index, inner in enumerate(value):
                 walk(inner, (*path, index))
         else:
-            explained[dotted(path)] = Explained(value, given.where if given else BUILT_IN)
+            explained[dotted(path)] = Explained(value, origin.where if origin else BUILT_IN)
 
     walk(settings, ())
     return explained

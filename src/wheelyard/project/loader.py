@@ -1,4 +1,4 @@
-"""Reading recipes: from files to layers, with every mistake of every layer in one error."""
+"""Recipes from files to layers, with every problem of every layer in one error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wheelyard.core.names import canonical, did_you_mean
 from wheelyard.project import inheritance, validation
 from wheelyard.project.inheritance import Explained, Layer, TomlText
 from wheelyard.project.recipe import RecipeFile, Settings
-from wheelyard.project.validation import Finding
+from wheelyard.project.validation import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +35,12 @@ _AT_LINE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a package is built, as its people wrote it.
+    """The recipe of a package.
 
     Attributes:
         package: its canonical name, which is the folder's.
-        folder: where the recipe, its patches and scripts are.
-        layers: what it is made of, outermost first.
+        folder: the folder of the recipe, its patches and scripts.
+        layers: its layers, outermost first.
     """
 
     package: str
@@ -54,37 +54,37 @@ class Recipe:
 
 
 def list_recipes(project: Project) -> tuple[str, ...]:
-    """Return the names of the folders that hold a recipe, sorted; nothing is read."""
+    """Return the names of the folders with a recipe, sorted; no file is read."""
     if not project.recipes.is_dir():
         return ()
-    return tuple(sorted(folder.name for folder in project.recipes.iterdir() if _holds_recipe(folder)))
+    return tuple(sorted(folder.name for folder in project.recipes.iterdir() if _has_recipe(folder)))
 
 
-def _holds_recipe(folder: Path) -> bool:
+def _has_recipe(folder: Path) -> bool:
     return folder.name[0] not in "._" and not folder.is_symlink() and (folder / RECIPE).is_file()
 
 
 def project_name(project: Project, package: str) -> str:
-    """Return what the wheels of a package are called, canonically: its ``[source] name``, else the folder's name.
+    """Return the canonical name of a package's wheels: its ``[source] name``, else the folder's name.
 
     Raises:
         RecipeError: its recipe is not valid.
     """
-    if not _holds_recipe(project.recipes / package):
+    if not _has_recipe(project.recipes / package):
         return package
     return effective(load_recipe(project, package), None)[0].source.name or package
 
 
 def makers(project: Project) -> dict[str, tuple[str, ...]]:
-    """Return which packages make the wheels of each name: their folder's, unless ``[source] name`` is another.
+    """Return the packages that make the wheels of each name: the folder's name, unless ``[source] name`` is another.
 
     Raises:
         RecipeError: a recipe is not valid.
     """
-    found: dict[str, list[str]] = {}
+    packages_by_name: dict[str, list[str]] = {}
     for package in list_recipes(project):
-        found.setdefault(project_name(project, package), []).append(package)
-    return {name: tuple(packages) for name, packages in found.items()}
+        packages_by_name.setdefault(project_name(project, package), []).append(package)
+    return {name: tuple(packages) for name, packages in packages_by_name.items()}
 
 
 def load_recipe(project: Project, package: str) -> Recipe:
@@ -92,27 +92,27 @@ def load_recipe(project: Project, package: str) -> Recipe:
 
     Raises:
         UnknownPackageError: there is no such recipe.
-        RecipeError: it is not valid; every mistake is named.
+        RecipeError: it is not valid; the error lists every problem.
     """
     folder = _folder(project, package)
-    read: list[Finding] = []
-    file = _read(folder / RECIPE, f"recipes/{folder.name}/{RECIPE}", read)
-    validation.raise_all(folder.name, read)
+    problems: list[Problem] = []
+    file = _read(folder / RECIPE, f"recipes/{folder.name}/{RECIPE}", problems)
+    validation.raise_problems(folder.name, problems)
     outer = [Layer(project.config.defaults, _site_text(project), ("tool", "wheelyard", "defaults"))]
-    outer += _fragments(project, file, read)
-    found = [*read, *validation.validate(RecipeFile, file), *validation.cibuildwheel_findings(file)]
+    outer += _fragments(project, file, problems)
+    problems += [*validation.validate(RecipeFile, file), *validation.cibuildwheel_problems(file)]
     for layer in outer:
-        found += _outer_findings(layer)
-    validation.raise_all(folder.name, found)
+        problems += _outer_problems(layer)
+    validation.raise_problems(folder.name, problems)
     recipe = Recipe(folder.name, folder, (*outer, *_recipe_layers(file)))
-    validation.raise_all(folder.name, _recipe_findings(recipe))
+    validation.raise_problems(folder.name, _recipe_problems(recipe))
     return recipe
 
 
 def effective(recipe: Recipe, version: Version | str | None) -> tuple[Settings, Explanation]:
-    """Return what *version* is built with, and where each setting comes from (worked out when it is looked at).
+    """Return the settings for *version*, and the origin of each setting (computed on first use).
 
-    None stands for no version in particular: no override applies.
+    Without a version, no override applies.
 
     Raises:
         RecipeError: the layers contradict each other for this version.
@@ -124,20 +124,20 @@ def effective(recipe: Recipe, version: Version | str | None) -> tuple[Settings, 
         settings = Settings.model_validate(table)
     except ValueError:
         places = functools.partial(inheritance.fold_places, layers)
-        validation.raise_all(recipe.package, validation.validate_merged(Settings, table, places, recipe.file))
+        validation.raise_problems(recipe.package, validation.validate_merged(Settings, table, places, recipe.file))
         raise
     return settings, _Explanation(settings, tuple(layers))
 
 
 def digest(recipe: Recipe, settings: Settings, version: Version | str) -> str:
-    """Return the sha256 of all that a recipe decides for *version*: settings, and the bytes of patches and scripts."""
+    """Return the sha256 of a recipe for *version*: settings, and the bytes of patches and scripts."""
     parsed = Version(version) if isinstance(version, str) else version
     patches = [patch for patch in settings.patch if patch.is_for(parsed)]
     names = sorted({patch.file for patch in patches} | ({settings.sdist.run} if settings.sdist.run else set()))
-    kept = settings.model_dump(mode="json", exclude={"upstream": True, "patch": True, "build": {"runner"}})
+    decisive = settings.model_dump(mode="json", exclude={"upstream": True, "patch": True, "build": {"runner"}})
     return sha256_value(
         {
-            "settings": kept,
+            "settings": decisive,
             "patches": [patch.file for patch in patches],
             "files": {name: sha256_file(recipe.folder / name) for name in names},
         }
@@ -145,24 +145,24 @@ def digest(recipe: Recipe, settings: Settings, version: Version | str) -> str:
 
 
 class _Explanation(Mapping[str, Explained]):
-    """Worked out on first use: only ``plan --explain`` asks."""
+    """Computed on first use: only ``plan --explain`` needs it."""
 
     def __init__(self, settings: Settings, layers: tuple[Layer, ...]) -> None:
         self._settings = settings
         self._layers = layers
 
     @functools.cached_property
-    def _found(self) -> dict[str, Explained]:
+    def _explained(self) -> dict[str, Explained]:
         return inheritance.explain(self._settings.model_dump(mode="json"), inheritance.fold_places(self._layers))
 
     def __getitem__(self, key: str) -> Explained:
-        return self._found[key]
+        return self._explained[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(self._explained)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._explained)
 
 
 # ------------------------------------------------------------------- reading
@@ -179,64 +179,64 @@ def _folder(project: Project, package: str) -> Path:
         )
     if (folder / RECIPE).is_file():
         return folder
-    known = list_recipes(project)
-    for other in known:
-        if canonical(other) == name:
+    packages = list_recipes(project)
+    for folder_name in packages:
+        if canonical(folder_name) == name:
             raise RecipeError(
-                f"the folder must bear the package's canonical name, {name!r} (PEP 503)",
-                where=f"recipes/{other}",
-                fix=f"git mv recipes/{other} recipes/{name}",
+                f"the folder must have the package's canonical name, {name!r} (PEP 503)",
+                where=f"recipes/{folder_name}",
+                fix=f"git mv recipes/{folder_name} recipes/{name}",
             )
     raise UnknownPackageError(
-        f"there is no recipe for {name!r}{did_you_mean(name, known)}",
+        f"there is no recipe for {name!r}{did_you_mean(name, packages)}",
         fix=f"mkdir -p recipes/{name} && touch recipes/{name}/{RECIPE}  (the empty file is a valid recipe)",
     )
 
 
-def _read(path: Path, shown: str, found: list[Finding]) -> Layer:
-    """Read one TOML file to a layer; what is wrong goes to *found*, and the layer is empty then."""
+def _read(path: Path, label: str, problems: list[Problem]) -> Layer:
+    """Return the layer of one TOML file, empty if it has a problem, which is added to *problems*."""
     if path.is_symlink():
-        found.append(Finding(f"{shown}:1", "is a symbolic link; recipes are plain files"))
-        return Layer({}, TomlText(shown, ""))
+        problems.append(Problem(f"{label}:1", "is a symbolic link; recipes are plain files"))
+        return Layer({}, TomlText(label, ""))
     text = ""
     try:
         text = path.read_text(encoding="utf-8")
-        return Layer(toml.loads(text), TomlText(shown, text))
+        return Layer(toml.loads(text), TomlText(label, text))
     except UnicodeDecodeError as error:
-        found.append(Finding(f"{shown}:1", f"is not UTF-8 text (byte {error.start})"))
+        problems.append(Problem(f"{label}:1", f"is not UTF-8 text (byte {error.start})"))
     except tomllib.TOMLDecodeError as error:
         place = _AT_LINE.search(str(error))
         line = place[1] if place and place[1] else text.count("\n") + 1
-        found.append(Finding(f"{shown}:{line}", f"is not valid TOML: {_AT_LINE.sub('', str(error))}"))
+        problems.append(Problem(f"{label}:{line}", f"is not valid TOML: {_AT_LINE.sub('', str(error))}"))
     except OSError as error:
-        found.append(Finding(f"{shown}:1", f"cannot be read: {error.strerror}"))
-    return Layer({}, TomlText(shown, text))
+        problems.append(Problem(f"{label}:1", f"cannot be read: {error.strerror}"))
+    return Layer({}, TomlText(label, text))
 
 
 def _site_text(project: Project) -> TomlText:
     return TomlText("pyproject.toml", (project.root / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def _fragments(project: Project, file: Layer, found: list[Finding]) -> list[Layer]:
+def _fragments(project: Project, file: Layer, problems: list[Problem]) -> list[Layer]:
     build = file.table.get("build")
     uses = build.get("uses") if isinstance(build, dict) else None
     if not isinstance(uses, list):
         return []
     folder = project.recipes / FRAGMENTS
-    known = {path.stem for path in folder.glob("*.toml")}
+    fragments = {path.stem for path in folder.glob("*.toml")}
     layers = []
     for index, name in enumerate(uses):
-        if isinstance(name, str) and name in known:
-            layers.append(_read(folder / f"{name}.toml", f"recipes/{FRAGMENTS}/{name}.toml", found))
+        if isinstance(name, str) and name in fragments:
+            layers.append(_read(folder / f"{name}.toml", f"recipes/{FRAGMENTS}/{name}.toml", problems))
         elif isinstance(name, str):
             where = file.place(("build", "uses", index))
-            text = f"there is no fragment {name!r} in recipes/{FRAGMENTS}{did_you_mean(name, known)}"
-            found.append(Finding(where, text))
+            text = f"there is no fragment {name!r} in recipes/{FRAGMENTS}{did_you_mean(name, fragments)}"
+            problems.append(Problem(where, text))
     return layers
 
 
 def _recipe_layers(file: Layer) -> Iterator[Layer]:
-    """Split a valid recipe file into what holds for all versions and its overrides."""
+    """Yield the layers of a valid recipe file: for all versions, then its overrides."""
     yield Layer({key: value for key, value in file.table.items() if key != "version"}, file.origin)
     for index, item in enumerate(file.table.get("version", [])):
         table = {key: value for key, value in item.items() if key != "match"}
@@ -246,65 +246,65 @@ def _recipe_layers(file: Layer) -> Iterator[Layer]:
 # ------------------------------------------------------------------ checking
 
 
-def _outer_findings(layer: Layer) -> Iterator[Finding]:
+def _outer_problems(layer: Layer) -> Iterator[Problem]:
     yield from validation.validate(Settings, layer)
-    yield from validation.cibuildwheel_findings(layer)
+    yield from validation.cibuildwheel_problems(layer)
     if "patch" in layer.table:
-        yield Finding(layer.place(("patch",)), "patches belong to one recipe: put them into its folder")
+        yield Problem(layer.place(("patch",)), "patches belong to one recipe: put them into its folder")
     yield from _no_uses(layer)
 
 
-def _no_uses(layer: Layer) -> Iterator[Finding]:
+def _no_uses(layer: Layer) -> Iterator[Problem]:
     build = layer.table.get("build")
     if isinstance(build, dict) and "uses" in build:
-        yield Finding(layer.place(("build", "uses")), "only a recipe's own [build] may use fragments")
+        yield Problem(layer.place(("build", "uses")), "only a recipe's own [build] may use fragments")
 
 
-def _recipe_findings(recipe: Recipe) -> Iterator[Finding]:
-    """Yield what a valid shape still allows to be wrong: files, doubles, contradictions between layers."""
+def _recipe_problems(recipe: Recipe) -> Iterator[Problem]:
+    """Yield problems beyond the shape: files, doubles, contradictions between layers."""
     base = [layer for layer in recipe.layers if layer.match is None]
     overrides = [layer for layer in recipe.layers if layer.match is not None]
     for layer in (base[-1], *overrides):
-        yield from validation.cibuildwheel_findings(layer)
-        yield from _script_findings(recipe, layer)
+        yield from validation.cibuildwheel_problems(layer)
+        yield from _script_problems(recipe, layer)
     for layer in overrides:
         yield from _no_uses(layer)
-    for together in (base, *([*base, layer] for layer in overrides)):
-        table = inheritance.fold(together)
-        places = functools.partial(inheritance.fold_places, together)
+    for layers in (base, *([*base, layer] for layer in overrides)):
+        table = inheritance.fold(layers)
+        places = functools.partial(inheritance.fold_places, layers)
         yield from validation.validate_merged(Settings, table, places, recipe.file)
-        yield from validation.twice_findings(table, places)
-    yield from _patch_findings(recipe)
+        yield from validation.twice_problems(table, places)
+    yield from _patch_problems(recipe)
 
 
-def _script_findings(recipe: Recipe, layer: Layer) -> Iterator[Finding]:
+def _script_problems(recipe: Recipe, layer: Layer) -> Iterator[Problem]:
     run = layer.table.get("sdist", {}).get("run")
     problem = _file_problem(recipe.folder, run) if run else None
     if problem:
-        yield Finding(layer.place(("sdist", "run")), f"sdist.run: {run!r} {problem}")
+        yield Problem(layer.place(("sdist", "run")), f"sdist.run: {run!r} {problem}")
 
 
-def _patch_findings(recipe: Recipe) -> Iterator[Finding]:
-    seen: dict[str, list[tuple[str, Layer, int]]] = {}
+def _patch_problems(recipe: Recipe) -> Iterator[Problem]:
+    uses_by_name: dict[str, list[tuple[str, Layer, int]]] = {}
     for layer in recipe.layers:
         for index, patch in enumerate(layer.table.get("patch", [])):
             name, versions = patch["file"], patch.get("versions", "")
             problem = _file_problem(recipe.folder, name)
             if problem:
-                yield Finding(
+                yield Problem(
                     layer.place(("patch", index, "file")), f"the patch {name!r} {problem}{_near_patch(recipe, name)}"
                 )
-            for other, other_layer, other_index in seen.setdefault(name, []):
-                apart = layer is not other_layer and layer.match is not None and other_layer.match is not None
-                if not apart and ("" in {versions, other} or versions == other):
-                    first = other_layer.place(("patch", other_index, "file"))
+            for first_versions, first_layer, first_index in uses_by_name.setdefault(name, []):
+                apart = layer is not first_layer and layer.match is not None and first_layer.match is not None
+                if not apart and ("" in {versions, first_versions} or versions == first_versions):
+                    first = first_layer.place(("patch", first_index, "file"))
                     where = layer.place(("patch", index, "file"))
-                    yield Finding(where, f"the patch {name!r} is there already, at {first}")
-            seen[name].append((versions, layer, index))
+                    yield Problem(where, f"the patch {name!r} is there already, at {first}")
+            uses_by_name[name].append((versions, layer, index))
     for path in sorted(recipe.folder.glob("**/*.patch")):
         name = path.relative_to(recipe.folder).as_posix()
-        if name not in seen:
-            yield Finding(f"{recipe.file}:1", f"no [[patch]] names {name!r}, which lies beside the recipe")
+        if name not in uses_by_name:
+            yield Problem(f"{recipe.file}:1", f"no [[patch]] names {name!r}, which is beside the recipe")
 
 
 def _near_patch(recipe: Recipe, name: str) -> str:
@@ -312,10 +312,10 @@ def _near_patch(recipe: Recipe, name: str) -> str:
 
 
 def _file_problem(folder: Path, name: str) -> str | None:
-    """Say why *name* is no plain file inside *folder*, None if it is one."""
+    """Return why *name* is not a plain file inside *folder*, None if it is one."""
     path = folder / name
     if not path.exists():
         return "does not exist in the recipe's folder"
     if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
-        return "is, or lies behind, a symbolic link"
+        return "is, or is behind, a symbolic link"
     return None if path.is_file() else "is not a file"

@@ -33,8 +33,8 @@ _KEYS = frozenset(field.alias for field in Source.model_fields.values())
 
 @functools.cache
 def _with_plugins() -> type[SourceTable]:
-    others = plugins(GROUP)
-    return source_model("SourceWithPlugins", (*SOURCES, *others)) if others else Source
+    kinds = plugins(GROUP)
+    return source_model("SourceWithPlugins", (*SOURCES, *kinds)) if kinds else Source
 
 
 def kinds_in(keys: Iterable[str]) -> list[str]:

@@ -1,4 +1,7 @@
-"""``docs/reference/recipe.md``, made from the models: a table's docstring, a key's type, default, description."""
+"""The recipe's reference page and JSON schema, made from the models.
+
+The page has a table's docstring and a key's type, default and description; editors complete and check by the schema.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any, get_args
 
-from wheelyard.project import schema
 from wheelyard.project.recipe import RecipeFile, Settings, VersionOverride
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 FILE = "docs/reference/recipe.md"
+SCHEMA_FILE = "docs/reference/schemas/recipe.schema.json"
+_DRAFT = "http://json-schema.org/draft-07/schema#"
 
 _HEAD = """\
 # Recipes: the reference
@@ -75,13 +79,13 @@ _WORDS = {"string": "string", "boolean": "true or false", "integer": "number", "
 
 
 def pages() -> dict[str, str]:
-    """Return what is made from the models: file, relative to the project's folder, to text."""
-    return {FILE: recipe_page(), schema.FILE: schema.schema_text()}
+    """Return the generated files: path, relative to the project's folder, to text."""
+    return {FILE: recipe_page(), SCHEMA_FILE: schema_text()}
 
 
 def recipe_page() -> str:
     """Return the text of ``docs/reference/recipe.md``."""
-    published = schema.recipe_schema()
+    published = recipe_schema()
     sections = [_HEAD]
     for name, field in Settings.model_fields.items():
         model = _model(field.annotation)
@@ -138,3 +142,44 @@ def _text(model: type[BaseModel]) -> str:
 def _model(annotation: Any) -> Any:
     arguments = get_args(annotation)
     return arguments[0] if arguments else annotation
+
+
+# -------------------------------------------------------------------- schema
+
+
+def recipe_schema() -> dict[str, Any]:
+    """Return the schema of ``recipes/<package>/recipe.toml`` (JSON Schema draft 7, which editors of TOML know).
+
+    The tool checks the rest: version specifiers, files that must exist, settings that exclude each other.
+    """
+    schema = _plain(RecipeFile.model_json_schema(by_alias=True))
+    definitions = dict(sorted(schema.pop("$defs").items()))
+    return {"$schema": _DRAFT, "title": "wheelyard recipe", **schema, "definitions": definitions}
+
+
+def schema_text() -> str:
+    """Return the text of the schema's file."""
+    return json.dumps(recipe_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(node: Any) -> Any:
+    """Remove null, which TOML has not, and titles that repeat their key."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if isinstance(node, str):
+        return node.replace("#/$defs/", "#/definitions/")
+    if not isinstance(node, dict):
+        return node
+    plain: dict[str, Any] = {}
+    for key, value in node.items():
+        if key in {"properties", "$defs"}:
+            plain[key] = {name: _plain(inner) for name, inner in value.items()}
+        elif key != "title" and not (key == "default" and value is None):
+            plain[key] = _plain(value)
+    options = [option for option in plain.get("anyOf", []) if option != {"type": "null"}]
+    if len(options) == 1:
+        del plain["anyOf"]
+        plain = {**options[0], **plain}
+    elif options:
+        plain["anyOf"] = options
+    return plain

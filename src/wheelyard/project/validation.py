@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in words: every finding at once, each with its place and the nearest right word."""
+"""Problems of a recipe: all at once, each with its place and the nearest valid word."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _TYPES = {
     "bool_type": "true or false",
 }
 
-# Options of cibuildwheel that the tool decides, and where to say instead what they are wanted for.
+# Options of cibuildwheel that the tool decides, and the setting to use instead.
 _ELSEWHERE = {
     "audit-command": "it would run on this machine; `wheelyard check` has a rule for the stable ABI",
     "audit-requires": "they would be installed on this machine",
-    "build": "say it in [interpreters] only",
-    "skip": "say it in [interpreters] skip",
-    "test-skip": "say it in [test] skip",
+    "build": "set it in [interpreters] only",
+    "skip": "set it in [interpreters] skip",
+    "test-skip": "set it in [test] skip",
     "enable": "the site's interpreters decide it ([tool.wheelyard] interpreters)",
     "archs": "wheelyard builds for riscv64 alone",
-    "build-frontend": "say it in [build] frontend",
+    "build-frontend": "set it in [build] frontend",
     "container-engine": "wheelyard finds it; see `wheelyard doctor`",
     "output-dir": "wheels land in dist/<package>/<version>/",
     "manylinux-riscv64-image": "the site decides it ([tool.wheelyard] image, or --image)",
-    "overrides": "say it by version, in [[version]]",
-    "linux": "say it in [build.cibuildwheel] itself, which is for Linux alone",
-    "test-environment": "say it in [test] environment",
-    "select": "say it in [build.cibuildwheel] itself, which is for every interpreter",
+    "overrides": "set it by version, in [[version]]",
+    "linux": "set it in [build.cibuildwheel] itself, which is for Linux alone",
+    "test-environment": "set it in [test] environment",
+    "select": "set it in [build.cibuildwheel] itself, which is for every interpreter",
 }
 _ONE_PLACE = {
     "test-command": "command",
@@ -65,12 +65,12 @@ _CIBW_SCHEMA = "resources/cibuildwheel.schema.json"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong.
+class Problem:
+    """One problem of a recipe.
 
     Attributes:
         where: ``file:line``.
-        text: what is wrong, and what would be right.
+        text: the problem, and the valid value.
     """
 
     where: str
@@ -78,52 +78,52 @@ class Finding:
 
     @property
     def order(self) -> tuple[str, int]:
-        """Where it stands among others: by file, then by line."""
+        """The key to sort by: file, then line."""
         file, _, line = self.where.rpartition(":")
         return file, int(line) if line.isdigit() else 0
 
 
-def raise_all(package: str, findings: Iterable[Finding]) -> None:
-    """Raise one error that names every finding, if there are any.
+def raise_problems(package: str, problems: Iterable[Problem]) -> None:
+    """Raise one error with every problem, if there are any.
 
     Raises:
-        RecipeError: there are.
+        RecipeError: there is a problem.
     """
-    found = sorted(set(findings), key=lambda finding: (finding.order, finding.text))
-    if not found:
+    ordered = sorted(set(problems), key=lambda problem: (problem.order, problem.text))
+    if not ordered:
         return
     fix = "see docs/reference/recipe.md for every key"
-    if len(found) == 1:
-        raise RecipeError(found[0].text, where=found[0].where, fix=fix)
+    if len(ordered) == 1:
+        raise RecipeError(ordered[0].text, where=ordered[0].where, fix=fix)
     raise RecipeError(
-        f"the recipe of {package} has {len(found)} mistakes",
-        details=[f"{finding.where}: {finding.text}" for finding in found],
+        f"the recipe of {package} has {len(ordered)} mistakes",
+        details=[f"{problem.where}: {problem.text}" for problem in ordered],
         fix=fix,
     )
 
 
-def validate(model: type[BaseModel], layer: Layer) -> Iterator[Finding]:
-    """Yield what *model* finds wrong with one layer on its own."""
+def validate(model: type[BaseModel], layer: Layer) -> Iterator[Problem]:
+    """Yield the problems of one layer on its own."""
     try:
         model.model_validate(layer.table)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=True):
             path = tuple(part for part in item["loc"] if part != "[key]")
-            yield Finding(layer.place(path), _say(model, path, item))
+            yield Problem(layer.place(path), _message(model, path, item))
 
 
-def validate_merged(model: type[BaseModel], table: Table, places: Places, file: str) -> Iterator[Finding]:
-    """Yield what is wrong with layers only together, each at the place that gave the value."""
+def validate_merged(model: type[BaseModel], table: Table, places: Places, file: str) -> Iterator[Problem]:
+    """Yield the problems of merged layers, each at the place that gave the value."""
     try:
         model.model_validate(table)
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=True):
             path: Path = item["loc"]
             inside = [sourced.where for key, sourced in places().items() if key[: len(path)] == path]
-            yield Finding(inside[-1] if inside else f"{file}:1", _say(model, path, item))
+            yield Problem(inside[-1] if inside else f"{file}:1", _message(model, path, item))
 
 
-def _say(model: type[BaseModel], path: Path, item: ErrorDetails) -> str:
+def _message(model: type[BaseModel], path: Path, item: ErrorDetails) -> str:
     key = path[-1] if path else ""
     kind = item["type"]
     if kind == "extra_forbidden":
@@ -132,15 +132,15 @@ def _say(model: type[BaseModel], path: Path, item: ErrorDetails) -> str:
         return f"{dotted(path[:-1]) or 'it'} needs {key!r}"
     context = item.get("ctx", {})
     if kind == "value_error":
-        said = str(context.get("error", item["msg"]))
+        message = str(context.get("error", item["msg"]))
     elif kind == "enum":
-        said = f"must be {context.get('expected', 'another word')}{_near_enum(item)}"
+        message = f"must be {context.get('expected', 'another word')}{_near_enum(item)}"
     elif kind in _TYPES:
-        said = f"must be {_TYPES[kind]}, not {_kind_of(item['input'])}"
+        message = f"must be {_TYPES[kind]}, not {_kind_of(item['input'])}"
     else:
-        said = item["msg"]
-        said = said[:1].lower() + said[1:]
-    return f"{dotted(path)}: {said}" if path else said
+        message = item["msg"]
+        message = message[:1].lower() + message[1:]
+    return f"{dotted(path)}: {message}" if path else message
 
 
 def _kind_of(value: object) -> str:
@@ -156,23 +156,23 @@ def _kind_of(value: object) -> str:
 
 
 def _near_enum(item: ErrorDetails) -> str:
-    known = re.findall(r"'([^']+)'", str(item.get("ctx", {}).get("expected", "")))
-    return did_you_mean(item["input"], known) if isinstance(item["input"], str) else ""
+    words = re.findall(r"'([^']+)'", str(item.get("ctx", {}).get("expected", "")))
+    return did_you_mean(item["input"], words) if isinstance(item["input"], str) else ""
 
 
 def _unknown(model: type[BaseModel], path: Path) -> str:
-    here = _keys(model, path[:-1])
-    near = did_you_mean(str(path[-1]), here)
+    keys = _keys(model, path[:-1])
+    near = did_you_mean(str(path[-1]), keys)
     if near:
         return near
     tables = [name for name in _keys(Settings, ()) if path[-1] in _keys(Settings, (name,))]
     if tables:
         return f" here; it belongs into [{tables[0]}]" if tables[0] != "patch" else " here; it belongs into [[patch]]"
-    return f"; known are {', '.join(sorted(here))}" if here else ""
+    return f"; known are {', '.join(sorted(keys))}" if keys else ""
 
 
 def _keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
-    """Return the keys that are known at *path*."""
+    """Return the valid keys at *path*."""
     for part in path:
         if isinstance(part, int):
             continue
@@ -187,7 +187,7 @@ def _keys(model: type[BaseModel], path: Path) -> tuple[str, ...]:
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
+    return next((model for argument in get_args(annotation) if (model := _model_in(argument))), None)
 
 
 # ------------------------------------------------- options of cibuildwheel
@@ -203,44 +203,44 @@ def cibuildwheel_options() -> frozenset[str]:
     return frozenset(schema["properties"]["overrides"]["items"]["properties"])
 
 
-def cibuildwheel_findings(layer: Layer) -> Iterator[Finding]:
-    """Yield what is wrong with the options of cibuildwheel in one layer."""
+def cibuildwheel_problems(layer: Layer) -> Iterator[Problem]:
+    """Yield the problems of cibuildwheel's options in one layer."""
     build = layer.table.get("build")
     options = build.get("cibuildwheel") if isinstance(build, dict) else None
     if not isinstance(options, dict):
         return
-    known = cibuildwheel_options()
+    known_options = cibuildwheel_options()
     for key, value in options.items():
         where = layer.place(("build", "cibuildwheel", key))
         if key in _ELSEWHERE or key.endswith("-image"):
             hint = _ELSEWHERE.get(key) or _ELSEWHERE["manylinux-riscv64-image"]
-            yield Finding(where, f"cibuildwheel's {key!r} is not for recipes: {hint}")
-        elif known and key not in known:
-            yield Finding(where, f"cibuildwheel has no option {key!r} here{did_you_mean(key, known)}")
+            yield Problem(where, f"cibuildwheel's {key!r} is not for recipes: {hint}")
+        elif known_options and key not in known_options:
+            yield Problem(where, f"cibuildwheel has no option {key!r} here{did_you_mean(key, known_options)}")
         elif key == "environment" and not isinstance(value, dict):
-            yield Finding(where, "build.cibuildwheel.environment: must be a table of strings")
+            yield Problem(where, "build.cibuildwheel.environment: must be a table of strings")
         elif key == "inherit":
-            yield from _inherit_findings(layer, value, known)
+            yield from _inherit_problems(layer, value, known_options)
 
 
-def _inherit_findings(layer: Layer, value: object, known: frozenset[str]) -> Iterator[Finding]:
+def _inherit_problems(layer: Layer, value: object, known_options: frozenset[str]) -> Iterator[Problem]:
     path: Path = ("build", "cibuildwheel", "inherit")
     if not isinstance(value, dict):
-        yield Finding(layer.place(path), "build.cibuildwheel.inherit: must be a table")
+        yield Problem(layer.place(path), "build.cibuildwheel.inherit: must be a table")
         return
     for key, rule in value.items():
         where = layer.place((*path, key))
-        if known and key not in known:
-            yield Finding(where, f"cibuildwheel has no option {key!r} to inherit{did_you_mean(key, known)}")
+        if known_options and key not in known_options:
+            yield Problem(where, f"cibuildwheel has no option {key!r} to inherit{did_you_mean(key, known_options)}")
         if rule not in {"none", "append", "prepend"}:
-            yield Finding(where, f"build.cibuildwheel.inherit.{key}: must be 'none', 'append' or 'prepend'")
+            yield Problem(where, f"build.cibuildwheel.inherit.{key}: must be 'none', 'append' or 'prepend'")
 
 
-def twice_findings(table: Table, places: Places) -> Iterator[Finding]:
-    """Yield the options that are said both in ``[test]`` and among cibuildwheel's."""
+def twice_problems(table: Table, places: Places) -> Iterator[Problem]:
+    """Yield the options that are set both in ``[test]`` and in ``[build.cibuildwheel]``."""
     options = table.get("build", {}).get("cibuildwheel", {})
     for option, key in _ONE_PLACE.items():
         if option in options and key in table.get("test", {}):
             path = ("build", "cibuildwheel", option)
             where = next(sourced.where for place, sourced in places().items() if place[:3] == path)
-            yield Finding(where, f"cibuildwheel's {option!r} is also said in [test] {key}: say it there alone")
+            yield Problem(where, f"cibuildwheel's {option!r} is also set in [test] {key}: set it there only")

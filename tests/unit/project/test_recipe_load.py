@@ -224,7 +224,7 @@ def test_files_a_recipe_names_must_be_there(tmp_path: Path) -> None:
     text = '[sdist]\nrun = "sdist.sh"\n' + PATCH.format(file="fix-a.patch") + PATCH.format(file="b.patch")
     found = mistakes(tmp_path, text, **{"demo__fix_a.patch": "", "demo__b.patch": ""})
     assert found == [
-        "1: no [[patch]] names 'fix_a.patch', which lies beside the recipe",
+        "1: no [[patch]] names 'fix_a.patch', which is beside the recipe",
         "2: sdist.run: 'sdist.sh' does not exist in the recipe's folder",
         "4: the patch 'fix-a.patch' does not exist in the recipe's folder (did you mean 'fix_a.patch'?)",
     ]
@@ -304,8 +304,8 @@ select = "*"
     )
     assert found == [
         "2: cibuildwheel has no option 'before-al' here (did you mean 'before-all'?)",
-        "3: cibuildwheel's 'build' is not for recipes: say it in [interpreters] only",
-        "4: cibuildwheel's 'test-skip' is not for recipes: say it in [test] skip",
+        "3: cibuildwheel's 'build' is not for recipes: set it in [interpreters] only",
+        "4: cibuildwheel's 'test-skip' is not for recipes: set it in [test] skip",
         f"5: cibuildwheel's 'manylinux-x86_64-image' {BY_SITE}",
         "7: build.cibuildwheel.environment: must be a table of strings",
         "8: build.cibuildwheel.inherit.before-all: must be 'none', 'append' or 'prepend'",
@@ -317,7 +317,7 @@ select = "*"
 def test_what_tests_run_is_said_in_one_place(tmp_path: Path) -> None:
     text = '[build.cibuildwheel]\ntest-command = "a"\ntest-requires = ["x"]\n[test]\ncommand = "b"\n'
     assert mistakes(tmp_path, text) == [
-        "2: cibuildwheel's 'test-command' is also said in [test] command: say it there alone"
+        "2: cibuildwheel's 'test-command' is also set in [test] command: set it there only"
     ]
 
 
