@@ -52,7 +52,7 @@ def test_another_day(watch: Watch) -> None:
 def test_a_day_that_gitlab_would_not_take(watch: Watch, days: int) -> None:
     ended = watch.run("--rotate", NAME, "--expires", in_days(days).isoformat())
     assert (ended.code, ended.out, watch.gitlab.requests) == (4, "", [])
-    assert "a token cannot end on" in ended.err
+    assert "a token cannot expire on" in ended.err
 
 
 def test_into_a_file_that_only_its_owner_reads(watch: Watch) -> None:

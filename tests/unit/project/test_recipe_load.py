@@ -310,7 +310,7 @@ select = "*"
         "7: build.cibuildwheel.environment: must be a table of strings",
         "8: build.cibuildwheel.inherit.before-all: must be 'none', 'append' or 'prepend'",
         "9: cibuildwheel has no option 'befor-build' to inherit (did you mean 'before-build'?)",
-        "10: cibuildwheel's 'overrides' is not for recipes: say it by version, in [[version]]",
+        "10: cibuildwheel's 'overrides' is not for recipes: set it by version, in [[version]]",
     ]
 
 
