@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from wheelyard.builder.build_package import BuildReport
 from wheelyard.ci.jobs_report import JobsReport
 from wheelyard.ci.outcome import CIReport, WheelOutcome
 from wheelyard.ci.review_report import ReviewReport
-from wheelyard.cli import docs_checks
+from wheelyard.cli import docs_checks, docs_commands
 from wheelyard.core.errors import all_errors
+from wheelyard.images.manage_images import ImagesReport
 from wheelyard.io.files import write_text
+from wheelyard.preflight.doctor import DoctorReport
 from wheelyard.preflight.preflight_report import PreflightReport
 from wheelyard.project import reference
 from wheelyard.project.config import AuditConfig, IgnoredVulnerability, RunnersConfig, SiteConfig, WatchConfig
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
 
 _SCHEMAS: dict[str, type[Model]] = {
     "audit": AuditReport,
+    "build": BuildReport,
+    "doctor": DoctorReport,
+    "images": ImagesReport,
     "history": HISTORY.model,
     "durations": DURATIONS.model,
     "history-report": Histories,
@@ -76,13 +82,13 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def pages() -> dict[str, str]:
     """Return every generated file: its path relative to the project, and its text."""
-    made = reference.pages()
+    texts = {**reference.pages(), **docs_commands.pages()}
     for stem, schema in schemas().items():
-        made[f"docs/reference/schemas/{stem}.schema.json"] = json.dumps(schema, indent=2) + "\n"
-    made[docs_checks.FILE] = docs_checks.checks_page()
-    made["docs/reference/exit-codes.md"] = _errors()
-    made["docs/reference/site-configuration.md"] = _policy()
-    return made
+        texts[f"docs/reference/schemas/{stem}.schema.json"] = json.dumps(schema, indent=2) + "\n"
+    texts[docs_checks.FILE] = docs_checks.checks_page()
+    texts["docs/reference/exit-codes.md"] = _errors()
+    texts["docs/reference/site-configuration.md"] = _policy()
+    return texts
 
 
 def _errors() -> str:
@@ -109,8 +115,8 @@ def _keys(model: type[BaseModel]) -> list[str]:
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
-        shown = "required" if field.is_required() else f"`{json.dumps(_plain(default))}`"
-        rows.append(f"| `{field.alias or name}` | {shown} | {field.description} |")
+        value = "required" if field.is_required() else f"`{json.dumps(_plain(default))}`"
+        rows.append(f"| `{field.alias or name}` | {value} | {field.description} |")
     return rows
 
 

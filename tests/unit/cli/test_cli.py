@@ -103,9 +103,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("WHEELYARD_INDEX", "http://127.0.0.1:9/simple/")  # nobody answers there
     monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     yield Site(tmp_path, monkeypatch, capsys)
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 # ------------------------------------------------------------------------- help

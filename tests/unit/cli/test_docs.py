@@ -15,7 +15,7 @@ import pytest
 
 from support.pages import ALL, ROOT, Snippet, anchors, commands, links, snippets
 from support.schemas import validator
-from wheelyard.cli import docs
+from wheelyard.cli import docs, docs_commands
 from wheelyard.cli.commands import cli
 from wheelyard.core.errors import all_errors
 from wheelyard.project.config import SiteConfig
@@ -32,6 +32,37 @@ def test_every_exit_code_has_its_line() -> None:
     page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
     for error in all_errors():
         assert re.search(rf"(?m)^\| {error.exit_code} \| `{error.__name__}` \| \w", page)
+
+
+def test_every_verb_and_option_is_in_the_reference() -> None:
+    page = docs_commands.pages()["docs/reference/command-line.md"]
+    verbs = dict(docs_commands.verbs())
+    assert len(verbs) > 25
+    assert re.findall(r"(?m)^### (.+)$", page) == list(verbs)
+    for verb, command in verbs.items():
+        section = page.partition(f"\n### {verb}\n")[2].partition("\n### ")[0]
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert f"| `{option.opts[0]}" in section, f"{verb} {option.opts}"
+
+
+def test_every_json_output_has_its_schema() -> None:
+    verbs = {
+        verb for verb, command in docs_commands.verbs() if any("--json" in option.opts for option in command.params)
+    }
+    assert docs_commands.OUTPUTS.keys() == verbs
+    files = {file.name.partition(".")[0] for file in (ROOT / "docs/reference/schemas").glob("*.schema.json")}
+    assert {*docs_commands.OUTPUTS.values(), *docs_commands.FILES.values()} <= files
+
+
+def test_every_variable_of_ours_is_in_the_reference() -> None:
+    """But those that one part of the tool sets for another."""
+    names = set()
+    for file in (ROOT / "src").rglob("*.py"):
+        names |= set(re.findall(r'"(WHEELYARD_[A-Z_]+)"', file.read_text(encoding="utf-8")))
+    names -= {"WHEELYARD_BROUGHT", "WHEELYARD_OWNER", "WHEELYARD_PIPELINE"}
+    assert names == {name for name in docs_commands.ENVIRONMENT if name.startswith("WHEELYARD_")} & names
+    assert {"WHEELYARD_INDEX", "WHEELYARD_CACHE"} <= names
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:
