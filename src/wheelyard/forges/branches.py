@@ -346,7 +346,7 @@ class Branches:
             [*where, *words], env=git_program.local_env(self._scratch) | dict(env or {}), stdin=stdin
         )
         if result.returncode:
-            raise ProgramError(f"git {words[0]} failed on a branch of ours", details=git_program.said(result))
+            raise ProgramError(f"git {words[0]} failed on a branch of ours", details=git_program.error_lines(result))
         return result.stdout
 
     def _talk(self, *words: str) -> Completed:

@@ -45,7 +45,7 @@ class Remote:
 
 def remote_error(url: str, base: str, result: Completed) -> WheelyardError:
     """Return the error of a failed exchange with the server about the branch *base*."""
-    details = git_program.said(result)
+    details = git_program.error_lines(result)
     if git_program.UNREACHABLE.search(result.stderr):
         return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
     if _PROTECTED.search(result.stderr):
@@ -90,7 +90,7 @@ def address(remote: str, root: Path) -> str:
             raise ConfigError(
                 f"the checkout has no git remote named {remote!r}",
                 where=str(root),
-                details=git_program.said(result),
+                details=git_program.error_lines(result),
                 fix="correct remote in [tool.wheelyard.change-requests], or leave it out",
             )
         url = result.stdout.strip()

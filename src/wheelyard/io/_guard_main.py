@@ -52,25 +52,25 @@ def _tidy(entries: list[dict[str, Any]], mark: str) -> None:
 
 
 def _end_marked(mark: str) -> None:
-    """End whatever bears the parent's mark in its environment: a child that was just being started, and strays."""
-    wanted = f"{MARK}={mark}".encode()
+    """End every process with the parent's mark in its environment: a child that was just started, and strays."""
+    variable = f"{MARK}={mark}".encode()
     for attempt in range(_SWEEPS):
-        found = []
+        processes = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-        for pid in found:
+                if variable in (folder / "environ").read_bytes().split(b"\0"):
+                    processes.append(int(folder.name))
+        for pid in processes:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         # Between fork and exec a child does not bear the mark yet: look at least twice.
-        if not found and attempt:
+        if not processes and attempt:
             return
         time.sleep(0.1)
 
 
 def _signal(group: int, number: int) -> bool:
-    """Send a signal; tell whether there was anybody to get it."""
+    """Send a signal; return whether the group exists."""
     try:
         os.killpg(group, number)
     except OSError:

@@ -141,24 +141,24 @@ def leads_out(links: Mapping[tuple[str, ...], str], path: tuple[str, ...]) -> bo
         path: where to go, from the root.
     """
     todo = list(reversed(path))
-    here: list[str] = []
+    resolved: list[str] = []
     followed = 0
     while todo:
         part = todo.pop()
         if part in {"", "."}:
             continue
         if part == "..":
-            if not here:
+            if not resolved:
                 return True
-            here.pop()
+            resolved.pop()
             continue
-        here.append(part)
-        goal = links.get(tuple(here))
+        resolved.append(part)
+        goal = links.get(tuple(resolved))
         if goal is not None:
             followed += 1
             if goal.startswith("/") or followed > _MOST_LINKS:
                 return True
-            here.pop()
+            resolved.pop()
             todo.extend(reversed(goal.split("/")))
     return False
 

@@ -130,25 +130,25 @@ def read(answer: Response, *, largest: int = LARGEST, patience: Patience = PATIE
         UnansweredError: it breaks off.
         NetworkError: it is too large, or comes too slowly.
     """
-    body = bytearray()
+    received = bytearray()
     with answer:
         for chunk in chunks(answer, Pace(answer.url, patience, whole=True)):
-            body += chunk
-            if len(body) > largest:
+            received += chunk
+            if len(received) > largest:
                 break
-    whole = bytes(body)
+    body = bytes(received)
     if answer.headers.get("Content-Encoding", "").strip().lower() in _PACKED:
         try:
-            with gzip.open(io.BytesIO(whole)) as file:
-                whole = file.read(largest + 1)
+            with gzip.open(io.BytesIO(body)) as file:
+                body = file.read(largest + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise UnansweredError("the answer cannot be unpacked") from error
-    if len(whole) > largest:
+    if len(body) > largest:
         raise NetworkError(
             f"{host_of(answer.url)} sends an answer of more than {largest >> 20} MiB",
             fix="check what is behind that address; no index is that large",
         )
-    return whole
+    return body
 
 
 def load(answer: Response, *, largest: int = LARGEST, patience: Patience = PATIENCE) -> None:

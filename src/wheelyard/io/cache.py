@@ -1,4 +1,4 @@
-"""Where things that can be made again are kept, and the locks around them."""
+"""The cache folder, and locks between runs."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def cache_dir(*parts: str) -> Path:
 
 
 def writing(record: Path) -> AbstractContextManager[bool]:
-    """Hold the lock on writing *record*, a file of a package, from whichever folder it is reached; see :func:`lock`."""
+    """Hold the lock on writing *record*, a file of a package; see :func:`lock`."""
     guard = cache_dir("locks") / f"{record.stem}-{sha256_bytes(str(record.resolve()).encode())[:16]}.lock"
     return lock(guard, what=f"writing {record.name} of {record.parent.name}")
 
 
 @contextlib.contextmanager
 def lock(path: Path, *, what: str) -> Iterator[bool]:
-    """Hold an exclusive lock on *path* (made if need be); wait for whoever holds it, and say so once.
+    """Hold an exclusive lock on *path* (made if need be); wait for the run that holds it, with one line in the log.
 
     The kernel drops the lock when its process dies, so ``kill -9`` never leaves one behind.
 
     Yields:
-        Whether we had to wait: then somebody else has just done what we were about to do.
+        Whether it had to wait: then another run has just finished the same work.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -44,13 +44,13 @@ def download(
     processes that want the same file one downloads it, the others wait for it.
 
     Args:
-        url: where from.
+        url: its address.
         target: the file that exists afterwards, with exactly these bytes.
-        sha256: what its bytes must hash to.
-        size: how many bytes it must have, if that is known.
-        limit: how many bytes we accept at all.
+        sha256: the digest that it must have.
+        size: its size in bytes, None if it is not known.
+        limit: the most bytes that are accepted.
         opener: asks for the file, given further headers, and returns the answer with its body unread; for servers
-            that want to know who we are.
+            that need a credential.
         patience: how slowly it may come.
 
     Raises:
@@ -63,7 +63,7 @@ def download(
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with _own(part, target.name) as file:
-            if is_file_with(target, sha256):  # whoever we waited for has done it
+            if is_file_with(target, sha256):  # the run that we waited for has downloaded it
                 part.unlink(missing_ok=True)
                 return
             ask = opener or (lambda headers: http.get(url, headers=headers))
@@ -81,7 +81,7 @@ def download(
 
 
 def is_file_with(path: Path, sha256: str) -> bool:
-    """Tell whether *path* is a file with that hash."""
+    """Return whether *path* is a file with that digest."""
     try:
         return sha256_file(path) == sha256
     except FileNotFoundError:
@@ -90,16 +90,16 @@ def is_file_with(path: Path, sha256: str) -> bool:
 
 @contextlib.contextmanager
 def _own(part: Path, name: str) -> Iterator[IO[bytes]]:
-    """Open *part* for us alone. The kernel's lock goes with its holder, however that one ends (flock(2))."""
-    told = False
+    """Open *part* under an exclusive lock, which the kernel drops with its process (flock(2))."""
+    logged = False
     while True:
         with part.open("ab+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if not told:
+                if not logged:
                     log.info(f"waiting for another run that downloads {name}")
-                told = True
+                logged = True
                 fcntl.flock(file, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file.fileno()), part.stat()):
@@ -109,13 +109,13 @@ def _own(part: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def _complete(transfer: _Transfer, sha256: str, size: int | None) -> None:
-    """Go on with what an earlier run left; if that leads nowhere, start anew once."""
+    """Resume the download of an earlier run; if the bytes do not fit, start anew once."""
     if transfer.file.seek(0, os.SEEK_END):
         try:
             _transfer_all(transfer, total=size)
             _verify(transfer.file, transfer.name, sha256, size)
         except DigestMismatchError:
-            log.info(f"{transfer.name}: what an earlier run left does not fit, starting anew")
+            log.info(f"{transfer.name}: the bytes of an earlier run do not fit, starting anew")
             transfer.file.truncate(0)
         else:
             return
@@ -126,21 +126,21 @@ def _complete(transfer: _Transfer, sha256: str, size: int | None) -> None:
 def _verify(file: IO[bytes], name: str, sha256: str, size: int | None) -> None:
     file.flush()
     file.seek(0)
-    got = hashlib.file_digest(cast("BufferedRandom", file), "sha256").hexdigest()
-    got_size = file.tell()
-    if got == sha256 and size in {None, got_size}:
+    digest = hashlib.file_digest(cast("BufferedRandom", file), "sha256").hexdigest()
+    received = file.tell()
+    if digest == sha256 and size in {None, received}:
         return
-    wanted = f"sha256 {sha256}" + (f", {size} bytes" if size is not None else "")
+    promised = f"sha256 {sha256}" + (f", {size} bytes" if size is not None else "")
     raise DigestMismatchError(
         f"{name} is not the file that was promised",
-        details=[f"promised: {wanted}", f"arrived: sha256 {got}, {got_size} bytes"],
+        details=[f"promised: {promised}", f"arrived: sha256 {digest}, {received} bytes"],
         fix="if upstream really replaced the file, look at both before you change packages/<pkg>/lock.toml",
     )
 
 
 @dataclass(frozen=True)
 class _Transfer:
-    """What is being downloaded: from where, asked for how, into which open file, how much we accept, how slowly."""
+    """A download: its address, the function that asks for it, the open file, and the limits."""
 
     url: str
     ask: Callable[[dict[str, str]], Response]
@@ -172,19 +172,19 @@ def _transfer_all(transfer: _Transfer, *, total: int | None) -> None:
 
 
 def _fetch(transfer: _Transfer, *, total: int | None) -> bool:
-    """Append what is missing; return whether all has arrived as far as the server's own count says."""
+    """Append the missing bytes; return whether all have arrived by the server's own count."""
     file = transfer.file
-    have = file.seek(0, os.SEEK_END)
-    if total is not None and have == total:
+    received = file.seek(0, os.SEEK_END)
+    if total is not None and received == total:
         return True
     # A body that was compressed on the way has another length than the file.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={received}-"} if received else {})
     with transfer.ask(headers) as answer:
-        if have and answer.status_code in {_PARTIAL, _RANGE_REFUSED}:
+        if received and answer.status_code in {_PARTIAL, _RANGE_REFUSED}:
             place = answer.headers.get("Content-Range", "")
-            if answer.status_code == _RANGE_REFUSED and place == f"bytes */{have}":
+            if answer.status_code == _RANGE_REFUSED and place == f"bytes */{received}":
                 return True
-            if answer.status_code == _RANGE_REFUSED or not place.startswith(f"bytes {have}-"):
+            if answer.status_code == _RANGE_REFUSED or not place.startswith(f"bytes {received}-"):
                 file.truncate(0)  # another part than we asked for: start anew
                 return False
         elif not answer.ok or answer.status_code == _PARTIAL:
@@ -195,20 +195,20 @@ def _fetch(transfer: _Transfer, *, total: int | None) -> bool:
             )
         else:
             file.truncate(0)
-            have = 0
-        return _receive(answer, transfer, have, total)
+            received = 0
+        return _receive(answer, transfer, received, total)
 
 
-def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None) -> bool:
+def _receive(answer: Response, transfer: _Transfer, received: int, total: int | None) -> bool:
     """Append the answer's body; return whether it came to its end."""
     length = answer.headers.get("Content-Length", "")
-    goal = have + int(length) if length.isdigit() else total
+    goal = received + int(length) if length.isdigit() else total
     with log.progress(f"downloading {transfer.name}", goal) as tell:
-        tell(have)
+        tell(received)
         try:
             for chunk in chunks(answer, Pace(transfer.url, transfer.patience)):
-                have += len(chunk)
-                if have > transfer.allowed:
+                received += len(chunk)
+                if received > transfer.allowed:
                     raise DigestMismatchError(
                         f"{transfer.name} is larger than the {transfer.allowed} bytes that are promised or allowed",
                         fix="if it really is that large, raise max-sdist-mib in [tool.wheelyard]",
@@ -218,4 +218,4 @@ def _receive(answer: Response, transfer: _Transfer, have: int, total: int | None
                 tell(len(chunk))
         except UnansweredError:
             return False
-    return goal is None or have >= goal
+    return goal is None or received >= goal

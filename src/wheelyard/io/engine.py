@@ -170,11 +170,11 @@ def engine_run(
         EngineError: there is no engine, or it failed and *check* is set.
     """
     engine = find()
-    done = run([engine.path, *args], cwd=cwd, env=engine.env, check=False, timeout=timeout)
-    if check and done.returncode != 0:
-        problem = failure(done)
+    result = run([engine.path, *args], cwd=cwd, env=engine.env, check=False, timeout=timeout)
+    if check and result.returncode != 0:
+        problem = failure(result)
         raise EngineError(problem.what, details=problem.details, fix=fix or "wheelyard doctor")
-    return done
+    return result
 
 
 def binfmt() -> Binfmt:
@@ -196,22 +196,22 @@ def probe() -> str | None:
         program.write_bytes(_PROBE)
         program.chmod(0o755)
         try:
-            done = engine_run(
+            result = engine_run(
                 ["run", "--rm", "--network=host", *label_args(), "--rootfs", root, "/probe"], check=False, timeout=60
             )
         except WheelyardError as error:
             return error.what
-    if done.returncode == 0:
+    if result.returncode == 0:
         return None
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return log.clean(lines[-1]) if lines else f"ended with status {done.returncode}"
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    return log.clean(lines[-1]) if lines else f"ended with status {result.returncode}"
 
 
 # ---------------------------------------------------------------- containers
 
 
 def label_args() -> tuple[str, ...]:
-    """Return the arguments that mark a container as ours, for whoever creates one (cibuildwheel too)."""
+    """Return the arguments that mark a container as ours, for every program that creates one (cibuildwheel too)."""
     return ("--label", f"{OWNER_LABEL}={files.owner_mark()}")
 
 
@@ -286,24 +286,24 @@ def run_in(
     command += ["--workdir", workdir] if workdir else []
     command += [*create_args, image, *argv]
     removal = [engine.path, *engine.removal, name]
-    # The guard's helper does not know our private configuration: name it in the command itself.
+    # The guard's helper does not have our private configuration: name it in the command itself.
     late = ["env", f"CONTAINERS_CONF={engine.conf}", *removal] if engine.conf else removal
     with guard.on_death(commands=[late]):
         try:
-            done = run(
+            result = run(
                 command, env=engine.env, stdin=stdin, timeout=timeout, check=False, log_file=log_file, on_line=on_line
             )
         except BaseException:
             with contextlib.suppress(WheelyardError):
                 run(removal, env=engine.env, check=False, timeout=60)
             raise
-    # podman-run(1), docker-run(1): 125 says that the engine itself failed, not the program.
-    if done.returncode == 125:  # noqa: PLR2004
-        problem = failure(done)
+    # podman-run(1), docker-run(1): 125 means that the engine itself failed, not the program.
+    if result.returncode == 125:  # noqa: PLR2004
+        problem = failure(result)
         raise EngineError(f"no container of {image} can be started", details=problem.details, fix="wheelyard doctor")
-    if check and done.returncode != 0:
-        raise failure(done)
-    return done
+    if check and result.returncode != 0:
+        raise failure(result)
+    return result
 
 
 def run_with_network(image: str) -> Callable[..., Completed]:
@@ -322,17 +322,17 @@ def remove_labelled(label: str) -> None:
 
 
 def require_riscv64() -> None:
-    """See that this machine starts riscv64 programs.
+    """Check that this machine starts riscv64 programs.
 
     Raises:
         EngineError: it does not, or not inside containers.
     """
-    found = binfmt()
-    if not found.ok:
-        seen = "no riscv64 program runs here: QEMU is not registered with binfmt_misc"
-        if found.interpreter:
-            seen = f"{found.interpreter} is registered without flag F, so containers do not find it"
-        raise EngineError(seen, fix="ci/bootstrap true  (as root, or with sudo)")
+    emulator = binfmt()
+    if not emulator.ok:
+        problem = "no riscv64 program runs here: QEMU is not registered with binfmt_misc"
+        if emulator.interpreter:
+            problem = f"{emulator.interpreter} is registered without flag F, so containers do not find it"
+        raise EngineError(problem, fix="ci/bootstrap true  (as root, or with sudo)")
 
 
 def sweep() -> list[str]:
@@ -353,24 +353,24 @@ def sweep() -> list[str]:
 
 
 def inspect(reference: str) -> ImageInfo | None:
-    """Return what the storage knows of an image, None if it is not there.
+    """Return the properties of an image in the storage, None if it is not there.
 
     Raises:
         EngineError: no engine, or one that does not work.
     """
-    done = engine_run(["image", "inspect", reference], check=False, timeout=60)
-    if done.returncode != 0:
+    result = engine_run(["image", "inspect", reference], check=False, timeout=60)
+    if result.returncode != 0:
         return None
-    found: dict[str, Any] = json.loads(done.stdout)[0]
-    digests = [entry.partition("@")[2] for entry in found.get("RepoDigests") or ()]
-    number = str(found["Id"])
+    properties: dict[str, Any] = json.loads(result.stdout)[0]
+    digests = [entry.partition("@")[2] for entry in properties.get("RepoDigests") or ()]
+    number = str(properties["Id"])
     return ImageInfo(
         reference=reference,
         id=number if number.startswith("sha256:") else f"sha256:{number}",
-        digest=str(found.get("Digest") or (digests[0] if digests else "")),
-        platform=f"{found['Os']}/{found['Architecture']}",
-        size=int(found.get("Size") or 0),
-        labels=dict(found.get("Labels") or (found.get("Config") or {}).get("Labels") or {}),
+        digest=str(properties.get("Digest") or (digests[0] if digests else "")),
+        platform=f"{properties['Os']}/{properties['Architecture']}",
+        size=int(properties.get("Size") or 0),
+        labels=dict(properties.get("Labels") or (properties.get("Config") or {}).get("Labels") or {}),
     )
 
 
@@ -381,8 +381,8 @@ def images(label: str) -> list[ImageInfo]:
         EngineError: no engine, or one that does not work.
     """
     form = "{{.Repository}}:{{.Tag}}"
-    done = engine_run(["images", "--filter", f"label={label}", "--format", form], timeout=60)
-    names = sorted({line.strip() for line in done.stdout.splitlines() if line.strip() and "<none>" not in line})
+    result = engine_run(["images", "--filter", f"label={label}", "--format", form], timeout=60)
+    names = sorted({line.strip() for line in result.stdout.splitlines() if line.strip() and "<none>" not in line})
     return [info for name in names if (info := inspect(name)) is not None]
 
 

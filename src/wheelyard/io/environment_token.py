@@ -12,10 +12,10 @@ _TOKEN = re.compile(r"[!-~]+\Z")
 
 
 def read_token(variable: str) -> str:
-    """Return the token that an environment variable holds, empty if none; it is kept out of the log from now on.
+    """Return the token in an environment variable, empty if it is not set; it is kept out of the log from now on.
 
     Raises:
-        CredentialsError: what it holds cannot be a token, and would break the header that it is sent in.
+        CredentialsError: the value cannot be a token, and would break the header that it is sent in.
     """
     secret = os.environ.get(variable, "").strip()
     log.add_secret(secret)

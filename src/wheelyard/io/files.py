@@ -136,7 +136,7 @@ def remove(path: Path) -> None:
 def scratch(parent: Path, prefix: str) -> Iterator[Path]:
     """Yield a new private folder under *parent*, named after this process, and remove it afterwards.
 
-    After a ``kill -9`` the name tells :func:`sweep_scratch` that nobody owns the folder any more.
+    After a ``kill -9`` the name shows :func:`sweep_scratch` that no process owns the folder any more.
     """
     with disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How git is run: no program that configuration names, no repository that the environment points to, no prompt."""
+"""Git: without programs that configuration names, repositories that the environment names, and prompts."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ UNREACHABLE = re.compile(
 
 
 def git(args: Sequence[str | Path], *, env: Mapping[str, str], stdin: bytes | None = None) -> Completed:
-    """Run git to its end, however it ends.
+    """Run git, whatever its exit code.
 
     Args:
-        args: its words; none of them is a secret, as every user of the machine sees them.
+        args: its arguments, none of them a secret: every user of the machine can read them.
         env: its environment, from :func:`local_env` or :func:`network_env`.
-        stdin: what it reads.
+        stdin: its standard input.
 
     Raises:
         ProgramError: git is not installed.
@@ -68,7 +68,7 @@ def git(args: Sequence[str | Path], *, env: Mapping[str, str], stdin: bytes | No
 
 
 def local_env(ceiling: Path) -> dict[str, str]:
-    """Return an environment in which git sees no configuration but ours, and no repository in *ceiling* or above.
+    """Return an environment without configuration but ours, and without repositories in *ceiling* or above.
 
     Without the ceiling, ``git apply`` inside another repository's work tree silently skips every file.
     """
@@ -79,11 +79,11 @@ def local_env(ceiling: Path) -> dict[str, str]:
 
 
 def base_env() -> dict[str, str]:
-    """Return an environment in which the user's own configuration counts, and nobody is asked anything."""
-    kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+    """Return an environment with the user's own configuration, and without prompts."""
+    env = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
     return (
         {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-        | kept
+        | env
         | {
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_LFS_SKIP_SMUDGE": "1",
@@ -120,14 +120,14 @@ def login(url: str, user: str, token: str) -> dict[str, str]:
         # An empty one empties the list (gitcredentials(7)): a helper would forget what it has once ours is refused.
         ("credential.helper", ""),
     ]
-    given = os.environ.get("GIT_CONFIG_COUNT", "")
-    first = int(given) if given.isdigit() else 0  # the user's own stay
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdigit() else 0  # the user's own stay
     env = {"GIT_CONFIG_COUNT": str(first + len(pairs))}
     for number, (key, value) in enumerate(pairs, first):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return env
 
 
-def said(done: Completed) -> list[str]:
-    """Return the last lines that git said on standard error, fit to be shown."""
-    return [log.redact(log.clean(line)) for line in done.stderr.splitlines() if line.strip()][-6:]
+def error_lines(result: Completed) -> list[str]:
+    """Return git's last lines on standard error, redacted."""
+    return [log.redact(log.clean(line)) for line in result.stderr.splitlines() if line.strip()][-6:]

@@ -1,7 +1,7 @@
-"""What must happen even if this process is killed with ``kill -9``.
+"""Clean-up that happens even if this process is killed with ``kill -9``.
 
 One small helper process per run (started when first needed) waits on a pipe whose other end only we hold. The
-kernel closes it when we die, however we die; the helper then kills our children, runs the clean-up commands
+kernel closes it when we die; the helper then kills our children, runs the clean-up commands
 and removes the folders that were registered and not released. It lives in a session of its own, so Ctrl-C
 does not reach it.
 """
@@ -53,7 +53,7 @@ def _send(message: dict[str, object]) -> None:
 
 
 def marked(env: Mapping[str, str] | None) -> dict[str, str]:
-    """Return *env* (ours when None) with our mark in it, by which the helper finds every child of ours."""
+    """Return *env* (ours when None) with the mark by which the helper finds every child of ours."""
     return {**(os.environ if env is None else env), MARK: owner_mark()}
 
 
@@ -71,7 +71,7 @@ def on_death(
     commands: Iterable[Sequence[str]] = (),
     folders: Iterable[Path] = (),
 ) -> Iterator[None]:
-    """Have these things done if this process dies inside the block; nothing is done when the block ends by itself.
+    """Clean up if this process dies inside the block; nothing happens when the block ends by itself.
 
     Args:
         groups: process groups to kill.

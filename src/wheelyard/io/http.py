@@ -138,7 +138,7 @@ def ask(
 ) -> Response:
     """Return the answer that *send* brings, whatever its status, retried while what is wrong may pass.
 
-    A request that writes is retried only if the server refuses it for now and says how long to wait: then it has done
+    A request that writes is retried only if the server refuses it for now and sends a time to wait: then it has done
     nothing.
 
     Args:

@@ -1,4 +1,4 @@
-"""Whether the programs of a container still do anything.
+"""A watchdog for containers whose programs do nothing any more.
 
 QEMU can deadlock when a program of many threads forks: its children then wait for each other for ever. Whoever waits
 for them need not be quite still: cargo looks twice a second whether its compilers are done, which takes 0.03 % of a
@@ -25,7 +25,7 @@ _PARENT, _TIMES = 1, slice(11, 15)  # fields of proc_pid_stat(5) after the name:
 
 
 class Watchdog:
-    """Watches the container that bears a label; called again and again, it raises when nothing was done for long.
+    """Watches the container that bears a label; call it again and again: it raises when nothing was done for long.
 
     Something is done where programs start or end, use more processor time than it takes to wait for others, or read and
     write as much as a slow download does.
@@ -44,7 +44,7 @@ class Watchdog:
         self._since = self._looked = time.monotonic()
 
     def __call__(self) -> None:
-        """Look, if it is time to.
+        """Check the container, if it is time to.
 
         Raises:
             StalledError: nothing was done in the container for so long.
@@ -71,7 +71,7 @@ class Watchdog:
 
 
 def processor_time(first: int) -> dict[int, int]:
-    """Return what the process *first* and all below it have used, by process, in clock ticks; none if it is gone."""
+    """Return the clock ticks of the process *first* and all below it, by process; none if it is gone."""
     parents, used = {}, {}
     for folder in _PROC.iterdir():
         if folder.name.isdecimal():
@@ -80,10 +80,10 @@ def processor_time(first: int) -> dict[int, int]:
                 process = int(folder.name)
                 parents[process] = int(fields[_PARENT])
                 used[process] = sum(map(int, fields[_TIMES]))
-    found = {first} & used.keys()
-    while more := {process for process, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {process: used[process] for process in found}
+    family = {first} & used.keys()
+    while children := {process for process, parent in parents.items() if parent in family} - family:
+        family |= children
+    return {process: used[process] for process in family}
 
 
 def bytes_moved(process: int) -> int:
@@ -93,8 +93,8 @@ def bytes_moved(process: int) -> int:
     """
     with contextlib.suppress(OSError, ValueError):  # it may end at any moment
         lines = (_PROC / str(process) / "io").read_text(encoding="ascii").splitlines()
-        told = dict(line.split(": ") for line in lines)
-        return int(told.get("rchar", 0)) + int(told.get("wchar", 0))
+        counters = dict(line.split(": ") for line in lines)
+        return int(counters.get("rchar", 0)) + int(counters.get("wchar", 0))
     return 0
 
 
@@ -107,6 +107,6 @@ def _first_process(label: str) -> int:
     with contextlib.suppress(WheelyardError, ValueError):
         listed = engine_run(["ps", "--quiet", "--filter", f"label={label}"], check=False, timeout=30).stdout.split()
         if listed:
-            told = engine_run(["inspect", "--format", "{{.State.Pid}}", listed[0]], check=False, timeout=30)
-            return int(told.stdout)
+            state = engine_run(["inspect", "--format", "{{.State.Pid}}", listed[0]], check=False, timeout=30)
+            return int(state.stdout)
     return 0

@@ -159,10 +159,10 @@ def bug(trace: str) -> None:
 
 
 def _line(message: str, *, mark: str = "") -> None:
-    _say(message, mark=mark, name=_package.get(), depth=_depth.get())
+    _report(message, mark=mark, name=_package.get(), depth=_depth.get())
 
 
-def _say(message: str, *, mark: str = "", name: str, depth: int) -> None:
+def _report(message: str, *, mark: str = "", name: str, depth: int) -> None:
     text = f"{mark}{f'[{name}] ' if name else ''}{tame(message)}"
     _emit(redact(text if mark.startswith("::") else "  " * depth + text))
 
@@ -232,15 +232,15 @@ class Steps:
         if self._timings is not None:
             self._timings.append(Timing(title, round(seconds, 3), ok))
         _close_fold(self._fold, depth=self._depth)
-        _say(f"{'ok' if ok else 'failed'}: {title} ({duration(seconds)})", name=self._name, depth=self._depth)
+        _report(f"{'ok' if ok else 'failed'}: {title} ({duration(seconds)})", name=self._name, depth=self._depth)
 
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[Callable[[str], None]]:
-    """Announce a step, time it, and say how it ended.
+    """Announce a step, time it, and report how it ended.
 
     Yields:
-        A function that tells what the step is at just now: shown on a terminal only.
+        A function that shows a note on the step, on a terminal only.
     """
     steps = Steps()
     steps.open(title)
@@ -261,7 +261,7 @@ def _open_fold(title: str, fold: str, *, depth: int, name: str) -> None:
         case Face.GITLAB:
             _emit(f"\x1b[0Ksection_start:{int(time.time())}:{fold}\r\x1b[0K{redact(title)}")
         case Face.PLAIN | Face.GITHUB:
-            _say(f"{title} ...", name=name, depth=depth)
+            _report(f"{title} ...", name=name, depth=depth)
         case Face.TERMINAL:
             pass
 
@@ -282,7 +282,7 @@ def _live() -> Iterator[Progress]:
     with _lock:
         if _state.live is None:
             console = Console(stderr=True)
-            # A long title is cut rather than the bar beside it: it is said whole when the step ends.
+            # A long title is cut rather than the bar beside it: it is written whole when the step ends.
             title = Column(no_wrap=True, overflow="ellipsis", max_width=max(_NARROWEST, console.width - _BESIDE))
             _state.live = Progress(
                 SpinnerColumn(),
@@ -331,23 +331,23 @@ def progress(title: str, total: int | None, *, unit: str = "B") -> Iterator[Call
     Yields:
         A function to call with how much more is done.
     """
-    done = 0
+    count = 0
     spoken = time.monotonic()
 
     def amount(number: int) -> str:
         return f"{number / 1e6:.1f} MB" if unit == "B" else f"{number} {unit}"
 
     def note() -> str:
-        return f"{amount(done)}{f' of {amount(total)}' if total else ''}"
+        return f"{amount(count)}{f' of {amount(total)}' if total else ''}"
 
     if _state.face is Face.TERMINAL:
         with _live() as live:
             task = live.add_task(redact(clean(title)), total=total, note="")
 
-            def advance(more: int) -> None:
-                nonlocal done
-                done += more
-                live.update(task, advance=more, note=note())
+            def advance(number: int) -> None:
+                nonlocal count
+                count += number
+                live.update(task, advance=number, note=note())
 
             try:
                 yield advance
@@ -355,9 +355,9 @@ def progress(title: str, total: int | None, *, unit: str = "B") -> Iterator[Call
                 live.remove_task(task)
         return
 
-    def speak(more: int) -> None:
-        nonlocal done, spoken
-        done += more
+    def speak(number: int) -> None:
+        nonlocal count, spoken
+        count += number
         if time.monotonic() - spoken > 10:  # noqa: PLR2004 - seconds between two plain lines
             spoken = time.monotonic()
             _line(f"{title}: {note()}")
@@ -366,13 +366,13 @@ def progress(title: str, total: int | None, *, unit: str = "B") -> Iterator[Call
 
 
 def duration(seconds: float) -> str:
-    """Return *seconds* as people say it: ``0.4 s``, ``72 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """Return *seconds* for people: ``0.4 s``, ``72 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if seconds < 10:  # noqa: PLR2004
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 120:  # noqa: PLR2004
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
+    rounded = round(seconds)
+    if rounded < 120:  # noqa: PLR2004
+        return f"{rounded} s"
+    minutes, rest = divmod(rounded, 60)
     if minutes < 60:  # noqa: PLR2004
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)

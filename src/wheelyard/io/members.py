@@ -104,7 +104,7 @@ def _decompressed(file: IO[bytes], magic: bytes, archive: Path) -> IO[bytes]:
 
 
 class _Metered:
-    """A decompressed tar: ends a bomb while it unfolds, in headers and gaps too, which no member's size tells of."""
+    """A decompressed tar: ends a bomb while it unfolds, in headers and gaps too, which no member's size shows."""
 
     def __init__(self, plain: IO[bytes], archive: str, limits: Limits) -> None:
         self._plain, self._archive, self._limits = plain, archive, limits
@@ -184,7 +184,7 @@ def _zip_time(info: zipfile.ZipInfo) -> float:
 
 @contextlib.contextmanager
 def damage_named(archive: Path) -> Iterator[None]:
-    """Say of which archive it is that what reads it says cannot be read.
+    """Name the archive in the errors of its reader.
 
     Raises:
         SourceError: it is damaged, or not an archive that we read.
@@ -216,13 +216,13 @@ def unsafe(archive: str, why: str) -> UnsafeArchiveError:
 
 
 def too_large(archive: str, limits: Limits) -> UnsafeArchiveError:
-    """Return the error of one that has more bytes than *limits* allow."""
+    """Return the error of an archive that has more bytes than *limits* allow."""
     return too_much(archive, f"more than {limits.unpacked / 2**20:.0f} MiB", "max-unpacked-mib")
 
 
-def too_much(archive: str, what: str, key: str) -> UnsafeArchiveError:
-    """Return the error of one that exceeds what *key* of the site configuration says."""
+def too_much(archive: str, amount: str, key: str) -> UnsafeArchiveError:
+    """Return the error of an archive that exceeds the limit *key* of the site configuration."""
     return UnsafeArchiveError(
-        f"{archive} is refused: it unpacks to {what}",
+        f"{archive} is refused: it unpacks to {amount}",
         fix=f"if it really is that large, raise {key} in [tool.wheelyard]",
     )

@@ -61,7 +61,7 @@ class Host:
         self._lock = threading.Lock()
 
     def wait(self) -> None:
-        """Wait until the server takes requests again, as far as it has said when."""
+        """Wait until the time from which the server takes requests again, if it has sent one."""
         if (wait := self._not_before - time.monotonic()) > 0:
             time.sleep(wait)
 
@@ -87,13 +87,13 @@ class Host:
 class Attempt:
     """One of several attempts: a context manager that swallows an error which a retry may mend."""
 
-    def __init__(self, host: Host, what: str, policy: Retry) -> None:
+    def __init__(self, host: Host, action: str, policy: Retry) -> None:
         self.policy = policy
         self._host = host
-        self._what = what
+        self._action = action
 
     def take(self, answer: Response) -> Response:
-        """Return *answer*, unless it says that the server is busy or broken for now."""
+        """Return *answer*, unless its status is that of a busy or broken server."""
         if passes(answer.status_code):
             self.again(answer)
         return answer
@@ -118,7 +118,7 @@ class Attempt:
             count = len(self.policy.history) + 1
             raise NetworkError(
                 f"{self._host.name} does not answer as it should, {count} times in a row",
-                details=[f"{self._what}: {error}"],
+                details=[f"{self._action}: {error}"],
                 fix="run the same command again later: it goes on where it stopped",
             ) from error
         if error.answer is not None:
@@ -127,8 +127,8 @@ class Attempt:
         return True
 
 
-def attempts(host: Host, what: str, *, retries: int = READS) -> Iterator[Attempt]:
-    """Yield attempts at *what* until one of them succeeds; the last one raises a NetworkError."""
+def attempts(host: Host, action: str, *, retries: int = READS) -> Iterator[Attempt]:
+    """Yield attempts at *action* until one of them succeeds; the last one raises a NetworkError."""
     from urllib3.util import Retry
 
     policy = Retry(
@@ -139,13 +139,13 @@ def attempts(host: Host, what: str, *, retries: int = READS) -> Iterator[Attempt
         backoff_jitter=_PAUSE,
     )
     while True:
-        attempt = Attempt(host, what, policy)
+        attempt = Attempt(host, action, policy)
         yield attempt
         policy = attempt.policy
 
 
 def passes(status: int) -> bool:
-    """Return whether a status only says: not now. Whether the server has done what it was asked is not known then."""
+    """Return whether a status is that of a busy or broken server, which may or may not have done its work."""
     return status in _PASSING or status >= _BROKEN
 
 
@@ -160,7 +160,7 @@ def unreached(error: WheelyardError) -> bool:
 
 
 def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server asks us to wait, None if it does not say.
+    """Return how many seconds a server asks us to wait, None if it sends no time.
 
     ``Retry-After`` is a number of seconds or a date (RFC 9110, 10.2.3). GitLab also sends ``RateLimit-Reset``, in
     seconds since 1970 (lib/gitlab/rack_attack.rb); GitHub sends ``X-RateLimit-Reset`` with every answer, which counts

@@ -82,7 +82,7 @@ def run(
         on_line: called with each line of its output, both streams.
         on_bytes: called with its output as it comes; if it raises, the program is ended. None of it is kept then.
         watch: called many times a second while it runs; if it raises, the program is ended.
-        fix: what to tell the user if it fails.
+        fix: the fix of its error if it fails.
 
     Raises:
         ProgramError: it is not installed, or it failed and *check* is set.
@@ -109,10 +109,10 @@ def run(
                     raise _too_slow(words[0], timeout or 0) from None
                 raise
         text = lines.flush() if lines else out.decode(errors="replace")
-    done = Completed(words, process.returncode, text, err.decode(errors="replace"), time.monotonic() - started)
-    if check and done.returncode != 0:
-        raise failure(done, fix=fix)
-    return done
+    result = Completed(words, process.returncode, text, err.decode(errors="replace"), time.monotonic() - started)
+    if check and result.returncode != 0:
+        raise failure(result, fix=fix)
+    return result
 
 
 @contextlib.contextmanager
@@ -125,11 +125,11 @@ def stopping() -> Iterator[None]:
         _stopping.clear()
 
 
-def failure(done: Completed, *, fix: str | None = None) -> ProgramError:
-    """Return the error that says how a program failed, with the last lines it printed."""
-    last = [log.redact(log.clean(line)) for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    shown = f"{' '.join(done.argv[:3])} …" if len(done.argv) > 3 else " ".join(done.argv)  # noqa: PLR2004
-    return ProgramError(f"{log.redact(shown)} ended with status {done.returncode}", details=last[-8:], fix=fix)
+def failure(result: Completed, *, fix: str | None = None) -> ProgramError:
+    """Return the error of a program that failed, with the last lines that it printed."""
+    last = [log.redact(log.clean(line)) for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    command = f"{' '.join(result.argv[:3])} …" if len(result.argv) > 3 else " ".join(result.argv)  # noqa: PLR2004
+    return ProgramError(f"{log.redact(command)} ended with status {result.returncode}", details=last[-8:], fix=fix)
 
 
 def _too_slow(program: str, timeout: float) -> StepTimeoutError:
@@ -185,8 +185,8 @@ class _Lines:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        for line in whole:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
             self._pass_on(line, b"\n")
         while len(self._rest) >= _LONGEST_LINE:
             piece, self._rest = self._rest[:_LONGEST_LINE], self._rest[_LONGEST_LINE:]
@@ -285,10 +285,10 @@ class _Pump:
                 _signal_group(self._process.pid, signal.SIGKILL)
                 self._process.wait()
 
-    def _until(self, done: Callable[[], bool], seconds: float | None) -> bool:
+    def _until(self, is_over: Callable[[], bool], seconds: float | None) -> bool:
         deadline = None if seconds is None else time.monotonic() + seconds
         nap = 0.0005
-        while not done():
+        while not is_over():
             if _stopping.is_set() and not self._quiet:
                 raise KeyboardInterrupt
             left = 0.1 if deadline is None else min(0.1, deadline - time.monotonic())

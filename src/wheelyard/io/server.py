@@ -101,9 +101,9 @@ class Server:
         """The server's name."""
         return self.peer.name
 
-    def attempts(self, what: str) -> Iterator[Attempt]:
+    def attempts(self, action: str) -> Iterator[Attempt]:
         """Yield attempts at one step of a long upload or copy; see :func:`wheelyard.io.retry.attempts`."""
-        return attempts(self.peer, what, retries=UPLOADS)
+        return attempts(self.peer, action, retries=UPLOADS)
 
     def send(self, method: str, path: str, body: object, *, headers: Mapping[str, str] | None = None) -> Response:
         """Send one request, once, and return its answer, redirects included.

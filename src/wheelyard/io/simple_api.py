@@ -24,7 +24,7 @@ KINDS = frozenset({JSON, HTML, "text/html"})
 
 
 def kind_of(content_type: str) -> str:
-    """Return the media type of a page, ``text/html`` where the server does not say."""
+    """Return the media type of a page, ``text/html`` where the server sends none."""
     return content_type.partition(";")[0].strip().lower() or "text/html"
 
 
@@ -66,7 +66,7 @@ def project_page(
                 return ProjectPage.from_json_data(page, url)
             return ProjectPage.from_html(project, body, url)
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
-        raise _no_page(f"what the index says of {project!r}", error, fix) from error
+        raise _no_page(f"the index's page of {project!r}", error, fix) from error
 
 
 def project_names(body: bytes, kind: str, *, fix: str) -> list[str]:
@@ -85,7 +85,7 @@ def project_names(body: bytes, kind: str, *, fix: str) -> list[str]:
 
 
 def _without_nulls(page: Any) -> Any:
-    """Leave out hashes that are null: GitLab writes them for files whose hash it was not told, PEP 691 has none."""
+    """Leave out hashes that are null: GitLab writes them for files without a known hash, PEP 691 has none."""
     if isinstance(page, dict) and isinstance(page.get("files"), list):
         for file in page["files"]:
             if isinstance(file, dict) and isinstance(file.get("hashes"), dict):
@@ -109,7 +109,7 @@ def _newest(page: Any, count: int, back_to: Version | None) -> Any:
         # Few versions have many files: one step for a file, all others for a version.
         texts = list(_versions(file["filename"] for file in page["files"]))
     except (TypeError, KeyError, AttributeError, ValueError):
-        return page  # not as PEP 691 has it; what reads all of it says so
+        return page  # not as PEP 691 has it; pypi-simple reports it
     dropped = {text for text in set(texts) if (version := _version(text)) and version < oldest}
     return page | {"files": [file for file, text in zip(page["files"], texts, strict=True) if text not in dropped]}
 
@@ -143,9 +143,9 @@ def _parsed(text: str) -> Version | None:
         return None
 
 
-def _no_page(what: str, error: Exception, fix: str) -> NetworkError:
+def _no_page(page: str, error: Exception, fix: str) -> NetworkError:
     return NetworkError(
-        f"{what} is not a page of the simple API (PEP 503, PEP 691)",
+        f"{page} is not a page of the simple API (PEP 503, PEP 691)",
         details=[log.clean(str(error))[:200]],
         fix=fix,
     )

@@ -32,9 +32,9 @@ def crew(
     over = threading.Event()
 
     def serve() -> None:
-        while (given := waiting.get()) and not over.is_set():
+        while (entry := waiting.get()) and not over.is_set():
             try:
-                work(*given)
+                work(*entry)
             except BaseException as error:  # noqa: BLE001 - raised again where people see it
                 failed(error)
 
@@ -59,28 +59,28 @@ def each(work: Callable[[_Item], _Result], items: Sequence[_Item], *, parallel: 
 
 
 def stream(work: Callable[[_Item], _Result], items: Iterable[_Item], *, parallel: int) -> Iterator[_Result]:
-    """Yield ``work(item)`` of every item as it is done, in any order; the first error ends it.
+    """Yield ``work(item)`` of every item as it ends, in any order; the first error ends it.
 
     Items are taken as they are needed, so that there may be very many of them.
     """
-    done: SimpleQueue[tuple[_Result] | BaseException] = SimpleQueue()
+    outcomes: SimpleQueue[tuple[_Result] | BaseException] = SimpleQueue()
 
     def finish(item: _Item) -> None:
-        done.put((work(item),))
+        outcomes.put((work(item),))
 
-    with crew(finish, parallel, done.put) as give:
+    with crew(finish, parallel, outcomes.put) as give:
         waiting = 0
         for item in items:
             give(item)
             waiting += 1
             if waiting == 2 * parallel:
-                yield _result(done.get())
+                yield _result(outcomes.get())
                 waiting -= 1
         for _ in range(waiting):
-            yield _result(done.get())
+            yield _result(outcomes.get())
 
 
-def _result(done: tuple[_Result] | BaseException) -> _Result:
-    if isinstance(done, BaseException):
-        raise done
-    return done[0]
+def _result(outcome: tuple[_Result] | BaseException) -> _Result:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome[0]

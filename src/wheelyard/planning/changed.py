@@ -16,7 +16,7 @@ from packaging.version import Version
 from wheelyard.core.errors import PlanError, ProgramError, RecipeError, WheelyardError
 from wheelyard.io import files, log
 from wheelyard.io.cache import cache_dir
-from wheelyard.io.git_program import base_env, git, said
+from wheelyard.io.git_program import base_env, error_lines, git
 from wheelyard.planning import selection as due
 from wheelyard.planning.selection import Due, DuePlanner, Selection
 from wheelyard.project.config import seek_project
@@ -69,7 +69,9 @@ class Repository:
         env = base_env() | ({"GIT_INDEX_FILE": str(index)} if index else {})
         completed = git(["-C", self.top, *args], env=env, stdin=stdin)
         if completed.returncode != 0:
-            raise ProgramError(f"git {args[0]} ended with status {completed.returncode}", details=said(completed))
+            raise ProgramError(
+                f"git {args[0]} ended with status {completed.returncode}", details=error_lines(completed)
+            )
         return completed.stdout
 
     def is_ancestor(self, commit: str, other: str) -> bool:
@@ -209,7 +211,7 @@ def repository_of(root: Path) -> Repository:
     """
     where = git(["-C", root, "rev-parse", "--show-toplevel", "--show-prefix"], env=base_env())
     if where.returncode != 0:
-        raise ProgramError("this is no git repository", where=str(root), details=said(where))
+        raise ProgramError("this is no git repository", where=str(root), details=error_lines(where))
     top, prefix = where.stdout.split("\n")[:2]
     return Repository(top, prefix)
 

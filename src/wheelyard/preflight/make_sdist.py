@@ -13,7 +13,6 @@ from typing import Any
 
 from wheelyard.core.errors import DiskError, NetworkError, ProgramError, SourceError, StepTimeoutError
 from wheelyard.io import cache, files, guard, log, sandbox
-from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
 
 _PROGRAM = Path(__file__).with_name("_make_sdist_main.py")
@@ -70,7 +69,7 @@ def build_sdist(
     files.remove(work)
     work.mkdir(parents=True)
     with guard.on_death(folders=[work]):
-        env = bare_env(work)
+        env = sandbox.clean_env(work)
         out, result = Path(env["OUT"]), work / "result.json"
         env |= {"SOURCE_DATE_EPOCH": str(epoch), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
         env |= _rust()
@@ -79,7 +78,7 @@ def build_sdist(
         if version:
             env["SETUPTOOLS_SCM_PRETEND_VERSION"] = version
         words: list[str | Path] = [sys.executable, "-I", _PROGRAM, package, out, result, *(["sdist"] if sdist else [])]
-        words = words if sandbox.why_not() else sandbox.apart(words)
+        words = words if sandbox.unavailable() else sandbox.isolated(words)
         try:
             completed = run(words, cwd=package, env=env, timeout=timeout, check=False, log_file=log_file)
         except StepTimeoutError as error:
@@ -96,7 +95,7 @@ def build_sdist(
 
 def why_exposed() -> str:
     """Return why upstream's programs could read our secrets here; empty if they cannot, or if there are none."""
-    return (log.holds_secrets() and sandbox.why_not()) or ""
+    return (log.holds_secrets() and sandbox.unavailable()) or ""
 
 
 def cargo_runs(home: Path) -> bool:

@@ -272,7 +272,7 @@ def _git(args: Sequence[str | Path], *, env: dict[str, str], url: str, check: bo
 
 
 def _problem(done: Completed, url: str) -> SourceError | NetworkError:
-    details = git_program.said(done)
+    details = git_program.error_lines(done)
     if UNREACHABLE.search(done.stderr):
         return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
     return SourceError(

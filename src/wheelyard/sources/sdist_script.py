@@ -11,7 +11,6 @@ from packaging.version import Version
 from wheelyard.core.errors import ProgramError, SourceError, StepTimeoutError
 from wheelyard.io import files, guard, log, sandbox
 from wheelyard.io.archive import unpack
-from wheelyard.io.bare import bare_env
 from wheelyard.io.run import run
 from wheelyard.sources.sdist import check_metadata
 
@@ -51,7 +50,7 @@ def make(
         )
     files.sweep_scratch(target.parent, ".sdist")
     with files.scratch(target.parent, ".sdist") as scratch, guard.on_death(folders=[scratch]):
-        env = bare_env(scratch) | {"SRC": str(tree), "VERSION": version, "SOURCE_DATE_EPOCH": str(epoch)}
+        env = sandbox.clean_env(scratch) | {"SRC": str(tree), "VERSION": version, "SOURCE_DATE_EPOCH": str(epoch)}
         with log.step(f"running {script.name}"):
             _run(script, tree, env, timeout, log_file)
         archive = _one_sdist(Path(env["OUT"]), name, version, script)
@@ -63,7 +62,13 @@ def make(
 def _run(script: Path, tree: Path, env: dict[str, str], timeout: float, log_file: Path | None) -> None:
     words: list[str | Path] = ["bash", script.absolute()]
     try:
-        run(words if sandbox.why_not() else sandbox.apart(words), cwd=tree, env=env, timeout=timeout, log_file=log_file)
+        run(
+            words if sandbox.unavailable() else sandbox.isolated(words),
+            cwd=tree,
+            env=env,
+            timeout=timeout,
+            log_file=log_file,
+        )
     except StepTimeoutError as error:
         raise StepTimeoutError(
             f"the sdist script {script.name} did not end within {log.duration(timeout)}",

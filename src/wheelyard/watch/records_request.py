@@ -94,7 +94,7 @@ def _git(root: Path, *words: str) -> str:
         raise ConfigError(
             "the project is no git checkout with a commit",
             where=str(root),
-            details=git_program.said(done),
+            details=git_program.error_lines(done),
             fix="run it in a clone of the repository",
         )
     return done.stdout

@@ -53,7 +53,7 @@ print("searched", flush=True)
 PLAIN = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 SYSTEM = "/usr/bin/python3"  # which any user may run
 
-pytestmark = pytest.mark.skipif(bool(sandbox.why_not()), reason="this machine has no user namespaces for us")
+pytestmark = pytest.mark.skipif(bool(sandbox.unavailable()), reason="this machine has no user namespaces for us")
 
 
 def searched(words: Sequence[str | Path]) -> str:
@@ -81,7 +81,7 @@ def test_a_search_finds_a_token_where_nothing_keeps_it_apart() -> None:
 
 
 def test_a_search_finds_nothing_from_apart() -> None:
-    assert "FOUND" not in searched(sandbox.apart([sys.executable, "-c", SEARCH]))
+    assert "FOUND" not in searched(sandbox.isolated([sys.executable, "-c", SEARCH]))
 
 
 def test_a_plain_users_search_finds_nothing_from_apart() -> None:
@@ -99,18 +99,18 @@ def test_nobody_in_there_can_take_the_cover_off() -> None:
     """Guarded: where nothing is apart, that would be this machine's own ``/proc``."""
     ours = Path("/proc/self/ns/mnt").readlink()
     theirs = f'test "$(readlink /proc/self/ns/mnt)" != "{ours}" || exit 99; umount /proc'
-    done = subprocess.run(sandbox.apart(["sh", "-c", theirs]), capture_output=True, text=True, check=False)
+    done = subprocess.run(sandbox.isolated(["sh", "-c", theirs]), capture_output=True, text=True, check=False)
     assert done.returncode not in {0, 99, _sandbox_main.NOT_APART}
     assert "superuser" in done.stderr or "not permitted" in done.stderr
 
 
 def test_what_is_run_apart_ends_as_it_would_and_takes_its_daemons_along(tmp_path: Path) -> None:
-    assert subprocess.run(sandbox.apart(["sh", "-c", "exit 7"]), check=False).returncode == 7
-    assert subprocess.run(sandbox.apart(["no-such-program"]), check=False).returncode == _sandbox_main.NOT_APART
+    assert subprocess.run(sandbox.isolated(["sh", "-c", "exit 7"]), check=False).returncode == 7
+    assert subprocess.run(sandbox.isolated(["no-such-program"]), check=False).returncode == _sandbox_main.NOT_APART
     beat = tmp_path / "beat"
     loop = f"while :; do date +%N > {beat}; sleep 0.05; done"
     daemon = f"setsid sh -c '{loop}' > /dev/null 2>&1 & while [ ! -s {beat} ]; do sleep 0.05; done"
-    subprocess.run(sandbox.apart(["sh", "-c", daemon]), check=True, timeout=60)
+    subprocess.run(sandbox.isolated(["sh", "-c", daemon]), check=True, timeout=60)
     before = beat.read_text()
     time.sleep(0.3)
     assert beat.read_text() == before
@@ -119,7 +119,7 @@ def test_what_is_run_apart_ends_as_it_would_and_takes_its_daemons_along(tmp_path
 def test_what_is_run_apart_dies_with_who_runs_it(tmp_path: Path) -> None:
     beat = tmp_path / "beat"
     loop = f"trap '' TERM; while :; do date +%N > {beat}; sleep 0.05; done"
-    with subprocess.Popen(sandbox.apart(["sh", "-c", loop])) as process:
+    with subprocess.Popen(sandbox.isolated(["sh", "-c", loop])) as process:
         until = time.monotonic() + 30
         while not beat.exists():
             assert time.monotonic() < until

@@ -248,7 +248,7 @@ def test_what_upstream_says_names_nobody_and_closes_nothing(scene: Scene) -> Non
     assert not re.search(r"[@#<!]", said), said
 
 
-@pytest.mark.skipif(bool(sandbox.why_not()), reason="this machine has no user namespaces for us")
+@pytest.mark.skipif(bool(sandbox.unavailable()), reason="this machine has no user namespaces for us")
 def test_an_sdist_that_was_not_tried_beside_the_token_is_told(scene: Scene) -> None:
     """As on most runners; the request's own pipeline has no secret at hand, and tries it."""
     add_tiny(scene.index, "1.1")

@@ -138,7 +138,7 @@ def test_a_backend_that_answers_in_our_programs_place(
 
 def test_from_apart_a_backend_cannot_end_our_program(index: IndexServer, project: Project) -> None:
     """It is the first process in there, which the kernel spares (pid_namespaces(7)), and writes its answer itself."""
-    if sandbox.why_not():
+    if sandbox.unavailable():
         pytest.skip("this machine has no user namespaces for us")
     where = 'result = pathlib.Path(folder).parent / "result.json"\n'
     backend(index, f'{where}result.write_text("[]")\nos.kill(os.getppid(), 9)')
