@@ -1,6 +1,6 @@
-"""Check: are the wheels what was promised? Analysis only; it changes nothing.
+"""Check wheels against the plan and the rules; analysis only.
 
-Every rule runs on every wheel, so that one run tells all that is wrong.
+Every rule runs on every wheel, so that one run reports all problems.
 """
 
 from __future__ import annotations

@@ -34,13 +34,13 @@ print(f"version {distribution.version}, {len(compiled)} compiled modules loaded"
 
 
 def _call(*argv: str, cwd: str) -> tuple[bool, str]:
-    done = subprocess.run(argv, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    text = done.stdout.decode(errors="replace")
+    completed = subprocess.run(argv, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    text = completed.stdout.decode(errors="replace")
     sys.stdout.write(text)
     sys.stdout.flush()
-    if done.returncode < 0:
-        text += f"\nended by signal {-done.returncode}"
-    return done.returncode == 0, "\n".join(text.strip().splitlines()[-12:])[-4000:]
+    if completed.returncode < 0:
+        text += f"\nended by signal {-completed.returncode}"
+    return completed.returncode == 0, "\n".join(text.strip().splitlines()[-12:])[-4000:]
 
 
 def _steps(task: dict[str, Any], folder: str) -> list[tuple[str, bool, str]]:
@@ -62,14 +62,14 @@ def _steps(task: dict[str, Any], folder: str) -> list[tuple[str, bool, str]]:
         ("dependencies", [*pip, "check", *into]),
         ("import", [python, "-I", "-c", _IMPORTS, task["name"], *task["modules"]]),
     )
-    done: list[tuple[str, bool, str]] = []
+    results: list[tuple[str, bool, str]] = []
     for name, command in commands:
         ok, text = _call(*command, cwd=folder)
-        done.append((name, ok, text))
+        results.append((name, ok, text))
         # Requirements that do not fit say nothing against the import, which is what matters most.
         if not ok and name != "dependencies":
             break
-    return done
+    return results
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Which modules a wheel brings; the standard library only, as the trial of what is published takes it along."""
+"""Find the modules of a wheel; the standard library only, as the smoke test runs this file in its environment."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def modules_of(paths: Iterable[str]) -> tuple[str, ...]:
     since importing a bare folder shows nothing. Folders of tests and the like are left out.
     """
     tree: dict[str, set[str]] = {}
-    found: set[str] = set()
+    modules: set[str] = set()
     for path in paths:
         top, _, rest = INSTALLED.sub("", path).partition("/")
         if rest:
             tree.setdefault(top, set()).add(rest)
         elif module := _module(top):
-            found.add(module)
+            modules.add(module)
     for top, inside in tree.items():
         if not top.isidentifier() or top in STRAY or top == "__pycache__":
             continue
         if _has_init(inside):
-            found.add(top)
+            modules.add(top)
             continue
         for rest in inside:
             head, _, tail = rest.partition("/")
             module = _module(head) if not tail else (head if _has_init({tail}) and head.isidentifier() else "")
             if module and module not in STRAY:
-                found.add(f"{top}.{module}")
-    return tuple(sorted(found - _NOT_TO_IMPORT))
+                modules.add(f"{top}.{module}")
+    return tuple(sorted(modules - _NOT_TO_IMPORT))
 
 
 def _has_init(inside: Iterable[str]) -> bool:
@@ -52,6 +52,6 @@ def _module(file: str) -> str:
     """Return the module that a file in a folder of modules is, empty if it is none."""
     name = file.removesuffix(".py") if file.endswith(".py") else ""
     if match := _EXTENSION.match(file):
-        # A plain library lies beside modules sometimes; their tag, if they have one, tells them apart.
+        # A plain library may lie beside modules; the tag of an extension module distinguishes them.
         name = "" if match["name"].startswith("lib") and not match[2] else match["name"]
     return name if name.isidentifier() else ""

@@ -24,11 +24,11 @@ _SYMBOL = re.compile(r"\A[A-Z]+_(\d+(?:\.\d+)*)\Z")
 def audit(wheel: Wheel, terms: Terms) -> tuple[Finding, ...]:
     """Return two findings: ``glibc`` and ``libraries`` (PEP 600).
 
-    A program of its own, so that a hostile file can neither hang nor crash us. It is told to search no folders:
-    else what it finds would depend on the libraries of the machine that it runs on.
+    A program of its own, so that a hostile file can neither hang nor crash us. It searches no folders:
+    else its result would depend on the libraries of this machine.
     """
     try:
-        done = run(
+        completed = run(
             [sys.executable, "-P", "-m", "auditwheel", "show", "--json", "--ldpaths", "", wheel.path],
             env={key: value for key, value in os.environ.items() if not key.startswith("AUDITWHEEL_")},
             timeout=_PATIENCE,
@@ -36,7 +36,7 @@ def audit(wheel: Wheel, terms: Terms) -> tuple[Finding, ...]:
         )
     except StepTimeoutError:
         return (_failed(["auditwheel did not come to an end"]),)
-    report, problem = _report(done)
+    report, problem = _report(completed)
     if problem:
         return (_failed([problem]),)
     return (check_glibc(report, terms), check_libraries(report, terms))
@@ -46,11 +46,11 @@ def _failed(problems: list[str]) -> Finding:
     return judge("glibc", problems, passed="", fix="run `auditwheel show` on the wheel by hand to see all it says")
 
 
-def _report(done: Completed) -> tuple[dict[str, Any], str]:
+def _report(completed: Completed) -> tuple[dict[str, Any], str]:
     try:
-        report = json.loads(done.stdout)
+        report = json.loads(completed.stdout)
     except json.JSONDecodeError:
-        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        last = (completed.stderr.strip() or "it said nothing").splitlines()[-1]
         return {}, f"auditwheel cannot read it: {last[:300]}"
     if not isinstance(report, dict) or report.get("version") != 1:
         raise WheelyardError(

@@ -1,4 +1,4 @@
-"""What holds for every compiled file in a wheel."""
+"""Rules for the compiled files of a wheel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def compiled(wheel: Wheel, _terms: Terms) -> Finding:
     """Check that the wheel has compiled files and a platform in its name."""
     problems = []
     if wheel.pure and wheel.elves:
-        problems.append(f"its name says it runs everywhere, yet it holds {several(m.name for m in wheel.elves)}")
+        problems.append(f"its name promises any platform, yet it has {several(m.name for m in wheel.elves)}")
     if not wheel.elves:
         problems.append("nothing in it is compiled")
     return judge(
@@ -78,7 +78,7 @@ def architecture(wheel: Wheel, terms: Terms) -> Finding:
             continue
         if extra:
             problems.append(f"{member.name} needs {', '.join(extra)}, which {floor} does not have")
-    note = f"; not said by {several(silent)}" if silent else ""
+    note = f"; not stated by {several(silent)}" if silent else ""
     return judge(
         "architecture",
         problems,
@@ -114,7 +114,7 @@ def stack(wheel: Wheel, _terms: Terms) -> Finding:
     return judge(
         "executable-stack",
         problems,
-        passed="nobody asks for one",
+        passed="no file asks for one",
         fix="assemble with -Wa,--noexecstack, or add .note.GNU-stack to upstream's assembler files",
     )
 
@@ -125,18 +125,18 @@ def stable_abi(wheel: Wheel, _terms: Terms) -> Finding:
     oldest = min((int(tag[3:]) for tag in wheel.name.pythons if _CP3.match(tag)), default=2) if wheel.name else 2
     problems = []
     if claims:
-        known = _stable()
+        added_in = _stable()
         for member in wheel.elves:
             for symbol in member.elf.python_symbols if member.elf else ():
-                if symbol not in known:
+                if symbol not in added_in:
                     problems.append(f"{member.name} uses {symbol}, which is not of the stable ABI")
-                elif known[symbol] > oldest:
-                    problems.append(f"{member.name} uses {symbol}, of the stable ABI only since 3.{known[symbol]}")
+                elif added_in[symbol] > oldest:
+                    problems.append(f"{member.name} uses {symbol}, of the stable ABI only since 3.{added_in[symbol]}")
     return judge(
         "stable-abi",
         problems,
         passed=f"nothing but the stable ABI of 3.{oldest}" if claims else "not claimed",
-        fix="upstream claims too much: report it there, and build one wheel per interpreter until it is mended",
+        fix="upstream claims too much: report it there, and build one wheel per interpreter until it is fixed",
     )
 
 

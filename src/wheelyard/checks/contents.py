@@ -1,4 +1,4 @@
-"""What else is in a wheel: modes, stray files, and the modules that it brings."""
+"""Rules for the other content of a wheel: archive, modes, stray files, modules."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def modes(wheel: Wheel, _terms: Terms) -> Finding:
     problems = []
     for member in wheel.members.values():
         if member.mode & stat.S_IWOTH:
-            problems.append(f"{member.name} may be written by everybody")
+            problems.append(f"{member.name} is writable by everybody")
         if member.mode & (stat.S_ISUID | stat.S_ISGID):
             problems.append(f"{member.name} runs as its owner or group")
     return judge(
         "modes",
         problems,
-        passed="as they should be",
+        passed="only owners may write",
         fix="build with umask 022, and set the modes of upstream's files with a patch",
     )
 

@@ -1,7 +1,7 @@
-"""What a compiled file says of itself: machine, float ABI, instructions, search paths, stack, what of Python it uses.
+"""Read facts of a compiled file: machine, float ABI, instruction set, run paths, stack, Python symbols.
 
 Sources: the RISC-V ELF psABI ("File Header", ``e_flags``; "Attributes", ``.riscv.attributes``) and the System V
-gABI. The file is hostile: whatever it claims, reading ends.
+gABI. The file is hostile: reading always ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_PYTHON = re.compile(rb"(_?Py\w{1,200})\0")
 _LARGEST_ATTRIBUTES = 1 << 16  # bytes; real ones have about a hundred
 _TAG_FILE = 1
 _TAG_ARCH = 5
-# What pyelftools lets out on files that lie about themselves, besides its own errors.
+# Exceptions that pyelftools does not catch on damaged files, and its own errors.
 _BROKEN = (
     ELFError,
     ConstructError,
@@ -57,8 +57,8 @@ class ElfFacts:
         double_float: whether floats travel in double-precision registers (``lp64d``).
         arch: the instruction set string of ``.riscv.attributes``, empty if there is none.
         run_paths: every entry of RPATH and RUNPATH.
-        executable_stack: whether it asks for one.
-        python_symbols: what it must find in the interpreter: undefined symbols named ``Py…`` or ``_Py…``.
+        executable_stack: whether it requests one.
+        python_symbols: the symbols that the interpreter must have: undefined symbols named ``Py…`` or ``_Py…``.
         broken: why it could not be read, empty if it could.
     """
 

@@ -1,4 +1,4 @@
-"""Whether the wheels are those that were expected, and whether file names tell the truth."""
+"""Check that the wheels are the expected ones, and that file names and content agree."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def platform_problem(name: WheelName, policy: str) -> str:
 
 
 def is_expected(name: WheelName, expected: ExpectedWheel) -> bool:
-    """Tell whether *name* is the wheel that was expected, its platform left aside."""
+    """Check whether *name* is the expected wheel, without regard to its platform."""
     try:
         same_version = name.version == Version(expected.version)
     except InvalidVersion:
@@ -107,10 +107,10 @@ def wheel_tags(wheel: Wheel, _terms: Terms) -> Finding:
     if str(headers.get("Wheel-Version", "")).split(".")[0] != "1":
         problems.append(f"WHEEL has Wheel-Version {headers.get('Wheel-Version')!s}, not 1.x")
     if wheel.name is not None:
-        said = {str(tag) for tag in headers.get_all("Tag", [])}
+        listed = {str(tag) for tag in headers.get_all("Tag", [])}
         named = {str(tag) for tag in wheel.name.tags}
-        problems += [f"tag {tag} is in the file name and not in WHEEL" for tag in sorted(named - said)]
-        problems += [f"tag {tag} is in WHEEL and not in the file name" for tag in sorted(said - named)]
+        problems += [f"tag {tag} is in the file name and not in WHEEL" for tag in sorted(named - listed)]
+        problems += [f"tag {tag} is in WHEEL and not in the file name" for tag in sorted(listed - named)]
         if str(headers.get("Build", "")) != wheel.name.build:
             problems.append(f"build number {wheel.name.build or '(none)'} is not what WHEEL says")
     purelib = str(headers.get("Root-Is-Purelib", "")).lower()

@@ -1,7 +1,7 @@
-"""The shared libraries in a wheel that may come from the build image: what auditwheel grafts, and what lies beside it.
+"""Find the shared libraries in a wheel that may come from the build image: grafted by auditwheel, or copied.
 
-auditwheel copies ``libfoo.so.1`` into ``<distribution>.libs/`` as ``libfoo-<mark>.so.1``, the mark being the first
-eight digits of the sha256 of the file it was, before its names were changed (auditwheel/repair.py, ``copylib``).
+auditwheel copies ``libfoo.so.1`` into ``<distribution>.libs/`` as ``libfoo-<mark>.so.1``, where the mark is the first
+eight digits of the sha256 of the original file (auditwheel/repair.py, ``copylib``).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Grafted:
     """A library in a wheel.
 
     Attributes:
-        file: its path there.
-        name: its file name where it came from.
-        mark: the first digits of the sha256 that it had there; all of them where its bytes were not changed.
-        copied: whether somebody copied it for certain; else it may be the project's own.
+        file: its path in the wheel.
+        name: the name of the original file.
+        mark: the first digits of the sha256 of the original file, all of them if it is unchanged.
+        copied: whether it is certainly a copy; else it may be the project's own.
     """
 
     file: str
@@ -43,15 +43,15 @@ class Grafted:
 
 
 def grafted(wheel: Path) -> tuple[Grafted, ...]:
-    """Return the libraries in a wheel, sorted by path; the project's own extension modules are none.
+    """Return the libraries in a wheel, sorted by path; without the project's own extension modules.
 
     Raises:
         CheckError: the wheel cannot be read.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
-            found = (_look(archive, info) for info in archive.infolist() if not info.is_dir())
-            return tuple(sorted((one for one in found if one), key=lambda one: one.file))
+            libraries = (_look(archive, info) for info in archive.infolist() if not info.is_dir())
+            return tuple(sorted((library for library in libraries if library), key=lambda library: library.file))
     except _BROKEN as error:
         raise CheckError(f"cannot be read as a wheel: {error}"[:300], where=str(wheel)) from error
 
@@ -62,13 +62,13 @@ def _look(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Grafted | None:
     if not (copied or _LIBRARY.fullmatch(name)):
         return None
     with archive.open(info) as stream:
-        piece = stream.read(_CHUNK)
-        if not piece.startswith(MAGIC):
+        chunk = stream.read(_CHUNK)
+        if not chunk.startswith(MAGIC):
             return None
         if match := _MARKED.fullmatch(name):
             return Grafted(info.filename, f"{match['base']}.{match['rest']}", match["mark"], copied=True)
         digest = hashlib.sha256()
-        while piece:
-            digest.update(piece)
-            piece = stream.read(_CHUNK)
+        while chunk:
+            digest.update(chunk)
+            chunk = stream.read(_CHUNK)
     return Grafted(info.filename, name, digest.hexdigest(), copied)

@@ -1,4 +1,4 @@
-"""The proof of a wheel: installed in a fresh target environment, and every module of it imported there."""
+"""Install a wheel in a fresh target environment, and import all of its modules."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def install_check(
         wheel: the file; this very file is installed.
         interpreter: the Python to install it for.
         run_in: starts the container; it must allow the network where there are dependencies.
-        modules: what to import, see :func:`modules_to_import`.
+        modules: the modules to import, see :func:`modules_to_import`.
         index: an index folder of ours, for dependencies that exist nowhere else.
         timeout: seconds for all of it.
-        log_file: append all that is said there.
+        log_file: all output is appended to it.
 
     Raises:
         EngineError: no container could be started.
@@ -89,17 +89,17 @@ def install_check(
     }
     argv = [f"{interpreter.path}/bin/python", "-I", f"{_INSIDE}/program.py", mark, json.dumps(task)]
     try:
-        done = run_in(argv, mounts=mounts, timeout=timeout, check=False, log_file=log_file)
+        completed = run_in(argv, mounts=mounts, timeout=timeout, check=False, log_file=log_file)
     except (StepTimeoutError, ProgramError) as error:
         return (judge(rule, [error.what], passed="", fix=error.fix or "look at what the import waits for"),)
-    return (_judge(rule, done, mark, modules),)
+    return (_judge(rule, completed, mark, modules),)
 
 
-def _judge(rule: str, done: Completed, mark: str, modules: Sequence[str]) -> Finding:
-    lines = [line for line in done.stdout.splitlines() if line.startswith(mark)]
+def _judge(rule: str, completed: Completed, mark: str, modules: Sequence[str]) -> Finding:
+    lines = [line for line in completed.stdout.splitlines() if line.startswith(mark)]
     if not lines:
-        last = " / ".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-        problem = f"the check broke off with status {done.returncode}: {last}"
+        last = " / ".join((completed.stderr or completed.stdout).strip().splitlines()[-5:])
+        problem = f"the check ended with status {completed.returncode}: {last}"
         return judge(rule, [problem], passed="", fix="see the log")
     steps = json.loads(lines[-1].removeprefix(mark))
     failed = [step for step in steps if not step["ok"]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# Extensions that are part of others: who has the key has the values.
+# Extensions that contain others.
 _CONTAINS: dict[str, tuple[str, ...]] = {
     "g": ("i", "m", "a", "f", "d", "zicsr", "zifencei"),
     "m": ("zmmul",),
@@ -45,43 +45,43 @@ def parse_arch(text: str) -> tuple[int, frozenset[str]]:
     match = _BASE.match(text.lower())
     if not match or not match[2]:
         raise ValueError(f"{text[:80]!r} is not a RISC-V instruction set")
-    found: set[str] = set()
+    extensions: set[str] = set()
     for index, part in enumerate(match[2].split("_")):
         if index and _LONG.match(part):
-            found.add(_VERSION.sub("", part))
+            extensions.add(_VERSION.sub("", part))
             continue
         letters = _LETTER.findall(part)
         if not letters or _LETTER.sub("", part):
             raise ValueError(f"{text[:80]!r} is not a RISC-V instruction set")
-        found.update(letters)
-    return int(match[1]), frozenset(found)
+        extensions.update(letters)
+    return int(match[1]), frozenset(extensions)
 
 
 def closure(extensions: frozenset[str]) -> frozenset[str]:
-    """Return *extensions* and all that they contain."""
-    found: set[str] = set()
-    todo = list(extensions)
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo.extend(_CONTAINS.get(name, ()))
+    """Return *extensions* and all extensions that they contain."""
+    contained: set[str] = set()
+    pending = list(extensions)
+    while pending:
+        name = pending.pop()
+        if name not in contained:
+            contained.add(name)
+            pending.extend(_CONTAINS.get(name, ()))
     # Compressed loads and stores of floats come with the two extensions together only.
-    if {"c", "d"} <= found:
-        found.add("zcd")
-    if {"i", "m", "a", "f", "d", "c"} <= found:
-        found |= _RVA20
-    return frozenset(found)
+    if {"c", "d"} <= contained:
+        contained.add("zcd")
+    if {"i", "m", "a", "f", "d", "c"} <= contained:
+        contained |= _RVA20
+    return frozenset(contained)
 
 
 def beyond(arch: str, floor: str) -> tuple[str, ...]:
-    """Return what *arch* asks for that a board of *floor* need not have, sorted; empty when it runs everywhere.
+    """Return the extensions of *arch* that *floor* does not have, sorted; empty if *arch* runs on every board.
 
     Raises:
-        ValueError: one of both is not an instruction set.
+        ValueError: one of them is not an instruction set.
     """
-    width, wanted = parse_arch(arch)
-    floor_width, granted = parse_arch(floor)
+    width, extensions = parse_arch(arch)
+    floor_width, floor_extensions = parse_arch(floor)
     if width != floor_width:
         return (f"rv{width}",)
-    return tuple(sorted(wanted - closure(granted)))
+    return tuple(sorted(extensions - closure(floor_extensions)))

@@ -1,4 +1,4 @@
-"""How rules speak: each is a small function from a wheel to one finding."""
+"""The base of all rules: each is a function from a wheel to one finding."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SHOWN = 8  # problems spelled out in one finding; a broken wheel may have thous
 
 @dataclass(frozen=True)
 class Terms:
-    """What a wheel is held against.
+    """The input of a rule beside the wheel.
 
     Attributes:
-        expected: the wheels that the plan wants.
-        config: what holds for all packages.
-        check: what the recipe says.
+        expected: the expected wheels of the plan.
+        config: the site configuration.
+        check: the ``[check]`` table of the recipe.
     """
 
     expected: tuple[ExpectedWheel, ...]
@@ -34,24 +34,24 @@ class Terms:
 
 
 def judge(rule: str, problems: Iterable[str], *, passed: str, fix: str) -> Finding:
-    """Return the finding of *rule*: passed when there are no problems, else all of them and what to do.
+    """Return the finding of *rule*: passed without problems, else the problems and what to do.
 
     Args:
-        rule: its name.
-        problems: what is wrong, one sentence each; may quote hostile text.
-        passed: what to say when nothing is.
-        fix: what to do when something is.
+        rule: the name of the rule.
+        problems: the problems, one sentence each; may quote hostile text.
+        passed: the text without problems.
+        fix: what to do about the problems.
     """
-    found = [log.clean(problem) for problem in problems]
-    if not found:
+    texts = [log.clean(problem) for problem in problems]
+    if not texts:
         return Finding(rule=rule, ok=True, text=log.clean(passed))
-    shown = "; ".join(found[:_SHOWN])
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return Finding(rule=rule, ok=False, text=f"{shown}{more}. To do: {fix}")
+    text = "; ".join(texts[:_SHOWN])
+    rest = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return Finding(rule=rule, ok=False, text=f"{text}{rest}. To do: {fix}")
 
 
 def several(names: Iterable[str], limit: int = 5) -> str:
     """Return *names* for people: the first few, and how many more."""
-    every = list(names)
-    more = f" and {len(every) - limit} more" if len(every) > limit else ""
-    return ", ".join(every[:limit]) + more
+    all_names = list(names)
+    rest = f" and {len(all_names) - limit} more" if len(all_names) > limit else ""
+    return ", ".join(all_names[:limit]) + rest

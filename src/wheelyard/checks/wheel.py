@@ -125,13 +125,13 @@ def _listing_problems(archive: zipfile.ZipFile, config: SiteConfig) -> list[str]
     problems = []
     if total > config.max_unpacked_mib << 20:
         problems.append(f"unpacks to {total >> 20} MiB, {config.max_unpacked_mib} are allowed")
-    seen: set[str] = set()
+    names: set[str] = set()
     for info in infos:
         problems += [f"{info.orig_filename!r}: {why}" for why in _member_problems(info)]
-        folded = info.filename.rstrip("/")
-        if folded in seen:
+        name = info.filename.rstrip("/")
+        if name in names:
             problems.append(f"{info.filename!r} is in it twice")
-        seen.add(folded)
+        names.add(name)
     return problems
 
 

@@ -1,4 +1,4 @@
-"""Whether METADATA and RECORD are those of this wheel, and whether its licence is in it."""
+"""Rules for METADATA, RECORD and the licence of a wheel."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def metadata(wheel: Wheel, terms: Terms) -> Finding:
     raw, _ = parse_email(wheel.text("METADATA"))
     name, version = raw.get("name", ""), raw.get("version", "")
     problems = [f"METADATA has no {field}" for field in ("metadata_version", "name", "version") if not raw.get(field)]
-    wanted = terms.expected[0] if terms.expected else None
-    if name and wanted and canonicalize_name(name) != wanted.name:
-        problems.append(f"METADATA says Name: {name}, the plan {wanted.name}")
+    expected = terms.expected[0] if terms.expected else None
+    if name and expected and canonicalize_name(name) != expected.name:
+        problems.append(f"METADATA says Name: {name}, the plan {expected.name}")
     if name and wheel.name and canonicalize_name(name) != wheel.name.name:
         problems.append(f"METADATA says Name: {name}, the file name {wheel.name.name}")
     if version:
-        problems += _version_problems(version, wheel, wanted.version if wanted else "")
+        problems += _version_problems(version, wheel, expected.version if expected else "")
     requires = raw.get("requires_python", "")
     problems += _requires_problems(requires, wheel)
     problems += _folder_problems(wheel)
@@ -55,13 +55,13 @@ def metadata(wheel: Wheel, terms: Terms) -> Finding:
 
 def _version_problems(version: str, wheel: Wheel, planned: str) -> Iterator[str]:
     try:
-        said = read_version(version)
+        stated = read_version(version)
     except InvalidVersion:
         yield f"METADATA says Version: {version[:100]}, which is none (PEP 440)"
         return
-    if planned and said != Version(planned):
+    if planned and stated != Version(planned):
         yield f"METADATA says Version: {version}, the plan {planned}"
-    if wheel.name and said != wheel.name.version:
+    if wheel.name and stated != wheel.name.version:
         yield f"METADATA says Version: {version}, the file name {wheel.name.version}"
 
 
@@ -84,10 +84,10 @@ def _folder_problems(wheel: Wheel) -> Iterator[str]:
         return
     name, _, version = wheel.dist_info.removesuffix(".dist-info").rpartition("-")
     try:
-        same = canonicalize_name(name) == wheel.name.name and read_version(version) == wheel.name.version
+        matches = canonicalize_name(name) == wheel.name.name and read_version(version) == wheel.name.version
     except InvalidVersion:
-        same = False
-    if not same:
+        matches = False
+    if not matches:
         yield f"its folder {wheel.dist_info} does not bear its name and version (PEP 427)"
 
 

@@ -1,4 +1,4 @@
-"""Digests: how files and values are named by what they are."""
+"""Digests of files and values."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def sha256_value(value: object) -> str:
 
 
 def stated_sha256(text: str) -> str | None:
-    """Return a sha256 as somebody else states it, in lower case; None if it is none."""
+    """Return a sha256 from another source in lower case, None if it is not valid."""
     return text.lower() if _SHA256.fullmatch(text.lower()) else None
 
 
 def record_digest(digest: bytes) -> str:
-    """Return a digest as a wheel's RECORD has it behind the algorithm: base64 for URLs, without padding (PEP 376)."""
+    """Return a digest as in a wheel's RECORD: URL-safe base64 without padding (PEP 376)."""
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,8 +1,8 @@
-"""Every error a user can meet: an exit code of its own, what happened, where, and what to do next.
+"""Every error of the tool: its exit code, what happened, where, and what to do next.
 
-A :class:`WheelyardError` is somebody's input or the machine's state; anything else that escapes is a bug of
-ours and keeps its traceback. Codes follow the stages of the pipeline and never change their meaning; 1 is
-left to bugs and 2 to the command line's own syntax, as is the custom of command-line programs.
+A :class:`WheelyardError` is caused by input or by the state of the machine; any other exception is a bug of ours and
+keeps its traceback. Codes follow the stages of the pipeline and never change their meaning; 1 is the code of a bug
+and 2 of a wrong command line, as usual for command-line programs.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class WheelyardError(Exception):
-    """Something the user can mend.
+    """An error that the user can fix.
 
     Args:
         what: what happened, one sentence.
-        fix: what to do next, a command where there is one.
-        where: the place that caused it, ``file:line`` or a name.
-        details: every single finding, when there are several.
+        fix: what to do next, a command if there is one.
+        where: the place of the cause, ``file:line`` or a name.
+        details: the single problems, if there are several.
     """
 
     exit_code: ClassVar[int] = 3
-    news: ClassVar[bool] = False  # nothing went wrong here; pipelines pass over it once an issue or request tells of it
+    news: ClassVar[bool] = False  # no failure; pipelines ignore it once an issue or change request reports it
 
     def __init__(
         self, what: str, *, fix: str | None = None, where: str | None = None, details: Iterable[str] = ()
@@ -37,7 +37,7 @@ class WheelyardError(Exception):
 
     @property
     def head(self) -> str:
-        """Its first line: where, and what happened."""
+        """The first line: where, and what happened."""
         return f"{self.where}: {self.what}" if self.where else self.what
 
     def __str__(self) -> str:
@@ -61,13 +61,13 @@ class ListError(WheelyardError):
 
 
 class RecipeError(WheelyardError):
-    """A recipe or fragment does not say what a recipe may say."""
+    """A recipe or fragment is not valid."""
 
     exit_code = 10
 
 
 class UnknownPackageError(WheelyardError):
-    """No recipe, or nothing on the index, of that name."""
+    """There is no recipe, or no project on the index, of that name."""
 
     exit_code = 11
 
@@ -79,25 +79,25 @@ class UnknownVersionError(WheelyardError):
 
 
 class SourceError(WheelyardError):
-    """The source cannot be had: no sdist, a missing tag, an sdist script that fails."""
+    """The source is not available: no sdist, a missing tag, an sdist script that fails."""
 
     exit_code = 13
 
 
 class DigestMismatchError(SourceError):
-    """Bytes are not those that were promised: hash or size differ."""
+    """A file has another hash or size than expected."""
 
     exit_code = 14
 
 
 class UnsafeArchiveError(SourceError):
-    """An archive tries to leave its folder or to fill the disk."""
+    """An archive has paths outside of its folder, or is too large."""
 
     exit_code = 15
 
 
 class PatchError(SourceError):
-    """A patch does not apply or does not say where it stands upstream."""
+    """A patch does not apply, or does not state its upstream status."""
 
     exit_code = 16
 
@@ -110,13 +110,13 @@ class UpstreamNewsError(WheelyardError):
 
 
 class UpstreamUnknownError(WheelyardError):
-    """Of some packages nobody could tell how they stand."""
+    """The status of some packages is unknown."""
 
     exit_code = 18
 
 
 class UnavailableError(WheelyardError):
-    """A requirement cannot be had on riscv64: there is no wheel, and no source to compile."""
+    """A requirement is not available on riscv64: there is no wheel, and no source to compile."""
 
     exit_code = 19
 
@@ -128,19 +128,19 @@ class PlanError(WheelyardError):
 
 
 class PreflightError(WheelyardError):
-    """A version would not get through a build: the preflight says why, before anything is built."""
+    """A version would not build, according to its preflight."""
 
     exit_code = 21
 
 
 class ReviewError(WheelyardError):
-    """A change is not fit to be merged: its commits, its recipes, its records, or what its description asks for."""
+    """A change cannot be merged: its commits, recipes, records or description have problems."""
 
     exit_code = 22
 
 
 class NeededWheelError(PlanError):
-    """A wheel that the build takes from us is nowhere: neither built here nor in our registry."""
+    """A wheel of ours that the build needs is neither built here nor in our registry."""
 
     exit_code = 23
 
@@ -177,38 +177,38 @@ class StepTimeoutError(BuildError):
 
 
 class JobsFailedError(WheelyardError):
-    """Some jobs of a plan did not build what they were to build."""
+    """Some jobs of a plan did not build their wheels."""
 
     exit_code = 43
     news = True
 
 
 class GatherError(WheelyardError):
-    """Something that jobs brought may not be taken."""
+    """A result of a job is refused."""
 
     exit_code = 44
 
 
 class StalledError(BuildError):
-    """A build has used next to no processor time for minutes: under emulation, a deadlock of QEMU's."""
+    """A build used almost no processor time for minutes: under emulation, a deadlock of QEMU."""
 
     exit_code = 45
 
 
 class CheckError(WheelyardError):
-    """A wheel is not what was promised."""
+    """A wheel fails a check."""
 
     exit_code = 50
 
 
 class PublishError(WheelyardError):
-    """A wheel may not be published, or the registry does not take it."""
+    """A wheel may not be published, or the registry refuses it."""
 
     exit_code = 60
 
 
 class ConflictError(PublishError):
-    """Other bytes stand under the same file name already."""
+    """The registry has another file of the same name."""
 
     exit_code = 61
 
@@ -220,7 +220,7 @@ class CredentialsError(PublishError):
 
 
 class RegistryContentError(PublishError):
-    """What a registry has and what the records say are not the same."""
+    """The content of a registry differs from the records."""
 
     exit_code = 63
 
@@ -233,7 +233,7 @@ class TokenDueError(WheelyardError):
 
 
 class TokenDeadError(WheelyardError):
-    """A token is dead, or the day of a renewal has passed."""
+    """A token is invalid, or the day of a renewal has passed."""
 
     exit_code = 65
 
@@ -245,38 +245,38 @@ class TokenScopeError(WheelyardError):
 
 
 class VulnerableError(WheelyardError):
-    """Something that is published has a known vulnerability."""
+    """A published wheel has a known vulnerability."""
 
     exit_code = 67
     news = True
 
 
 class TrialError(WheelyardError):
-    """Something that is published cannot be installed from the registry, or not imported."""
+    """A published wheel cannot be installed from the registry, or not imported."""
 
     exit_code = 68
 
 
 class NetworkError(WheelyardError):
-    """A server cannot be reached or does not answer as it should."""
+    """A server cannot be reached, or its answer is not valid."""
 
     exit_code = 70
 
 
 class NotServedError(NetworkError):
-    """The server answers, but has no such file, or has it no more (404, 410)."""
+    """The server does not have the file, or no longer has it (404, 410)."""
 
     exit_code = 73
 
 
 class DiskError(WheelyardError):
-    """No room left, or a folder that cannot be written."""
+    """The disk is full, or a folder is not writable."""
 
     exit_code = 71
 
 
 class ProgramError(WheelyardError):
-    """A program that we call is missing or failed where it should not."""
+    """A program that we call is missing, or failed unexpectedly."""
 
     exit_code = 72
 

@@ -65,7 +65,7 @@ class Interpreter:
         return f"{self}-manylinux_{arch}"
 
     def allowed_by(self, requires_python: str) -> bool:
-        """Tell whether Requires-Python has it.
+        """Check whether Requires-Python allows it.
 
         Raises:
             InvalidSpecifier: that is no specifier.
@@ -152,7 +152,7 @@ class WheelName:
         return min(floors, default=None)
 
     def runs_on(self, arch: str) -> bool:
-        """Tell whether it is for a glibc system of *arch*, or for any system."""
+        """Check whether it is for a glibc system of *arch*, or for any system."""
         return "any" in self.platforms or self.floor(arch) is not None
 
 

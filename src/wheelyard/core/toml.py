@@ -1,4 +1,4 @@
-"""TOML as it comes from anywhere: whatever is wrong with it is one kind of error, and reading it ends."""
+"""Read TOML of any origin: every mistake is a ``TOMLDecodeError``, and reading always ends."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 import tomllib
 from typing import Any
 
-# The parts of one key are looked up by all their beginnings, so that memory grows with their square.
+# tomllib keeps every prefix of a dotted key: memory grows with the square of its parts.
 _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:\.[ \t]*+{_PART}){{100}}")
 
 
 def loads(text: str) -> dict[str, Any]:
-    """Return what *text* says (TOML 1.0.0, toml.io).
+    """Return the table of *text* (TOML 1.0.0, toml.io).
 
     Raises:
         tomllib.TOMLDecodeError: it is not valid, or nested too deeply, or holds a number of thousands of digits.
@@ -26,5 +26,5 @@ def loads(text: str) -> dict[str, Any]:
         raise tomllib.TOMLDecodeError("It is nested too deeply") from error
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError as error:  # what int() says of thousands of digits
+    except ValueError as error:  # int() refuses thousands of digits
         raise tomllib.TOMLDecodeError(str(error)) from error

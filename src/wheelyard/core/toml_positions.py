@@ -1,4 +1,4 @@
-"""Where in a TOML file each key stands: what :mod:`tomllib` does not tell, and every error message needs."""
+"""Find the line of each key in a TOML file: error messages need it, and :mod:`tomllib` does not report it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def key_lines(text: str) -> Mapping[Path, int]:
     """Return the line, counted from 1, on which each key and each array item of *text* is first written.
 
     A path is made of keys and, in arrays and arrays of tables, of indices counted from 0. *text* must be valid
-    TOML (TOML 1.0.0, toml.io); for anything else the mapping holds what was understood until then. It never
-    raises, and comes to an end: a place that is not known must not hide the error that it was wanted for.
+    TOML (TOML 1.0.0, toml.io); for other text the mapping has the keys before the first mistake. It never raises
+    and always ends: an unknown line must not hide the error that it belongs to.
     """
     scanner = _Scanner(text)
     with contextlib.suppress(IndexError, ValueError, RecursionError):
@@ -37,7 +37,7 @@ def line_of(lines: Mapping[Path, int], path: Path) -> int:
 
 
 class _Scanner:
-    """A walk over TOML that notes positions and skips values; tomllib judges whether the text is valid."""
+    """A scanner that notes the lines of keys and skips values; tomllib decides whether the text is valid."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -153,7 +153,7 @@ class _Scanner:
             self._advance(1)
 
     def _skip(self, *, newlines: bool) -> bool:
-        """Skip blanks and comments, and line ends if asked; tell whether anything is left."""
+        """Skip blanks and comments, and line ends with *newlines*; return whether any text is left."""
         while self.at < len(self.text):
             char = self.text[self.at]
             if char == "#":

@@ -1,4 +1,4 @@
-"""The nouns that stages hand to each other: frozen values, one per noun of the pipeline."""
+"""The values of the pipeline: frozen, one class per noun."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SYNTAX = "auto, official, local, local:<suite>, each local one with +emulated o
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """Which image is wanted.
+    """The choice of a build image.
 
     Attributes:
         kind: ``official`` (the PyPA's, by digest), ``local`` (made here), or ``auto``: official where its
             registry answers, else local.
         suite: the Debian suite of a local image.
         emulated_compiler: leave the compiler in a local image emulated, as everything else is.
-        extras: what a local image carries beyond its base, sorted.
+        extras: additions to a local image, sorted.
     """
 
     kind: Kind = "auto"
@@ -75,8 +75,8 @@ class Image:
         gcc: its compiler's version; of a local image that is not made yet the major version, empty where unknown.
         suite: the Debian suite of a local image, empty otherwise.
         public: whether its wheels may go to a public registry; those of a local image may not.
-        definition: digest of what a local image is made by, empty otherwise.
-        choice: what was asked for, with ``auto`` decided.
+        definition: digest of the definition of a local image, empty otherwise.
+        choice: the choice that it comes from, with ``auto`` decided.
     """
 
     kind: Literal["official", "local"]
@@ -101,7 +101,7 @@ class ExpectedWheel:
         version: its version.
         python: the Python tag, such as ``cp313`` or ``py3``.
         abi: the ABI tag, such as ``cp313``, ``abi3``, ``cp314t`` or ``none``.
-        interpreters: those that install this wheel; the first one builds it.
+        interpreters: the interpreters that install it; the first one builds it.
     """
 
     name: str
@@ -145,7 +145,7 @@ class SourceTree:
         name: the sdist's file name, or the repository or folder it was taken from.
         sha256: of the sdist, or of the tree's content for git and local folders.
         commit: the git commit, empty for others.
-        patches: what was applied, in order.
+        patches: the applied patches, in order.
         epoch: seconds since 1970 for ``SOURCE_DATE_EPOCH``: the newest time stamp in the source.
     """
 

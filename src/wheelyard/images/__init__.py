@@ -1,7 +1,7 @@
 """Images to build in: the official manylinux image by digest, or one made here from Debian's riscv64 port.
 
-:func:`resolve` says which image a choice means and never makes one; :func:`ensure` has it ready; a local image is
-content-addressed by what it is made by, and reused.
+:func:`resolve` finds the image of a choice and never makes one; :func:`ensure` pulls or makes it. A local image is
+named by the digest of its definition, and reused.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ registry_answers = official.answers
 
 
 def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image:
-    """Return the image that *choice* means, made or not: what it has is known without it.
+    """Return the image of *choice*, whether it exists yet or not: its content is known without it.
 
-    ``auto`` asks the registry of the official image whether it is there, at most every ten minutes and for at most
-    five seconds. With *offline* nothing is asked, neither registry nor container engine: the last answer is
-    believed, where there is none the local image is meant, and no digest of a local image is known.
+    ``auto`` sends a request to the registry of the official image, at most every ten minutes and with a timeout of
+    five seconds. With *offline* there is no request, neither to the registry nor to the container engine: the last
+    answer counts, without one the choice is the local image, and its digest is unknown.
 
     Raises:
         ConfigError: no such suite or extra.
@@ -45,8 +45,8 @@ def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image
     """
     kind = choice.kind
     if kind == "auto":
-        there = official.answers(policy, offline=True) if offline else official.available(policy)
-        kind = "official" if there else "local"
+        reachable = official.answers(policy, offline=True) if offline else official.available(policy)
+        kind = "official" if reachable else "local"
     if kind == "official":
         return official.resolve(policy)
     exact = ImageChoice("local", choice.suite, choice.emulated_compiler, choice.extras)
@@ -60,10 +60,10 @@ def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image
 
 
 def ensure(image: Image) -> Image:
-    """Have an image ready: pull the official one, make the local one; return it with its digest.
+    """Pull the official image, or make the local one, and return it with its digest.
 
     Raises:
-        ImageError: it cannot be had.
+        ImageError: it cannot be pulled or made.
         EngineError: the container engine is missing or does not work.
         DiskError: there is not enough space.
         NetworkError: a server does not answer.
@@ -83,20 +83,20 @@ def list_images() -> list[engine.ImageInfo]:
 
 
 def remove(reference: str) -> None:
-    """Remove an image from storage, and what an interrupted run left of one.
+    """Remove an image from storage, and leftovers of interrupted runs.
 
     Raises:
-        ImageError: it is not there, or in use.
+        ImageError: it does not exist, or is in use.
         EngineError: the container engine is missing or does not work.
     """
     files.sweep_scratch(cache_dir("work"), "image")
     if engine.inspect(reference) is None:
         raise ImageError("no such image", where=reference, fix="wheelyard image list")
-    done = engine.engine_run(["rmi", reference], check=False)
-    if done.returncode != 0:
+    completed = engine.engine_run(["rmi", reference], check=False)
+    if completed.returncode != 0:
         raise ImageError(
             "the image cannot be removed",
             where=reference,
-            details=done.stderr.strip().splitlines()[-2:],
+            details=completed.stderr.strip().splitlines()[-2:],
             fix="end the runs that use it (podman ps -a)",
         )

@@ -1,4 +1,4 @@
-"""The official manylinux image: which one, and whether it can be had."""
+"""The official manylinux image: its reference, and whether it is available."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wheelyard.io import cache, engine, files, http, log
 
 _REMEMBERED = 600  # seconds for which the answer of a registry is believed
 _PATIENCE = 5.0  # seconds that a registry is given to answer
-_AUTHENTICATE = 401  # the registry protocol's answer to a visitor without a token: it is there (OCI distribution spec)
+_AUTHENTICATE = 401  # the answer without a token: the registry works (OCI distribution spec)
 
 
 @functools.cache
@@ -27,12 +27,12 @@ def pin(policy: str) -> str:
     Raises:
         ImageError: it pins none.
     """
-    known = manylinux(policy)
+    tag = manylinux(policy)
     config = configparser.ConfigParser(inline_comment_prefixes=("#",))
     config.read_string(resources.files("cibuildwheel").joinpath("resources/pinned_docker_images.cfg").read_text())
-    arch = known[1] if known else ""
+    arch = tag[1] if tag else ""
     short = policy.removesuffix(f"_{arch}")
-    if not known or not config.has_option(arch, short):
+    if not tag or not config.has_option(arch, short):
         raise ImageError(
             f"this cibuildwheel pins no image for {policy}",
             fix="set 'policy' in [tool.wheelyard] to one of its manylinux images, or use --image local",
@@ -70,7 +70,7 @@ def resolve(policy: str) -> Image:
 
 
 def available(policy: str) -> bool:
-    """Tell whether the official image is in local storage, or its registry answers."""
+    """Check whether the official image is in local storage, or its registry answers."""
     return _stored(policy) or answers(policy)
 
 
@@ -80,61 +80,61 @@ def registry(policy: str) -> str:
 
 
 def answers(policy: str, *, offline: bool = False) -> bool:
-    """Tell whether the registry of the official image answers.
+    """Check whether the registry of the official image answers.
 
-    The answer is remembered for ten minutes; *offline* believes whatever was remembered last, and asks nobody.
+    The answer is stored for ten minutes; *offline* returns the last stored answer, without a request.
     """
     host = registry(policy)
     memory = cache.cache_dir("registries") / f"{host.replace(':', '_')}.json"
     try:
-        known = json.loads(memory.read_text())
-        there, asked = bool(known["answers"]), float(known["asked"])
+        stored = json.loads(memory.read_text())
+        reachable, asked_at = bool(stored["answers"]), float(stored["asked"])
     except (OSError, ValueError, KeyError, TypeError):
-        there, asked = False, 0.0
-    if offline or 0 <= time.time() - asked < _REMEMBERED:
-        return there
+        reachable, asked_at = False, 0.0
+    if offline or 0 <= time.time() - asked_at < _REMEMBERED:
+        return reachable
     status = http.status_of(f"https://{host}/v2/", timeout=_PATIENCE)
-    there = status is not None and (200 <= status < 300 or status == _AUTHENTICATE)  # noqa: PLR2004
-    files.write_json(memory, {"answers": there, "asked": time.time()})
-    return there
+    reachable = status is not None and (200 <= status < 300 or status == _AUTHENTICATE)  # noqa: PLR2004
+    files.write_json(memory, {"answers": reachable, "asked": time.time()})
+    return reachable
 
 
 def _stored(policy: str) -> bool:
     try:
         return engine.inspect(pin(policy)) is not None
     except EngineError:
-        return False  # without an engine there is nothing in storage; whoever builds will say so
+        return False  # without an engine there is no storage; a build reports that
 
 
 def ensure(image: Image) -> Image:
-    """Pull the image, if it is not there; see :func:`have`."""
+    """Pull the image if it is missing; see :func:`have`."""
     have(image.reference)
     return image
 
 
 def have(reference: str) -> None:
-    """Pull an official image, if it is not there.
+    """Pull an official image if it is missing.
 
     Raises:
-        ImageError: the registry does not give it, or gives another platform.
+        ImageError: the registry does not have it, or has it for another platform.
         EngineError: there is no engine.
     """
-    found = engine.inspect(reference)
-    if found is None:
+    stored = engine.inspect(reference)
+    if stored is None:
         with log.step(f"pulling {reference.partition('@')[0]}"):
-            done = engine.engine_run(
+            completed = engine.engine_run(
                 ["pull", "--quiet", f"--platform=linux/{engine.TARGET_ARCH}", reference],
                 check=False,
                 timeout=3600,
             )
-        found = engine.inspect(reference)
-        if found is None:
-            last = [log.clean(line) for line in done.stderr.splitlines() if line.strip()][-3:]
+        stored = engine.inspect(reference)
+        if stored is None:
+            last = [log.clean(line) for line in completed.stderr.splitlines() if line.strip()][-3:]
             raise ImageError(
                 "the official image cannot be pulled",
                 where=reference,
                 details=last,
                 fix="check the network, or add --image local to use an image made on this machine",
             )
-    if found.platform != f"linux/{engine.TARGET_ARCH}":
-        raise ImageError(f"the image is for {found.platform}", where=reference, fix=f"podman rmi {reference}")
+    if stored.platform != f"linux/{engine.TARGET_ARCH}":
+        raise ImageError(f"the image is for {stored.platform}", where=reference, fix=f"podman rmi {reference}")

@@ -1,8 +1,8 @@
-"""Which package of an image a file is from, and under which licence: what a wheel's grafts are traced by.
+"""Find the package of an image that a file is from, and its licence, to trace the grafted libraries of wheels.
 
-A file is known by its name and the first digits of its sha256. An official image is asked itself, through its rpm
-database. A local image has no package database, since nothing is installed there: the packages it was unpacked from
-say it, as long as its lock names them.
+A file is identified by its name and the first digits of its sha256. In an official image the rpm database is queried.
+A local image has no package database, since it is made of unpacked packages: these are searched, if its lock names
+them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SOURCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?: \((?P<version>[^()\s]+)
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~^_-]*")  # rpm's names and versions (rpm-spec(5))
 _SRPM = re.compile(rf"(?P<name>{_WORD.pattern})-(?P<version>[^-]+-[^-]+)\.(?:no)?src\.rpm")
 _RPM_FIELDS = 5
-# Run in an official image: for each name every file of it, its sha256, and what rpm knows of the package it is from.
+# Run in an official image: for each name all files of that name, their sha256, and their package according to rpm.
 _ASK_RPM = r"""
 for name in "$@"; do
   find / -xdev -type f -name "$name" 2>/dev/null | while read -r path; do
@@ -46,13 +46,13 @@ done
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a file of an image is from.
+    """The package that a file of an image is from.
 
     Attributes:
-        kind: how the distribution packages.
+        kind: the package format.
         package, version: the binary package, its version as the distribution writes it.
-        source, source_version: the source package that was made from.
-        licence: the package's.
+        source, source_version: its source package.
+        licence: the licence of the package.
     """
 
     kind: Literal["debian", "rpm"]
@@ -63,38 +63,38 @@ class Origin:
     licence: Licence
 
 
-def origins(image: Image, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
-    """Return where files are from, those that are known.
+def origins(image: Image, files: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
+    """Return the origin of each file that is known.
 
     Args:
-        image: it is on this machine.
-        wanted: files, each by its name and the first digits of its sha256.
+        image: an image on this machine.
+        files: files, each by its name and the first digits of its sha256.
 
     Raises:
         WheelyardError: the image cannot be asked.
     """
-    asked = sorted(set(wanted))
-    if not asked:
+    distinct = sorted(set(files))
+    if not distinct:
         return {}
-    return _of_rpms(image, asked) if image.kind == "official" else _of_debs(image, asked)
+    return _of_rpms(image, distinct) if image.kind == "official" else _of_debs(image, distinct)
 
 
 # ------------------------------------------------------------------- official
 
 
-def _of_rpms(image: Image, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
-    names = sorted({name for name, _ in asked})
-    done = engine.run_in(image.reference, ["sh", "-c", _ASK_RPM, "sh", *names], timeout=600)
-    return read_rpms(done.stdout, asked)
+def _of_rpms(image: Image, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
+    names = sorted({name for name, _ in files})
+    completed = engine.run_in(image.reference, ["sh", "-c", _ASK_RPM, "sh", *names], timeout=600)
+    return read_rpms(completed.stdout, files)
 
 
-def read_rpms(text: str, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
-    """Return what an official image has answered: lines of name, sha256, package, version, source RPM and licence.
+def read_rpms(text: str, files: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
+    """Parse the answer of an official image: lines of name, sha256, package, version, source RPM and licence.
 
-    A file that is of no package, which rpm says in words, is not known. rpm separates its fields by tabs.
+    Fields are separated by tabs; a file of no package, for which rpm prints a sentence, is left out.
     """
-    found: dict[tuple[str, str], Origin] = {}
-    wanted = list(asked)
+    origin_by_file: dict[tuple[str, str], Origin] = {}
+    remaining = list(files)
     for line in text.splitlines():
         fields = line.split("\t", _RPM_FIELDS)
         if len(fields) != _RPM_FIELDS + 1 or not (match := _SRPM.fullmatch(fields[4])):
@@ -103,24 +103,24 @@ def read_rpms(text: str, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, st
         if not all(map(_WORD.fullmatch, (package, version, match["version"]))):
             continue
         origin = Origin("rpm", package, version, match["name"], match["version"], of_expression(licence))
-        for key in wanted:
+        for key in remaining:
             if key[0] == name and sha256.startswith(key[1]):
-                found.setdefault(key, origin)
-    return found
+                origin_by_file.setdefault(key, origin)
+    return origin_by_file
 
 
 # ---------------------------------------------------------------------- local
 
 
-def _of_debs(image: Image, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
+def _of_debs(image: Image, distinct: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Origin]:
     locked = definition.load(image.choice, image.policy).locked
     if locked is None:
-        log.info(f"{image.reference}: no lock says which packages it is made of; nobody knows where its files are from")
+        log.info(f"{image.reference}: no lock lists its packages, so the origin of its files is unknown")
         return {}
     debs = (*locked.base, *locked.extra)
     with files.scratch(cache_dir("work"), "origin") as scratch:
         paths = cached(debs) or debian.download(debs, debian.mirror(image.suite, engine.TARGET_ARCH, scratch))
-    return of_debs(debs, paths, asked)
+    return of_debs(debs, paths, distinct)
 
 
 def cached(debs: Sequence[debian.Deb]) -> dict[debian.Deb, Path]:
@@ -131,51 +131,51 @@ def cached(debs: Sequence[debian.Deb]) -> dict[debian.Deb, Path]:
 
 
 def of_debs(
-    debs: Sequence[debian.Deb], paths: Mapping[debian.Deb, Path], asked: Iterable[tuple[str, str]]
+    debs: Sequence[debian.Deb], paths: Mapping[debian.Deb, Path], files: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], Origin]:
-    """Return where files are from, of those that these packages hold.
+    """Return the origin of each file that is in one of these packages.
 
     Raises:
         ImageError: a package is damaged.
     """
-    left = set(asked)
-    found: dict[tuple[str, str], Origin] = {}
-    # A library's package is named after it: with those first, few have to be unpacked.
+    left = set(files)
+    origin_by_file: dict[tuple[str, str], Origin] = {}
+    # A library's package has its name: with those first, few packages are unpacked.
     stems = tuple({name.partition(".")[0].replace("_", "-") for name, _ in left})
     for deb in sorted(debs, key=lambda deb: (not deb.name.startswith(stems), deb)):
         if not left:
             break
         data = debian.payload(deb, paths[deb])
-        held = _held(data, left)
-        if held:
+        contained = _held(data, left)
+        if contained:
             origin = _origin(deb, data, debs, paths)
-            found |= dict.fromkeys(held, origin)
-            left -= held
-    return found
+            origin_by_file |= dict.fromkeys(contained, origin)
+            left -= contained
+    return origin_by_file
 
 
-def _held(data: bytes, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    names = {name for name, _ in wanted}
-    held = set()
+def _held(data: bytes, files: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    names = {name for name, _ in files}
+    contained = set()
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
         for info in archive:
             name = posixpath.basename(info.name)
             if info.isreg() and name in names:
                 start = info.offset_data
                 digest = hashlib.sha256(memoryview(data)[start : start + info.size]).hexdigest()
-                held |= {key for key in wanted if key[0] == name and digest.startswith(key[1])}
-    return held
+                contained |= {key for key in files if key[0] == name and digest.startswith(key[1])}
+    return contained
 
 
 def _origin(deb: debian.Deb, data: bytes, debs: Sequence[debian.Deb], paths: Mapping[debian.Deb, Path]) -> Origin:
-    """Return where the files of a package are from; *data* are its files, unpacked."""
+    """Return the origin of the files of a package; *data* is its unpacked archive."""
     fields = debian.control(deb, paths[deb])
     version = fields.get("version", deb.version)
     match = _SOURCE.fullmatch(fields.get("source", ""))
     # Without the field, the source package has the same name and version (Debian Policy 5.6.1).
     source = match["name"] if match else deb.name
     source_version = (match["version"] if match else None) or version
-    text = _copyright(deb, data, {one.name: one for one in debs}, paths)
+    text = _copyright(deb, data, {other_deb.name: other_deb for other_deb in debs}, paths)
     licence = of_debian(text) if text else Licence("", copyleft=True)
     return Origin("debian", deb.name, version, source, source_version, licence)
 
@@ -193,7 +193,7 @@ def _copyright(
             if path in {f"{_DOC}{deb.name}", f"{_DOC}{deb.name}/copyright"} and info.issym():
                 linked = posixpath.normpath(posixpath.join(posixpath.dirname(path), info.linkname))
                 target = linked.removeprefix(_DOC).partition("/")[0]
-    other = debs.get(target)
-    if other is None or hops == 1:
+    target_deb = debs.get(target)
+    if target_deb is None or hops == 1:
         return ""
-    return _copyright(other, debian.payload(other, paths[other]), debs, paths, hops=hops - 1)
+    return _copyright(target_deb, debian.payload(target_deb, paths[target_deb]), debs, paths, hops=hops - 1)

@@ -253,7 +253,7 @@ def _without_redirections(words: Iterator[str]) -> Iterator[str]:
 
 
 def _plain(word: str) -> bool:
-    """Tell whether a word behind an option that we do not know may be its value."""
+    """Check whether a word behind an option that we do not know may be its value."""
     return "/" not in word and "::" not in word and not word.endswith(".py")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wheelyard.checks.grafts import grafted
 from wheelyard.core.errors import CheckError, PublishError, RegistryContentError, WheelyardError
 from wheelyard.core.names import canonical
-from wheelyard.images.local.source_packages import Wanted, fetch
+from wheelyard.images.local.source_packages import SourcePackage, fetch
 from wheelyard.io import cache, files, log
 from wheelyard.records.copyleft_sources import SOURCES, SourceFile, SourcesReport
 from wheelyard.records.wheel_records import releasable
@@ -117,14 +117,14 @@ def _copyleft(project: Project, record: WheelRecord) -> list[GraftRecord]:
     ]
 
 
-def _owed(project: Project, packages: Sequence[str]) -> tuple[dict[str, dict[Key, Wanted]], list[str]]:
+def _owed(project: Project, packages: Sequence[str]) -> tuple[dict[str, dict[Key, SourcePackage]], list[str]]:
     """Return the source packages that wheels of each package ask for, and the libraries of unknown origin."""
     names = {canonical(package) for package in packages}
     folders = sorted({wheel.parent for wheel in project.dist.glob("*/*/*.whl")})
     chosen = [folder for folder in folders if not names or folder.parent.name in names]
     if lost := sorted(names - {folder.parent.name for folder in chosen}):
         raise PublishError("nothing is built under that name", where=str(project.dist), details=lost)
-    owed: dict[str, dict[Key, Wanted]] = {}
+    owed: dict[str, dict[Key, SourcePackage]] = {}
     unknown: list[str] = []
     for folder in chosen:
         try:
@@ -138,7 +138,7 @@ def _owed(project: Project, packages: Sequence[str]) -> tuple[dict[str, dict[Key
                 if not graft.source or not graft.kind:
                     unknown.append(f"{wheel.name}: {graft.file}")
                     continue
-                keys[graft.source, graft.source_version] = Wanted(
+                keys[graft.source, graft.source_version] = SourcePackage(
                     kind=graft.kind,
                     name=graft.source,
                     version=graft.source_version,
@@ -160,7 +160,7 @@ def _stored(project: Project, registry: NamedRegistry) -> dict[Key, tuple[Source
     return {key: tuple(each) for key, each in found.items() if each}
 
 
-def _bring(registry: NamedRegistry, wanted: Wanted) -> tuple[SourceFile, ...]:
+def _bring(registry: NamedRegistry, wanted: SourcePackage) -> tuple[SourceFile, ...]:
     """Fetch one source package, and have all of its files in the registry."""
     store = registry.adapter.source_store()
     folder = cache.cache_dir("sources") / f"{wanted.name}_{wanted.version.replace('/', '_')}"

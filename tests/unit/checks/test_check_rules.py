@@ -112,7 +112,7 @@ def test_a_right_wheel_passes_every_rule(tmp_path: Path) -> None:
         (WheelSpec(elf=Elf(runpath="$ORIGIN:")), "run-paths", "the current folder"),
         (WheelSpec(elf=Elf(runpath="$ORIGINAL/lib")), "run-paths", "$ORIGINAL/lib"),
         (WheelSpec(elf=Elf(exec_stack=True)), "executable-stack", "asks for one"),
-        (WheelSpec(modes={"demo/__init__.py": 0o666}), "modes", "may be written by everybody"),
+        (WheelSpec(modes={"demo/__init__.py": 0o666}), "modes", "is writable by everybody"),
         (WheelSpec(modes={"demo/__init__.py": 0o4755}), "modes", "runs as its owner"),
         (WheelSpec(platform="linux_riscv64"), "file-name", "not manylinux for riscv64"),
         (WheelSpec(platform="manylinux_2_39_x86_64"), "file-name", "not manylinux for riscv64"),

@@ -94,7 +94,7 @@ BASH = f"pool/main/b/bash/bash_1.0-1_riscv64.deb 7 {SHA}\n"
 )
 def test_what_is_no_lock_is_refused_with_its_line(old: str, new: str) -> None:
     assert old in GOOD
-    with pytest.raises(ImageError, match="is not what a lock of packages says here") as caught:
+    with pytest.raises(ImageError, match="is not a valid line of a package lock") as caught:
         lock.parse(GOOD.replace(old, new, 1), "x.lock")
     assert str(caught.value).startswith("x.lock:")
 

@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 LABEL = "wheelyard.image"
 _SCRATCH = "image"
-# What making an image takes for a while, in bytes: packages and layers in the cache, and the storage's copies.
+# Temporary space to make an image, in bytes: packages and layers in the cache, and the storage's copies.
 _NEED_CACHE = 2_500_000_000
 _NEED_STORAGE = 3_000_000_000
 
 
 def made(definition: Definition) -> Image | None:
     """Return the image if storage has it, as it was made."""
-    found = engine.inspect(definition.reference)
-    if found is None or found.labels.get(f"{LABEL}.definition") != definition.digest:
+    stored = engine.inspect(definition.reference)
+    if stored is None or stored.labels.get(f"{LABEL}.definition") != definition.digest:
         return None
-    return definition.image(found.digest, found.labels.get(f"{LABEL}.gcc", ""))
+    return definition.image(stored.digest, stored.labels.get(f"{LABEL}.gcc", ""))
 
 
 def ensure(definition: Definition) -> Image:
@@ -57,7 +57,7 @@ def ensure(definition: Definition) -> Image:
     if image := made(definition):
         return image
     lock = cache.cache_dir("locks") / f"image-{definition.digest[:12]}.lock"
-    with cache.lock(lock, what=f"it makes {definition.reference}"):
+    with cache.lock(lock, what=f"{definition.reference} is being made"):
         if image := made(definition):
             return image
         work = cache.cache_dir("work")
@@ -77,8 +77,8 @@ def _check_space(work: Path) -> None:
     devices: dict[int, tuple[Path, int]] = {}
     for place, need in places.items():
         device = place.stat().st_dev
-        known = devices.get(device, (place, 0))
-        devices[device] = (known[0], known[1] + need)
+        earlier = devices.get(device, (place, 0))
+        devices[device] = (earlier[0], earlier[1] + need)
     short = [
         f"{place}: {shutil.disk_usage(place).free / 1e9:.1f} GB free, {need / 1e9:.1f} GB needed"
         for place, need in devices.values()
@@ -116,15 +116,15 @@ def _make(definition: Definition, scratch: Path) -> Image:
         f"{LABEL}.policy": definition.policy,
         f"{LABEL}.gcc": gcc,
         f"{LABEL}.glibc": definition.glibc,
-        f"{LABEL}.interpreters": " ".join(str(each) for each in definition.interpreters),
+        f"{LABEL}.interpreters": " ".join(str(interpreter) for interpreter in definition.interpreters),
         f"{LABEL}.compiler": "this machine's" if definition.host else "emulated",
     }
     layout.finish(definition.reference, arch=engine.TARGET_ARCH, env=_environment(definition), labels=labels)
     with log.step(f"loading {layout.size / 1e6:.0f} MB into the engine's storage"):
-        found = load(layout, definition.reference)
+        stored = load(layout, definition.reference)
     with log.step("trying it"):
         _try(definition)
-    return definition.image(found.digest, gcc)
+    return definition.image(stored.digest, gcc)
 
 
 def _python(
@@ -154,8 +154,8 @@ def _python(
 
 def _environment(definition: Definition) -> dict[str, str]:
     """Return the image's variables: those of the official images that builds look at."""
-    known = manylinux(definition.policy)
-    arch = known[1] if known else engine.TARGET_ARCH
+    manylinux_tag = manylinux(definition.policy)
+    arch = manylinux_tag[1] if manylinux_tag else engine.TARGET_ARCH
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "AUDITWHEEL_PLAT": definition.policy,
@@ -185,7 +185,7 @@ def _try(definition: Definition) -> None:
     Raises:
         ImageError: something does not work.
     """
-    pythons_in = [each.path for each in definition.interpreters]
+    pythons_in = [interpreter.path for interpreter in definition.interpreters]
     try:
         engine.run_in(definition.reference, ["sh", "-ec", _TRIAL, "sh", *pythons_in], timeout=300)
     except (ProgramError, EngineError) as error:

@@ -75,11 +75,11 @@ def same_version(native: Iterable[Deb], hosted: Iterable[Deb], major: str, retry
     native, hosted = tuple(native), tuple(hosted)
     differing = []
     for name in (f"gcc-{major}-{TRIPLE}", f"binutils-{TRIPLE}"):
-        ours, theirs = _version(native, name, need=True), _version(hosted, name, need=True)
+        native_version, hosted_version = _version(native, name, need=True), _version(hosted, name, need=True)
         # The cross package's version is its source's with "crossN"; "+bN" counts rebuilds of one source.
-        plain = [re.sub(r"(cross\d+)?(\+b\d+)?$", "", version) for version in (ours, theirs)]
+        plain = [re.sub(r"(cross\d+)?(\+b\d+)?$", "", version) for version in (native_version, hosted_version)]
         if plain[0] != plain[1]:
-            differing.append(f"{name}: riscv64 {ours}, this machine {theirs}")
+            differing.append(f"{name}: riscv64 {native_version}, this machine {hosted_version}")
     if differing:
         raise ImageError(
             "Debian's compiler for this machine and its riscv64 compiler are not the same version just now",
@@ -89,7 +89,7 @@ def same_version(native: Iterable[Deb], hosted: Iterable[Deb], major: str, retry
 
 
 def replaced(path: str, major: str) -> bool:
-    """Tell whether a file of the image's own compiler is exchanged, and so need not be in it."""
+    """Check whether a file of the image's own compiler is exchanged, and so need not be in it."""
     return path.startswith(f"usr/libexec/gcc/{TRIPLE}/{major}/") and path.rpartition("/")[2] in _PROGRAMS
 
 
@@ -106,7 +106,7 @@ def place(path: str, major: str) -> str | None:
 
 
 def needed(deb: Deb) -> bool:
-    """Tell whether a package of the cross compiler holds anything that goes into the image."""
+    """Check whether a package of the cross compiler holds anything that goes into the image."""
     return deb.arch != "all" and not deb.name.endswith(("-base", "-common"))
 
 

@@ -102,7 +102,7 @@ class Deb:
 
 
 def mirror(suite: str, arch: str, scratch: Path) -> str:
-    """Return the address of the mirror that mmdebstrap takes for a suite; nobody is asked for it.
+    """Return the address of the mirror that mmdebstrap uses for a suite, without a request.
 
     Args:
         suite: a Debian suite.
@@ -181,15 +181,15 @@ def sources(suite: str, name: str, version: str, scratch: Path) -> tuple[SourceF
     except ProgramError as error:
         if shutil.which("mmdebstrap") is None:
             raise
-        said = [line for line in error.details if line.startswith("E:")] or list(error.details)
+        messages = [line for line in error.details if line.startswith("E:")] or list(error.details)
         raise ImageError(
             f"Debian {suite} does not have the source of {name} {version}",
-            details=[line.strip() for line in said],
+            details=[line.strip() for line in messages],
             fix="if the suite has moved on, build again in a new image (nox -s pins), or fetch it from Debian's "
             "snapshots by hand",
         ) from error
-    found = (_INSTALL.fullmatch(line) for line in answer.read_text(encoding="utf-8").splitlines())
-    return tuple(SourceFile(unquote(match[1]), int(match[2]), match[3]) for match in found if match)
+    matches = (_INSTALL.fullmatch(line) for line in answer.read_text(encoding="utf-8").splitlines())
+    return tuple(SourceFile(unquote(match[1]), int(match[2]), match[3]) for match in matches if match)
 
 
 def _ask(words: Sequence[str], answer: Path) -> str:
@@ -214,10 +214,10 @@ def _mmdebstrap(suite: str, arch: str, options: Sequence[str], scratch: Path) ->
 
 
 def _unsolved(suite: str, arch: str, error: WheelyardError) -> ImageError:
-    found = [line for line in error.details if line.startswith(("E:", "Err:", "  "))] or list(error.details)
+    messages = [line for line in error.details if line.startswith(("E:", "Err:", "  "))] or list(error.details)
     return ImageError(
         f"the packages of Debian {suite} for {arch} cannot be resolved",
-        details=[line.strip() for line in found],
+        details=[line.strip() for line in messages],
         fix="check the network and proxy; a mirror in the middle of an update is whole again when that is done",
     )
 
@@ -247,20 +247,20 @@ def download(debs: Iterable[Deb], mirror: str) -> dict[Deb, Path]:
         DiskError: no space.
     """
     folder = cache.cache_dir("debs")
-    wanted = {deb: folder / deb.file for deb in debs}
-    missing = [deb for deb, path in wanted.items() if not (path.is_file() and path.stat().st_size == deb.size)]
+    paths = {deb: folder / deb.file for deb in debs}
+    missing = [deb for deb, path in paths.items() if not (path.is_file() and path.stat().st_size == deb.size)]
     if missing:
         total = sum(deb.size for deb in missing)
         log.info(f"downloading {len(missing)} Debian packages, {total / 1e6:.0f} MB")
         with (
-            log.progress("Debian packages", total) as tell,
+            log.progress("Debian packages", total) as advance,
             ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="deb") as pool,
         ):
 
             def fetch(deb: Deb) -> None:
                 url = mirror + quote(deb.path)
-                downloads.download(url, wanted[deb], sha256=deb.sha256, size=deb.size, limit=deb.size)
-                tell(deb.size)
+                downloads.download(url, paths[deb], sha256=deb.sha256, size=deb.size, limit=deb.size)
+                advance(deb.size)
 
             futures = [pool.submit(fetch, deb) for deb in sorted(missing, key=lambda deb: -deb.size)]
             try:
@@ -269,7 +269,7 @@ def download(debs: Iterable[Deb], mirror: str) -> dict[Deb, Path]:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    return wanted
+    return paths
 
 
 def payload(deb: Deb, path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""What a local image is made by: the shipped definition and locks, and the digest that names the image."""
+"""The definition of a local image: the shipped definition and locks, and the digest that names the image."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ class Definition:
 
     def pins(self) -> tuple[Pin, ...]:
         """Return the locked Python packages."""
-        found = []
+        paths = []
         for block in self.requirements.replace("\\\n", " ").splitlines():
             match = _PIN.match(block)
             if match:
-                found.append(Pin(match[1], match[2], frozenset(_HASH.findall(block))))
-        return tuple(found)
+                paths.append(Pin(match[1], match[2], frozenset(_HASH.findall(block))))
+        return tuple(paths)
 
     def image(self, digest: str = "", gcc: str = "") -> Image:
         """Return the image of this definition; without a digest it is not made yet."""
@@ -135,18 +135,18 @@ def groups(images: Mapping[str, Any], suite: str) -> dict[str, lock.Group]:
     """Return the Debian packages that the images of a suite are made from, as *images* (``images.toml``) names them."""
     base, own, extra = images["base"], images["suite"][suite], images["extra"]
     gcc, versions = own["gcc"], [Interpreter.parse(name).version for name in own["interpreters"]]
-    found = {"base": lock.Group(TARGET_ARCH, (*base["packages"], *own["packages"]))}
+    result = {"base": lock.Group(TARGET_ARCH, (*base["packages"], *own["packages"]))}
     for name, table in extra.items():
-        found[f"extra {name}"] = lock.Group(TARGET_ARCH, tuple(table["packages"]), "base")
+        result[f"extra {name}"] = lock.Group(TARGET_ARCH, tuple(table["packages"]), "base")
     for host in _HOSTS.values():
         compiler = (f"gcc-{gcc}-{TRIPLE}", f"g++-{gcc}-{TRIPLE}", f"binutils-{TRIPLE}")
-        found[f"hosted {host}"] = lock.Group(host, compiler)
+        result[f"hosted {host}"] = lock.Group(host, compiler)
         for name, table in extra.items():
-            if more := tuple(f"{program}-{gcc}-{TRIPLE}" for program in table.get("hosted", ())):
-                found[f"hosted {host} {name}"] = lock.Group(host, more, f"hosted {host}")
+            if hosted := tuple(f"{program}-{gcc}-{TRIPLE}" for program in table.get("hosted", ())):
+                result[f"hosted {host} {name}"] = lock.Group(host, hosted, f"hosted {host}")
         parts = [f"{kind}{version}-{part}" for version in versions for kind, part in _PYTHON]
-        found[f"python {host}"] = lock.Group(host, tuple(parts))
-    return found
+        result[f"python {host}"] = lock.Group(host, tuple(parts))
+    return result
 
 
 def suites() -> tuple[str, ...]:
@@ -155,22 +155,22 @@ def suites() -> tuple[str, ...]:
 
 
 def extras() -> tuple[str, ...]:
-    """Return what a local image can carry beyond its base."""
+    """Return the possible additions to a local image."""
     return tuple(_shipped()[0]["extra"])
 
 
-def _known(what: str, name: str, names: tuple[str, ...]) -> None:
+def _known(kind: str, name: str, names: tuple[str, ...]) -> None:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         raise ConfigError(
-            f"no local image has the {what} {name!r}" + (f"; perhaps you meant {near[0]!r}" if near else ""),
+            f"no local image has the {kind} {name!r}" + (f"; perhaps you meant {near[0]!r}" if near else ""),
             fix=f"one of {', '.join(names)}",
         )
 
 
 @functools.cache
 def load(choice: ImageChoice, policy: str) -> Definition:
-    """Return what the local image of *choice* is made by.
+    """Return the definition of the local image of *choice*.
 
     Raises:
         ConfigError: no such suite or extra.
@@ -181,10 +181,10 @@ def load(choice: ImageChoice, policy: str) -> Definition:
         _known("extra", name, extras())
     base, suite = shipped["base"], shipped["suite"][choice.suite]
     host = "" if choice.emulated_compiler else _HOSTS.get(platform.machine(), "")
-    wanted = groups(shipped, choice.suite)
+    requested = groups(shipped, choice.suite)
 
     def named(*keys: str) -> tuple[str, ...]:
-        return tuple(name for key in keys if key in wanted for name in wanted[key].names)
+        return tuple(name for key in keys if key in requested for name in requested[key].names)
 
     content: dict[str, Any] = {
         "policy": policy,
@@ -199,8 +199,8 @@ def load(choice: ImageChoice, policy: str) -> Definition:
         "interpreter_wheels": tuple(base["interpreter-wheels"]),
         "commands": tuple(base["commands"]),
     }
-    found = shipped_lock(choice.suite)
-    locked = found.packages(choice.extras, host) if found and found.fits(wanted) else None
+    current_lock = shipped_lock(choice.suite)
+    locked = current_lock.packages(choice.extras, host) if current_lock and current_lock.fits(requested) else None
     digest = sha256_value(
         content
         | {

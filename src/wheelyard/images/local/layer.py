@@ -40,7 +40,7 @@ def clean_name(name: str) -> str:
 
 
 def excluder(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a path matches one of *patterns* (fnmatch)."""
+    """Return a function that checks whether a path matches one of *patterns* (fnmatch)."""
     joined = "|".join(fnmatch.translate(pattern) for pattern in patterns)
     match = re.compile(joined).match if joined else None
     return lambda path: match is not None and match(path) is not None
@@ -51,7 +51,7 @@ class Layer:
 
     Args:
         path: the file.
-        watch: told the path, time of change and bytes of every file that is added.
+        watch: called with path, time of change and bytes of every added file.
 
     Attributes:
         path: the file.

@@ -80,7 +80,7 @@ class Lock:
     groups: Mapping[str, tuple[Deb, ...]]
 
     def fits(self, groups: Mapping[str, Group]) -> bool:
-        """Tell whether it was made from these names."""
+        """Check whether it was made from these names."""
         return self.names == names_digest(groups) and self.groups.keys() == groups.keys()
 
     def packages(self, extras: Sequence[str], host: str) -> Packages:
@@ -135,11 +135,11 @@ def parse(text: str, where: str) -> Lock:
                 raise _refused(f"{where}:{number}", line)
             debs.append(deb)
     lock = Lock(names, {name: tuple(debs) for name, debs in groups.items()})
-    for number, (said, written) in enumerate(zip_longest(text.split("\n"), write(lock).split("\n")), 1):
-        if said != written:
-            raise _refused(f"{where}:{number}", said or "")
+    for number, (actual, written) in enumerate(zip_longest(text.split("\n"), write(lock).split("\n")), 1):
+        if actual != written:
+            raise _refused(f"{where}:{number}", actual or "")
     return lock
 
 
 def _refused(where: str, line: str) -> ImageError:
-    return ImageError(f"is not what a lock of packages says here: {line[:200]!r}", where=where, fix="nox -s pins")
+    return ImageError(f"is not a valid line of a package lock: {line[:200]!r}", where=where, fix="nox -s pins")

@@ -110,11 +110,11 @@ def load(layout: Layout, reference: str) -> engine.ImageInfo:
     number = pulled.stdout.split()[-1]
     engine.engine_run(["tag", number, reference])
     engine.engine_run(["untag", number, f"localhost/{layout.folder.name}:latest"], check=False)
-    found = engine.inspect(reference)
-    if found is None or found.platform != f"linux/{engine.TARGET_ARCH}":
+    stored = engine.inspect(reference)
+    if stored is None or stored.platform != f"linux/{engine.TARGET_ARCH}":
         raise ImageError(
-            f"the engine's storage shows the new image as {found.platform if found else 'missing'}",
+            f"the engine's storage shows the new image as {stored.platform if stored else 'missing'}",
             where=reference,
             fix="wheelyard doctor",
         )
-    return found
+    return stored

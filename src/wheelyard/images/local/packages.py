@@ -59,12 +59,12 @@ def locked_files(locked: Packages, mirror: str) -> dict[debian.Deb, Path]:
 
 def _resolve(definition: Definition, scratch: Path) -> Packages:
     suite, base = definition.choice.suite, definition.packages
-    wanted = [base, (*base, *definition.extras)] if definition.extras else [base]
+    name_groups = [base, (*base, *definition.extras)] if definition.extras else [base]
     with ThreadPoolExecutor(1, thread_name_prefix="solve") as pool:
         foreign = [definition.hosted, definition.python]
-        other = pool.submit(debian.solve, suite, definition.host, foreign, scratch) if definition.host else None
-        native = debian.solve(suite, engine.TARGET_ARCH, wanted, scratch)
-        hosted, python = other.result() if other else ((), ())
+        host_future = pool.submit(debian.solve, suite, definition.host, foreign, scratch) if definition.host else None
+        native = debian.solve(suite, engine.TARGET_ARCH, name_groups, scratch)
+        hosted, python = host_future.result() if host_future else ((), ())
     hosted = tuple(deb for deb in hosted if compiler.needed(deb))
     if definition.host:
         compiler.same_version(native[0], hosted, definition.gcc, f"local:{suite}+emulated")
@@ -86,35 +86,38 @@ def refresh(images: Mapping[str, Any], scratch: Path) -> dict[str, str]:
     texts = {}
     for suite, table in images["suite"].items():
         if table.get("locked"):
-            wanted = groups(images, suite)
+            requested = groups(images, suite)
             folder = scratch / suite
             folder.mkdir()
-            lock = lock_of(wanted, _closures(suite, wanted, folder))
-            for host in {group.arch for group in wanted.values()} - {engine.TARGET_ARCH}:
+            lock = lock_of(requested, _closures(suite, requested, folder))
+            for host in {group.arch for group in requested.values()} - {engine.TARGET_ARCH}:
                 native, hosted = lock.groups["base"], lock.groups[f"hosted {host}"]
                 compiler.same_version(native, hosted, table["gcc"], f"local:{suite}+emulated")
             texts[suite] = write(lock)
     return texts
 
 
-def _closures(suite: str, wanted: Mapping[str, Group], scratch: Path) -> dict[str, tuple[debian.Deb, ...]]:
-    found: dict[str, tuple[debian.Deb, ...]] = {}
-    for arch in dict.fromkeys(group.arch for group in wanted.values()):
-        names = [name for name, group in wanted.items() if group.arch == arch]
-        asked = [(*(wanted[wanted[name].on].names if wanted[name].on else ()), *wanted[name].names) for name in names]
-        found |= dict(zip(names, debian.solve(suite, arch, asked, scratch), strict=True))
-    return found
+def _closures(suite: str, requested: Mapping[str, Group], scratch: Path) -> dict[str, tuple[debian.Deb, ...]]:
+    closures: dict[str, tuple[debian.Deb, ...]] = {}
+    for arch in dict.fromkeys(group.arch for group in requested.values()):
+        names = [name for name, group in requested.items() if group.arch == arch]
+        name_groups = [
+            (*(requested[requested[name].on].names if requested[name].on else ()), *requested[name].names)
+            for name in names
+        ]
+        closures |= dict(zip(names, debian.solve(suite, arch, name_groups, scratch), strict=True))
+    return closures
 
 
-def lock_of(wanted: Mapping[str, Group], closures: Mapping[str, tuple[debian.Deb, ...]]) -> Lock:
+def lock_of(requested: Mapping[str, Group], closures: Mapping[str, tuple[debian.Deb, ...]]) -> Lock:
     """Return a lock.
 
     Args:
-        wanted: the groups.
+        requested: the groups.
         closures: for each group, all that installing it takes, together with the group it adds to.
     """
     own = {}
-    for name, group in wanted.items():
+    for name, group in requested.items():
         debs = set(closures[name]) - set(closures[group.on] if group.on else ())
         own[name] = tuple(sorted(deb for deb in debs if not name.startswith("hosted ") or compiler.needed(deb)))
-    return Lock(names_digest(wanted), own)
+    return Lock(names_digest(requested), own)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wheelyard.images.local.layer import Layer
 
 TOOLS = "opt/_internal/tools"
-# The glibc floors that riscv64 wheels are tagged with so far; pip must be told each one by name.
+# The glibc floors that riscv64 wheels are tagged with so far; pip needs each one by name.
 _PLATFORMS = tuple(f"manylinux_2_{minor}_riscv64" for minor in range(17, 40))
 
 
@@ -56,7 +56,7 @@ class Environment:
         return f"{self.root}/lib/python{self.interpreter.version}/site-packages"
 
     def create(self, layer: Layer) -> None:
-        """Write an empty environment: what :mod:`venv` would, without running the interpreter (PEP 405)."""
+        """Write an empty environment as :mod:`venv` does, without running the interpreter (PEP 405)."""
         version = self.interpreter.version
         path = ""
         for part in f"{self.packages}".split("/"):
@@ -152,11 +152,11 @@ def wheels(definition: Definition, scratch: Path) -> dict[str, Path]:
         command += [f"--platform={name}" for name in _PLATFORMS]
         log.info(f"downloading {len(pins)} Python tools for the image")
         run(command, timeout=900, fix="check the network and pip's settings (pip config list)")
-    found = {pin.name: path for pin in pins if (path := _find(folder, pin)) is not None}
-    missing = sorted(pin.name for pin in pins if pin.name not in found)
+    path_by_name = {pin.name: path for pin in pins if (path := _find(folder, pin)) is not None}
+    missing = sorted(pin.name for pin in pins if pin.name not in path_by_name)
     if missing:
         raise ImageError("pip gave no wheel that the lock knows", details=missing, fix="run the same command again")
-    return found
+    return path_by_name
 
 
 def _find(folder: Path, pin: Pin) -> Path | None:
@@ -175,7 +175,7 @@ def _find(folder: Path, pin: Pin) -> Path | None:
     return None
 
 
-def populate(layer: Layer, definition: Definition, found: Mapping[str, Path]) -> None:
+def populate(layer: Layer, definition: Definition, path_by_name: Mapping[str, Path]) -> None:
     """Write every interpreter's environment, the environment of tools, and the commands on PATH."""
     for folder in ("opt", "opt/python", "opt/_internal", "usr/local", "usr/local/bin"):
         layer.folder(folder)
@@ -183,14 +183,14 @@ def populate(layer: Layer, definition: Definition, found: Mapping[str, Path]) ->
         environment = Environment(interpreter.path.removeprefix("/"), interpreter)
         environment.create(layer)
         for name in definition.interpreter_wheels:
-            environment.install(layer, found[name])
+            environment.install(layer, path_by_name[name])
         # By its plain name, too, it is the one that packages can be installed into, not Debian's own.
         start = f'#!/bin/sh\nexec {interpreter.path}/bin/python "$@"\n'
         layer.file(f"usr/local/bin/python{interpreter.version}", start.encode(), mode=0o755)
     first = definition.interpreters[0]
     tools = Environment(TOOLS, first)
     tools.create(layer)
-    for wheel in found.values():
+    for wheel in path_by_name.values():
         tools.install(layer, wheel)
     for command in definition.commands:
         layer.link(f"usr/local/bin/{command}", f"/{TOOLS}/bin/{command}")

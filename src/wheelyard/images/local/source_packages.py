@@ -28,13 +28,13 @@ rpmkeys --define "_pkgverify_level all" --checksig "$1/$3"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SourcePackage:
     """A source package.
 
     Attributes:
-        kind: how its distribution packages.
-        name, version: its own.
-        binary, binary_version: a package that was made from it.
+        kind: the package format.
+        name, version: its name and version.
+        binary, binary_version: a binary package that is built from it.
         suite: the Debian suite; empty for RPM.
         image: the image that has the binary package.
     """
@@ -48,30 +48,36 @@ class Wanted:
     image: str
 
 
-def fetch(wanted: Wanted, folder: Path, scratch: Path) -> tuple[tuple[Path, str], ...]:
-    """Return the files of a source package in *folder*, each with its sha256; what is there already is kept.
+def fetch(source_package: SourcePackage, folder: Path, scratch: Path) -> tuple[tuple[Path, str], ...]:
+    """Return the files of a source package in *folder*, each with its sha256; existing files are kept.
 
     Args:
-        wanted: which one.
-        folder: where to; what a killed run left there is gone on from.
+        source_package: the source package.
+        folder: the target folder; a killed run is resumed from its files.
         scratch: for temporary files.
 
     Raises:
-        ImageError: the archive has that version no more.
+        ImageError: the archive no longer has that version.
         NetworkError: it does not answer.
         DigestMismatchError: it gives other bytes than its signed index promises.
         DiskError: no space.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with log.step(f"fetching the source of {wanted.name} {wanted.version}"):
-        return _debian(wanted, folder, scratch) if wanted.kind == "debian" else _rpm(wanted, folder)
+    with log.step(f"fetching the source of {source_package.name} {source_package.version}"):
+        return (
+            _debian(source_package, folder, scratch)
+            if source_package.kind == "debian"
+            else _rpm(source_package, folder)
+        )
 
 
-def _debian(wanted: Wanted, folder: Path, scratch: Path) -> tuple[tuple[Path, str], ...]:
-    parts = debian.sources(wanted.suite, wanted.name, wanted.version, scratch)
+def _debian(source_package: SourcePackage, folder: Path, scratch: Path) -> tuple[tuple[Path, str], ...]:
+    parts = debian.sources(source_package.suite, source_package.name, source_package.version, scratch)
     if not any(part.file.endswith(".dsc") for part in parts):
-        raise ImageError(f"apt names no .dsc file of {wanted.name} {wanted.version}", fix="wheelyard doctor")
-    mirror = debian.mirror(wanted.suite, engine.TARGET_ARCH, scratch)
+        raise ImageError(
+            f"apt names no .dsc file of {source_package.name} {source_package.version}", fix="wheelyard doctor"
+        )
+    mirror = debian.mirror(source_package.suite, engine.TARGET_ARCH, scratch)
     for part in parts:
         url = mirror + quote(part.path)
         try:
@@ -85,14 +91,14 @@ def _debian(wanted: Wanted, folder: Path, scratch: Path) -> tuple[tuple[Path, st
     return tuple((folder / part.file, part.sha256) for part in parts)
 
 
-def _rpm(wanted: Wanted, folder: Path) -> tuple[tuple[Path, str], ...]:
+def _rpm(source_package: SourcePackage, folder: Path) -> tuple[tuple[Path, str], ...]:
     """Have the image's own dnf fetch the source RPM; the machine that publishes need not have the image yet."""
-    file = f"{wanted.name}-{wanted.version}.src.rpm"
-    official.have(wanted.image)
+    file = f"{source_package.name}-{source_package.version}.src.rpm"
+    official.have(source_package.image)
     mounts, trust = engine.ca_mounts()
     engine.run_in(
-        wanted.image,
-        ["sh", "-euc", _GET_SRPM, "sh", "/sources", f"{wanted.binary}-{wanted.binary_version}", file],
+        source_package.image,
+        ["sh", "-euc", _GET_SRPM, "sh", "/sources", f"{source_package.binary}-{source_package.binary_version}", file],
         mounts=[(folder, "/sources", True)],
         env=trust,
         network=True,
@@ -100,6 +106,8 @@ def _rpm(wanted: Wanted, folder: Path) -> tuple[tuple[Path, str], ...]:
         timeout=_RPM_TIMEOUT,
     )
     if not (folder / file).is_file():
-        there = sorted(path.name for path in folder.glob("*.src.rpm"))
-        raise ImageError(f"the image's repositories have no {file}", details=there, fix="build again in a newer image")
+        downloaded = sorted(path.name for path in folder.glob("*.src.rpm"))
+        raise ImageError(
+            f"the image's repositories have no {file}", details=downloaded, fix="build again in a newer image"
+        )
     return ((folder / file, sha256_file(folder / file)),)

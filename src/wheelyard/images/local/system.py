@@ -51,11 +51,11 @@ def write(
     def accept(path: str) -> str | None:
         return None if excluded(path) or (hosted and compiler.replaced(path, definition.gcc)) else path
 
-    kept: dict[str, bytes] = {}
+    preserved: dict[str, bytes] = {}
 
     def keep(name: str, _mtime: int, data: bytes | memoryview) -> None:
         if name in _COPIES or name.startswith(_AUTHORITIES):
-            kept[name] = bytes(data)
+            preserved[name] = bytes(data)
 
     for debs in (base, extra):
         if debs:
@@ -63,7 +63,7 @@ def write(
             for _, data in debian.payloads(debs, paths):
                 layer.tar(data, accept)
             if debs is base:
-                _configure(layer, kept, definition.links)
+                _configure(layer, preserved, definition.links)
             layout.add_layer(layer)
     if hosted:
         layer = layout.new_layer()
@@ -73,12 +73,12 @@ def write(
         layout.add_layer(layer)
 
 
-def _configure(layer: Layer, kept: Mapping[str, bytes], links: Mapping[str, str]) -> None:
+def _configure(layer: Layer, preserved: Mapping[str, bytes], links: Mapping[str, str]) -> None:
     for source, target in _COPIES.items():
-        if source not in kept:
+        if source not in preserved:
             raise ImageError(f"Debian's packages hold no {source} any more")
-        layer.file(target, kept[source])
-    authorities = [data for name, data in sorted(kept.items()) if name.startswith(_AUTHORITIES)]
+        layer.file(target, preserved[source])
+    authorities = [data for name, data in sorted(preserved.items()) if name.startswith(_AUTHORITIES)]
     for folder in ("etc/ssl", "etc/ssl/certs"):
         layer.folder(folder)
     layer.file(_BUNDLE, b"".join(data.rstrip() + b"\n" for data in authorities))
@@ -93,7 +93,7 @@ def _target(layer: Layer, name: str, pattern: str) -> str:
     if "*" not in pattern:
         return pattern
     folder = posixpath.dirname(name)
-    found = [path for path in layer.names if fnmatch.fnmatchcase(path, posixpath.join(folder, pattern))]
-    if not found:
+    paths = [path for path in layer.names if fnmatch.fnmatchcase(path, posixpath.join(folder, pattern))]
+    if not paths:
         raise ImageError(f"Debian's packages hold no {folder}/{pattern} any more")
-    return posixpath.basename(max(found))
+    return posixpath.basename(max(paths))
