@@ -141,7 +141,7 @@ def record_of(wheel: Path, spec: WheelSpec, *, kind: str = "official", patched: 
             "sha256": sha256_file(wheel),
             "size": wheel.stat().st_size,
             "interpreters": (spec.python,),
-            "inputs": "1" * 64,
+            "fingerprint": "1" * 64,
             "source": SourceRecord(kind="sdist", name=f"{spec.name}-{spec.version}.tar.gz", sha256="2" * 64),
             "recipe": "3" * 64,
             "patches": (PatchRecord(file="a.patch", sha256="4" * 64, status="To upstream [soon]"),) if patched else (),

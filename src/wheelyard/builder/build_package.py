@@ -26,7 +26,7 @@ from wheelyard.planning.fingerprint import inputs_digest
 from wheelyard.planning.plan import jobs_for, make_plan
 from wheelyard.planning.target import Target, find_target
 from wheelyard.records.models import Verdict, WheelRecord
-from wheelyard.records.wheel_records import find_by_inputs, read_verdict
+from wheelyard.records.wheel_records import find_by_fingerprint, read_verdict
 from wheelyard.sources.prepare import identity
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class _LockedBuild:
     def _reusable(self, inputs: dict[ExpectedWheel, str]) -> dict[ExpectedWheel, WheelRecord]:
         if not self.folder.is_dir():
             return {}
-        pairs = ((wheel, find_by_inputs(self.folder, digest)) for wheel, digest in inputs.items())
+        pairs = ((wheel, find_by_fingerprint(self.folder, digest)) for wheel, digest in inputs.items())
         return {wheel: record for wheel, record in pairs if record is not None}
 
     def _check_space(self) -> None:

@@ -243,7 +243,7 @@ def _record(  # noqa: PLR0917 - a record is about all of this
         sha256=sha256_file(wheel),
         size=wheel.stat().st_size,
         interpreters=tuple(map(str, expected.interpreters)),
-        inputs=inputs[expected],
+        fingerprint=inputs[expected],
         source=SourceRecord(kind=source.kind, name=source.name, sha256=source.sha256, commit=source.commit),
         recipe=recipe_digest(context.target),
         patches=tuple(

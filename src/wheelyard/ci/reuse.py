@@ -218,6 +218,6 @@ def _wheel(content: Path, due: Due, inputs: str) -> Path:
     record = read_record(wheels[0])
     if (record.package, record.package_version) != (due.target.package, due.target.version):
         raise CheckError("its record is of another version")
-    if record.inputs != inputs:
-        raise CheckError("its wheel was built from other inputs", details=[f"{record.inputs}, not {inputs}"])
+    if record.fingerprint != inputs:
+        raise CheckError("its wheel has another fingerprint", details=[f"{record.fingerprint}, not {inputs}"])
     return wheels[0]

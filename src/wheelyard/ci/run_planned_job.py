@@ -135,7 +135,7 @@ def _outcome(
         interpreters=tuple(pythons),
         state=state if report is None else "built" if report.built else "reused",
         files=tuple(sorted(record.wheel for record in records)),
-        inputs=records[0].inputs if records else "",
+        inputs=records[0].fingerprint if records else "",
         seconds=round(seconds, 1),
         failure=failure,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),

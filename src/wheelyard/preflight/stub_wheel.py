@@ -73,7 +73,7 @@ def _record(package: str, version: str, wheel: ExpectedWheel, path: Path) -> Whe
         sha256=sha256_file(path),
         size=path.stat().st_size,
         interpreters=tuple(map(str, wheel.interpreters)),
-        inputs=nothing,
+        fingerprint=nothing,
         source=SourceRecord(kind="sdist", name="stub", sha256=nothing),
         recipe=nothing,
         # Stubs do not check where wheels of a local image may be published.

@@ -173,7 +173,7 @@ class WheelRecord(Model):
     """``<wheel>.json``: how one wheel came to be.
 
     Attributes:
-        inputs: the digest of everything that decides the wheel's content; equal inputs are not built again.
+        fingerprint: the digest of all inputs of the wheel; a wheel of the same fingerprint is not built again.
         durations: seconds per step.
         machine: the architecture that it was built on; another than riscv64 emulates it, and takes longer. Empty in
             records older than this key.
@@ -188,7 +188,7 @@ class WheelRecord(Model):
     sha256: Sha256
     size: int
     interpreters: tuple[str, ...]
-    inputs: Sha256
+    fingerprint: Sha256
     source: SourceRecord
     recipe: Sha256
     patches: tuple[PatchRecord, ...] = ()

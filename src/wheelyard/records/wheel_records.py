@@ -99,8 +99,8 @@ def _read(path: Path, kind: type[_Kind]) -> _Kind:
         raise CheckError(f"is not a valid {schema} file", where=str(path), details=details, fix=fix) from error
 
 
-def find_by_inputs(folder: Path, inputs: str) -> WheelRecord | None:
-    """Return the record of a wheel in *folder* that was built from *inputs*, None without a reliable one.
+def find_by_fingerprint(folder: Path, fingerprint: str) -> WheelRecord | None:
+    """Return the record of a wheel in *folder* that has *fingerprint*, None without a reliable one.
 
     The wheel must still be there with the recorded hash, and have passed. A record that cannot be read counts as
     none: the wheel is built again.
@@ -108,18 +108,18 @@ def find_by_inputs(folder: Path, inputs: str) -> WheelRecord | None:
     Raises:
         OSError: a file cannot be read.
     """
-    return next((record for record in _records(folder, inputs) if _is_unchanged(folder, record)), None)
+    return next((record for record in _records(folder, fingerprint) if _is_unchanged(folder, record)), None)
 
 
-def _records(folder: Path, inputs: str) -> Iterator[WheelRecord]:
+def _records(folder: Path, fingerprint: str) -> Iterator[WheelRecord]:
     for path in sorted(folder.glob("*.whl.json")):
         # A search of the text is cheaper than parsing every record.
-        if inputs in path.read_text(encoding="utf-8", errors="replace"):
+        if fingerprint in path.read_text(encoding="utf-8", errors="replace"):
             try:
                 record = _read(path, WheelRecord)
             except CheckError:
                 continue
-            if record.inputs == inputs and wheel_record_path(folder / record.wheel) == path:
+            if record.fingerprint == fingerprint and wheel_record_path(folder / record.wheel) == path:
                 yield record
 
 

@@ -88,7 +88,9 @@ class Yard:
         folder = self.root / f"machine-{name}-{python}"
         spec = WheelSpec(name=name, python=python, abi=python, **lies)  # type: ignore[arg-type]
         wheel = spec.write(folder)
-        write_record(folder, record_of(wheel, spec).model_copy(update={"inputs": inputs or self.digest(python, name)}))
+        write_record(
+            folder, record_of(wheel, spec).model_copy(update={"fingerprint": inputs or self.digest(python, name)})
+        )
         write_verdict(folder, verdict_of(name, "1.0", [wheel]))
         return folder
 
@@ -258,7 +260,7 @@ def _fails_checks(yard: Yard) -> Path:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (_other_inputs, "built from other inputs"),
+        (_other_inputs, "has another fingerprint"),
         (_no_record, "without a record"),
         (_not_its_record, "sha256 or size differ"),
         (_two, "2 wheels"),

@@ -60,7 +60,7 @@ def record_of(wheel: str = WHEEL, **tests: Any) -> WheelRecord:
         sha256="1" * 64,
         size=12_345,
         interpreters=("cp313",),
-        inputs="2" * 64,
+        fingerprint="2" * 64,
         source=SourceRecord(kind="sdist", name="demo-1.0.tar.gz", sha256="3" * 64),
         recipe="4" * 64,
         image=ImageRecord(kind="local", reference="localhost/image:1", digest="sha256:1"),

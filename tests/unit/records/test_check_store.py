@@ -14,7 +14,7 @@ from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import CheckError, PublishError
 from wheelyard.records.models import Finding, ImageRecord, SourceRecord, TestRecord, Verdict, WheelRecord, WheelVerdict
 from wheelyard.records.wheel_records import (
-    find_by_inputs,
+    find_by_fingerprint,
     read_record,
     read_verdict,
     releasable,
@@ -38,7 +38,7 @@ def record_of(wheel: Path, **changes: Any) -> WheelRecord:
         sha256=sha256_file(wheel),
         size=wheel.stat().st_size,
         interpreters=("cp313",),
-        inputs=INPUTS,
+        fingerprint=INPUTS,
         source=SourceRecord(kind="sdist", name="demo-1.0.tar.gz", sha256="2" * 64),
         recipe="3" * 64,
         image=ImageRecord(kind="local", reference="local", digest="sha256:4"),
@@ -70,7 +70,7 @@ def dist(tmp_path: Path) -> Path:
     """A folder of results with two passing wheels."""
     wheels = [WheelSpec(python=python, abi=python).write(tmp_path) for python in ("cp313", "cp314")]
     for wheel, inputs in zip(wheels, (INPUTS, "5" * 64), strict=True):
-        write_record(tmp_path, record_of(wheel, inputs=inputs))
+        write_record(tmp_path, record_of(wheel, fingerprint=inputs))
     write_verdict(tmp_path, verdict_of(*wheels))
     return tmp_path
 
@@ -115,33 +115,33 @@ def test_what_is_missing_or_torn_is_told(tmp_path: Path) -> None:
 
 
 def test_a_wheel_is_found_by_its_inputs(dist: Path) -> None:
-    found = find_by_inputs(dist, INPUTS)
+    found = find_by_fingerprint(dist, INPUTS)
     assert found is not None
     assert found.wheel == wheels_in(dist)[0].name
-    assert find_by_inputs(dist, "6" * 64) is None
-    assert find_by_inputs(dist / "nowhere", INPUTS) is None
+    assert find_by_fingerprint(dist, "6" * 64) is None
+    assert find_by_fingerprint(dist / "nowhere", INPUTS) is None
 
 
 def test_a_wheel_is_not_found_when_it_cannot_be_relied_on(dist: Path) -> None:
     wheel = wheels_in(dist)[0]
     good = wheel.read_bytes()
     wheel.write_bytes(good[:-1] + b"x")
-    assert find_by_inputs(dist, INPUTS) is None
+    assert find_by_fingerprint(dist, INPUTS) is None
     wheel.unlink()
-    assert find_by_inputs(dist, INPUTS) is None
+    assert find_by_fingerprint(dist, INPUTS) is None
     wheel.write_bytes(good)
-    assert find_by_inputs(dist, INPUTS) is not None
+    assert find_by_fingerprint(dist, INPUTS) is not None
     write_record(dist, record_of(wheel, verdict="failed"))
-    assert find_by_inputs(dist, INPUTS) is None
+    assert find_by_fingerprint(dist, INPUTS) is None
     wheel_record_path(wheel).write_text(f"torn {INPUTS}")
-    assert find_by_inputs(dist, INPUTS) is None
+    assert find_by_fingerprint(dist, INPUTS) is None
 
 
 def test_a_record_that_names_another_file_is_not_followed(dist: Path, tmp_path: Path) -> None:
     wheel = wheels_in(dist)[0]
     record = record_of(wheel).model_dump(mode="json", by_alias=True) | {"wheel": f"../{tmp_path.name}/{wheel.name}"}
     wheel_record_path(wheel).write_text(json.dumps(record))
-    assert find_by_inputs(dist, INPUTS) is None
+    assert find_by_fingerprint(dist, INPUTS) is None
 
 
 def test_passing_wheels_may_be_published(dist: Path) -> None:

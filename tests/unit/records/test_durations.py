@@ -41,7 +41,7 @@ def wheel_record(**changes: object) -> WheelRecord:
         "sha256": "0" * 64,
         "size": 1,
         "interpreters": ("cp313",),
-        "inputs": "0" * 64,
+        "fingerprint": "0" * 64,
         "source": SourceRecord(kind="sdist", name="demo-1.0.tar.gz", sha256="0" * 64),
         "recipe": "0" * 64,
         "image": ImageRecord(kind="official", reference="", digest=""),
