@@ -144,7 +144,7 @@ class _Watch:
         self._terms = Terms(today, watch.cool_down, watch.versions, glibc)
         # Older ones are no news, and to take thousands of files apart takes time.
         self._upstream = Upstream(index_url(), newest=watch.versions + _MORE)
-        self._preflights = any(cache.cache_dir("preflight", "found").iterdir())
+        self._preflights = any(cache.cache_dir("preflight", "reports").iterdir())
         self._planner = Planner.of_site(project)
         self._room = threading.BoundedSemaphore(
             registry.adapter.parallel if registry else 1

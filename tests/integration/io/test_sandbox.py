@@ -184,7 +184,7 @@ def test_where_a_backend_cannot_be_kept_apart_it_is_not_run_beside_a_token(yard:
     said = flown(yard, *before, A_TOKEN=TOKEN)
     assert "not run: upstream's code could read our tokens" in said
     assert "search" not in said
-    found = Path(os.environ["WHEELYARD_CACHE"]) / "preflight/found"
+    found = Path(os.environ["WHEELYARD_CACHE"]) / "preflight/reports"
     assert not list(found.rglob("*.json")), "what was not tried is not remembered"
     assert "its build backend makes tiny-1.0.tar.gz" in flown(yard, *before)
     assert list(found.rglob("*.json"))
