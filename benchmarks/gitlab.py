@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import ROOT
-from support.stock import NO_TOKENS, Stock
+from support.built_wheels import NO_TOKENS, BuiltWheels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def served(folder: Path, *words: str) -> Iterator[Server]:
         )
 
 
-def point(stock: Stock, server: Server) -> dict[str, str]:
+def point(stock: BuiltWheels, server: Server) -> dict[str, str]:
     """Let a project publish to *server*, and return the environment for its commands.
 
     Bytecode is kept, as ``ci/bootstrap`` keeps it: a machine that writes none would measure the compiler.

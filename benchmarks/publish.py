@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.gitlab import point, served
 from benchmarks.measure import WHEELYARD, Run, claim, run
-from support.stock import Stock
+from support.built_wheels import BuiltWheels
 from support.wheels import WheelSpec
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Contest:
 
     def __init__(self, folder: Path, packages: int, versions: int) -> None:
         self._folder = folder
-        self._stock = Stock(folder / "project")
+        self._stock = BuiltWheels(folder / "project")
         self._wheels = self._stock.add(*_specs(packages, versions))
         self._servers = itertools.count()
 

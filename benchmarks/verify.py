@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.gitlab import point, served
 from benchmarks.measure import WHEELYARD, claim, run
+from support.built_wheels import PROJECT, BuiltWheels
 from support.gitlab import GitLab
-from support.stock import PROJECT, Stock
 from wheelyard.core.tags import WheelName
 from wheelyard.records.releases import RELEASES, ReleasedFile
 
@@ -53,7 +53,7 @@ def _growth(small: float, middle: float, large: float) -> float:
 def _verify(size: int) -> Run:
     with tempfile.TemporaryDirectory(prefix="wheelyard-bench-") as name:
         folder = Path(name)
-        stock = Stock(folder / "project")
+        stock = BuiltWheels(folder / "project")
         _record(stock, size, folder / "records")
         with served(folder / "gitlab", "--preload", str(size), "--json") as server:
             command = [*WHEELYARD, "registry", "verify", "--registry", "gitlab"]
@@ -63,7 +63,7 @@ def _verify(size: int) -> Run:
         return done
 
 
-def _record(stock: Stock, size: int, scratch: Path) -> None:
+def _record(stock: BuiltWheels, size: int, scratch: Path) -> None:
     """Write the records of what the server is preloaded with, and recipes of these names."""
     gitlab = GitLab(scratch)
     files: dict[str, list[StoredFile]] = defaultdict(list)

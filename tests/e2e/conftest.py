@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_recipes import AFTER, AT_ONCE, RECIPES, BuiltRecipes, copy_project, wheelyard
 from support.index import IndexServer
 from support.site import Site
-from support.yard import AFTER, AT_ONCE, RECIPES, Yard, copy_project, wheelyard
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,7 +25,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Yard:
+def yard(tmp_path_factory: pytest.TempPathFactory) -> BuiltRecipes:
     """Build every recipe on the local image, and put what passes into the index folder."""
     root = copy_project(tmp_path_factory.mktemp("yard") / "project")
     made = wheelyard(root, "image", "build", "local", timeout=1200)
@@ -41,4 +41,4 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Yard:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(build, [name for name in RECIPES if name not in AFTER]))
     results["publish"] = wheelyard(root, "publish", "--to", "dist/index")
-    return Yard(root, results)
+    return BuiltRecipes(root, results)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from support.built_wheels import PROJECT, BuiltWheels
 from support.gitlab import GitLab, Project, Server, serve
-from support.stock import PROJECT, Stock
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import RELEASES, record
 from wheelyard.registries import read_release
@@ -29,13 +29,13 @@ FILE: dict[str, Any] = {"method": "GET", "path": r"/pypi/files/"}
 
 
 @dataclass
-class Yard:
+class PublishedProject:
     """A project, and the GitLab that it publishes to."""
 
     gitlab: GitLab
     project: Project
     server: Server
-    stock: Stock
+    stock: BuiltWheels
     deploy_token: str = ""
 
     def start(self, *words: str) -> subprocess.Popen[str]:
@@ -106,14 +106,14 @@ class Yard:
 
 
 @contextlib.contextmanager
-def yard_in(folder: Path) -> Iterator[Yard]:
+def yard_in(folder: Path) -> Iterator[PublishedProject]:
     """Yield an empty one with a deploy token, below *folder*; unknown packages are forwarded, as is the default."""
     gitlab = GitLab(folder / "gitlab")
     project = gitlab.add_project(PROJECT)
     with serve(gitlab) as server:
-        stock = Stock(folder / "project", server.url)
+        stock = BuiltWheels(folder / "project", server.url)
         stock.env["WHEELYARD_GITLAB_TOKEN"] = token = gitlab.add_deploy_token(project)
-        yield Yard(gitlab, project, server, stock, token)
+        yield PublishedProject(gitlab, project, server, stock, token)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *said: str) -> str:

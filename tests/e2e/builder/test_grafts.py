@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from support.built_recipes import wheelyard
 from support.tiny import add_tiny, sources
-from support.yard import wheelyard
 
 if TYPE_CHECKING:
     from support.site import Site

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.built_recipes import RECIPES, copy_project, wheelyard
 from support.schemas import validator
-from support.yard import RECIPES, copy_project, wheelyard
 from wheelyard.records.history import HISTORY, UPSTREAM
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.yard import RECIPES
+from support.built_recipes import RECIPES
 from wheelyard.core.tags import WheelName
 from wheelyard.io import engine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.yard import Yard
+    from support.built_recipes import BuiltRecipes
 
 VENV = "/root/venv"  # inside the container
 PASSED = r"\b\d+ passed\b|\bOK( \([^()]*\))?$"  # how pytest and unittest close a run without failures
@@ -39,14 +39,14 @@ USES = {
 }
 
 
-def record_of(yard: Yard, package: str) -> tuple[Path, dict[str, Any]]:
+def record_of(yard: BuiltRecipes, package: str) -> tuple[Path, dict[str, Any]]:
     wheels = list((yard.root / "dist" / package).glob("*/*.whl"))
     assert len(wheels) == 1, yard.results[package].stderr[-3000:]
     return wheels[0], json.loads(wheels[0].with_name(f"{wheels[0].name}.json").read_text())
 
 
 @pytest.mark.parametrize("package", RECIPES)
-def test_built_tested_and_recorded(yard: Yard, package: str) -> None:
+def test_built_tested_and_recorded(yard: BuiltRecipes, package: str) -> None:
     done = yard.results[package]
     assert done.returncode == 0, done.stderr[-3000:]
     wheel, record = record_of(yard, package)
@@ -65,7 +65,7 @@ def test_built_tested_and_recorded(yard: Yard, package: str) -> None:
 
 
 @pytest.mark.parametrize("package", RECIPES)
-def test_the_same_inputs_build_nothing(yard: Yard, package: str) -> None:
+def test_the_same_inputs_build_nothing(yard: BuiltRecipes, package: str) -> None:
     wheel, _ = record_of(yard, package)
     before = wheel.stat()
     again = yard.run("build", package, "--image", "local")
@@ -74,20 +74,20 @@ def test_the_same_inputs_build_nothing(yard: Yard, package: str) -> None:
     assert (wheel.stat().st_mtime_ns, wheel.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
-def test_grafted_libraries_are_inside(yard: Yard) -> None:
+def test_grafted_libraries_are_inside(yard: BuiltRecipes) -> None:
     for package, library in (("cffi", "libffi"), ("pyyaml", "libyaml")):
         wheel, _ = record_of(yard, package)
         with zipfile.ZipFile(wheel) as archive:
             assert any(f".libs/{library}" in name for name in archive.namelist()), archive.namelist()
 
 
-def test_everything_is_in_the_index(yard: Yard) -> None:
+def test_everything_is_in_the_index(yard: BuiltRecipes) -> None:
     assert yard.results["publish"].returncode == 0, yard.results["publish"].stderr
     assert sorted(folder.name for folder in (yard.root / "dist/index/files").iterdir()) == sorted(RECIPES)
 
 
 @pytest.mark.parametrize("client", ["pip", "uv"])
-def test_installed_from_the_index_inside_riscv64(yard: Yard, client: str) -> None:
+def test_installed_from_the_index_inside_riscv64(yard: BuiltRecipes, client: str) -> None:
     image = record_of(yard, "markupsafe")[1]["image"]["reference"]
     python = "/opt/python/cp313-cp313/bin/python"
     index = "file:///index/simple/"

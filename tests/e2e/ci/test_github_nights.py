@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.act import ACT, Run
-from support.github_yard import Yard, open_yard
+from support.github_project import GitHubProject, open_project
 from support.gitlab import Fault
 from support.publishing import FILE
 from support.remote import git
@@ -29,9 +29,9 @@ NEXT_NIGHT = ("tokens", "installs", "audit")
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, Run]]:
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GitHubProject, Run]]:
     """A night that builds two packages, one of them where no emulator is; what went out is recorded."""
-    with open_yard(tmp_path_factory.mktemp("nights")) as made:
+    with open_project(tmp_path_factory.mktemp("nights")) as made:
         made.add("other")
         made.commit("another package")
         git(made.root, "push", "--quiet", "origin", "main")
@@ -43,7 +43,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, Run]
 
 
 @pytest.fixture
-def yard(first: tuple[Yard, Run]) -> Iterator[Yard]:
+def yard(first: tuple[GitHubProject, Run]) -> Iterator[GitHubProject]:
     """The yard on the day after."""
     made, _ = first
     secrets = dict(made.checkout.secrets)
@@ -54,19 +54,19 @@ def yard(first: tuple[Yard, Run]) -> Iterator[Yard]:
     made.checkout.secrets.update(secrets)
 
 
-def token(yard: Yard, days: int) -> str:
+def token(yard: GitHubProject, days: int) -> str:
     """Return a new group token that ends in so many days."""
     group = yard.gitlab.group("riseproject/python")
     assert group
     return yard.gitlab.add_group_token(group, expires_at=(datetime.now(UTC) + timedelta(days=days)).date())
 
 
-def opened(yard: Yard, word: str) -> list[Issue]:
+def opened(yard: GitHubProject, word: str) -> list[Issue]:
     issues = yard.github.repository.issues.values()
     return [each for each in issues if not each.pull and each.state == "open" and word in each.title]
 
 
-def test_a_machine_without_an_emulator_says_so_and_takes_nothing_else_along(first: tuple[Yard, Run]) -> None:
+def test_a_machine_without_an_emulator_says_so_and_takes_nothing_else_along(first: tuple[GitHubProject, Run]) -> None:
     yard, done = first
     assert "cp313: no riscv64 program runs here: QEMU is not registered with binfmt_misc" in done.said
     assert "fix: ci/bootstrap true" in done.said
@@ -80,7 +80,7 @@ def test_a_machine_without_an_emulator_says_so_and_takes_nothing_else_along(firs
     assert (file.file_name, file.sha256) == (wheel.name, sha256_file(wheel))
 
 
-def test_a_day_on_which_all_is_well_is_green_and_opens_nothing(yard: Yard) -> None:
+def test_a_day_on_which_all_is_well_is_green_and_opens_nothing(yard: GitHubProject) -> None:
     runs = {job: yard.night(job) for job in NEXT_NIGHT}
     assert {job: done.status for job, done in runs.items()} == dict.fromkeys(NEXT_NIGHT, 0), runs
     assert "1 published versions of 1 packages" in runs["audit"].said
@@ -91,7 +91,7 @@ def test_a_day_on_which_all_is_well_is_green_and_opens_nothing(yard: Yard) -> No
     assert not opened(yard, "vulnerabilit")
 
 
-def test_a_token_that_ends_soon_has_an_issue_and_fails_nothing(yard: Yard) -> None:
+def test_a_token_that_ends_soon_has_an_issue_and_fails_nothing(yard: GitHubProject) -> None:
     yard.checkout.secrets["PYTHON_CI_GROUP_TOKEN"] = token(yard, 10)
     done = yard.night("tokens")
     assert (done.status, done.failed) == (0, []), done.said
@@ -103,7 +103,7 @@ def test_a_token_that_ends_soon_has_an_issue_and_fails_nothing(yard: Yard) -> No
     assert issue.state == "closed"
 
 
-def test_a_vulnerability_has_an_issue_and_fails_nothing(yard: Yard) -> None:
+def test_a_vulnerability_has_an_issue_and_fails_nothing(yard: GitHubProject) -> None:
     yard.osv.add("PYSEC-2026-7", "tiny", ("1.0",), fixed=("1.1",), summary="it answers 43")
     done = yard.night("audit")
     assert (done.status, done.failed) == (0, []), done.said
@@ -116,7 +116,7 @@ def test_a_vulnerability_has_an_issue_and_fails_nothing(yard: Yard) -> None:
     assert issue.state == "closed"
 
 
-def test_what_does_not_install_is_red(yard: Yard) -> None:
+def test_what_does_not_install_is_red(yard: GitHubProject) -> None:
     yard.gitlab.fault(Fault("corrupt", **FILE))
     done = yard.night("installs")
     assert done.failed == ["Install and import what is published"], done.said
@@ -126,7 +126,7 @@ def test_what_does_not_install_is_red(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("job", NEXT_NIGHT)
-def test_who_cannot_look_is_red(yard: Yard, job: str) -> None:
+def test_who_cannot_look_is_red(yard: GitHubProject, job: str) -> None:
     yard.checkout.secrets["PYTHON_CI_GROUP_TOKEN"] = "glpat-ended"
     yard.osv.answer = {"results": []}
     yard.gitlab.fault(Fault("status", path="/packages/pypi", status=401))

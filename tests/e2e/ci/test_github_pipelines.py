@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.act import ACT
-from support.github_yard import Yard, open_yard
+from support.github_project import GitHubProject, open_project
 from support.gitlab import Fault
 from support.publishing import UPLOAD
 from support.remote import git
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.skipif(not ACT.exists(), reason="act is not installed")
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    with open_yard(tmp_path) as made:
+def yard(tmp_path: Path) -> Iterator[GitHubProject]:
+    with open_project(tmp_path) as made:
         yield made
 
 
-def test_what_a_pull_request_builds_is_what_goes_out(yard: Yard, tmp_path: Path) -> None:
+def test_what_a_pull_request_builds_is_what_goes_out(yard: GitHubProject, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     ref = f"x$(touch${{IFS}}{marker});touch${{IFS}}{marker}"
     base, head = yard.change()
@@ -63,7 +63,7 @@ def test_what_a_pull_request_builds_is_what_goes_out(yard: Yard, tmp_path: Path)
     assert all(name in records and sha256 in records for name, sha256 in built.items())
 
 
-def test_what_a_fork_has_built_is_never_promoted(yard: Yard) -> None:
+def test_what_a_fork_has_built_is_never_promoted(yard: GitHubProject) -> None:
     base, head = yard.change()
     done = yard.pull_request(base, head, fork=True)
     assert done.status == 0, done.said
@@ -87,7 +87,7 @@ def test_what_a_fork_has_built_is_never_promoted(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("before", ["another history", "1" * 40, "0" * 40])
-def test_after_a_push_that_replaces_history_what_is_due_is_planned(yard: Yard, before: str) -> None:
+def test_after_a_push_that_replaces_history_what_is_due_is_planned(yard: GitHubProject, before: str) -> None:
     yard.machines("instead")  # to build: this is about what is planned
     _, replaced = yard.change()
     git(yard.root, "commit", "--quiet", "--amend", "--message", "tiny takes its time, as it says")
@@ -95,7 +95,7 @@ def test_after_a_push_that_replaces_history_what_is_due_is_planned(yard: Yard, b
     assert [(job["package"], job["why"]) for job in yard.plan("changed")] == [("tiny", "missing for cp313")]
 
 
-def test_a_push_that_got_no_run_of_its_own_is_planned_by_the_next(yard: Yard) -> None:
+def test_a_push_that_got_no_run_of_its_own_is_planned_by_the_next(yard: GitHubProject) -> None:
     yard.machines("instead")  # to build: this is about what is planned
     base, missed = yard.change()
     yard.github.upload("planned", b"", commit=base)
@@ -106,7 +106,7 @@ def test_a_push_that_got_no_run_of_its_own_is_planned_by_the_next(yard: Yard) ->
     assert (yard.checkout.store / "planned").is_dir()
 
 
-def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: Yard) -> None:
+def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: GitHubProject) -> None:
     base = git(yard.root, "rev-parse", "HEAD")
     (yard.root / "README.md").write_text("a better yard\n", encoding="utf-8")
     head = yard.commit("words")
@@ -123,7 +123,7 @@ def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: Yard) -> 
     assert list(yard.checkout.store.glob("wheel-promoted-named/**/*.whl"))
 
 
-def test_a_description_asks_for_several_builds_and_for_none_twice(yard: Yard) -> None:
+def test_a_description_asks_for_several_builds_and_for_none_twice(yard: GitHubProject) -> None:
     yard.add("one")
     yard.add("other")
     yard.commit("two more")
@@ -135,7 +135,7 @@ def test_a_description_asks_for_several_builds_and_for_none_twice(yard: Yard) ->
     assert sorted(str(job["package"]) for job in yard.plan("named")) == ["one", "other"]
 
 
-def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: Yard, tmp_path: Path) -> None:
+def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: GitHubProject, tmp_path: Path) -> None:
     base = git(yard.root, "rev-parse", "HEAD")
     folder = yard.root / "recipes" / "x$(touch${IFS}marker);touch marker"
     folder.mkdir()
@@ -147,7 +147,7 @@ def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: Yard, 
     assert not yard.leaked
 
 
-def test_a_night_goes_on_after_a_job_is_killed_and_the_registry_was_down(yard: Yard) -> None:
+def test_a_night_goes_on_after_a_job_is_killed_and_the_registry_was_down(yard: GitHubProject) -> None:
     yard.machines("kill", "***")
     with yard.going_on():
         done = yard.night()
@@ -182,7 +182,7 @@ def test_a_night_goes_on_after_a_job_is_killed_and_the_registry_was_down(yard: Y
     assert wheel.name in git(yard.bare.path, "show", f"{request.pull.head}:packages/tiny/releases.toml")
 
 
-def test_what_others_need_is_built_a_wave_before(yard: Yard) -> None:
+def test_what_others_need_is_built_a_wave_before(yard: GitHubProject) -> None:
     yard.machines("instead")  # to build: this is about the order
     yard.add("user", '[build]\nneeds = ["tiny"]\n')
     yard.add("last", '[build]\nneeds = ["user"]\n')
@@ -194,7 +194,7 @@ def test_what_others_need_is_built_a_wave_before(yard: Yard) -> None:
     assert done.said.count("Success - Main Bring what is there") == 2
 
 
-def test_three_hundred_jobs_are_two_matrices_and_one_report(yard: Yard) -> None:
+def test_three_hundred_jobs_are_two_matrices_and_one_report(yard: GitHubProject) -> None:
     widen(lock_file(yard.root / "packages", "tiny"), 299)
     yard.commit("three hundred versions")
     yard.machines("instead", FAIL)
@@ -214,7 +214,7 @@ def test_three_hundred_jobs_are_two_matrices_and_one_report(yard: Yard) -> None:
     assert all(version == said for version, said in told)
 
 
-def test_a_machine_without_room_says_so_and_is_red(yard: Yard) -> None:
+def test_a_machine_without_room_says_so_and_is_red(yard: GitHubProject) -> None:
     policy = yard.root / "pyproject.toml"
     text = policy.read_text(encoding="utf-8").replace("min-free-gib = 1\n", "min-free-gib = 1000000\n")
     policy.write_text(text, encoding="utf-8")
@@ -228,7 +228,7 @@ def test_a_machine_without_room_says_so_and_is_red(yard: Yard) -> None:
     assert yard.published == []
 
 
-def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: Yard) -> None:
+def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: GitHubProject) -> None:
     yard.machines("instead", FAIL)
     assert yard.night("build").status != 0
     (issue,) = yard.github.repository.issues.values()
@@ -248,7 +248,7 @@ def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: Yard) ->
     assert not list(yard.checkout.store.glob("wheel-*"))
 
 
-def test_a_night_looks_for_news_upstream_and_keeps_what_it_saw(yard: Yard) -> None:
+def test_a_night_looks_for_news_upstream_and_keeps_what_it_saw(yard: GitHubProject) -> None:
     add_tiny(yard.index, "1.1")
     with (yard.root / "pyproject.toml").open("a", encoding="utf-8") as policy:
         policy.write("[tool.wheelyard.watch]\ncool-down = 0\n")
@@ -262,7 +262,7 @@ def test_a_night_looks_for_news_upstream_and_keeps_what_it_saw(yard: Yard) -> No
         assert sorted(changed.values()) == [["packages/tiny/history.toml"], ["packages/tiny/lock.toml"]]
 
 
-def test_what_is_seen_of_tokens_goes_out_with_the_records(yard: Yard) -> None:
+def test_what_is_seen_of_tokens_goes_out_with_the_records(yard: GitHubProject) -> None:
     done = yard.night("tokens")
     assert done.status == 0, done.said
     (request,) = yard.github.repository.issues.values()
@@ -271,7 +271,7 @@ def test_what_is_seen_of_tokens_goes_out_with_the_records(yard: Yard) -> None:
     assert re.search(r"(?m)^\| `PYTHON_CI_GROUP_TOKEN` \| \d{4}-\d\d-\d\d \|", page)
 
 
-def test_each_wheel_of_a_job_is_kept_whatever_becomes_of_the_others(yard: Yard) -> None:
+def test_each_wheel_of_a_job_is_kept_whatever_becomes_of_the_others(yard: GitHubProject) -> None:
     base = git(yard.root, "rev-parse", "HEAD")
     site = yard.root / "pyproject.toml"
     text = site.read_text(encoding="utf-8").replace('"local"', '"local:forky"')  # has two interpreters
@@ -289,7 +289,7 @@ def test_each_wheel_of_a_job_is_kept_whatever_becomes_of_the_others(yard: Yard) 
     assert list(yard.checkout.store.glob("wheel-tiny-1.0-cp313-*/build-cp313.log"))
 
 
-def test_a_wheel_goes_to_the_job_that_needs_it(yard: Yard) -> None:
+def test_a_wheel_goes_to_the_job_that_needs_it(yard: GitHubProject) -> None:
     add_user(yard.index, yard.root)
     yard.commit("one that needs tiny")
     done = yard.night()

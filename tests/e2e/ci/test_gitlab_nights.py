@@ -10,7 +10,7 @@ import pytest
 
 from support.gitlab import Fault
 from support.gitlab_ci import schedule
-from support.gitlab_yard import Yard, ended, open_yard, red, well
+from support.gitlab_project import GitLabProject, ended, open_project, red, well
 from support.publishing import FILE, UPLOAD
 from support.remote import git
 
@@ -36,15 +36,15 @@ class Past:
         return self.done.stdout + self.done.stderr
 
 
-def past(yard: Yard) -> Past:
+def past(yard: GitLabProject) -> Past:
     done = yard.run(schedule("nightly"))
     return Past(done, yard.plan, yard.report, yard.published, [each.state for each in yard.project.issues.values()])
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, list[Past]]]:
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GitLabProject, list[Past]]]:
     """A night whose job is killed over its second wheel, one without a registry, and one on which all is well."""
-    with open_yard(tmp_path_factory.mktemp("nights")) as made:
+    with open_project(tmp_path_factory.mktemp("nights")) as made:
         made.image = "local:forky"  # has two interpreters
         made.policy(pythons=("cp313", "cp314"), more="[tool.wheelyard.runners]\ngitlab-wheels = 2\n")
         made.commit("two interpreters")
@@ -58,7 +58,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Yard, lis
 
 
 @pytest.fixture
-def day(nights: tuple[Yard, list[Past]]) -> Iterator[Yard]:
+def day(nights: tuple[GitLabProject, list[Past]]) -> Iterator[GitLabProject]:
     """The yard on the day after, its records merged."""
     made, _ = nights
     made.merge()
@@ -70,7 +70,7 @@ def day(nights: tuple[Yard, list[Past]]) -> Iterator[Yard]:
     made.checkout.env["PYTHON_CI_GROUP_TOKEN"] = token
 
 
-def test_what_a_job_had_done_when_it_was_killed_goes_out(nights: tuple[Yard, list[Past]]) -> None:
+def test_what_a_job_had_done_when_it_was_killed_goes_out(nights: tuple[GitLabProject, list[Past]]) -> None:
     _, (killed, _, _) = nights
     assert [(job["package"], job["interpreters"]) for job in killed.plan] == [("tiny", ["cp313", "cp314"])]
     assert ended(killed.done, "FAIL") == {"cp314": 137}, killed.said  # the last word of the job's name
@@ -80,7 +80,7 @@ def test_what_a_job_had_done_when_it_was_killed_goes_out(nights: tuple[Yard, lis
     assert [name[:14] for name in killed.published] == ["tiny-1.0-cp313"]
 
 
-def test_what_cannot_go_out_is_kept(nights: tuple[Yard, list[Past]]) -> None:
+def test_what_cannot_go_out_is_kept(nights: tuple[GitLabProject, list[Past]]) -> None:
     _, (_, down, _) = nights
     assert red(down.done) == ["deploy"], down.said
     assert len(down.published) == 1
@@ -91,7 +91,7 @@ def test_what_cannot_go_out_is_kept(nights: tuple[Yard, list[Past]]) -> None:
     assert "Building wheel" not in down.said
 
 
-def test_a_night_on_which_all_is_well_closes_the_issue(nights: tuple[Yard, list[Past]]) -> None:
+def test_a_night_on_which_all_is_well_closes_the_issue(nights: tuple[GitLabProject, list[Past]]) -> None:
     yard, (_, _, good) = nights
     well(good.done)
     assert good.issues == ["closed"]
@@ -103,7 +103,7 @@ def test_a_night_on_which_all_is_well_closes_the_issue(nights: tuple[Yard, list[
     assert all(wheel in records for wheel in good.published)
 
 
-def test_a_day_on_which_all_is_well_is_green(day: Yard) -> None:
+def test_a_day_on_which_all_is_well_is_green(day: GitLabProject) -> None:
     done = day.run(schedule("nightly"), *UPKEEP)
     well(done)
     assert ended(done, "WARN") == {}
@@ -113,7 +113,7 @@ def test_a_day_on_which_all_is_well_is_green(day: Yard) -> None:
     assert "is needed" in done.stdout
 
 
-def test_news_of_what_is_published_are_yellow_and_have_their_issues(day: Yard) -> None:
+def test_news_of_what_is_published_are_yellow_and_have_their_issues(day: GitLabProject) -> None:
     day.checkout.env["PYTHON_CI_GROUP_TOKEN"] = day.token(10)
     day.osv.add("PYSEC-2026-7", "tiny", ("1.0",), fixed=("1.1",), summary="it answers 43")
     day.gitlab.fault(Fault("corrupt", **FILE))
@@ -126,7 +126,7 @@ def test_news_of_what_is_published_are_yellow_and_have_their_issues(day: Yard) -
     assert "DO NOT MATCH THE HASHES" in log
 
 
-def test_who_cannot_look_is_red(day: Yard) -> None:
+def test_who_cannot_look_is_red(day: GitLabProject) -> None:
     day.checkout.env["PYTHON_CI_GROUP_TOKEN"] = "glpat-ended"
     day.osv.answer = {"results": []}
     day.gitlab.fault(Fault("status", path="/packages/pypi", status=401))

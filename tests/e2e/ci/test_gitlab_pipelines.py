@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.gitlab_ci import MERGE_REQUEST, PUSH, schedule
-from support.gitlab_yard import Yard, ended, open_yard, red, well
+from support.gitlab_project import GitLabProject, ended, open_project, red, well
 from support.remote import git
 from support.stand_ins import FAIL, widen
 from support.tiny import add_tiny, add_twin, add_user
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    with open_yard(tmp_path) as made:
+def yard(tmp_path: Path) -> Iterator[GitLabProject]:
+    with open_project(tmp_path) as made:
         yield made
 
 
-def test_a_merge_request_builds_what_it_touches_and_publishes_nothing(yard: Yard, tmp_path: Path) -> None:
+def test_a_merge_request_builds_what_it_touches_and_publishes_nothing(yard: GitLabProject, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     git(yard.root, "checkout", "--quiet", "-b", f"x$(touch${{IFS}}{marker});touch${{IFS}}{marker}")
     base, _ = yard.change()
@@ -46,7 +46,7 @@ def test_a_merge_request_builds_what_it_touches_and_publishes_nothing(yard: Yard
     assert not yard.project.merge_requests
 
 
-def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: Yard, tmp_path: Path) -> None:
+def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: GitLabProject, tmp_path: Path) -> None:
     base = git(yard.root, "rev-parse", "HEAD")
     folder = yard.root / "recipes" / "x$(touch${IFS}marker);touch marker"
     folder.mkdir()
@@ -58,7 +58,7 @@ def test_a_recipe_with_a_malicious_name_is_refused_and_runs_nothing(yard: Yard, 
     assert not list(yard.root.rglob("marker"))
 
 
-def test_a_package_that_fails_is_red_in_a_merge_request(yard: Yard) -> None:
+def test_a_package_that_fails_is_red_in_a_merge_request(yard: GitLabProject) -> None:
     yard.machines("instead", FAIL)
     base, _ = yard.change()
     done = yard.run(MERGE_REQUEST | {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base})
@@ -66,7 +66,7 @@ def test_a_package_that_fails_is_red_in_a_merge_request(yard: Yard) -> None:
     assert not yard.project.issues
 
 
-def test_a_wheel_goes_to_the_job_that_needs_it(yard: Yard) -> None:
+def test_a_wheel_goes_to_the_job_that_needs_it(yard: GitLabProject) -> None:
     add_user(yard.index, yard.root)
     yard.commit("one that needs tiny")
     well(yard.run(schedule("nightly")))
@@ -74,7 +74,7 @@ def test_a_wheel_goes_to_the_job_that_needs_it(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("asks", [["tiny"], ["tiny", "other"]])
-def test_a_description_asks_for_no_build_twice(yard: Yard, asks: list[str]) -> None:
+def test_a_description_asks_for_no_build_twice(yard: GitLabProject, asks: list[str]) -> None:
     add_twin(yard.root, "other")
     yard.commit("one more")
     base, _ = yard.change()  # of tiny
@@ -87,7 +87,7 @@ def test_a_description_asks_for_no_build_twice(yard: Yard, asks: list[str]) -> N
     assert (yard.checkout.artifacts("plan-triggered") / "dist/jobs/pipeline-1.yml").exists()
 
 
-def test_a_push_to_the_default_branch_publishes_and_proposes_its_records_once(yard: Yard) -> None:
+def test_a_push_to_the_default_branch_publishes_and_proposes_its_records_once(yard: GitLabProject) -> None:
     before, _ = yard.change()
     git(yard.root, "push", "--quiet", "origin", "main")
     for _ in range(2):  # a pipeline that somebody starts again does nothing twice
@@ -103,7 +103,7 @@ def test_a_push_to_the_default_branch_publishes_and_proposes_its_records_once(ya
 
 
 @pytest.mark.parametrize("before", ["another history", "1" * 40, "0" * 40])
-def test_after_a_push_that_replaces_history_what_is_due_is_planned(yard: Yard, before: str) -> None:
+def test_after_a_push_that_replaces_history_what_is_due_is_planned(yard: GitLabProject, before: str) -> None:
     _, replaced = yard.change()
     git(yard.root, "commit", "--quiet", "--amend", "--message", "tiny takes its time, as it says")
     done = yard.run(PUSH | {"CI_COMMIT_BEFORE_SHA": replaced if before == "another history" else before}, "plan")
@@ -111,7 +111,7 @@ def test_after_a_push_that_replaces_history_what_is_due_is_planned(yard: Yard, b
     assert [(job["package"], job["why"]) for job in yard.plan] == [("tiny", "missing for cp313")]
 
 
-def test_the_tokens_schedule_looks_at_tokens_and_at_nothing_else(yard: Yard) -> None:
+def test_the_tokens_schedule_looks_at_tokens_and_at_nothing_else(yard: GitLabProject) -> None:
     done = yard.run(schedule("tokens"))
     well(done)
     assert "PYTHON_CI_GROUP_TOKEN" in done.stdout
@@ -121,7 +121,7 @@ def test_the_tokens_schedule_looks_at_tokens_and_at_nothing_else(yard: Yard) -> 
     assert re.search(r"(?m)^\| `PYTHON_CI_GROUP_TOKEN` \| \d{4}-\d\d-\d\d \|", page)
 
 
-def test_the_versions_schedule_proposes_what_is_new_and_keeps_what_it_saw(yard: Yard) -> None:
+def test_the_versions_schedule_proposes_what_is_new_and_keeps_what_it_saw(yard: GitLabProject) -> None:
     add_tiny(yard.index, "1.1")
     yard.policy(more="[tool.wheelyard.watch]\ncool-down = 0\n")
     yard.commit("no patience")
@@ -134,13 +134,13 @@ def test_the_versions_schedule_proposes_what_is_new_and_keeps_what_it_saw(yard: 
         assert sorted(changed) == ["packages/tiny/history.toml", "packages/tiny/lock.toml"]
 
 
-def test_a_misspelt_schedule_is_red(yard: Yard) -> None:
+def test_a_misspelt_schedule_is_red(yard: GitLabProject) -> None:
     done = yard.run(schedule("nigthly"))
     assert done.returncode != 0
     assert "must be nightly, versions or tokens" in done.stdout + done.stderr
 
 
-def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: Yard) -> None:
+def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: GitLabProject) -> None:
     yard.machines("instead", FAIL)
     well(yard.run(schedule("nightly")))
     (issue,) = yard.project.issues.values()
@@ -158,7 +158,7 @@ def test_a_night_with_nothing_due_is_green_and_closes_what_failed(yard: Yard) ->
     assert issue.state == "closed"
 
 
-def test_three_hundred_jobs_are_one_pipeline_and_one_report(yard: Yard) -> None:
+def test_three_hundred_jobs_are_one_pipeline_and_one_report(yard: GitLabProject) -> None:
     widen(lock_file(yard.root / "packages", "tiny"), 299)
     yard.commit("three hundred versions")
     yard.machines("instead", FAIL)
@@ -173,7 +173,7 @@ def test_three_hundred_jobs_are_one_pipeline_and_one_report(yard: Yard) -> None:
     assert all(version == said for version, said in told)
 
 
-def test_a_machine_without_room_says_so_and_is_red(yard: Yard) -> None:
+def test_a_machine_without_room_says_so_and_is_red(yard: GitLabProject) -> None:
     yard.policy(space=1_000_000)
     yard.commit("more room than any machine has")
     done = yard.run(schedule("nightly"))
@@ -184,7 +184,7 @@ def test_a_machine_without_room_says_so_and_is_red(yard: Yard) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace of its own wants root")
-def test_a_machine_without_an_emulator_says_so_and_is_red(yard: Yard) -> None:
+def test_a_machine_without_an_emulator_says_so_and_is_red(yard: GitLabProject) -> None:
     yard.machines("no-qemu")
     done = yard.run(schedule("nightly"))
     assert "fix: ci/bootstrap true" in done.stdout + done.stderr

@@ -21,8 +21,8 @@ from wheelyard.registries import DirectoryRegistry, read_release
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.built_recipes import BuiltRecipes
     from support.site import Site
-    from support.yard import Yard
 
 FEW = ("markupsafe", "ujson")
 
@@ -32,12 +32,12 @@ def trials(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]
     return {each["package"]: (each["state"], each["text"]) for each in told["trials"]}
 
 
-def run(yard: Yard, *words: str) -> subprocess.CompletedProcess[str]:
+def run(yard: BuiltRecipes, *words: str) -> subprocess.CompletedProcess[str]:
     return yard.run("registry", "smoke-test", *words, "--image", "local", "--python", "cp313")
 
 
 @pytest.fixture
-def broken(yard: Yard, tmp_path: Path) -> Path:
+def broken(yard: BuiltRecipes, tmp_path: Path) -> Path:
     """A copy of an index of two packages, of which one wheel has other bytes than its page says."""
     index = tmp_path / "index"
     for name in FEW:
@@ -46,7 +46,7 @@ def broken(yard: Yard, tmp_path: Path) -> Path:
     return index
 
 
-def test_what_installs_and_what_does_not_is_told_side_by_side(yard: Yard, broken: Path) -> None:
+def test_what_installs_and_what_does_not_is_told_side_by_side(yard: BuiltRecipes, broken: Path) -> None:
     (wheel,) = (broken / "files/markupsafe").glob("*.whl")
     wheel.write_bytes(wheel.read_bytes()[:-100])
     done = run(yard, "--registry", str(broken))
@@ -60,7 +60,7 @@ def test_what_installs_and_what_does_not_is_told_side_by_side(yard: Yard, broken
 
 
 def test_a_file_that_another_index_has_is_not_ours(
-    yard: Yard, broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    yard: BuiltRecipes, broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if upstream had published its own riscv64 wheel of the same version.
     (wheel,) = (broken / "files/markupsafe").glob("*.whl")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_recipes import copy_project
 from support.pages import Snippet, commands
-from support.yard import copy_project
 from wheelyard.ci.outcome import WheelOutcome, write_outcome
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import record_of, verdict_of
 from support.github import Fault, GitHub
 from support.github.app import serve
 from support.project import PYPROJECT, make_project
 from support.remote import Bare, git
-from support.stock import record_of, verdict_of
 from support.wheels import WheelSpec
 from wheelyard.ci.outcome import outcomes
 from wheelyard.ci.reuse import reuse, since_last

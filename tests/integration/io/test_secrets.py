@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import pytest
 
+from support.built_wheels import specs
 from support.gitlab import Fault
-from support.publishing import FILE, UPLOAD, Yard, yard_in
-from support.stock import specs
+from support.publishing import FILE, UPLOAD, PublishedProject, yard_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,14 +57,14 @@ sys.excepthook = hook
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         (tmp_path / "project/temporary").mkdir()
         made.stock.env["TMPDIR"] = str(tmp_path / "project/temporary")
         yield made
 
 
-def before(yard: Yard, program: str) -> None:
+def before(yard: PublishedProject, program: str) -> None:
     """Run *program* in every Python of the command, before anything else (Python's ``site`` module)."""
     folder = yard.stock.root / "before"
     folder.mkdir(exist_ok=True)
@@ -72,7 +72,7 @@ def before(yard: Yard, program: str) -> None:
     yard.stock.env["PYTHONPATH"] = str(folder)
 
 
-def hide(yard: Yard, way: str) -> list[bytes]:
+def hide(yard: PublishedProject, way: str) -> list[bytes]:
     """Put a credential where the command finds it, and return every form in which it might come to light."""
     home, env = yard.stock.home, yard.stock.env
     token = env.pop("WHEELYARD_GITLAB_TOKEN")
@@ -141,7 +141,7 @@ class Watch(threading.Thread):
                 continue
 
 
-def watched(yard: Yard) -> tuple[subprocess.CompletedProcess[str], Watch]:
+def watched(yard: PublishedProject) -> tuple[subprocess.CompletedProcess[str], Watch]:
     """Publish, and watch all the while."""
     spared = set(yard.stock.home.iterdir())
     with yard.start() as process:
@@ -157,7 +157,7 @@ def watched(yard: Yard) -> tuple[subprocess.CompletedProcess[str], Watch]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_token_that_publishes_is_seen_nowhere(yard: Yard, tmp_path: Path, way: str) -> None:
+def test_a_token_that_publishes_is_seen_nowhere(yard: PublishedProject, tmp_path: Path, way: str) -> None:
     forms = hide(yard, way)
     started = tmp_path / "started"
     before(yard, NOSY.format(log=str(started)))
@@ -184,7 +184,7 @@ def test_a_token_that_publishes_is_seen_nowhere(yard: Yard, tmp_path: Path, way:
 
 @pytest.mark.parametrize("show", SHOW)
 @pytest.mark.parametrize("way", ["deploy token", "netrc"])
-def test_a_bug_shows_its_traceback_and_no_token(yard: Yard, way: str, show: str) -> None:
+def test_a_bug_shows_its_traceback_and_no_token(yard: PublishedProject, way: str, show: str) -> None:
     """Nor does a hook that somebody's environment installs, and that shows every frame's variables."""
     forms = hide(yard, way)
     before(yard, BUG + SHOW[show])
@@ -199,7 +199,7 @@ def test_a_bug_shows_its_traceback_and_no_token(yard: Yard, way: str, show: str)
     assert yard.uploads == 0
 
 
-def test_a_bug_quotes_nothing_that_steers_a_terminal_or_a_log(yard: Yard) -> None:
+def test_a_bug_quotes_nothing_that_steers_a_terminal_or_a_log(yard: PublishedProject) -> None:
     before(yard, BUG.replace("the sky fell on ", r"\x1b[2J\n::add-mask::"))
     yard.stock.env["GITHUB_ACTIONS"] = "true"
     yard.stock.add(*specs(1))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import specs
 from support.gitlab import Fault
 from support.publishing import FILE, PAGE, yard_in
-from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.builder.fetch_build_requires import fetch_build_requires
 from wheelyard.core.digests import sha256_file
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.publishing import Yard
+    from support.publishing import PublishedProject
 
 USER = '[build]\nneeds = ["demo"]\n'
 
 
 @pytest.fixture
-def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "cache"))
         monkeypatch.setenv("WHEELYARD_GITLAB_TOKEN", made.deploy_token)
         yield made
 
 
-def target(yard: Yard) -> Target:
+def target(yard: PublishedProject) -> Target:
     (yard.stock.root / "recipes/user").mkdir(parents=True, exist_ok=True)
     (yard.stock.root / "recipes/user/recipe.toml").write_text(USER, encoding="utf-8")
     yard.recipes("demo")
@@ -49,23 +49,23 @@ def target(yard: Yard) -> Target:
     return Target(recipe, *effective(recipe, "1.0"), LockedVersion(version="1.0"))
 
 
-def brought(yard: Yard) -> list[str]:
+def brought(yard: PublishedProject) -> list[str]:
     project = find_project(yard.stock.root)
     fetch_build_requires(project, target(yard), tuple(map(Interpreter.parse, ("cp312", "cp313"))))
     return sorted(build_requires.find(target(yard), project.index))
 
 
-def forget_dist(yard: Yard) -> None:
+def forget_dist(yard: PublishedProject) -> None:
     shutil.rmtree(yard.stock.root / "dist")
 
 
-def test_what_other_jobs_built_comes_first(yard: Yard) -> None:
+def test_what_other_jobs_built_comes_first(yard: PublishedProject) -> None:
     yard.stock.add(*specs(2), kind="local")
     assert brought(yard) == sorted(spec.file for spec in specs(2))
     assert yard.gitlab.requests == []
 
 
-def test_else_our_registry_gives_the_newest_version(yard: Yard) -> None:
+def test_else_our_registry_gives_the_newest_version(yard: PublishedProject) -> None:
     made = yard.have(*specs(4))
     hashes = {path.name: sha256_file(path) for path in made}
     forget_dist(yard)
@@ -76,7 +76,7 @@ def test_else_our_registry_gives_the_newest_version(yard: Yard) -> None:
     assert not list((yard.stock.root.parent / "cache/needs").iterdir())
 
 
-def test_the_version_that_is_pinned_counts(yard: Yard) -> None:
+def test_the_version_that_is_pinned_counts(yard: PublishedProject) -> None:
     yard.have(*specs(4))
     forget_dist(yard)
     path = lock_file(yard.stock.root / "packages", "demo")
@@ -84,7 +84,7 @@ def test_the_version_that_is_pinned_counts(yard: Yard) -> None:
     assert brought(yard) == sorted(spec.file for spec in specs(4)[:2])
 
 
-def test_what_is_yanked_is_not_taken(yard: Yard) -> None:
+def test_what_is_yanked_is_not_taken(yard: PublishedProject) -> None:
     yard.have(*specs(4))
     forget_dist(yard)
     done = yard.registry("yank", "demo", "1.1", "--reason", "it crashes")
@@ -92,7 +92,9 @@ def test_what_is_yanked_is_not_taken(yard: Yard) -> None:
     assert brought(yard) == sorted(spec.file for spec in specs(4)[:2])
 
 
-def test_bytes_that_are_not_those_of_the_index_are_not_taken(yard: Yard, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bytes_that_are_not_those_of_the_index_are_not_taken(
+    yard: PublishedProject, capfd: pytest.CaptureFixture[str]
+) -> None:
     yard.have(*specs(2))
     forget_dist(yard)
     yard.gitlab.plan.add(Fault("corrupt", times=50, **FILE))
@@ -103,7 +105,7 @@ def test_bytes_that_are_not_those_of_the_index_are_not_taken(yard: Yard, capfd: 
 
 
 def test_what_is_nowhere_is_told_and_so_is_a_registry_that_does_not_answer(
-    yard: Yard, capfd: pytest.CaptureFixture[str]
+    yard: PublishedProject, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(NeededWheelError, match="has none") as caught:
         brought(yard)
@@ -115,28 +117,32 @@ def test_what_is_nowhere_is_told_and_so_is_a_registry_that_does_not_answer(
     assert "cannot be fetched from gitlab" in capfd.readouterr().err
 
 
-def test_what_is_in_the_index_folder_stays(yard: Yard) -> None:
+def test_what_is_in_the_index_folder_stays(yard: PublishedProject) -> None:
     yard.stock.add(*specs(2), kind="local")
     first = brought(yard)
     yard.stock.add(*specs(4)[2:], kind="local")
     assert brought(yard) == first
 
 
-def test_what_dist_may_not_give_comes_from_the_registry(yard: Yard, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_dist_may_not_give_comes_from_the_registry(
+    yard: PublishedProject, capfd: pytest.CaptureFixture[str]
+) -> None:
     for wheel in yard.have(*specs(2)):
         (wheel.parent / "verdict.json").unlink(missing_ok=True)
     assert brought(yard) == sorted(spec.file for spec in specs(2))
     assert "dist/ cannot be used" in capfd.readouterr().err
 
 
-def test_an_interpreter_that_dist_lacks_comes_from_the_registry(yard: Yard) -> None:
+def test_an_interpreter_that_dist_lacks_comes_from_the_registry(yard: PublishedProject) -> None:
     yard.have(*specs(2))
     forget_dist(yard)
     yard.stock.add(specs(2)[0], kind="local")
     assert brought(yard) == sorted(spec.file for spec in specs(2))
 
 
-def test_of_what_its_page_lists_only_its_own_wheels_for_riscv64_are_taken(yard: Yard, tmp_path: Path) -> None:
+def test_of_what_its_page_lists_only_its_own_wheels_for_riscv64_are_taken(
+    yard: PublishedProject, tmp_path: Path
+) -> None:
     yard.have(*specs(2))
     forget_dist(yard)
     others = [
@@ -156,7 +162,7 @@ def test_of_what_its_page_lists_only_its_own_wheels_for_riscv64_are_taken(yard: 
     assert [path.name for path in (project.index / "files").iterdir()] == ["demo"]
 
 
-def test_what_is_no_wheel_in_the_index_folder_counts_for_nothing(yard: Yard) -> None:
+def test_what_is_no_wheel_in_the_index_folder_counts_for_nothing(yard: PublishedProject) -> None:
     yard.have(*specs(2))
     forget_dist(yard)
     folder = find_project(yard.stock.root).index / "files/demo"

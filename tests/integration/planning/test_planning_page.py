@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from support.built_recipes import copy_project
+from support.built_wheels import PROJECT, BuiltWheels
 from support.gitlab import GitLab, serve
 from support.pages import ROOT, Snippet, commands
-from support.stock import PROJECT, Stock
 from support.wheels import WheelSpec
-from support.yard import copy_project
 from wheelyard.records.durations import DURATIONS
 from wheelyard.records.wheel_records import read_record, write_record
 
@@ -87,7 +87,7 @@ def test_the_last_plan_is_what_lies_in_the_folder(site: Path) -> None:
 def test_published_builds_tell_how_long_the_next_take(tmp_path: Path) -> None:
     gitlab = GitLab(tmp_path / "gitlab")
     with serve(gitlab) as server:
-        stock = Stock(tmp_path / "project", server.url)
+        stock = BuiltWheels(tmp_path / "project", server.url)
         stock.env["WHEELYARD_GITLAB_TOKEN"] = gitlab.add_deploy_token(gitlab.add_project(PROJECT))
         (wheel,) = stock.add(WheelSpec(name="demo", version="1.0"))
         took = {"Starting container": 5.0, "Running before_all": 30.0, "Building wheel (cp313)": 100.0}

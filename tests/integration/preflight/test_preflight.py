@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import record_of
 from support.index import Fault, IndexFile, IndexServer
 from support.project import make_project
 from support.schemas import validator
-from support.stock import record_of
 from support.tiny import add_tiny, sdist, sources
 from support.wheels import WheelSpec
 from wheelyard.core.errors import PreflightError, RecipeError, UnknownPackageError

@@ -17,7 +17,7 @@ import requests
 from support.gitlab import Fault
 from support.mirror import Mirror, Package
 from support.pages import ROOT, commands
-from support.publishing import Yard, refused, yard_in
+from support.publishing import PublishedProject, refused, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_bytes
 from wheelyard.records.copyleft_sources import SOURCES
@@ -58,7 +58,7 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, mirror: Mirror) -> Iterator[Yard]:
+def yard(tmp_path: Path, mirror: Mirror) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         made.stock.more = "local-images = true"
         made.stock.policy()
@@ -66,7 +66,7 @@ def yard(tmp_path: Path, mirror: Mirror) -> Iterator[Yard]:
         yield made
 
 
-def have(yard: Yard, *grafts: GraftRecord) -> Path:
+def have(yard: PublishedProject, *grafts: GraftRecord) -> Path:
     """Have a wheel in ``dist/`` that was built in a local image and holds these libraries."""
     (wheel,) = yard.stock.add(SPEC, kind="local")
     record = read_record(wheel)
@@ -75,11 +75,11 @@ def have(yard: Yard, *grafts: GraftRecord) -> Path:
     return wheel
 
 
-def sources(yard: Yard, *words: str, to: str = "gitlab") -> Any:
+def sources(yard: PublishedProject, *words: str, to: str = "gitlab") -> Any:
     return yard.stock.run("sources", "--to", to, *words)
 
 
-def test_publishing_waits_for_the_sources(yard: Yard) -> None:
+def test_publishing_waits_for_the_sources(yard: PublishedProject) -> None:
     wheel = have(yard, GRAFT)
     refused(yard.publish(), 60, "libhum", "wheelyard sources demo --to gitlab")
     yard.exactly([])
@@ -103,7 +103,7 @@ def test_publishing_waits_for_the_sources(yard: Yard) -> None:
     yard.exactly([wheel])
 
 
-def test_again_nothing_is_sent_and_nothing_changes(yard: Yard) -> None:
+def test_again_nothing_is_sent_and_nothing_changes(yard: PublishedProject) -> None:
     have(yard, GRAFT)
     assert sources(yard).returncode == 0
     record = SOURCES.path(yard.stock.root / "packages", "demo")
@@ -116,14 +116,14 @@ def test_again_nothing_is_sent_and_nothing_changes(yard: Yard) -> None:
     assert sum(seen.method == "PUT" for seen in yard.gitlab.requests) == len(FILES)
 
 
-def test_an_upload_that_breaks_off_is_gone_on_with(yard: Yard) -> None:
+def test_an_upload_that_breaks_off_is_gone_on_with(yard: PublishedProject) -> None:
     have(yard, GRAFT)
     yard.gitlab.fault(Fault("status", method="PUT", path=r"\.orig\.tar\.gz$", status=503, times=1))
     done = sources(yard)
     assert done.returncode == 0, done.stderr
 
 
-def test_two_runs_at_once_send_each_file_once(yard: Yard) -> None:
+def test_two_runs_at_once_send_each_file_once(yard: PublishedProject) -> None:
     have(yard, GRAFT)
     yard.gitlab.fault(Fault("stall", method="PUT", path=r"\.dsc$", seconds=5, times=1, after=True))
     running = [yard.stock.start("sources", "--to", "gitlab") for _ in range(2)]
@@ -134,7 +134,7 @@ def test_two_runs_at_once_send_each_file_once(yard: Yard) -> None:
     assert len(SOURCES.read(SOURCES.path(yard.stock.root / "packages", "demo"))) == len(FILES)
 
 
-def test_a_run_that_is_killed_is_gone_on_with(yard: Yard) -> None:
+def test_a_run_that_is_killed_is_gone_on_with(yard: PublishedProject) -> None:
     have(yard, GRAFT)
     yard.gitlab.fault(Fault("stall", method="PUT", path=r"\.orig\.tar\.gz$", seconds=60, after=True))
     with yard.stock.start("sources", "--to", "gitlab") as process:
@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_is_gone_on_with(yard: Yard) -> None:
     assert len(sent) == 1
 
 
-def test_what_the_server_damages_is_told_and_not_recorded(yard: Yard) -> None:
+def test_what_the_server_damages_is_told_and_not_recorded(yard: PublishedProject) -> None:
     have(yard, GRAFT)
     yard.gitlab.fault(Fault("corrupt", method="PUT", path=r"\.orig\.tar\.gz$"))
     refused(sources(yard), 60, "gives other bytes for libhum_1.2~rc1.orig.tar.gz")
@@ -162,20 +162,20 @@ def test_what_the_server_damages_is_told_and_not_recorded(yard: Yard) -> None:
     refused(sources(yard), 60, "is in", "with other bytes")  # and it is never replaced
 
 
-def test_an_archive_that_has_moved_on_is_told(yard: Yard, mirror: Mirror) -> None:
+def test_an_archive_that_has_moved_on_is_told(yard: PublishedProject, mirror: Mirror) -> None:
     mirror.publish(Package("libhum1", "2:1.3-1", "riscv64"))
     mirror.publish_source("libhum", "2:1.3-1", FILES)
     have(yard, GRAFT)
     refused(sources(yard), 60, f"does not have the source of libhum {VERSION}", "snapshots")
 
 
-def test_an_archive_that_gives_other_bytes_is_told(yard: Yard, mirror: Mirror) -> None:
+def test_an_archive_that_gives_other_bytes_is_told(yard: PublishedProject, mirror: Mirror) -> None:
     (next(mirror.tree.rglob("libhum*.orig.tar.gz"))).write_bytes(os.urandom(100_000))
     have(yard, GRAFT)
     refused(sources(yard), 60, "libhum_1.2~rc1.orig.tar.gz is not the file that was promised")
 
 
-def test_a_library_of_unknown_origin_waits_for_somebody_to_look(yard: Yard) -> None:
+def test_a_library_of_unknown_origin_waits_for_somebody_to_look(yard: PublishedProject) -> None:
     have(yard, GraftRecord(file=GRAFT.file, name=GRAFT.name))
     refused(yard.publish(), 60, "is not from the build image", "cleared-grafts")
     refused(sources(yard), 60, GRAFT.file)
@@ -186,19 +186,19 @@ def test_a_library_of_unknown_origin_waits_for_somebody_to_look(yard: Yard) -> N
     assert done.returncode == 0, done.stderr
 
 
-def test_an_older_record_with_grafts_is_not_enough(yard: Yard) -> None:
+def test_an_older_record_with_grafts_is_not_enough(yard: PublishedProject) -> None:
     yard.stock.add(SPEC)
     refused(yard.publish(), 60, f"its record does not say where {GRAFT.file} is from")
 
 
-def test_a_record_that_leaves_a_library_out_is_not_enough(yard: Yard) -> None:
+def test_a_record_that_leaves_a_library_out_is_not_enough(yard: PublishedProject) -> None:
     have(yard)
     refused(yard.publish(), 60, f"its record does not say where {GRAFT.file} is from")
     have(yard, GRAFT.model_copy(update={"file": "demo.libs/libother-01234567.so.1"}))
     refused(yard.publish(), 60, f"its record does not say where {GRAFT.file} is from")
 
 
-def test_a_wheel_that_cannot_be_read_keeps_no_other_back(yard: Yard) -> None:
+def test_a_wheel_that_cannot_be_read_keeps_no_other_back(yard: PublishedProject) -> None:
     """Its papers are in order; a job that lies can write them so."""
     other = SPEC.but(name="other", files={})
     (damaged, whole) = yard.stock.add(SPEC, other)
@@ -212,7 +212,7 @@ def test_a_wheel_that_cannot_be_read_keeps_no_other_back(yard: Yard) -> None:
     yard.exactly([whole])
 
 
-def test_the_page_runs_as_it_is_written(yard: Yard) -> None:
+def test_the_page_runs_as_it_is_written(yard: PublishedProject) -> None:
     wheel = have(yard, GRAFT)
     shutil.copy(ROOT / "noxfile.py", yard.stock.root)
     yard.stock.env["PATH"] = f"{Path(sys.executable).parent}:{yard.stock.env['PATH']}"
@@ -225,7 +225,7 @@ def test_the_page_runs_as_it_is_written(yard: Yard) -> None:
     yard.exactly([wheel])
 
 
-def test_a_folder_keeps_them_too(yard: Yard) -> None:
+def test_a_folder_keeps_them_too(yard: PublishedProject) -> None:
     have(yard, GRAFT)
     done = sources(yard, to="./index")
     assert done.returncode == 0, done.stderr

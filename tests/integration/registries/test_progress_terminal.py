@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.built_wheels import PROJECT
 from support.gitlab import Fault
-from support.publishing import FILE, UPLOAD, Yard, yard_in
-from support.stock import PROJECT
+from support.publishing import FILE, UPLOAD, PublishedProject, yard_in
 from support.terminal import read_whole
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
@@ -34,23 +34,23 @@ TIME = r"\(\d+\.\d s\)"
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         yield made
 
 
-def bulky(yard: Yard) -> list[Path]:
+def bulky(yard: PublishedProject) -> list[Path]:
     """Have three wheels of half a megabyte, of one version: they go out one after the other."""
     data = {"demo/data": os.urandom(500_000)}
     return yard.stock.add(*(WheelSpec(python=tag, abi=tag, files=data) for tag in ("cp312", "cp313", "cp314")))
 
 
-def quiet(yard: Yard, **more: str) -> dict[str, str]:
+def quiet(yard: PublishedProject, **more: str) -> dict[str, str]:
     """Return the command's variables, without those of the CI that runs this."""
     return {key: value for key, value in yard.stock.environment.items() if key not in CI} | more
 
 
-def on_a_terminal(yard: Yard, columns: int = COLUMNS) -> tuple[int, str, str]:
+def on_a_terminal(yard: PublishedProject, columns: int = COLUMNS) -> tuple[int, str, str]:
     """Publish with standard error on a terminal; return the exit code, standard output, and what the terminal got."""
     main, side = pty.openpty()
     termios.tcsetwinsize(side, (ROWS, columns))
@@ -95,7 +95,7 @@ def screen(text: str) -> list[str]:
     return [lines[number].rstrip() for number in sorted(lines) if lines[number].strip()]
 
 
-def test_a_terminal_gets_a_bar_that_fills_and_goes(yard: Yard) -> None:
+def test_a_terminal_gets_a_bar_that_fills_and_goes(yard: PublishedProject) -> None:
     wheels = bulky(yard)
     for what in (UPLOAD, FILE):  # long enough for a bar to be drawn in between
         yard.gitlab.fault(Fault("stall", seconds=0.3, **what))
@@ -115,7 +115,7 @@ def test_a_terminal_gets_a_bar_that_fills_and_goes(yard: Yard) -> None:
     assert "\x1b" not in out
 
 
-def test_a_long_title_leaves_room_for_the_bar(yard: Yard) -> None:
+def test_a_long_title_leaves_room_for_the_bar(yard: PublishedProject) -> None:
     """Eighty columns are what terminals begin with, and the registry's name is longer than half of that."""
     wheels = bulky(yard)
     for what in (UPLOAD, FILE):
@@ -140,7 +140,7 @@ AGAIN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", AGAIN)
-def test_what_must_be_sent_again_is_taken_back(yard: Yard, what: str) -> None:
+def test_what_must_be_sent_again_is_taken_back(yard: PublishedProject, what: str) -> None:
     wheels = bulky(yard)
     yard.gitlab.fault(Fault(**AGAIN[what], skip=1, times=2))
     yard.gitlab.fault(Fault("stall", seconds=0.4, **FILE))
@@ -154,7 +154,7 @@ def test_what_must_be_sent_again_is_taken_back(yard: Yard, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["sent again", "cut off"])
-def test_nothing_counts_twice_meanwhile(yard: Yard, what: str) -> None:
+def test_nothing_counts_twice_meanwhile(yard: PublishedProject, what: str) -> None:
     (wheel, *_) = bulky(yard)
     yard.gitlab.fault(Fault(**AGAIN[what], times=2))
     told: list[int] = []
@@ -167,7 +167,7 @@ def test_nothing_counts_twice_meanwhile(yard: Yard, what: str) -> None:
     assert max(sums) == sums[-1] == size
 
 
-def test_what_an_earlier_run_has_sent_counts(yard: Yard) -> None:
+def test_what_an_earlier_run_has_sent_counts(yard: PublishedProject) -> None:
     wheels = bulky(yard)
     yard.gitlab.fault(Fault("status", status=404, **FILE))
     assert yard.publish().returncode == 63  # all sent, and none read back
@@ -180,7 +180,7 @@ def test_what_an_earlier_run_has_sent_counts(yard: Yard) -> None:
     assert AMOUNT.findall(seen)[-1] == (total, total)
 
 
-def test_a_terminal_is_left_whole_when_something_fails(yard: Yard) -> None:
+def test_a_terminal_is_left_whole_when_something_fails(yard: PublishedProject) -> None:
     bulky(yard)
     yard.gitlab.fault(Fault("status", status=403, skip=1, **UPLOAD))
     yard.gitlab.fault(Fault("stall", seconds=0.2, **FILE))
@@ -196,7 +196,7 @@ def test_a_terminal_is_left_whole_when_something_fails(yard: Yard) -> None:
 # ------------------------------------------------------------------ elsewhere
 
 
-def published(yard: Yard, **more: str) -> str:
+def published(yard: PublishedProject, **more: str) -> str:
     """Publish through pipes; return standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "wheelyard", "publish", "--to", "gitlab"],
@@ -211,7 +211,7 @@ def published(yard: Yard, **more: str) -> str:
     return done.stderr.decode()
 
 
-def test_github_gets_a_fold_and_a_time(yard: Yard) -> None:
+def test_github_gets_a_fold_and_a_time(yard: PublishedProject) -> None:
     """GitHub's workflow commands: ::group::title, ::endgroup::, each on a line of its own."""
     bulky(yard)
     lines = published(yard, CI="true", GITHUB_ACTIONS="true").splitlines()
@@ -221,7 +221,7 @@ def test_github_gets_a_fold_and_a_time(yard: Yard) -> None:
     assert re.fullmatch(rf"ok: Publishing to \S+ {TIME}", lines[2])
 
 
-def test_gitlab_gets_a_section_and_a_time(yard: Yard) -> None:
+def test_gitlab_gets_a_section_and_a_time(yard: PublishedProject) -> None:
     """GitLab's job log: section_start:<time>:<name>\\r, and the same name with section_end."""
     bulky(yard)
     # A pipeline of another server: its job token is none of ours.
@@ -235,7 +235,7 @@ def test_gitlab_gets_a_section_and_a_time(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("term", ["xterm", "dumb", ""])
-def test_a_pipe_gets_plain_lines(yard: Yard, term: str) -> None:
+def test_a_pipe_gets_plain_lines(yard: PublishedProject, term: str) -> None:
     bulky(yard)
     yard.gitlab.fault(Fault("stall", seconds=0.3, **FILE))
     text = published(yard, TERM=term, FORCE_COLOR="1")

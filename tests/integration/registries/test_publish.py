@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.built_wheels import PROJECT, BuiltWheels, record_of, specs, verdict_of
 from support.gitlab import Fault, GitLab, serve
-from support.publishing import FILE, PAGE, UPLOAD, Yard, yard_in
-from support.stock import PROJECT, Stock, record_of, specs, verdict_of
+from support.publishing import FILE, PAGE, UPLOAD, PublishedProject, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.lockfile import lock_file, pin
@@ -27,7 +27,7 @@ YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         yield made
 
@@ -35,7 +35,7 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
 # ------------------------------------------------------------------ as it should be
 
 
-def test_wheels_go_out_once_and_are_recorded(yard: Yard) -> None:
+def test_wheels_go_out_once_and_are_recorded(yard: PublishedProject) -> None:
     wheels = yard.stock.add(*specs(4), patched=True)
     done = yard.publish()
     assert done.returncode == 0, done.stderr
@@ -59,7 +59,7 @@ def test_wheels_go_out_once_and_are_recorded(yard: Yard) -> None:
     assert list((yard.stock.root / "dist/.journal").glob("*.jsonl")) == []
 
 
-def test_a_dry_run_shows_the_same_table_and_sends_no_write(yard: Yard) -> None:
+def test_a_dry_run_shows_the_same_table_and_sends_no_write(yard: PublishedProject) -> None:
     yard.stock.add(*specs(3))
     dry = yard.publish("--dry-run")
     assert dry.returncode == 0, dry.stderr
@@ -69,7 +69,7 @@ def test_a_dry_run_shows_the_same_table_and_sends_no_write(yard: Yard) -> None:
     assert dry.stdout.partition("\n\n")[0] == wet.stdout.partition("\n\n")[0]
 
 
-def test_json_says_the_same(yard: Yard) -> None:
+def test_json_says_the_same(yard: PublishedProject) -> None:
     (wheel,) = yard.stock.add(WheelSpec())
     report = json.loads(yard.publish("--json").stdout)
     assert (report["schema"], report["version"], report["registry"]) == ("wheelyard/publication", 1, "gitlab")
@@ -84,7 +84,7 @@ def test_json_says_the_same(yard: Yard) -> None:
     ]
 
 
-def test_local_versions_and_spellings_of_a_name(yard: Yard) -> None:
+def test_local_versions_and_spellings_of_a_name(yard: PublishedProject) -> None:
     wheels = yard.stock.add(WheelSpec(name="Torch.Vision", version="2.0+cpu"), WheelSpec(name="torch_vision"))
     done = yard.publish()
     assert done.returncode == 0, done.stderr
@@ -94,7 +94,9 @@ def test_local_versions_and_spellings_of_a_name(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("salt", [b"", b"other bytes"])
-def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard, tmp_path: Path, salt: bytes) -> None:
+def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(
+    yard: PublishedProject, tmp_path: Path, salt: bytes
+) -> None:
     """Older tools keep a name's case and dots; to an installer these are one wheel (PEP 427, PEP 503)."""
     spec = WheelSpec(name="zope-demo")
     (ours,) = yard.stock.add(spec)
@@ -106,7 +108,7 @@ def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard,
     yard.exactly([theirs])
 
 
-def test_two_spellings_of_one_wheel_do_not_go_together(yard: Yard) -> None:
+def test_two_spellings_of_one_wheel_do_not_go_together(yard: PublishedProject) -> None:
     spec = WheelSpec(name="zope-demo")
     (ours,) = yard.stock.add(spec)
     twin = ours.with_name(ours.name.replace("zope_demo", "Zope.Demo"))
@@ -119,7 +121,7 @@ def test_two_spellings_of_one_wheel_do_not_go_together(yard: Yard) -> None:
     yard.exactly([])
 
 
-def test_what_is_there_under_two_spellings_can_be_published_again(yard: Yard, tmp_path: Path) -> None:
+def test_what_is_there_under_two_spellings_can_be_published_again(yard: PublishedProject, tmp_path: Path) -> None:
     (ours,) = yard.stock.add(WheelSpec(name="zope-demo"))
     assert yard.publish().returncode == 0
     theirs = ours.rename(tmp_path / ours.name.replace("zope_demo", "Zope.Demo"))
@@ -130,14 +132,14 @@ def test_what_is_there_under_two_spellings_can_be_published_again(yard: Yard, tm
     assert "1 there before" in done.stdout
 
 
-def test_only_named_packages_go(yard: Yard) -> None:
+def test_only_named_packages_go(yard: PublishedProject) -> None:
     wheels = yard.stock.add(WheelSpec(name="one"))
     yard.stock.add(WheelSpec(name="two"))
     assert yard.publish("one").returncode == 0
     yard.exactly(wheels)
 
 
-def test_wheels_of_a_local_image_stay_unless_policy_lets_them(yard: Yard) -> None:
+def test_wheels_of_a_local_image_stay_unless_policy_lets_them(yard: PublishedProject) -> None:
     wheels = yard.stock.add(WheelSpec(), kind="local")
     refused = yard.publish()
     assert refused.returncode == 60
@@ -150,7 +152,7 @@ def test_wheels_of_a_local_image_stay_unless_policy_lets_them(yard: Yard) -> Non
     yard.exactly(wheels)
 
 
-def test_a_run_that_holds_everything_back_says_so(yard: Yard) -> None:
+def test_a_run_that_holds_everything_back_says_so(yard: PublishedProject) -> None:
     yard.stock.add(WheelSpec(), kind="local")
     done = yard.publish()
     assert done.returncode == 60
@@ -164,7 +166,7 @@ def test_a_run_that_holds_everything_back_says_so(yard: Yard) -> None:
     assert "published" not in dry.stdout + dry.stderr
 
 
-def test_each_reason_has_its_own_fix(yard: Yard, tmp_path: Path) -> None:
+def test_each_reason_has_its_own_fix(yard: PublishedProject, tmp_path: Path) -> None:
     yard.stock.add(WheelSpec(name="local"), kind="local")
     wheels = yard.stock.add(WheelSpec(name="good"))
     (bad,) = yard.stock.add(WheelSpec(name="bad"))
@@ -185,7 +187,7 @@ def test_each_reason_has_its_own_fix(yard: Yard, tmp_path: Path) -> None:
     assert "local-images-to-folders = true in [tool.wheelyard]" in into.stderr
 
 
-def test_what_failed_does_not_hide_what_was_held_back(yard: Yard) -> None:
+def test_what_failed_does_not_hide_what_was_held_back(yard: PublishedProject) -> None:
     yard.gitlab.protect(yard.project, "demo", "maintainer")
     yard.stock.add(WheelSpec())
     yard.stock.add(WheelSpec(name="local"), kind="local")
@@ -196,7 +198,7 @@ def test_what_failed_does_not_hide_what_was_held_back(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("pep691", [False, True])
-def test_both_formats_of_the_index(yard: Yard, pep691: bool) -> None:
+def test_both_formats_of_the_index(yard: PublishedProject, pep691: bool) -> None:
     yard.gitlab.project_setting.pep691 = pep691
     wheels = yard.stock.add(*specs(2))
     assert yard.publish().returncode == 0
@@ -204,7 +206,7 @@ def test_both_formats_of_the_index(yard: Yard, pep691: bool) -> None:
     yard.exactly(wheels)
 
 
-def test_a_private_project_and_another_storage(yard: Yard, tmp_path: Path) -> None:
+def test_a_private_project_and_another_storage(yard: PublishedProject, tmp_path: Path) -> None:
     private = yard.gitlab.add_project("riseproject/private", visibility="private")
     yard.stock.env["WHEELYARD_GITLAB_TOKEN"] = yard.gitlab.add_deploy_token(private)
     text = (yard.stock.root / "pyproject.toml").read_text().replace(PROJECT, "riseproject/private")
@@ -218,7 +220,7 @@ def test_a_private_project_and_another_storage(yard: Yard, tmp_path: Path) -> No
 # ------------------------------------------------------------------ what must be refused
 
 
-def test_other_bytes_under_the_name_keep_everything_back(yard: Yard) -> None:
+def test_other_bytes_under_the_name_keep_everything_back(yard: PublishedProject) -> None:
     first = yard.stock.add(WheelSpec())
     assert yard.publish().returncode == 0
     yard.stock.add(WheelSpec(), salt=b"other")
@@ -229,7 +231,7 @@ def test_other_bytes_under_the_name_keep_everything_back(yard: Yard) -> None:
     assert len(yard.gitlab.files(yard.project)) == len(first) == yard.uploads
 
 
-def test_a_wheel_changed_after_its_verdict_stays_and_others_go(yard: Yard) -> None:
+def test_a_wheel_changed_after_its_verdict_stays_and_others_go(yard: PublishedProject) -> None:
     (bad,) = yard.stock.add(WheelSpec(name="bad"))
     wheels = yard.stock.add(WheelSpec(name="good"))
     bad.write_bytes(bad.read_bytes() + b"x")
@@ -239,7 +241,7 @@ def test_a_wheel_changed_after_its_verdict_stays_and_others_go(yard: Yard) -> No
     yard.exactly(wheels)
 
 
-def test_a_version_whose_verdict_is_not_passed_stays_and_others_go(yard: Yard) -> None:
+def test_a_version_whose_verdict_is_not_passed_stays_and_others_go(yard: PublishedProject) -> None:
     bad = yard.stock.add(*specs(2, name="bad"))
     wheels = yard.stock.add(WheelSpec(name="good"))
     write_verdict(bad[0].parent, verdict_of("bad", "1.0", bad, ok=False))
@@ -259,7 +261,7 @@ def test_a_version_whose_verdict_is_not_passed_stays_and_others_go(yard: Yard) -
         (WheelSpec(metadata_version="9.9"), "METADATA says demo 9.9"),
     ],
 )
-def test_a_wheel_whose_metadata_is_anothers_stays(yard: Yard, spec: WheelSpec, said: str) -> None:
+def test_a_wheel_whose_metadata_is_anothers_stays(yard: PublishedProject, spec: WheelSpec, said: str) -> None:
     yard.stock.add(spec)
     done = yard.publish()
     assert done.returncode == 60
@@ -267,7 +269,7 @@ def test_a_wheel_whose_metadata_is_anothers_stays(yard: Yard, spec: WheelSpec, s
     yard.exactly([])
 
 
-def test_one_wheel_too_large_does_not_keep_the_others(yard: Yard) -> None:
+def test_one_wheel_too_large_does_not_keep_the_others(yard: PublishedProject) -> None:
     yard.gitlab.project_setting.max_file_size = 20_000
     wheels = yard.stock.add(*specs(2))
     yard.stock.add(WheelSpec(name="big", files={"big/data.bin": bytes(range(256)) * 400}, version="3.0"), salt=b"z" * 9)
@@ -281,7 +283,7 @@ def test_one_wheel_too_large_does_not_keep_the_others(yard: Yard) -> None:
     assert not (yard.stock.root / "packages/big/releases.toml").exists()
 
 
-def test_a_protected_package_does_not_keep_the_others(yard: Yard) -> None:
+def test_a_protected_package_does_not_keep_the_others(yard: PublishedProject) -> None:
     yard.gitlab.protect(yard.project, "demo", "maintainer")
     yard.stock.add(*specs(4))
     wheels = yard.stock.add(*specs(4, name="free"))
@@ -293,7 +295,7 @@ def test_a_protected_package_does_not_keep_the_others(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("bad", ["not a zip", "renamed", "another package's name"])
-def test_what_is_no_wheel_or_not_this_one_stays_and_others_go(yard: Yard, bad: str) -> None:
+def test_what_is_no_wheel_or_not_this_one_stays_and_others_go(yard: PublishedProject, bad: str) -> None:
     wheels = yard.stock.add(WheelSpec(name="good"))
     spec = WheelSpec(name="bad")
     (wheel,) = yard.stock.add(spec)
@@ -316,17 +318,17 @@ def test_what_is_no_wheel_or_not_this_one_stays_and_others_go(yard: Yard, bad: s
 # ------------------------------------------------------------------ who we are
 
 
-def member(yard: Yard, role: str, scope: str, expires_at: date | None = None) -> str:
+def member(yard: PublishedProject, role: str, scope: str, expires_at: date | None = None) -> str:
     user = yard.gitlab.add_user(role)
     yard.gitlab.add_member(yard.project, user, role)
     return yard.gitlab.add_pat(user, scopes=(scope,), expires_at=expires_at)
 
 
-def deploy(yard: Yard, **options: Any) -> str:
+def deploy(yard: PublishedProject, **options: Any) -> str:
     return yard.gitlab.add_deploy_token(options.pop("project", yard.project), name="other", **options)
 
 
-DEAD: dict[str, Callable[[Yard], str]] = {
+DEAD: dict[str, Callable[[PublishedProject], str]] = {
     "an expired deploy token": lambda yard: deploy(yard, expires_at=YESTERDAY),
     "a deploy token that reads": lambda yard: deploy(yard, scopes=("read_package_registry",)),
     "a deploy token of another project": lambda yard: deploy(yard, project=yard.gitlab.add_project("other/project")),
@@ -338,7 +340,7 @@ DEAD: dict[str, Callable[[Yard], str]] = {
 
 
 @pytest.mark.parametrize("what", DEAD)
-def test_a_credential_is_checked_before_any_wheel_is_sent(yard: Yard, what: str) -> None:
+def test_a_credential_is_checked_before_any_wheel_is_sent(yard: PublishedProject, what: str) -> None:
     # The project is public: every GET succeeds with any of these (lib/api/pypi_packages.rb allows anonymous reading).
     yard.stock.env["WHEELYARD_GITLAB_TOKEN"] = token = DEAD[what](yard)
     yard.stock.add(*specs(3))
@@ -349,7 +351,7 @@ def test_a_credential_is_checked_before_any_wheel_is_sent(yard: Yard, what: str)
     assert token not in done.stdout + done.stderr
 
 
-def test_without_a_credential(yard: Yard) -> None:
+def test_without_a_credential(yard: PublishedProject) -> None:
     del yard.stock.env["WHEELYARD_GITLAB_TOKEN"]
     yard.stock.add(WheelSpec())
     assert yard.publish("--dry-run").returncode == 0  # what is public can be read by everybody
@@ -359,7 +361,7 @@ def test_without_a_credential(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("way", ["file", "python-gitlab", "netrc", "job", "pat"])
-def test_where_a_credential_may_be(yard: Yard, way: str) -> None:
+def test_where_a_credential_may_be(yard: PublishedProject, way: str) -> None:
     token = yard.stock.env.pop("WHEELYARD_GITLAB_TOKEN")
     user = yard.gitlab.add_user("ann")
     yard.gitlab.add_member(yard.project, user, "developer")
@@ -389,7 +391,7 @@ def test_where_a_credential_may_be(yard: Yard, way: str) -> None:
     assert all(token not in path.read_text() for path in (yard.stock.root / "packages").rglob("*.toml"))
 
 
-def test_a_job_token_goes_to_no_other_server(yard: Yard) -> None:
+def test_a_job_token_goes_to_no_other_server(yard: PublishedProject) -> None:
     del yard.stock.env["WHEELYARD_GITLAB_TOKEN"]
     yard.stock.env |= {"CI_JOB_TOKEN": "the-job-token", "CI_SERVER_URL": "https://gitlab.example"}
     yard.stock.add(WheelSpec())
@@ -397,7 +399,7 @@ def test_a_job_token_goes_to_no_other_server(yard: Yard) -> None:
     assert not any(seen.authorization for seen in yard.gitlab.requests)
 
 
-def test_an_unknown_project(yard: Yard) -> None:
+def test_an_unknown_project(yard: PublishedProject) -> None:
     text = (yard.stock.root / "pyproject.toml").read_text().replace(PROJECT, "no/such/project")
     (yard.stock.root / "pyproject.toml").write_text(text)
     yard.stock.add(WheelSpec())
@@ -407,7 +409,7 @@ def test_an_unknown_project(yard: Yard) -> None:
     assert "[tool.wheelyard.registries]" in done.stderr
 
 
-def test_credentials_do_not_follow_a_redirect(yard: Yard, tmp_path: Path) -> None:
+def test_credentials_do_not_follow_a_redirect(yard: PublishedProject, tmp_path: Path) -> None:
     other = GitLab(tmp_path / "other")
     yard.stock.add(WheelSpec())
     with serve(other) as thief:
@@ -427,7 +429,7 @@ def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
     gitlab = GitLab(tmp_path / "gitlab")
     project = gitlab.add_project(PROJECT)
     with serve(gitlab, tls=True) as server:
-        stock = Stock(tmp_path / "project", server.url)
+        stock = BuiltWheels(tmp_path / "project", server.url)
         stock.env["WHEELYARD_GITLAB_TOKEN"] = gitlab.add_deploy_token(project)
         (wheel,) = stock.add(WheelSpec())
         done = stock.run("publish", "--to", "gitlab")
@@ -441,7 +443,7 @@ def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
         assert [file.file_name for file in gitlab.files(project)] == [wheel.name]
 
 
-def test_a_recipe_whose_wheels_have_another_name(yard: Yard) -> None:
+def test_a_recipe_whose_wheels_have_another_name(yard: PublishedProject) -> None:
     """``[source] name``: published and recorded under the wheels' name, due no more by the recipe's."""
     spec = WheelSpec(name="demo", version="1.0", python="cp313", abi="cp313")
     (made,) = yard.stock.add(spec)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.built_wheels import PROJECT, BuiltWheels, specs
 from support.gitlab import Fault, GitLab, serve
-from support.publishing import FILE, PAGE, UPLOAD, Yard, yard_in
-from support.stock import PROJECT, Stock, specs
+from support.publishing import FILE, PAGE, UPLOAD, PublishedProject, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.io.server import Login
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         yield made
 
@@ -57,7 +57,7 @@ PASSING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", PASSING)
-def test_what_passes_is_survived(yard: Yard, what: str) -> None:
+def test_what_passes_is_survived(yard: PublishedProject, what: str) -> None:
     where, fault = PASSING[what]
     wheels = yard.stock.add(*specs(2, pythons=("cp313",)))
     # The first upload of a run is the access check: faults are for those that carry a wheel too.
@@ -69,7 +69,7 @@ def test_what_passes_is_survived(yard: Yard, what: str) -> None:
     assert "2 there before" in yard.publish().stdout
 
 
-def test_a_server_that_asks_to_wait_is_waited_for(yard: Yard) -> None:
+def test_a_server_that_asks_to_wait_is_waited_for(yard: PublishedProject) -> None:
     wheels = yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("status", **UPLOAD, status=429, retry_after="2", times=1))
     started = time.monotonic()
@@ -78,7 +78,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(yard: Yard) -> None:
     yard.exactly(wheels)
 
 
-def test_a_server_that_asks_for_an_hour_is_not(yard: Yard) -> None:
+def test_a_server_that_asks_for_an_hour_is_not(yard: PublishedProject) -> None:
     yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("status", **UPLOAD, status=429, retry_after="3600"))
     done = yard.publish()
@@ -87,7 +87,7 @@ def test_a_server_that_asks_for_an_hour_is_not(yard: Yard) -> None:
     assert "goes on where it stopped" in done.stderr
 
 
-def test_a_file_that_the_index_shows_late_is_not_sent_again(yard: Yard) -> None:
+def test_a_file_that_the_index_shows_late_is_not_sent_again(yard: PublishedProject) -> None:
     (wheel,) = yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("status_after", **UPLOAD, status=502, times=1, skip=1))
     yard.gitlab.fault(Fault("hide", **PAGE, files="demo", times=3))
@@ -96,7 +96,7 @@ def test_a_file_that_the_index_shows_late_is_not_sent_again(yard: Yard) -> None:
     yard.exactly([wheel])
 
 
-def test_another_client_with_other_bytes_is_a_conflict(yard: Yard) -> None:
+def test_another_client_with_other_bytes_is_a_conflict(yard: PublishedProject) -> None:
     yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("race", **UPLOAD, other=b"not the same", skip=1, times=1))
     done = yard.publish()
@@ -105,7 +105,7 @@ def test_another_client_with_other_bytes_is_a_conflict(yard: Yard) -> None:
     assert not (yard.stock.root / "packages").exists()
 
 
-def test_a_token_that_dies_in_the_middle_of_a_body(yard: Yard) -> None:
+def test_a_token_that_dies_in_the_middle_of_a_body(yard: PublishedProject) -> None:
     yard.stock.add(*specs(3), WheelSpec(version="9.0", files={"demo/big.bin": os.urandom(3_000_000)}))
     yard.gitlab.fault(Fault("unauthorized_mid_body", **UPLOAD, count=1000, skip=1))
     done = yard.publish()
@@ -115,7 +115,7 @@ def test_a_token_that_dies_in_the_middle_of_a_body(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 100])
-def test_a_server_that_stores_other_bytes_is_found_out(yard: Yard, count: int) -> None:
+def test_a_server_that_stores_other_bytes_is_found_out(yard: PublishedProject, count: int) -> None:
     # GitLab takes the client's word for the hash (app/services/packages/pypi/create_package_service.rb).
     yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("corrupt", **UPLOAD, count=count))
@@ -125,7 +125,7 @@ def test_a_server_that_stores_other_bytes_is_found_out(yard: Yard, count: int) -
     assert not (yard.stock.root / "packages").exists()
 
 
-def test_an_index_that_lies_about_a_hash_is_found_out(yard: Yard) -> None:
+def test_an_index_that_lies_about_a_hash_is_found_out(yard: PublishedProject) -> None:
     yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("lie", **PAGE))
     done = yard.publish()
@@ -133,7 +133,7 @@ def test_an_index_that_lies_about_a_hash_is_found_out(yard: Yard) -> None:
     assert "lists demo-1.0" in done.stderr
 
 
-def test_a_server_that_stalls(yard: Yard) -> None:
+def test_a_server_that_stalls(yard: PublishedProject) -> None:
     wheels = yard.stock.add(WheelSpec())
     yard.stock.more = "timeout = 1"
     yard.stock.policy()
@@ -143,7 +143,7 @@ def test_a_server_that_stalls(yard: Yard) -> None:
     yard.exactly(wheels)
 
 
-def test_a_dead_server_is_told_and_nothing_is_lost(yard: Yard) -> None:
+def test_a_dead_server_is_told_and_nothing_is_lost(yard: PublishedProject) -> None:
     yard.stock.add(WheelSpec())
     yard.stock.url = "http://127.0.0.1:9"
     yard.stock.policy()
@@ -153,7 +153,7 @@ def test_a_dead_server_is_told_and_nothing_is_lost(yard: Yard) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(yard: Yard) -> None:
+def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(yard: PublishedProject) -> None:
     wheels = yard.stock.add(*specs(6, pythons=("cp313",)))
     yard.gitlab.fault(Fault("stall", **UPLOAD, seconds=30, skip=3))
     with yard.start() as process:
@@ -172,7 +172,7 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(yard: Yard) -> None:
     yard.exactly(wheels)
 
 
-def test_two_runs_at_once_send_nothing_twice(yard: Yard) -> None:
+def test_two_runs_at_once_send_nothing_twice(yard: PublishedProject) -> None:
     wheels = yard.stock.add(*specs(20))
     with yard.start() as one, yard.start() as two:
         outputs = [process.communicate(timeout=120) for process in (one, two)]
@@ -185,9 +185,9 @@ def test_two_runs_at_once_send_nothing_twice(yard: Yard) -> None:
     ]
 
 
-def test_two_machines_at_once(yard: Yard, tmp_path: Path) -> None:
+def test_two_machines_at_once(yard: PublishedProject, tmp_path: Path) -> None:
     """No lock is shared: GitLab's own answers have to do."""
-    other = Stock(tmp_path / "other", yard.server.url, env=dict(yard.stock.env))
+    other = BuiltWheels(tmp_path / "other", yard.server.url, env=dict(yard.stock.env))
     wheels = yard.stock.add(*specs(30))
     other.add(*specs(30))
     with yard.start() as one, other.start("publish", "--to", "gitlab") as two:
@@ -200,7 +200,7 @@ def test_two_machines_at_once(yard: Yard, tmp_path: Path) -> None:
     assert sum(map(int, re.findall(r"(\d+) there before", told))) == 30
 
 
-def test_what_another_machine_brings_meanwhile_was_there_before(yard: Yard) -> None:
+def test_what_another_machine_brings_meanwhile_was_there_before(yard: PublishedProject) -> None:
     wheels = yard.stock.add(*specs(4))
     yard.gitlab.fault(Fault("race", **UPLOAD, skip=1, times=1))  # the first request asks for access
     done = yard.publish("--json")
@@ -209,7 +209,7 @@ def test_what_another_machine_brings_meanwhile_was_there_before(yard: Yard) -> N
     assert sorted(each["action"] for each in json.loads(done.stdout)["files"]) == ["skip", *["upload"] * 3]
 
 
-def test_one_version_is_never_sent_twice_at_once(yard: Yard) -> None:
+def test_one_version_is_never_sent_twice_at_once(yard: PublishedProject) -> None:
     """Two first uploads of one (name, version) can clash or double it (app/services/packages/pypi)."""
     under_way: Counter[str] = Counter()
     most: Counter[str] = Counter()
@@ -259,7 +259,7 @@ def test_500_wheels_a_third_of_the_requests_faulty_and_20_kills(tmp_path: Path) 
         share = 1 - (2 / 3) ** (1 / 6 if fault["method"] == "POST" else 1 / 3)
         gitlab.fault(Fault(**fault, probability=share, seed=seed))
     with serve(gitlab) as server:
-        stock = Stock(tmp_path / "project", server.url, more="parallel = 8")
+        stock = BuiltWheels(tmp_path / "project", server.url, more="parallel = 8")
         stock.env["WHEELYARD_GITLAB_TOKEN"] = gitlab.add_deploy_token(project)
         wheels = [
             path
@@ -278,7 +278,7 @@ def test_500_wheels_a_third_of_the_requests_faulty_and_20_kills(tmp_path: Path) 
                 process.kill()
                 process.communicate()
             kills += 1
-        yard = Yard(gitlab, project, server, stock)
+        yard = PublishedProject(gitlab, project, server, stock)
         told = ""
         for _ in range(5):  # eight failures in a row end a run: rare, and the next one goes on
             done = yard.publish()
@@ -297,11 +297,11 @@ def test_500_wheels_a_third_of_the_requests_faulty_and_20_kills(tmp_path: Path) 
         assert sorted(recorded) == sorted((path.name, "gitlab") for path in wheels)
 
 
-def records(stock: Stock, package: str) -> list[tuple[str, str]]:
+def records(stock: BuiltWheels, package: str) -> list[tuple[str, str]]:
     return [(each.file, each.where) for each in RELEASES.read(stock.root / "packages" / package / "releases.toml")]
 
 
-def test_memory_stays_flat_for_two_gigabytes(yard: Yard) -> None:
+def test_memory_stays_flat_for_two_gigabytes(yard: PublishedProject) -> None:
     small = peak(yard, yard.stock.add(WheelSpec(name="small")))
     (wheel,) = yard.stock.add(huge := WheelSpec(name="huge"))
     grow(wheel, 2 << 30)
@@ -311,7 +311,7 @@ def test_memory_stays_flat_for_two_gigabytes(yard: Yard) -> None:
     assert [file.size for file in yard.gitlab.files(yard.project) if "huge" in file.file_name] == [wheel.stat().st_size]
 
 
-def peak(yard: Yard, wheels: list[Path]) -> int:
+def peak(yard: PublishedProject, wheels: list[Path]) -> int:
     """Publish, and return the most memory that the process held, in KiB (getrusage(2), ru_maxrss)."""
     with yard.start(wheels[0].parent.parent.name) as process:
         _, status, usage = os.wait4(process.pid, 0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import BuiltWheels
 from support.killing import shape
-from support.stock import Stock
 from support.wheels import WheelSpec
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_a_wheel_that_is_skipped_mends_the_folder(tmp_path: Path, what: str) -> None:
-    stock = Stock(tmp_path / "project")
+    stock = BuiltWheels(tmp_path / "project")
     stock.add(WheelSpec(), WheelSpec(name="other"))
     index = stock.root / "index"
     done = stock.run("publish", "--to", "./index")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from support.built_wheels import PROJECT, BuiltWheels
 from support.gitlab import GitLab, Project, serve
 from support.pages import ROOT, Snippet, commands
-from support.stock import PROJECT, Stock
 from support.wheels import WheelSpec
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subp
     gitlab.add_member(project, user, "maintainer")
     token, deploy = gitlab.add_pat(user, scopes=("api",), expires_at=None), gitlab.add_deploy_token(project)
     with serve(gitlab) as server:
-        stock = Stock(folder / "project", server.url)
+        stock = BuiltWheels(folder / "project", server.url)
         shutil.copy(ROOT / "noxfile.py", stock.root)
         for name in ("markupsafe", "kiwisolver"):
             (stock.root / "recipes" / name).mkdir(parents=True)

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from support.built_wheels import PROJECT, BuiltWheels, specs
 from support.gitlab import Fault
 from support.index import JSON, IndexServer
-from support.publishing import FILE, UPLOAD, Yard, yard_in
-from support.stock import PROJECT, Stock, specs
+from support.publishing import FILE, UPLOAD, PublishedProject, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import RELEASES
@@ -45,25 +45,25 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         yield made
 
 
-def journal(yard: Yard) -> contextlib.AbstractContextManager[Journal]:
+def journal(yard: PublishedProject) -> contextlib.AbstractContextManager[Journal]:
     """The journal of the yard's registry, ours alone."""
     title = GitLabRegistry(yard.server.url, PROJECT, None).title
     return Journal.of(yard.stock.root / "dist/.journal", title)
 
 
-def maintain(yard: Yard) -> None:
+def maintain(yard: PublishedProject) -> None:
     """Give the command a token that may delete."""
     user = yard.gitlab.add_user("mona")
     yard.gitlab.add_member(yard.project, user, "maintainer")
     yard.stock.env["WHEELYARD_GITLAB_TOKEN"] = yard.gitlab.add_pat(user, scopes=("api",))
 
 
-def put(yard: Yard, file: str, data: bytes, *, name: str, version: str = "1.0", sha256: str = "") -> None:
+def put(yard: PublishedProject, file: str, data: bytes, *, name: str, version: str = "1.0", sha256: str = "") -> None:
     """Upload as another client does."""
     answer = requests.post(
         f"{yard.server.url}/api/v4/projects/{yard.project.id}/packages/pypi",
@@ -112,7 +112,7 @@ def server() -> Iterator[IndexServer]:
         yield made
 
 
-def listed(server: IndexServer, folder: Path, **more: object) -> Stock:
+def listed(server: IndexServer, folder: Path, **more: object) -> BuiltWheels:
     """Return a project whose registry lists one wheel, with *more* in its entry."""
     wheel = WheelSpec().write(folder)
     entry: dict[str, object] = {"filename": wheel.name, "url": "x", "hashes": {"sha256": sha256_file(wheel)}, **more}
@@ -120,7 +120,7 @@ def listed(server: IndexServer, folder: Path, **more: object) -> Stock:
     server.add_static(f"{BASE}/simple/demo", json.dumps(body).encode(), JSON)
     server.add_static(f"{BASE}/simple", b'<html><body><a href="demo">demo</a></body></html>', "text/html")
     server.add_static(f"{BASE}/files/{sha256_file(wheel)}/{wheel.name}", wheel.read_bytes())
-    stock = Stock(folder / "project", server.root)
+    stock = BuiltWheels(folder / "project", server.root)
     text = (stock.root / "pyproject.toml").read_text().replace(PROJECT, "it") + COPY
     (stock.root / "pyproject.toml").write_text(text)
     return stock
@@ -129,7 +129,7 @@ def listed(server: IndexServer, folder: Path, **more: object) -> Stock:
 # ------------------------------------------------------------------ lost, doubled, told falsely
 
 
-def test_what_is_sent_anew_is_read_back_anew(yard: Yard) -> None:
+def test_what_is_sent_anew_is_read_back_anew(yard: PublishedProject) -> None:
     """A run was killed after it had read the wheel back; the wheel was deleted there since."""
     (wheel,) = yard.stock.add(WheelSpec())
     with journal(yard) as killed:
@@ -143,7 +143,7 @@ def test_what_is_sent_anew_is_read_back_anew(yard: Yard) -> None:
     assert not (yard.stock.root / "packages").exists()
 
 
-def test_a_kill_after_sending_anew_leaves_nothing_confirmed(yard: Yard) -> None:
+def test_a_kill_after_sending_anew_leaves_nothing_confirmed(yard: PublishedProject) -> None:
     (wheel,) = yard.stock.add(WheelSpec())
     with journal(yard) as killed:
         killed.begin([(wheel.name, sha256_file(wheel))])
@@ -163,7 +163,7 @@ def test_a_kill_after_sending_anew_leaves_nothing_confirmed(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"kind": "status_after", "status": 502}, {"kind": "reset_after"}])
-def test_what_is_there_after_a_doubt_is_not_sent_again(yard: Yard, fault: dict[str, Any]) -> None:
+def test_what_is_there_after_a_doubt_is_not_sent_again(yard: PublishedProject, fault: dict[str, Any]) -> None:
     """The index is read before anything is sent again, though the server would refuse the second one."""
     wheels = yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault(**fault, **UPLOAD, skip=1, times=1))
@@ -173,7 +173,7 @@ def test_what_is_there_after_a_doubt_is_not_sent_again(yard: Yard, fault: dict[s
 
 
 @pytest.mark.parametrize("status", [520, 524, 408])
-def test_other_answers_that_leave_a_doubt(yard: Yard, status: int) -> None:
+def test_other_answers_that_leave_a_doubt(yard: PublishedProject, status: int) -> None:
     """520 to 527 are what the proxy in front of gitlab.com says when the server behind it is slow or gone."""
     wheels = yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("status_after", **UPLOAD, status=status, skip=1, times=1))
@@ -182,7 +182,7 @@ def test_other_answers_that_leave_a_doubt(yard: Yard, status: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_same_wheel_in_two_folders_is_sent_once(yard: Yard) -> None:
+def test_the_same_wheel_in_two_folders_is_sent_once(yard: PublishedProject) -> None:
     (wheel,) = yard.stock.add(WheelSpec())
     shutil.copytree(wheel.parent, yard.stock.root / "dist/demo/again")
     yard.publish()
@@ -190,7 +190,7 @@ def test_the_same_wheel_in_two_folders_is_sent_once(yard: Yard) -> None:
     assert yard.uploads == 1
 
 
-def test_a_refusal_shows_the_table_too(yard: Yard) -> None:
+def test_a_refusal_shows_the_table_too(yard: PublishedProject) -> None:
     yard.stock.add(WheelSpec())
     assert yard.publish().returncode == 0
     yard.stock.add(WheelSpec(), salt=b"other")
@@ -199,7 +199,7 @@ def test_a_refusal_shows_the_table_too(yard: Yard) -> None:
     assert wet.stdout.partition("\n\n")[0].strip() == dry.stdout.partition("\n\n")[0].strip()
 
 
-def test_a_run_killed_before_its_report_is_out_is_told_by_the_next(yard: Yard) -> None:
+def test_a_run_killed_before_its_report_is_out_is_told_by_the_next(yard: PublishedProject) -> None:
     """Everything is done, whoever reads the report is slow, and then comes kill -9."""
     yard.stock.add(*specs(60))
     with yard.start() as process:
@@ -215,7 +215,7 @@ def test_a_run_killed_before_its_report_is_out_is_told_by_the_next(yard: Yard) -
     assert "60 published" in yard.publish().stdout
 
 
-def test_a_second_record_with_other_bytes_is_a_refusal(yard: Yard) -> None:
+def test_a_second_record_with_other_bytes_is_a_refusal(yard: PublishedProject) -> None:
     """GitLab's records are per spelling, its index is per canonical name: one file name may be there twice."""
     (wheel,) = yard.stock.add(WheelSpec(name="demo.x"))
     assert yard.publish().returncode == 0
@@ -226,7 +226,7 @@ def test_a_second_record_with_other_bytes_is_a_refusal(yard: Yard) -> None:
     assert "refuse" in yard.publish("--dry-run").stdout
 
 
-def test_a_hash_in_capitals_is_the_same_hash(yard: Yard) -> None:
+def test_a_hash_in_capitals_is_the_same_hash(yard: PublishedProject) -> None:
     """GitLab takes and keeps them as they come (lib/gitlab/regex.rb, sha256_regex)."""
     (wheel,) = yard.stock.add(WheelSpec())
     put(yard, wheel.name, wheel.read_bytes(), name="demo", sha256=sha256_file(wheel).upper())
@@ -235,7 +235,7 @@ def test_a_hash_in_capitals_is_the_same_hash(yard: Yard) -> None:
     assert "1 there before" in done.stdout
 
 
-def test_a_wheel_in_another_packages_folder_stays(yard: Yard) -> None:
+def test_a_wheel_in_another_packages_folder_stays(yard: PublishedProject) -> None:
     (wheel,) = yard.stock.add(WheelSpec(name="bar"))
     shutil.move(wheel.parent, yard.stock.root / "dist/foo/9.9")
     done = yard.publish("foo")
@@ -248,7 +248,7 @@ def test_two_servers_of_one_host_are_two_registries() -> None:
     assert len({GitLabRegistry(url, "a/b", None).title for url in urls}) == 2
 
 
-def test_what_a_publication_brought_meanwhile_was_there_before(yard: Yard) -> None:
+def test_what_a_publication_brought_meanwhile_was_there_before(yard: PublishedProject) -> None:
     (wheel,) = yard.stock.add(WheelSpec())
     path = yard.stock.root / "pyproject.toml"
     path.write_text(path.read_text() + COPY)
@@ -267,7 +267,7 @@ def test_what_a_publication_brought_meanwhile_was_there_before(yard: Yard) -> No
 # ------------------------------------------------------------------ too soon, too much
 
 
-def test_a_server_that_asks_for_no_wait_is_not_hammered(yard: Yard) -> None:
+def test_a_server_that_asks_for_no_wait_is_not_hammered(yard: PublishedProject) -> None:
     wheels = yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("status", **UPLOAD, status=429, retry_after="0", times=6))
     started = time.monotonic()
@@ -282,7 +282,7 @@ def test_a_page_of_hundreds_of_megabytes(tmp_path: Path) -> None:
     headers = {"Content-Type": JSON, "Content-Encoding": "gzip"}
     with (
         answering(lambda _path, _body: (200, headers, body)) as url,
-        Stock(tmp_path / "project", url).start("registry", "list", "demo") as process,
+        BuiltWheels(tmp_path / "project", url).start("registry", "list", "demo") as process,
     ):
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -295,7 +295,7 @@ def test_a_page_of_hundreds_of_megabytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [(), ("--json",)])
 @pytest.mark.parametrize("form", ["token", "header"])
-def test_a_server_that_echoes_the_credential(yard: Yard, form: str, words: tuple[str, ...]) -> None:
+def test_a_server_that_echoes_the_credential(yard: PublishedProject, form: str, words: tuple[str, ...]) -> None:
     token = "glpat-secretsecretsecret1"
     said = token if form == "token" else base64.b64encode(f"wheelyard:{token}".encode()).decode()
 
@@ -355,7 +355,7 @@ def test_a_reason_that_steers_who_reads_it(server: IndexServer, tmp_path: Path, 
         assert not line.lstrip().startswith("::error::y")
 
 
-def test_a_licence_that_steers_who_reads_the_record(yard: Yard) -> None:
+def test_a_licence_that_steers_who_reads_the_record(yard: PublishedProject) -> None:
     import zipfile
 
     spec = WheelSpec()
@@ -377,7 +377,7 @@ def test_a_licence_that_steers_who_reads_the_record(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("name", ["Demo_Pack", "demo.pack", "Demo-Pack"])
-def test_prune_deletes_what_was_put_there_under_another_spelling(yard: Yard, name: str) -> None:
+def test_prune_deletes_what_was_put_there_under_another_spelling(yard: PublishedProject, name: str) -> None:
     """twine sends METADATA's name as it is, and GitLab keeps it; its filter by name looks for a part of that."""
     for version in ("1.0", "2.0"):
         wheel = WheelSpec(name="demo_pack", version=version).write(yard.stock.root / "made")
@@ -388,7 +388,7 @@ def test_prune_deletes_what_was_put_there_under_another_spelling(yard: Yard, nam
     assert [file.version for file in yard.gitlab.files(yard.project)] == ["2.0"]
 
 
-def test_prune_waits_for_a_publication_under_way(yard: Yard) -> None:
+def test_prune_waits_for_a_publication_under_way(yard: PublishedProject) -> None:
     """Else what has just been published is deleted, and then recorded as published."""
     yard.stock.add(WheelSpec(version="1.0"), WheelSpec(version="2.0"))
     maintain(yard)
@@ -403,7 +403,7 @@ def test_prune_waits_for_a_publication_under_way(yard: Yard) -> None:
     assert len(yard.gitlab.files(yard.project)) == 2
 
 
-def test_line_ends_of_windows_in_a_record(yard: Yard) -> None:
+def test_line_ends_of_windows_in_a_record(yard: PublishedProject) -> None:
     yard.stock.add(*specs(2))
     assert yard.publish().returncode == 0
     path = yard.stock.root / "packages/demo/releases.toml"
@@ -415,7 +415,7 @@ def test_line_ends_of_windows_in_a_record(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("version", ["1!2.0", "1!2.0+local.7", "2.0.post1.dev3"])
-def test_odd_versions_go_all_the_way(yard: Yard, version: str) -> None:
+def test_odd_versions_go_all_the_way(yard: PublishedProject, version: str) -> None:
     (wheel,) = yard.stock.add(WheelSpec(version=version))
     done = yard.publish()
     assert done.returncode == 0, done.stderr

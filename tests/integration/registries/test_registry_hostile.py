@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import BuiltWheels
 from support.index import JSON, Fault, IndexServer
-from support.stock import Stock
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.core.errors import NetworkError, RegistryContentError
@@ -40,7 +40,7 @@ def test_a_file_name_that_is_none(server: IndexServer, tmp_path: Path, name: str
     page(server, "demo", {"filename": name, "url": "x", "hashes": {"sha256": "0" * 64}})
     with pytest.raises((RegistryContentError, NetworkError)):
         GitLabRegistry(server.root, "it", None).files("demo")
-    stock = Stock(tmp_path / "project", server.root)
+    stock = BuiltWheels(tmp_path / "project", server.root)
     text = (stock.root / "pyproject.toml").read_text().replace("riseproject/python/wheel_builder", "it")
     (stock.root / "pyproject.toml").write_text(text)
     before = {path for path in tmp_path.rglob("*") if "cache" not in path.parts}
@@ -73,7 +73,7 @@ def test_a_file_that_is_not_what_the_index_says_is_not_kept(server: IndexServer,
     path = f"{BASE}/files/{sha256}/{wheel.name}"
     server.add_static(path, wheel.read_bytes())
     server.fault(path, Fault(body=b"something else"))
-    stock = Stock(tmp_path / "project", server.root)
+    stock = BuiltWheels(tmp_path / "project", server.root)
     text = (stock.root / "pyproject.toml").read_text().replace("riseproject/python/wheel_builder", "it")
     (stock.root / "pyproject.toml").write_text(text)
     done = stock.run("registry", "mirror", "--registry", "gitlab", "--to", "./copy")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.built_wheels import specs
 from support.gitlab import Fault, Project, Seen
-from support.publishing import FILE, UPLOAD, Yard, refused, yard_in
-from support.stock import specs
+from support.publishing import FILE, UPLOAD, PublishedProject, refused, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import RELEASES, yank
@@ -37,13 +37,13 @@ record = {record}
 
 
 @pytest.fixture
-def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedProject]:
     monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "project/cache"))
     with yard_in(tmp_path) as made:
         yield made
 
 
-def old_project(yard: Yard, *, record: bool = True) -> Project:
+def old_project(yard: PublishedProject, *, record: bool = True) -> Project:
     """Make the private project that packages move away from; a token of its own reads it."""
     project = yard.gitlab.add_project(OLD, visibility="private")
     yard.stock.env["OLD_TOKEN"] = yard.gitlab.add_deploy_token(project, scopes=("read_package_registry",))
@@ -52,7 +52,9 @@ def old_project(yard: Yard, *, record: bool = True) -> Project:
     return project
 
 
-def stocked(yard: Yard, project: Project, *wheels: WheelSpec, tmp_path: Path, salt: bytes = b"") -> list[Path]:
+def stocked(
+    yard: PublishedProject, project: Project, *wheels: WheelSpec, tmp_path: Path, salt: bytes = b""
+) -> list[Path]:
     """Have wheels in a project, uploaded by somebody else."""
     made = [spec.write(tmp_path / "elsewhere", salt=salt) for spec in wheels]
     mine, yard.project = yard.project, project
@@ -63,17 +65,17 @@ def stocked(yard: Yard, project: Project, *wheels: WheelSpec, tmp_path: Path, sa
     return made
 
 
-def mirror(yard: Yard, *words: str) -> subprocess.CompletedProcess[str]:
+def mirror(yard: PublishedProject, *words: str) -> subprocess.CompletedProcess[str]:
     done = yard.registry("mirror", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
-def downloads(yard: Yard) -> int:
+def downloads(yard: PublishedProject) -> int:
     return sum(seen.method == "GET" and "/pypi/files/" in seen.path for seen in yard.gitlab.requests)
 
 
-def ours(yard: Yard) -> list[Seen]:
+def ours(yard: PublishedProject) -> list[Seen]:
     """Return what the command has asked, without what the tests have done."""
     return [seen for seen in yard.gitlab.requests if seen.headers.get("user-agent", "").startswith("wheelyard/")]
 
@@ -86,7 +88,7 @@ def hashes(wheels: list[Path]) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in wheels}
 
 
-def cached(yard: Yard) -> list[str]:
+def cached(yard: PublishedProject) -> list[str]:
     # Folders go away while we look: os.walk bears it.
     folders = os.walk(yard.stock.root / "cache/mirror")
     return [name for _, _, names in folders for name in names if name.endswith(".whl")]
@@ -95,7 +97,7 @@ def cached(yard: Yard) -> list[str]:
 # ------------------------------------------------------------------ there and back
 
 
-def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
+def test_a_backup_and_its_restoration(yard: PublishedProject, tmp_path: Path) -> None:
     wheels = yard.have(*specs(4), WheelSpec(name="Other.One", version="2.0+cpu"))
     record = RELEASES.path(yard.stock.root / "packages", "demo")
     yank(record, [path.name for path in wheels[:2]], "gitlab", "crashes")
@@ -132,7 +134,7 @@ def test_a_backup_and_its_restoration(yard: Yard, tmp_path: Path) -> None:
     assert cached(yard) == []
 
 
-def test_all_of_it_is_one_step_however_many_batches_it_takes(yard: Yard, tmp_path: Path) -> None:
+def test_all_of_it_is_one_step_however_many_batches_it_takes(yard: PublishedProject, tmp_path: Path) -> None:
     yard.have(*(WheelSpec(version=f"1.{number}") for number in range(4)), WheelSpec(name="other"))
     backup = tmp_path / "backup"
     title = f"Copying gitlab to {backup}/"
@@ -142,7 +144,7 @@ def test_all_of_it_is_one_step_however_many_batches_it_takes(yard: Yard, tmp_pat
     assert "5 copied" in done.stdout
 
 
-def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard, tmp_path: Path) -> None:
+def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: PublishedProject, tmp_path: Path) -> None:
     (ours, late) = yard.have(WheelSpec(), WheelSpec(version="2.0"))
     for wheel in (ours, late):
         yard.upload(wheel.rename(tmp_path / wheel.name.replace("demo", "Demo")), name="demo")
@@ -156,7 +158,7 @@ def test_a_wheel_is_not_doubled_by_another_spelling_of_its_file_name(yard: Yard,
     assert said.count("spelt another way") == 2
 
 
-def test_a_copy_that_lacks_something_is_not_called_ok(yard: Yard, tmp_path: Path) -> None:
+def test_a_copy_that_lacks_something_is_not_called_ok(yard: PublishedProject, tmp_path: Path) -> None:
     yard.have(WheelSpec(), WheelSpec(version="2.0"))
     yard.gitlab.fault(Fault("status", status=404, path=r"/pypi/files/.*demo-2.0"))
     done = yard.registry("mirror", "--registry", "gitlab", "--to", f"{tmp_path / 'backup'}/")
@@ -165,7 +167,7 @@ def test_a_copy_that_lacks_something_is_not_called_ok(yard: Yard, tmp_path: Path
     assert "ok: " not in done.stderr
 
 
-def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path) -> None:
+def test_the_move_from_one_project_to_another(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(6), WheelSpec(name="solo"), tmp_path=tmp_path)
     yard.recipes("demo", "solo")
@@ -187,14 +189,14 @@ def test_the_move_from_one_project_to_another(yard: Yard, tmp_path: Path) -> Non
     assert "gitlab: 1 copied, 7 there before" in mirror(yard, "--registry", "old", "--to", "gitlab").stdout
 
 
-def test_only_named_packages_are_copied(yard: Yard) -> None:
+def test_only_named_packages_are_copied(yard: PublishedProject) -> None:
     yard.have(*specs(2), WheelSpec(name="other"))
     mirror(yard, "--registry", "gitlab", "--to", "./copy", "other")
     assert list(wheels_in(yard.stock.root / "copy")) == [WheelSpec(name="other").file]
     refused(yard.registry("mirror", "--registry", "gitlab", "--to", "./copy", "nonsense"), 11, "nonsense")
 
 
-def test_a_dry_run_writes_nothing(yard: Yard, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     stocked(yard, old, *specs(4), tmp_path=tmp_path)
     yard.have(*specs(2))
@@ -210,14 +212,14 @@ def test_a_dry_run_writes_nothing(yard: Yard, tmp_path: Path) -> None:
     assert not (yard.stock.root / "copy").exists()
 
 
-def test_a_registry_is_not_its_own_copy(yard: Yard) -> None:
+def test_a_registry_is_not_its_own_copy(yard: PublishedProject) -> None:
     refused(yard.registry("mirror", "--registry", "gitlab", "--to", "gitlab"), 4, "the same registry")
 
 
 # ------------------------------------------------------------------ what cannot be copied
 
 
-def test_what_cannot_be_copied_is_told_and_the_rest_is(yard: Yard, tmp_path: Path) -> None:
+def test_what_cannot_be_copied_is_told_and_the_rest_is(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     good = stocked(yard, old, *specs(2, name="good"), tmp_path=tmp_path)
     clash = yard.have(WheelSpec(name="clash"))
@@ -258,7 +260,7 @@ def test_what_cannot_be_copied_is_told_and_the_rest_is(yard: Yard, tmp_path: Pat
         assert yard.records("clash") == hashes([*clash, *more])
 
 
-def test_a_conflict_alone_has_its_own_exit_code(yard: Yard, tmp_path: Path) -> None:
+def test_a_conflict_alone_has_its_own_exit_code(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     stocked(yard, old, WheelSpec(), tmp_path=tmp_path, salt=b"other")
     (mine,) = yard.have(WheelSpec())
@@ -269,7 +271,7 @@ def test_a_conflict_alone_has_its_own_exit_code(yard: Yard, tmp_path: Path) -> N
     yard.exactly([mine])
 
 
-def test_bytes_that_are_not_those_of_the_index_are_not_copied(yard: Yard, tmp_path: Path) -> None:
+def test_bytes_that_are_not_those_of_the_index_are_not_copied(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     yard.gitlab.fault(Fault("corrupt", **UPLOAD, count=200, times=1))
     stocked(yard, old, WheelSpec(), tmp_path=tmp_path)
@@ -279,7 +281,7 @@ def test_bytes_that_are_not_those_of_the_index_are_not_copied(yard: Yard, tmp_pa
     yard.exactly([good])
 
 
-def test_what_cannot_be_copied_is_not_marked_either(yard: Yard) -> None:
+def test_what_cannot_be_copied_is_not_marked_either(yard: PublishedProject) -> None:
     wheels = yard.have(WheelSpec(), WheelSpec(version="2.0"))
     yank(RELEASES.path(yard.stock.root / "packages", "demo"), [wheels[0].name], "gitlab", "bad")
     yard.gitlab.fault(Fault("status", method="GET", path=r"/pypi/files/.*demo-1\.0", status=404))
@@ -288,7 +290,7 @@ def test_what_cannot_be_copied_is_not_marked_either(yard: Yard) -> None:
     assert "yanked: " not in done.stdout
 
 
-def test_a_target_that_stores_other_bytes_is_found_out(yard: Yard, tmp_path: Path) -> None:
+def test_a_target_that_stores_other_bytes_is_found_out(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     stocked(yard, old, WheelSpec(), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("corrupt", **UPLOAD, count=200))
@@ -296,7 +298,7 @@ def test_a_target_that_stores_other_bytes_is_found_out(yard: Yard, tmp_path: Pat
     assert yard.records() == {}
 
 
-def test_what_an_earlier_run_left_is_not_believed(yard: Yard, tmp_path: Path) -> None:
+def test_what_an_earlier_run_left_is_not_believed(yard: PublishedProject, tmp_path: Path) -> None:
     """The cache holds another registry's wheel of the same name, or half of this one."""
     old = old_project(yard)
     (wheel,) = stocked(yard, old, WheelSpec(), tmp_path=tmp_path)
@@ -322,7 +324,9 @@ def test_what_an_earlier_run_left_is_not_believed(yard: Yard, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("what", ["no token", "a dead one", "one that reads"])
-def test_who_may_not_write_hears_so_before_anything_is_fetched(yard: Yard, tmp_path: Path, what: str) -> None:
+def test_who_may_not_write_hears_so_before_anything_is_fetched(
+    yard: PublishedProject, tmp_path: Path, what: str
+) -> None:
     old = old_project(yard)
     stocked(yard, old, WheelSpec(), tmp_path=tmp_path)
     match what:
@@ -338,14 +342,14 @@ def test_who_may_not_write_hears_so_before_anything_is_fetched(yard: Yard, tmp_p
     assert downloads(yard) == 0
 
 
-def test_who_may_not_read_hears_so(yard: Yard, tmp_path: Path) -> None:
+def test_who_may_not_read_hears_so(yard: PublishedProject, tmp_path: Path) -> None:
     stocked(yard, old_project(yard), WheelSpec(), tmp_path=tmp_path)
     del yard.stock.env["OLD_TOKEN"]
     refused(yard.registry("mirror", "--registry", "old", "--to", "./copy"), 62, "riseproject/python/old_builder")
     assert not (yard.stock.root / "copy").exists()
 
 
-def test_a_token_that_dies_under_way_ends_it(yard: Yard, tmp_path: Path) -> None:
+def test_a_token_that_dies_under_way_ends_it(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     stocked(yard, old, *(WheelSpec(name=f"demo-{number}") for number in range(6)), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("unauthorized_mid_body", **UPLOAD, count=200, skip=4))
@@ -371,7 +375,7 @@ PASSING: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("what", PASSING)
-def test_what_passes_is_survived(yard: Yard, tmp_path: Path, what: str) -> None:
+def test_what_passes_is_survived(yard: PublishedProject, tmp_path: Path, what: str) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(4), tmp_path=tmp_path)
     yard.gitlab.fault(PASSING[what])
@@ -380,7 +384,7 @@ def test_what_passes_is_survived(yard: Yard, tmp_path: Path, what: str) -> None:
     assert yard.records() == hashes(wheels)
 
 
-def test_a_download_that_broke_off_is_gone_on_with(yard: Yard, tmp_path: Path) -> None:
+def test_a_download_that_broke_off_is_gone_on_with(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     files = {"demo/data.bin": random.Random(1).randbytes(300_000)}  # noqa: S311 - reproducible
     stocked(yard, old, WheelSpec(files=files), tmp_path=tmp_path)
@@ -393,7 +397,7 @@ def test_a_download_that_broke_off_is_gone_on_with(yard: Yard, tmp_path: Path) -
     assert int(re.sub(r"\D", "", first)) >= 240_000
 
 
-def test_one_file_that_is_gone_does_not_stop_the_others(yard: Yard, tmp_path: Path) -> None:
+def test_one_file_that_is_gone_does_not_stop_the_others(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *(WheelSpec(name=f"demo-{number}") for number in range(5)), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("status", method="GET", path=r"/pypi/files/.*demo_[012]-", status=404))
@@ -401,7 +405,7 @@ def test_one_file_that_is_gone_does_not_stop_the_others(yard: Yard, tmp_path: Pa
     assert wheels_in(yard.stock.root / "copy") == hashes(wheels[3:])
 
 
-def test_a_source_that_does_not_answer_any_more_ends_it(yard: Yard, tmp_path: Path) -> None:
+def test_a_source_that_does_not_answer_any_more_ends_it(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     stocked(yard, old, *(WheelSpec(name=f"demo-{number}") for number in range(9)), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("status", **FILE, status=418, skip=2))
@@ -410,7 +414,7 @@ def test_a_source_that_does_not_answer_any_more_ends_it(yard: Yard, tmp_path: Pa
     assert "2 copied" in done.stdout
 
 
-def test_ctrl_c_ends_at_once(yard: Yard, tmp_path: Path) -> None:
+def test_ctrl_c_ends_at_once(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(6), tmp_path=tmp_path)
     yard.gitlab.fault(Fault("stall", **FILE, seconds=30))
@@ -428,7 +432,7 @@ def test_ctrl_c_ends_at_once(yard: Yard, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["gitlab", "./copy"])
-def test_kills_at_random_moments(yard: Yard, tmp_path: Path, target: str) -> None:
+def test_kills_at_random_moments(yard: PublishedProject, tmp_path: Path, target: str) -> None:
     old = old_project(yard, record=False)
     wheels = stocked(
         yard, old, *specs(12), *(WheelSpec(name=f"other-{number}") for number in range(12)), tmp_path=tmp_path
@@ -466,7 +470,7 @@ def test_kills_at_random_moments(yard: Yard, tmp_path: Path, target: str) -> Non
     assert list((yard.stock.root / "dist/.journal").glob("*.jsonl")) == []
 
 
-def test_two_runs_at_once_copy_nothing_twice(yard: Yard, tmp_path: Path) -> None:
+def test_two_runs_at_once_copy_nothing_twice(yard: PublishedProject, tmp_path: Path) -> None:
     old = old_project(yard)
     wheels = stocked(yard, old, *specs(12), tmp_path=tmp_path)
     words = ("registry", "mirror", "--registry", "old", "--to", "gitlab")
@@ -477,7 +481,7 @@ def test_two_runs_at_once_copy_nothing_twice(yard: Yard, tmp_path: Path) -> None
     assert yard.uploads == len(wheels) * 2  # ours, and those that made the source
 
 
-def test_a_wheel_that_a_publication_began_is_finished_by_either(yard: Yard, tmp_path: Path) -> None:
+def test_a_wheel_that_a_publication_began_is_finished_by_either(yard: PublishedProject, tmp_path: Path) -> None:
     """Both keep one journal per registry."""
     old = old_project(yard)
     (wheel,) = stocked(yard, old, WheelSpec(), tmp_path=tmp_path)
@@ -496,7 +500,7 @@ def test_a_wheel_that_a_publication_began_is_finished_by_either(yard: Yard, tmp_
     assert entry.source == f"sha256:{'2' * 64}"
 
 
-def test_what_lies_under_way_is_a_few_versions(yard: Yard, tmp_path: Path) -> None:
+def test_what_lies_under_way_is_a_few_versions(yard: PublishedProject, tmp_path: Path) -> None:
     """A package of a hundred large versions must not need a disk for all of them."""
     yard.stock.more = "parallel = 3"
     yard.stock.policy()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.built_wheels import PROJECT, BuiltWheels
 from support.gitlab import Fault
-from support.publishing import FILE, PAGE, UPLOAD, Yard, refused, yard_in
-from support.stock import PROJECT, Stock
+from support.publishing import FILE, PAGE, UPLOAD, PublishedProject, refused, yard_in
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_bytes, sha256_file
 from wheelyard.core.errors import NetworkError
@@ -36,7 +36,7 @@ ENDLESS = Patience(slowest=1, whole=0.5)  # fast enough, and without an end
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
+def yard(tmp_path: Path) -> Iterator[PublishedProject]:
     with yard_in(tmp_path) as made:
         yield made
 
@@ -48,7 +48,7 @@ def closed_port() -> int:
     return port
 
 
-def registry(yard: Yard, patience: Patience) -> GitLabRegistry:
+def registry(yard: PublishedProject, patience: Patience) -> GitLabRegistry:
     credential = Credential(Login("", yard.deploy_token), "the test")
     return GitLabRegistry(yard.server.url, PROJECT, credential, patience=patience)
 
@@ -58,7 +58,7 @@ def registry(yard: Yard, patience: Patience) -> GitLabRegistry:
 
 @pytest.mark.parametrize("patience", [HASTY, ENDLESS], ids=["too slow", "too long"])
 @pytest.mark.parametrize("what", ["a page", "an error", "an answer to an upload"])
-def test_an_answer_that_drips(yard: Yard, what: str, patience: Patience) -> None:
+def test_an_answer_that_drips(yard: PublishedProject, what: str, patience: Patience) -> None:
     yard.have(WheelSpec())
     there = registry(yard, patience)
     yard.gitlab.fault(Fault(**DRIP))
@@ -75,7 +75,7 @@ def test_an_answer_that_drips(yard: Yard, what: str, patience: Patience) -> None
 
 
 @pytest.mark.parametrize("verb", ["confirm", "fetch"])
-def test_a_file_that_drips(yard: Yard, tmp_path: Path, verb: str) -> None:
+def test_a_file_that_drips(yard: PublishedProject, tmp_path: Path, verb: str) -> None:
     (wheel,) = yard.have(WheelSpec())
     there = registry(yard, HASTY)
     yard.gitlab.fault(Fault(**(DRIP | FILE)))
@@ -92,7 +92,7 @@ def test_a_file_that_drips(yard: Yard, tmp_path: Path, verb: str) -> None:
     registry(yard, Patience(whole=0)).confirm("demo", wheel.name, sha256_file(wheel))
 
 
-def test_the_packages_api_that_drips(yard: Yard) -> None:
+def test_the_packages_api_that_drips(yard: PublishedProject) -> None:
     yard.have(WheelSpec())
     client = gitlab_api.client(yard.server.url, token=yard.maintain(), patience=HASTY)
     yard.gitlab.fault(Fault(**DRIP))
@@ -125,7 +125,7 @@ def test_a_packed_answer_that_never_makes_anything() -> None:
 
 @pytest.mark.parametrize("words", [("publish", "--to", "gitlab"), ("registry", "verify"), ("registry", "list")])
 def test_a_server_that_was_never_there_is_told_soon(tmp_path: Path, words: tuple[str, ...]) -> None:
-    stock = Stock(tmp_path / "project", f"http://127.0.0.1:{closed_port()}", env={"WHEELYARD_GITLAB_TOKEN": "x"})
+    stock = BuiltWheels(tmp_path / "project", f"http://127.0.0.1:{closed_port()}", env={"WHEELYARD_GITLAB_TOKEN": "x"})
     stock.add(WheelSpec())
     started = time.monotonic()
     refused(stock.run(*words), 70, "does not answer as it should, 3 times in a row")
@@ -182,7 +182,7 @@ def test_verify_stops_when_the_server_dies(tmp_path: Path, where: str) -> None:
         f"/simple/{name}" if where == "index" else f"/{WheelSpec(name=name).file}" for name in ("demo-00", "demo-03")
     )
     with mortal(packages, first, last) as url:
-        stock = Stock(tmp_path / "project", url)
+        stock = BuiltWheels(tmp_path / "project", url)
         started = time.monotonic()
         words = ("--download",) if where == "files" else ()
         done = stock.run("registry", "verify", "--json", *words)
@@ -200,14 +200,14 @@ def test_adopt_stops_when_the_server_dies(tmp_path: Path) -> None:
     packages = [f"demo-{number:02}" for number in range(40)]
     first, last = (f"/{WheelSpec(name=name).file}" for name in ("demo-00", "demo-03"))
     with mortal(packages, first, last) as url:
-        done = Stock(tmp_path / "project", url).run("registry", "adopt")
+        done = BuiltWheels(tmp_path / "project", url).run("registry", "adopt")
     said = refused(done, 60, "not recorded")
     unseen = said.count("was not looked at: 127.0.0.1 does not answer")
     assert unseen > 20
     assert said.count("127.0.0.1 does not answer") - unseen < 10  # a file, and the pages that were under way
 
 
-def test_pages_that_fail_do_not_make_a_server_silent(yard: Yard) -> None:
+def test_pages_that_fail_do_not_make_a_server_silent(yard: PublishedProject) -> None:
     """One that answers, whatever it says, is there."""
     yard.have(*(WheelSpec(name=f"demo-{letter}") for letter in "abcdef"))
     yard.gitlab.fault(Fault("status", **PAGE, status=418, times=5))
@@ -220,7 +220,7 @@ def test_pages_that_fail_do_not_make_a_server_silent(yard: Yard) -> None:
 # ------------------------------------------------------------------ signed addresses
 
 
-def test_a_signed_address_is_not_told(yard: Yard) -> None:
+def test_a_signed_address_is_not_told(yard: PublishedProject) -> None:
     (wheel,) = yard.have(WheelSpec())
     location = f"http://ann:passw0rd@127.0.0.1:{closed_port()}/bucket/{wheel.name}?X-Amz-Signature=5ecret&x=y"
     yard.gitlab.fault(Fault("redirect", **FILE, location=location))
@@ -233,7 +233,7 @@ def test_a_signed_address_is_not_told(yard: Yard) -> None:
     assert wheel.name in said
 
 
-def test_a_signed_address_that_the_packages_api_refers_to(yard: Yard) -> None:
+def test_a_signed_address_that_the_packages_api_refers_to(yard: PublishedProject) -> None:
     yard.maintain()
     yard.gitlab.fault(Fault("redirect", method="GET", location="https://ann:passw0rd@elsewhere.example/x?token=5ecret"))
     with pytest.raises(NetworkError, match="refers to another address") as caught:
@@ -254,7 +254,7 @@ def test_what_is_left_of_an_address(text: str, told: str) -> None:
     assert http.plain(text).endswith(told)
 
 
-def test_uploads_are_not_hurried(yard: Yard) -> None:
+def test_uploads_are_not_hurried(yard: PublishedProject) -> None:
     """What counts is how an answer comes, not how long the server thinks: it hashes, and stores, what it was sent."""
     (wheel,) = yard.stock.add(WheelSpec())
     yard.gitlab.fault(Fault("stall", **UPLOAD, seconds=1))

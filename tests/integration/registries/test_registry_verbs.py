@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.built_wheels import specs
 from support.gitlab import Fault
-from support.publishing import UPLOAD, Yard, refused, yard_in
+from support.publishing import UPLOAD, PublishedProject, refused, yard_in
 from support.schemas import validator
-from support.stock import specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.lockfile import write_lock
@@ -31,7 +31,7 @@ DELETE: dict[str, Any] = {"method": "DELETE"}
 
 
 @pytest.fixture
-def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedProject]:
     monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "project/cache"))
     with yard_in(tmp_path) as made:
         yield made
@@ -52,7 +52,7 @@ def other(tmp_path: Path, spec: WheelSpec, *, salt: bytes = b"") -> Path:
 # ------------------------------------------------------------------ list
 
 
-def test_list_shows_what_is_there(yard: Yard, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+def test_list_shows_what_is_there(yard: PublishedProject, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
     files = {"big/data.bin": bytes(range(256)) * 10}
     yard.have(*specs(4), WheelSpec(name="Big.One", version="2.0+cpu", python="cp39", abi="abi3", files=files))
     yard.upload(other(tmp_path, WheelSpec(version="1.1", python="cp314", abi="cp314t")), sha256_digest=None)
@@ -66,7 +66,7 @@ def test_list_shows_what_is_there(yard: Yard, tmp_path: Path, snapshot: Snapshot
     assert done.stdout == snapshot
 
 
-def test_list_says_the_same_to_machines(yard: Yard, tmp_path: Path) -> None:
+def test_list_says_the_same_to_machines(yard: PublishedProject, tmp_path: Path) -> None:
     (wheel,) = yard.have(WheelSpec())
     nameless = other(tmp_path, WheelSpec(version="2.0"))
     yard.upload(nameless, sha256_digest=None)
@@ -95,7 +95,7 @@ def test_list_says_the_same_to_machines(yard: Yard, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("who", ["an access token", "a job token"])
-def test_sizes_that_nobody_knows_are_asked_for(yard: Yard, tmp_path: Path, who: str) -> None:
+def test_sizes_that_nobody_knows_are_asked_for(yard: PublishedProject, tmp_path: Path, who: str) -> None:
     yard.have(WheelSpec(name="known"))
     wheels = [other(tmp_path, WheelSpec(version=version)) for version in ("1.0", "2.0")]
     yard.upload(wheels[0])
@@ -117,7 +117,7 @@ def test_sizes_that_nobody_knows_are_asked_for(yard: Yard, tmp_path: Path, who: 
     assert "package_name=demo" in asked[0]
 
 
-def test_a_deploy_token_may_not_ask_for_sizes(yard: Yard, tmp_path: Path) -> None:
+def test_a_deploy_token_may_not_ask_for_sizes(yard: PublishedProject, tmp_path: Path) -> None:
     yard.upload(other(tmp_path, WheelSpec()))
     done = yard.registry("list", "--sizes")
     refused(done, 62, "does not accept this credential", "a deploy token is nobody here", "scope api")
@@ -126,7 +126,7 @@ def test_a_deploy_token_may_not_ask_for_sizes(yard: Yard, tmp_path: Path) -> Non
     assert yard.registry("list").returncode == 0
 
 
-def test_packages_that_are_not_there_are_told_at_once(yard: Yard) -> None:
+def test_packages_that_are_not_there_are_told_at_once(yard: PublishedProject) -> None:
     yard.have(WheelSpec(name="markupsafe"))
     for verb in ("list", "verify"):
         done = yard.registry(verb, "MarkupSave", "markupsafe", "nonsense")
@@ -135,7 +135,7 @@ def test_packages_that_are_not_there_are_told_at_once(yard: Yard) -> None:
     refused(yard.registry("list", "../evil"), 11, "is not a package name")
 
 
-def test_what_cannot_be_read_does_not_hide_the_rest(yard: Yard) -> None:
+def test_what_cannot_be_read_does_not_hide_the_rest(yard: PublishedProject) -> None:
     yard.have(WheelSpec(name="bad"), WheelSpec(name="good"), WheelSpec(name="odd"))
     RELEASES.path(yard.stock.root / "packages", "odd").write_text("nonsense")
     yard.gitlab.fault(Fault("status", method="GET", path="/simple/bad", status=418))
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_does_not_hide_the_rest(yard: Yard) -> None:
 # ------------------------------------------------------------------ folders, and words that mean no registry
 
 
-def test_a_folder_is_a_registry_like_any_other(yard: Yard) -> None:
+def test_a_folder_is_a_registry_like_any_other(yard: PublishedProject) -> None:
     wheels = yard.stock.add(*specs(4))
     assert yard.stock.run("publish", "--to", "./index").returncode == 0
     yard.recipes("demo")
@@ -182,7 +182,7 @@ def test_a_folder_is_a_registry_like_any_other(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("word", ["gitlap", "./nowhere", "dist/nowhere/", ""])
-def test_a_word_that_means_no_registry(yard: Yard, word: str) -> None:
+def test_a_word_that_means_no_registry(yard: PublishedProject, word: str) -> None:
     for words in (["list", "--registry", word], ["mirror", "--registry", word, "--to", "./copy"]):
         done = yard.registry(*words)
         said = refused(done, 4, "there is no ", "gitlab")
@@ -190,7 +190,7 @@ def test_a_word_that_means_no_registry(yard: Yard, word: str) -> None:
     assert not (yard.stock.root / "copy").exists()
 
 
-def test_a_ca_bundle_that_is_not_there(yard: Yard) -> None:
+def test_a_ca_bundle_that_is_not_there(yard: PublishedProject) -> None:
     yard.stock.more = 'ca-bundle = "certs/ours.pem"'
     yard.stock.policy()
     refused(yard.registry("list"), 4, f"{yard.stock.root}/certs/ours.pem", "registries.gitlab]")
@@ -199,7 +199,7 @@ def test_a_ca_bundle_that_is_not_there(yard: Yard) -> None:
 # ------------------------------------------------------------------ verify and adopt
 
 
-def test_verify_finds_nothing_where_nothing_is_wrong(yard: Yard) -> None:
+def test_verify_finds_nothing_where_nothing_is_wrong(yard: PublishedProject) -> None:
     yard.have(*specs(4), WheelSpec(name="other"))
     done = yard.registry("verify")
     assert (done.returncode, done.stdout) == (0, "5 files of 2 packages compared by the index: all as recorded\n")
@@ -207,7 +207,7 @@ def test_verify_finds_nothing_where_nothing_is_wrong(yard: Yard) -> None:
     assert (value["files"], value["packages"], value["downloaded"], value["problems"]) == (1, 1, True, [])
 
 
-def spoil(yard: Yard, tmp_path: Path) -> None:
+def spoil(yard: PublishedProject, tmp_path: Path) -> None:
     """Make everything wrong that can be, on the server and in the records."""
     yard.have(*(WheelSpec(name=name) for name in ("fine", "changed", "deleted", "broken", "unreadable")))
     yard.upload(other(tmp_path, WheelSpec(name="nohash")), sha256_digest=None)
@@ -224,7 +224,7 @@ def spoil(yard: Yard, tmp_path: Path) -> None:
     yard.gitlab.fault(Fault("status", method="GET", path="/simple/unreadable", status=418))
 
 
-def test_verify_tells_everything_at_once(yard: Yard, tmp_path: Path) -> None:
+def test_verify_tells_everything_at_once(yard: PublishedProject, tmp_path: Path) -> None:
     spoil(yard, tmp_path)
     done = yard.registry("verify", "--json")
     refused(done, 63, "10 problem(s) in gitlab")
@@ -250,7 +250,7 @@ def test_verify_tells_everything_at_once(yard: Yard, tmp_path: Path) -> None:
     assert [each["kind"] for each in report(named, "registry-verification")["problems"]] == ["missing"]
 
 
-def test_verify_reads_back_what_the_index_cannot_tell(yard: Yard, tmp_path: Path) -> None:
+def test_verify_reads_back_what_the_index_cannot_tell(yard: PublishedProject, tmp_path: Path) -> None:
     wheels = yard.have(*specs(6))
     yard.gitlab.fault(Fault("corrupt", **UPLOAD, count=100))  # the server stores other bytes under the true claims
     damaged = other(tmp_path, WheelSpec(version="7.0"))
@@ -272,7 +272,7 @@ def test_verify_reads_back_what_the_index_cannot_tell(yard: Yard, tmp_path: Path
     assert value["downloaded"]
 
 
-def test_adopt_records_what_came_by_other_means(yard: Yard, tmp_path: Path) -> None:
+def test_adopt_records_what_came_by_other_means(yard: PublishedProject, tmp_path: Path) -> None:
     known = yard.have(WheelSpec(name="known"))
     wheels = [
         other(tmp_path, WheelSpec(version=v, python=p, abi=p, headers="License-Expression: MIT AND BSD-3-Clause\n"))
@@ -314,7 +314,7 @@ def test_adopt_records_what_came_by_other_means(yard: Yard, tmp_path: Path) -> N
     assert list((yard.stock.root / "cache/work").glob("*")) == []
 
 
-def test_adopt_does_not_believe_the_index(yard: Yard, tmp_path: Path) -> None:
+def test_adopt_does_not_believe_the_index(yard: PublishedProject, tmp_path: Path) -> None:
     yard.gitlab.fault(Fault("corrupt", **UPLOAD, count=100))
     yard.upload(other(tmp_path, WheelSpec()))
     refused(yard.registry("adopt"), 60, "is not the file that was promised")
@@ -324,11 +324,11 @@ def test_adopt_does_not_believe_the_index(yard: Yard, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ prune
 
 
-def versions(yard: Yard) -> set[str]:
+def versions(yard: PublishedProject) -> set[str]:
     return {file.version for file in yard.gitlab.files(yard.project)}
 
 
-def test_prune_only_tells_unless_it_is_told(yard: Yard) -> None:
+def test_prune_only_tells_unless_it_is_told(yard: PublishedProject) -> None:
     yard.have(*specs(6))
     before = yard.records()
     yard.gitlab.requests.clear()
@@ -343,7 +343,7 @@ def test_prune_only_tells_unless_it_is_told(yard: Yard) -> None:
     assert versions(yard) == {"1.0", "1.1", "1.2"}
 
 
-def test_prune_deletes_and_the_records_follow(yard: Yard, tmp_path: Path) -> None:
+def test_prune_deletes_and_the_records_follow(yard: PublishedProject, tmp_path: Path) -> None:
     yard.have(*specs(12), *(WheelSpec(name="demo-extra", version=f"{n}.0") for n in (1, 2, 3)))
     lock = yard.stock.root / "packages/demo/lock.toml"
     write_lock(lock, Lock(versions=(LockedVersion(version="1.0.0", file="demo-1.0.tar.gz", sha256="a" * 64),)))
@@ -377,7 +377,7 @@ def test_prune_deletes_and_the_records_follow(yard: Yard, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("referenced", [True, False])
-def test_prune_keeps_what_is_pinned_unless_policy_says_otherwise(yard: Yard, referenced: bool) -> None:
+def test_prune_keeps_what_is_pinned_unless_policy_says_otherwise(yard: PublishedProject, referenced: bool) -> None:
     yard.have(*specs(3, pythons=("cp313",)))
     pinned = LockedVersion(version="1.0", file="demo-1.0.tar.gz", sha256="a" * 64)
     write_lock(yard.stock.root / "packages/demo/lock.toml", Lock(versions=(pinned,)))
@@ -389,7 +389,7 @@ def test_prune_keeps_what_is_pinned_unless_policy_says_otherwise(yard: Yard, ref
     assert f"would be deleted: {1 if referenced else 2} versions" in done.stdout
 
 
-def test_prune_asks_for_no_more_than_it_needs(yard: Yard) -> None:
+def test_prune_asks_for_no_more_than_it_needs(yard: PublishedProject) -> None:
     yard.have(*specs(40, pythons=("cp313",)))
     yard.maintain()
     yard.gitlab.requests.clear()
@@ -399,7 +399,7 @@ def test_prune_asks_for_no_more_than_it_needs(yard: Yard) -> None:
     assert len([path for path in paths if "package_files" in path]) == 4
 
 
-def test_what_is_published_while_its_version_is_pruned_stays(yard: Yard, tmp_path: Path) -> None:
+def test_what_is_published_while_its_version_is_pruned_stays(yard: PublishedProject, tmp_path: Path) -> None:
     """Another machine publishes: no lock is shared with it."""
     yard.have(*specs(4))
     yard.maintain()
@@ -420,7 +420,7 @@ def test_what_is_published_while_its_version_is_pruned_stays(yard: Yard, tmp_pat
 
 
 @pytest.mark.parametrize("who", ["deploy", "developer", "nobody"])
-def test_who_may_not_delete_hears_so_and_loses_no_record(yard: Yard, who: str) -> None:
+def test_who_may_not_delete_hears_so_and_loses_no_record(yard: PublishedProject, who: str) -> None:
     yard.have(*specs(4), *specs(4, name="other"))
     match who:
         case "developer":
@@ -439,7 +439,7 @@ def test_who_may_not_delete_hears_so_and_loses_no_record(yard: Yard, who: str) -
 
 
 @pytest.mark.parametrize("fault", ["status", "status_after"])
-def test_a_deletion_that_fails_stops_only_its_package(yard: Yard, fault: Any) -> None:
+def test_a_deletion_that_fails_stops_only_its_package(yard: PublishedProject, fault: Any) -> None:
     yard.have(*specs(4), *specs(4, name="other"))
     yard.maintain()
     yard.gitlab.fault(Fault(fault, **DELETE, status=502, times=1))
@@ -456,7 +456,7 @@ def test_a_deletion_that_fails_stops_only_its_package(yard: Yard, fault: Any) ->
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_kill_between_deletion_and_record(yard: Yard, after: bool) -> None:
+def test_a_kill_between_deletion_and_record(yard: PublishedProject, after: bool) -> None:
     yard.have(*specs(4))
     yard.maintain()
     if after:
@@ -479,7 +479,7 @@ def test_a_kill_between_deletion_and_record(yard: Yard, after: bool) -> None:
 # ------------------------------------------------------------------ remove
 
 
-def removed(yard: Yard, *words: str, code: int = 0) -> str:
+def removed(yard: PublishedProject, *words: str, code: int = 0) -> str:
     """Ask for a removal, first only to tell, then really; return what was said."""
     before = yard.gitlab.files(yard.project)
     records = {path: path.read_bytes() for path in yard.stock.root.glob("packages/*/releases.toml")}
@@ -493,7 +493,7 @@ def removed(yard: Yard, *words: str, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def test_remove_deletes_what_verify_finds(yard: Yard, tmp_path: Path) -> None:
+def test_remove_deletes_what_verify_finds(yard: PublishedProject, tmp_path: Path) -> None:
     (wheel,) = yard.have(WheelSpec())
     sdist = tmp_path / "demo-0.9.tar.gz"
     sdist.write_bytes(b"an sdist")
@@ -515,7 +515,7 @@ def test_remove_deletes_what_verify_finds(yard: Yard, tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 @pytest.mark.parametrize("salt", [b"", b"other bytes"])
 def test_remove_deletes_the_second_copy_of_what_is_recorded(
-    yard: Yard, tmp_path: Path, first: str, salt: bytes
+    yard: PublishedProject, tmp_path: Path, first: str, salt: bytes
 ) -> None:
     """GitLab's records are per spelling, its index is per canonical name: one file name may be there twice."""
     theirs = other(tmp_path, WheelSpec(name="foo-bar"), salt=salt)
@@ -532,7 +532,7 @@ def test_remove_deletes_the_second_copy_of_what_is_recorded(
     assert "is recorded as published, and stays" in removed(yard, "foo-bar", ours.name, code=60)
 
 
-def test_remove_asks_which_of_two_strangers_stays(yard: Yard, tmp_path: Path) -> None:
+def test_remove_asks_which_of_two_strangers_stays(yard: PublishedProject, tmp_path: Path) -> None:
     wheels = [other(tmp_path / name, WheelSpec(name="foo-bar"), salt=name.encode()) for name in ("one", "two")]
     for wheel, name in zip(wheels, ("Foo_Bar", "foo-bar"), strict=True):
         yard.upload(wheel, name=name)
@@ -545,7 +545,7 @@ def test_remove_asks_which_of_two_strangers_stays(yard: Yard, tmp_path: Path) ->
     assert yard.registry("adopt").returncode == 0
 
 
-def test_remove_tells_all_that_may_not_go_and_deletes_nothing(yard: Yard, tmp_path: Path) -> None:
+def test_remove_tells_all_that_may_not_go_and_deletes_nothing(yard: PublishedProject, tmp_path: Path) -> None:
     recorded = yard.have(*specs(2))
     yard.upload(stranger := other(tmp_path, WheelSpec(version="3.0")))
     yard.maintain()
@@ -559,13 +559,13 @@ def test_remove_tells_all_that_may_not_go_and_deletes_nothing(yard: Yard, tmp_pa
     refused(yard.registry("remove", "demo"), 2, "FILE...")
 
 
-def test_who_may_not_delete_removes_nothing(yard: Yard, tmp_path: Path) -> None:
+def test_who_may_not_delete_removes_nothing(yard: PublishedProject, tmp_path: Path) -> None:
     yard.upload(wheel := other(tmp_path, WheelSpec()))
     refused(yard.registry("remove", "demo", wheel.name, "--delete"), 62, "a deploy token is nobody here")
     yard.exactly([wheel])
 
 
-def test_remove_from_a_folder(yard: Yard) -> None:
+def test_remove_from_a_folder(yard: PublishedProject) -> None:
     wheels = yard.stock.add(*specs(2))
     assert yard.stock.run("publish", "--to", "./index").returncode == 0
     done = yard.registry("remove", "demo", wheels[0].name, "--registry", "index", "--delete")
@@ -576,7 +576,7 @@ def test_remove_from_a_folder(yard: Yard) -> None:
 # ------------------------------------------------------------------ yank
 
 
-def test_a_yank_is_recorded_and_can_be_taken_back(yard: Yard) -> None:
+def test_a_yank_is_recorded_and_can_be_taken_back(yard: PublishedProject) -> None:
     yard.have(*specs(4))
     path = RELEASES.path(yard.stock.root / "packages", "demo")
     done = yard.registry("yank", "Demo", "1.1.0", "--reason", "crashes \x1b[31m without\n zba")
@@ -593,7 +593,7 @@ def test_a_yank_is_recorded_and_can_be_taken_back(yard: Yard) -> None:
     assert {each.yanked for each in RELEASES.read(path)} == {None}
 
 
-def test_what_cannot_be_yanked(yard: Yard, tmp_path: Path) -> None:
+def test_what_cannot_be_yanked(yard: PublishedProject, tmp_path: Path) -> None:
     yard.have(*specs(4))
     refused(yard.registry("yank", "demo", "3.0", "--reason", "x"), 12, "has no demo 3.0; it has 1.1, 1.0")
     refused(yard.registry("yank", "demo", "new", "--reason", "x"), 12, "'new' is not a version")
@@ -615,11 +615,11 @@ def test_what_cannot_be_yanked(yard: Yard, tmp_path: Path) -> None:
         (["--undo", "--reason", "x"], "--undo takes no reason"),
     ],
 )
-def test_a_yank_has_a_reason(yard: Yard, words: list[str], said: str) -> None:
+def test_a_yank_has_a_reason(yard: PublishedProject, words: list[str], said: str) -> None:
     refused(yard.registry("yank", "demo", "1.0", *words), 2, said)
 
 
-def test_a_reason_that_is_no_text(yard: Yard) -> None:
+def test_a_reason_that_is_no_text(yard: PublishedProject) -> None:
     (wheel,) = yard.have(WheelSpec())
     done = yard.stock.shell(f"{sys.executable} -m wheelyard registry yank demo 1.0 --reason $'a\\xffb'")
     assert done.returncode == 0, done.stderr
@@ -627,7 +627,7 @@ def test_a_reason_that_is_no_text(yard: Yard) -> None:
     assert (entry.file, entry.yanked) == (wheel.name, "a b")
 
 
-def test_the_project_is_the_one_of_site_policy(yard: Yard) -> None:
+def test_the_project_is_the_one_of_site_policy(yard: PublishedProject) -> None:
     """``--registry`` may be left out while there is one registry, and not when there are two."""
     yard.have(WheelSpec())
     assert yard.registry("list").returncode == 0

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pypi_simple import ProjectPage
 
+from support.built_wheels import PROJECT, specs
 from support.gitlab import Fault
 from support.installers import pip_download, pip_install, uv_compile, uv_install
-from support.publishing import Yard, refused, yard_in
+from support.publishing import PublishedProject, refused, yard_in
 from support.static import StaticServer
-from support.stock import PROJECT, specs
 from support.wheels import WheelSpec
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import RELEASES, yank
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedProject]:
     monkeypatch.setenv("WHEELYARD_CACHE", str(tmp_path / "project/cache"))
     with yard_in(tmp_path) as made:
         yield made
 
 
-def write(yard: Yard) -> subprocess.CompletedProcess[str]:
+def write(yard: PublishedProject) -> subprocess.CompletedProcess[str]:
     done = yard.registry("index", "--out", "front")
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
-def front(yard: Yard) -> Path:
+def front(yard: PublishedProject) -> Path:
     return yard.stock.root / "front"
 
 
-def page(yard: Yard, project: str = "demo") -> ProjectPage:
+def page(yard: PublishedProject, project: str = "demo") -> ProjectPage:
     """Return what the JSON page says to a client."""
     text = (front(yard) / f"simple/{project}/index.json").read_text()
     return ProjectPage.from_json_data(json.loads(text), f"https://front.example/simple/{project}/")
@@ -52,14 +52,14 @@ def state(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("index.*")}
 
 
-def mark(yard: Yard, wheels: list[Path], reason: str | None) -> None:
+def mark(yard: PublishedProject, wheels: list[Path], reason: str | None) -> None:
     yank(RELEASES.path(yard.stock.root / "packages", "demo"), [path.name for path in wheels], "gitlab", reason)
 
 
 # ------------------------------------------------------------------ what it says
 
 
-def test_pages_say_what_gitlabs_own_do_not(yard: Yard) -> None:
+def test_pages_say_what_gitlabs_own_do_not(yard: PublishedProject) -> None:
     files = [WheelSpec(version="1.1", python=tag, abi=tag, requires_python=">=3.11,<4") for tag in ("cp312", "cp313")]
     wheels = yard.have(WheelSpec(), *files, WheelSpec(version="2.0+cpu"), WheelSpec(name="Other.One"))
     mark(yard, wheels[:1], 'crashes on "some" boards & <others>')
@@ -88,7 +88,7 @@ def test_pages_say_what_gitlabs_own_do_not(yard: Yard) -> None:
     assert state(front(yard)) == before
 
 
-def test_what_cannot_be_installed_is_left_out_and_told(yard: Yard, tmp_path: Path) -> None:
+def test_what_cannot_be_installed_is_left_out_and_told(yard: PublishedProject, tmp_path: Path) -> None:
     (good,) = yard.have(WheelSpec())
     yard.upload(nameless := WheelSpec(version="2.0").write(tmp_path), sha256_digest=None)
     yard.upload(WheelSpec(name="lost").write(tmp_path), sha256_digest=None)
@@ -104,7 +104,9 @@ def test_what_cannot_be_installed_is_left_out_and_told(yard: Yard, tmp_path: Pat
 
 
 @pytest.mark.parametrize("greater", [False, True])
-def test_of_two_files_of_one_name_the_recorded_one_is_shown(yard: Yard, tmp_path: Path, greater: bool) -> None:
+def test_of_two_files_of_one_name_the_recorded_one_is_shown(
+    yard: PublishedProject, tmp_path: Path, greater: bool
+) -> None:
     (mine,) = yard.have(WheelSpec())
     others = (WheelSpec().write(tmp_path, salt=b"%d" % number) for number in range(1000))
     other = next(path for path in others if (sha256_file(path) > sha256_file(mine)) == greater)
@@ -113,7 +115,7 @@ def test_of_two_files_of_one_name_the_recorded_one_is_shown(yard: Yard, tmp_path
     assert [each.digests["sha256"] for each in page(yard).packages] == [sha256_file(mine)]
 
 
-def test_pages_of_what_is_gone_disappear(yard: Yard) -> None:
+def test_pages_of_what_is_gone_disappear(yard: PublishedProject) -> None:
     yard.have(WheelSpec(), WheelSpec(name="other"))
     write(yard)
     for package in list(yard.gitlab.store.named(yard.project, "other")):
@@ -124,7 +126,7 @@ def test_pages_of_what_is_gone_disappear(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("what", ["a page that is none", "a broken record", "a copy that is another wheel"])
-def test_a_failure_leaves_the_old_pages_as_they_were(yard: Yard, tmp_path: Path, what: str) -> None:
+def test_a_failure_leaves_the_old_pages_as_they_were(yard: PublishedProject, tmp_path: Path, what: str) -> None:
     yard.have(*specs(2), *specs(2, name="early"), *specs(2, name="other"))
     write(yard)
     before = state(front(yard))
@@ -149,7 +151,7 @@ def test_a_failure_leaves_the_old_pages_as_they_were(yard: Yard, tmp_path: Path,
     assert state(front(yard)) == before
 
 
-def test_a_folder_has_pages_of_its_own(yard: Yard) -> None:
+def test_a_folder_has_pages_of_its_own(yard: PublishedProject) -> None:
     yard.stock.add(*specs(2))
     assert yard.stock.run("publish", "--to", "./index").returncode == 0
     refused(yard.registry("index", "--registry", "./index", "--out", "front"), 60, "has no address", "that very folder")
@@ -164,7 +166,9 @@ def test_a_folder_has_pages_of_its_own(yard: Yard) -> None:
 
 @pytest.mark.parametrize("asked_for", ["HTML", "JSON"])
 @pytest.mark.parametrize("client", ["pip", "uv"])
-def test_installers_get_the_files_from_gitlab(yard: Yard, tmp_path: Path, client: str, asked_for: str) -> None:
+def test_installers_get_the_files_from_gitlab(
+    yard: PublishedProject, tmp_path: Path, client: str, asked_for: str
+) -> None:
     """Requires-Python holds back 3.0, the yank 2.0; 1.0 is what is left, unless 2.0 is pinned.
 
     Newer GitLabs give us JSON, whose addresses end with the hash as those of the HTML do.
@@ -194,7 +198,7 @@ def test_installers_get_the_files_from_gitlab(yard: Yard, tmp_path: Path, client
         assert "demo==2.0" in done.stdout or (tmp_path / "got" / wheels[1].name).is_file()
 
 
-def test_bytes_that_are_not_those_of_the_page_are_not_installed(yard: Yard, tmp_path: Path) -> None:
+def test_bytes_that_are_not_those_of_the_page_are_not_installed(yard: PublishedProject, tmp_path: Path) -> None:
     """pip holds every download against the page's hash."""
     yard.have(WheelSpec())
     write(yard)
@@ -207,7 +211,7 @@ def test_bytes_that_are_not_those_of_the_page_are_not_installed(yard: Yard, tmp_
     assert "DO NOT MATCH THE HASHES" in done.stderr
 
 
-def test_metadata_is_served_for_files_whose_copies_lie_here(yard: Yard, tmp_path: Path) -> None:
+def test_metadata_is_served_for_files_whose_copies_lie_here(yard: PublishedProject, tmp_path: Path) -> None:
     wheels = yard.have(WheelSpec(headers="Requires-Dist: needed>=1\n"), WheelSpec(name="needed", version="1.5"))
     mark(yard, wheels[:1], None)
     assert yard.registry("mirror", "--registry", "gitlab", "--to", "./front", "demo").returncode == 0
@@ -231,7 +235,7 @@ def test_metadata_is_served_for_files_whose_copies_lie_here(yard: Yard, tmp_path
 
 @pytest.mark.parametrize("visibility", ["private", "internal"])
 def test_who_reads_a_private_project_is_told_what_its_installers_need(
-    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visibility: str
+    yard: PublishedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visibility: str
 ) -> None:
     private = yard.gitlab.add_project("riseproject/private", visibility=visibility)
     yard.project, yard.deploy_token = private, yard.gitlab.add_deploy_token(private)
@@ -256,7 +260,7 @@ def test_who_reads_a_private_project_is_told_what_its_installers_need(
         assert served.returncode == 0, served.stderr
 
 
-def test_a_public_project_needs_no_word(yard: Yard) -> None:
+def test_a_public_project_needs_no_word(yard: PublishedProject) -> None:
     yard.have(WheelSpec())
     assert "private" not in write(yard).stdout
     del yard.stock.env["WHEELYARD_GITLAB_TOKEN"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import BuiltWheels, specs
 from support.plugin import install
-from support.stock import Stock, specs
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import RELEASES
 
@@ -121,8 +121,8 @@ path = "wheels.json"
 
 
 @pytest.fixture
-def stock(tmp_path: Path) -> Stock:
-    made = Stock(tmp_path / "project")
+def stock(tmp_path: Path) -> BuiltWheels:
+    made = BuiltWheels(tmp_path / "project")
     (made.root / "pyproject.toml").write_text(CONFIG)
     made.env |= install(
         tmp_path / "other", {"toy_registry": KIND}, "[wheelyard.registries]\njson = toy_registry:JsonConfig\n"
@@ -130,7 +130,7 @@ def stock(tmp_path: Path) -> Stock:
     return made
 
 
-def test_wheels_are_published_listed_and_verified(stock: Stock, tmp_path: Path) -> None:
+def test_wheels_are_published_listed_and_verified(stock: BuiltWheels, tmp_path: Path) -> None:
     wheels = stock.add(*specs(2))
     (stock.root / "recipes/demo").mkdir()
     (stock.root / "recipes/demo/recipe.toml").touch()
@@ -155,7 +155,7 @@ def test_wheels_are_published_listed_and_verified(stock: Stock, tmp_path: Path) 
     assert {path.name: sha256_file(path) for path in (tmp_path / "copy/files/demo").glob("*.whl")} == hashes
 
 
-def test_verify_reports_a_damaged_file(stock: Stock) -> None:
+def test_verify_reports_a_damaged_file(stock: BuiltWheels) -> None:
     stock.add(*specs(1))
     assert stock.run("publish", "--to", "toy").returncode == 0
     file = stock.root / "wheels.json"
@@ -168,7 +168,7 @@ def test_verify_reports_a_damaged_file(stock: Stock) -> None:
     assert {problem["kind"] for problem in json.loads(done.stdout)["problems"]} >= {"differs"}
 
 
-def test_static_pages_of_an_empty_one_are_written(stock: Stock) -> None:
+def test_static_pages_of_an_empty_one_are_written(stock: BuiltWheels) -> None:
     done = stock.run("registry", "index", "--out", "pages")
     assert done.returncode == 0, done.stderr
     assert "0 files of 0 packages" in done.stdout
@@ -183,7 +183,7 @@ def test_static_pages_of_an_empty_one_are_written(stock: Stock) -> None:
         ('path = "x"\n', "kind must be one of 'directory', 'gitlab', 'json', not None"),
     ],
 )
-def test_a_mistake_in_its_settings_is_reported_with_its_key(stock: Stock, config: str, message: str) -> None:
+def test_a_mistake_in_its_settings_is_reported_with_its_key(stock: BuiltWheels, config: str, message: str) -> None:
     (stock.root / "pyproject.toml").write_text(CONFIG.partition("kind")[0] + config)
     done = stock.run("registry", "list")
     assert done.returncode != 0

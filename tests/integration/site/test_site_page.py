@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import BuiltWheels, specs
 from support.forges import GitLabPlace, gitlab_place
 from support.gitlab import serve
 from support.pages import ROOT, commands
 from support.project import make_project
 from support.remote import git
-from support.stock import Stock, specs
 from support.watch import DEPLOY_NAME, NAME, Watch, in_days
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def results(
     shutil.rmtree(root / "packages")  # what other tests have there is no lock
     given = place.policy.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     table = "\n".join(f"{key} = {json.dumps(value)}" for key, value in given.items())
-    stock = Stock(root)
+    stock = BuiltWheels(root)
     stock.add(specs(1)[0].but(python="cp313", abi="cp313"), kind="local")
     make_project(root, {"demo/recipe.toml": ""}, pyproject=f"{POLICY}{table}\n")
     shutil.copy(ROOT / "noxfile.py", root)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.index import JSON, Fault, IndexServer
-from support.publishing import Yard, refused, yard_in
+from support.publishing import PublishedProject, refused, yard_in
 from support.schemas import validator
 from support.timeline import (
     ALL,
@@ -58,7 +58,7 @@ class Scene:
         timeline: what happens there; day ``AGE`` is today.
     """
 
-    def __init__(self, yard: Yard, index: IndexServer) -> None:
+    def __init__(self, yard: PublishedProject, index: IndexServer) -> None:
         self.yard, self.index = yard, index
         self.timeline = Timeline(index, TODAY - timedelta(days=AGE))
         self.root = yard.stock.root

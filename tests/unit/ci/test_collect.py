@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.built_wheels import BuiltWheels, record_of, specs, verdict_of
 from support.project import make_project
-from support.stock import Stock, record_of, specs, verdict_of
 from wheelyard.ci.collect import collect
 from wheelyard.ci.outcome import Failure, WheelOutcome, outcomes, write_outcome
 from wheelyard.core.digests import sha256_file
@@ -59,7 +59,7 @@ def brought(tmp_path: Path) -> list[Path]:
     """Two jobs of one version, each with a verdict of its own."""
     folders = []
     for number, spec in enumerate(WHEELS):
-        stock = Stock(tmp_path / f"machine{number}")
+        stock = BuiltWheels(tmp_path / f"machine{number}")
         stock.add(spec)
         write_outcome(stock.root / "dist/demo/1.0", outcome(spec.python))
         folders.append(tmp_path / "brought" / f"artifact{number}")
@@ -248,7 +248,7 @@ def test_what_lies_is_refused_and_the_rest_is_taken(project: Project, brought: l
 
 def test_other_bytes_under_the_same_name_are_refused(project: Project, brought: list[Path], tmp_path: Path) -> None:
     collect(project, brought)
-    other = Stock(tmp_path / "other")
+    other = BuiltWheels(tmp_path / "other")
     (wheel,) = other.add(WHEELS[0], salt=b"another build")
     before = sha256_file(project.dist / "demo/1.0" / wheel.name)
     found = collect(project, [other.root / "dist"])
@@ -338,7 +338,7 @@ def test_an_outcome_that_is_none_is_refused(project: Project, tmp_path: Path) ->
 
 def test_a_wheel_of_a_package_that_is_spelt_otherwise_is_taken(project: Project, tmp_path: Path) -> None:
     """The wheel's own name is upstream's business; the record tells whose it is."""
-    stock = Stock(tmp_path / "machine")
+    stock = BuiltWheels(tmp_path / "machine")
     spec = WHEELS[0].but(name="Demo")
     (stock.root / "dist/demo/1.0").mkdir(parents=True)
     wheel = spec.write(stock.root / "dist/demo/1.0")

@@ -67,7 +67,7 @@ exec "$@"
 
 
 @dataclass
-class Yard:
+class GitLabProject:
     """A GitLab with a project, and a clone of it in which pipelines run."""
 
     gitlab: GitLab
@@ -194,7 +194,7 @@ def well(done: subprocess.CompletedProcess[str]) -> None:
 
 
 @contextlib.contextmanager
-def open_yard(scratch: Path) -> Iterator[Yard]:
+def open_project(scratch: Path) -> Iterator[GitLabProject]:
     """Make a yard with one package, ``tiny``, that is due; its servers serve while the context lasts."""
     gitlab = GitLab(scratch / "gitlab")
     project = gitlab.add_project(PROJECT)
@@ -222,7 +222,7 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
             "WHEELYARD_GITLAB_TOKEN": gitlab.add_deploy_token(project),
             "NO_PROXY": "127.0.0.1",
         }
-        made = Yard(gitlab, project, server, bare, index, osv, Checkout(clone, env), scratch)
+        made = GitLabProject(gitlab, project, server, bare, index, osv, Checkout(clone, env), scratch)
         made.checkout.env["PYTHON_CI_GROUP_TOKEN"] = made.token()
         made.policy()
         (sdist,) = (file for file in index.files("tiny") if file.name.endswith(".tar.gz"))

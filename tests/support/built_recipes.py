@@ -21,7 +21,7 @@ AFTER = {"pynacl": "cffi"}
 
 
 @dataclass(frozen=True)
-class Yard:
+class BuiltRecipes:
     """A project of its own, and what became of each recipe in it."""
 
     root: Path

@@ -50,7 +50,7 @@ def specs(count: int, *, name: str = "demo", pythons: tuple[str, ...] = ("cp312"
 
 
 @dataclass
-class Stock:
+class BuiltWheels:
     """A project folder.
 
     Attributes:

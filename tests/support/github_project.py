@@ -73,7 +73,7 @@ exit $status
 
 
 @dataclass
-class Yard:
+class GitHubProject:
     """A repository on GitHub, the registry on GitLab, and a clone in which workflows run."""
 
     gitlab: GitLab
@@ -199,7 +199,7 @@ class Yard:
 
 
 @contextlib.contextmanager
-def open_yard(scratch: Path) -> Iterator[Yard]:
+def open_project(scratch: Path) -> Iterator[GitHubProject]:
     """Make a yard with one package, ``tiny``, that is due; its servers serve while the context lasts."""
     gitlab = GitLab(scratch / "gitlab")
     registry = gitlab.add_project(PROJECT)
@@ -226,7 +226,9 @@ def open_yard(scratch: Path) -> Iterator[Yard]:
             "GITHUB_TOKEN": github.add_token(),
         }
         secrets["WHEELYARD_FORGE_TOKEN"] = github.add_token()
-        made = Yard(gitlab, registry, github, bare, Checkout(clone, scratch / "act", secrets), scratch, index, osv)
+        made = GitHubProject(
+            gitlab, registry, github, bare, Checkout(clone, scratch / "act", secrets), scratch, index, osv
+        )
         text = STAND_IN.format(
             scratch=scratch,
             path=Path(sys.executable).parent,
