@@ -76,6 +76,13 @@ def test_every_page_can_be_found_from_the_readme() -> None:
     assert seen >= set(ALL)
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """``nox -s docs-site`` stops at a page that is in no menu."""
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"(?m)^ +- (?:[\w ]+: )?(\S+\.md)$", text)
+    assert sorted(f"docs/{name}" for name in listed) == [page for page in ALL if page.startswith("docs/")]
+
+
 @pytest.mark.parametrize("page", ALL)
 def test_links_lead_somewhere(page: str) -> None:
     for target in links(page):
