@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from wheelyard.core.toml_positions import key_lines, line_of
+from wheelyard.core.toml import key_lines, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
-    from wheelyard.core.toml_positions import Path
+    from wheelyard.core.toml import Path
 
 Table = Mapping[str, Any]
 BUILT_IN = "built-in default"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from wheelyard.core.toml_positions import Path
+    from wheelyard.core.toml import Path
     from wheelyard.project.inheritance import Layer, Sourced, Table
 
     Places = Callable[[], Mapping[Path, Sourced]]

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, create_model
 
 from wheelyard.core import toml
 from wheelyard.core.model import Model
-from wheelyard.core.toml_positions import key_lines, line_of
+from wheelyard.core.toml import key_lines, line_of
 from wheelyard.io import cache, files
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.core.errors import WheelyardError
-    from wheelyard.core.toml_positions import Path as KeyPath
+    from wheelyard.core.toml import Path as KeyPath
 
 
 class Entry(Model):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelyard.core.toml_positions import Path as KeyPath
+    from wheelyard.core.toml import Path as KeyPath
 
 _PAIR = re.compile(r"\A[a-z0-9_.]+-[a-z0-9_.]+\Z")
 _PLAIN = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")

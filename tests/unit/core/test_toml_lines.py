@@ -7,12 +7,12 @@ import tomli_w
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wheelyard.core.toml_positions import key_lines, line_of
+from wheelyard.core.toml import key_lines, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelyard.core.toml_positions import Path
+    from wheelyard.core.toml import Path
 
 TEXT = """\
 # a comment with [brackets] = 1
