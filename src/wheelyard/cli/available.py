@@ -17,10 +17,11 @@ from wheelyard.core.errors import ConfigError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
 from wheelyard.project.config import default_project, seek_project
-from wheelyard.watch.requirements_file import is_file
 
 if TYPE_CHECKING:
-    from wheelyard.watch.availability_report import Found, Need, RequirementsReport
+    from collections.abc import Sequence
+
+    from wheelyard.watch.availability_report import AvailabilityReport, Found, Need
 
 _WORDS = {"wheel": "public", "pure": "pure", "ours": "ours", "sdist": "compile", "none": "none", "unknown": "unknown"}
 _GLIBC = re.compile(r"\A(\d{1,3})\.(\d{1,3})")
@@ -47,7 +48,8 @@ class GlibcType(click.ParamType[tuple[int, int]]):
     "files",
     metavar="FILE",
     multiple=True,
-    help="A file of requirements, as pip takes it; repeatable.",
+    type=click.Path(path_type=Path),
+    help="A file of requirements, as pip takes it, or a pylock.toml (PEP 751); repeatable.",
 )
 @python_option
 @optional_registry_option
@@ -55,46 +57,72 @@ class GlibcType(click.ParamType[tuple[int, int]]):
     "--glibc", type=GlibcType(), help="The C library of the board; by default any, on riscv64 that of the machine."
 )
 @click.option("--no-deps", is_flag=True, help="Leave out the dependencies of the requirements.")
+@click.option(
+    "--lock",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a pylock.toml with hashes (PEP 751), for one interpreter, if everything can be resolved.",
+)
 @json_option
-def available(
+def available(  # noqa: PLR0917 - the options of one command
     requirements: tuple[str, ...],
-    files: tuple[str, ...],
+    files: tuple[Path, ...],
     pythons: tuple[Interpreter, ...],
     registry: str | None,
     glibc: tuple[int, int] | None,
+    lock: Path | None,
     *,
     no_deps: bool,
     as_json: bool,
 ) -> None:
-    """Check which REQUIREMENTs (files, or such as 'numpy>=2') have a riscv64 wheel, public or in our registry.
+    """Check which REQUIREMENTs (such as 'numpy>=2', or files of them) have a riscv64 wheel, public or in our registry.
 
-    Shows for each whether pip would install a wheel or compile a source, and the pip command. The exit code is 0 if
-    all are available, 19 if not, 18 if the index did not answer for some.
+    Resolves them and their dependencies with uv, and shows for each whether an installer takes a wheel or compiles a
+    source. The exit code is 0 if all are available, 19 if not, 18 if an index did not answer for some.
     """
-    from wheelyard.watch import check_requirements
+    from wheelyard.watch import available as availability
 
     if not files and not requirements:
         raise click.UsageError("name a requirement, or a file behind -r")
-    if missing := [log.clean(name)[:200] for name in files if not is_file(name)]:
-        raise ListError(f"there is no file {', '.join(missing)}", fix="name files of requirements behind -r")
+    words = [word for word in requirements if not Path(word).is_file()]
+    sources = [*files, *(Path(word) for word in requirements if word not in words)]
+    _check_sources(words, sources, lock)
     project = seek_project()
     if project is None:
         project = default_project(Path.cwd(), tuple(map(str, pythons)) or (str(_running()),))
-    chosen = pythons or tuple(map(Interpreter.parse, project.config.interpreters))
-    report = check_requirements.check_requirements(
+    chosen = sorted(set(pythons or map(Interpreter.parse, project.config.interpreters)))
+    if lock and (len(chosen) > 1 or chosen[0].free_threaded):
+        raise click.UsageError("--lock goes with one --python that is not free-threaded")
+    report = availability.available(
         project,
-        [*files, *requirements],
-        pythons=sorted(set(chosen)),
+        words,
+        sources,
+        pythons=chosen,
         registry=open_optional(project, registry),
         glibc=glibc or _own_glibc(),
         follow=not no_deps,
+        lock=lock,
     )
     click.echo(output.model(report) if as_json else requirements_table(report))
-    if failure := check_requirements.problem(report):
+    if failure := availability.problem(report):
         raise failure
 
 
-def requirements_table(report: RequirementsReport) -> str:
+def _check_sources(words: Sequence[str], sources: Sequence[Path], lock: Path | None) -> None:
+    """Check the words and files before anything is resolved.
+
+    Raises:
+        ListError: a file is missing.
+    """
+    missing = [log.clean(str(path))[:200] for path in sources if not path.is_file()]
+    missing += [log.clean(word)[:200] for word in words if word.endswith((".txt", ".in", ".toml"))]
+    if missing:
+        raise ListError(f"there is no file {', '.join(missing)}", fix="name files of requirements behind -r")
+    if lock and any(path.suffix == ".toml" for path in sources):
+        raise click.UsageError("--lock goes with requirements, not with a lock file")
+
+
+def requirements_table(report: AvailabilityReport) -> str:
     """Return a report for people: each project, what becomes of it, and then what to type."""
     rows = [
         (each.name if each.direct else f"  {each.name}", *(_cell(each, python) for python in report.interpreters))

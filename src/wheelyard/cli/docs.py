@@ -34,7 +34,7 @@ from wheelyard.registries.smoke_test_report import TrialReport
 from wheelyard.security.token_report import TokenReport
 from wheelyard.security.vulnerability_report import AuditReport
 from wheelyard.site.site_report import Site
-from wheelyard.watch.availability_report import RadarReport, RequirementsReport
+from wheelyard.watch.availability_report import AvailabilityReport, RadarReport
 from wheelyard.watch.records_report import RecordsReport
 from wheelyard.watch.status_report import Histories, WatchReport
 
@@ -61,7 +61,7 @@ _SCHEMAS: dict[str, type[Model]] = {
     "packages": Site,
     "records": RecordsReport,
     "releases": RELEASES.model,
-    "requirements": RequirementsReport,
+    "available": AvailabilityReport,
     "review": ReviewReport,
     "sources": SOURCES.model,
     "sources-report": SourcesReport,

@@ -47,7 +47,7 @@ OUTPUTS = {
     "check-upstream": "upstream",
     "radar": "radar",
     "history": "history-report",
-    "available": "requirements",
+    "available": "available",
     "check-tokens": "tokens",
     "audit": "audit",
     "review": "review",

@@ -11,16 +11,15 @@ from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion
 
 from wheelyard.core.errors import NetworkError, UnknownPackageError, WheelyardError
-from wheelyard.index.dependencies import Project, dependencies, look
-from wheelyard.index.project_summary import ProjectFacts
+from wheelyard.index.client import project_page
+from wheelyard.index.project_summary import ProjectFacts, condense
 from wheelyard.io import threads
 from wheelyard.io.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from packaging.requirements import Requirement
-    from packaging.version import Version
 
     from wheelyard.core.tags import Interpreter
     from wheelyard.registries import RegistryFile
@@ -59,6 +58,14 @@ class Ours:
         """The address that installers take, empty if there is none."""
         return self._registry.adapter.index_url if self._registry else ""
 
+    @functools.cached_property
+    def needs_login(self) -> bool:
+        """Whether installers need a login for it."""
+        try:
+            return self._registry is not None and not self._registry.adapter.is_public()
+        except WheelyardError:
+            return True
+
     def wheels(self, project: str, python: Interpreter) -> tuple[str, ...]:
         """Return the names of a project's files that are not yanked and that Requires-Python lets *python* have."""
         return tuple(
@@ -93,8 +100,7 @@ class Shelf:
         self.registry = registry
         self._index = index
         self._parallel = parallel
-        self._projects: dict[str, Project | WheelyardError] = {}
-        self._dependencies: dict[tuple[str, Version], tuple[Requirement, ...] | None] = {}
+        self._projects: dict[str, ProjectFacts | WheelyardError] = {}
 
     def load(self, names: Iterable[str]) -> int:
         """Look at those of *names* that are not known yet; return how many these were."""
@@ -107,39 +113,18 @@ class Shelf:
     def facts(self, name: str) -> ProjectFacts:
         """Return what the index says of a project that was loaded; nothing, where it says nothing."""
         known = self._projects[name]
-        return known.facts if isinstance(known, Project) else ProjectFacts(name)
+        return known if isinstance(known, ProjectFacts) else ProjectFacts(name)
 
     def trouble(self, name: str) -> WheelyardError | None:
         """Return why the index says nothing of a project."""
         known = self._projects[name]
         return known if isinstance(known, WheelyardError) else None
 
-    def read(self, versions: Sequence[tuple[str, Version]]) -> None:
-        """Read what *versions* depend on, where the index has it."""
-        missing = [each for each in dict.fromkeys(versions) if each not in self._dependencies]
-        if missing:
-            found = threads.each(self._read, missing, parallel=self._parallel)
-            self._dependencies.update(zip(missing, found, strict=True))
-
-    def dependencies(self, name: str, version: Version) -> tuple[Requirement, ...] | None:
-        """Return what a version depends on that was read, None if nobody tells."""
-        return self._dependencies[name, version]
-
-    def _look(self, name: str) -> Project | WheelyardError:
+    def _look(self, name: str) -> ProjectFacts | WheelyardError:
         try:
-            return look(name, self._index)
+            return condense(name, project_page(name, self._index, ()))
         except (NetworkError, UnknownPackageError) as error:
             return error
-
-    def _read(self, which: tuple[str, Version]) -> tuple[Requirement, ...] | None:
-        name, version = which
-        known = self._projects[name]
-        if not isinstance(known, Project) or version not in known.metadata:
-            return None
-        try:
-            return dependencies(known.metadata[version])
-        except NetworkError:
-            return None
 
 
 def applies(requirement: Requirement, python: Interpreter, extras: Iterable[str] = ()) -> bool:

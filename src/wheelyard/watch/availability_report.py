@@ -1,4 +1,4 @@
-"""What ``doctor REQUIREMENTS --json`` and ``radar --json`` say: closed, frozen, versioned."""
+"""The reports of ``available`` and ``radar``: closed, frozen and versioned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wheelyard.core.model import Model
 
 
 class Found(Model):
-    """What one interpreter gets.
+    """The choice for one interpreter.
 
     Attributes:
         kind: ``wheel``, a public riscv64 one; ``pure``, a public one that runs everywhere; ``ours``, one of our
@@ -28,39 +28,37 @@ class Found(Model):
 
 
 class Need(Model):
-    """A project that is required, and what there is of it.
+    """A required project, and the choice of each interpreter.
 
     Attributes:
         name: its canonical name.
-        asked: the requirements, as they were written.
-        by: who asks: ``file:line``, ``command line``, or a project that depends on it.
-        direct: whether the user asks, not only other projects.
-        found: what each interpreter gets, by its tag; those that do not need it, by its marker, are not listed.
+        by: the files, ``command line``, and the projects that require it.
+        direct: whether a requirement of the user names it, not only other projects.
+        found: the choice of each interpreter that needs it, by its tag.
     """
 
     name: str
-    asked: tuple[str, ...]
     by: tuple[str, ...]
     direct: bool
     found: dict[str, Found]
 
 
-class RequirementsReport(Model):
-    """``doctor REQUIREMENTS --json``.
+class AvailabilityReport(Model):
+    """The report of ``available``.
 
     Attributes:
-        interpreters: those that were asked for.
-        registry: our registry, empty if there was none to ask or it did not answer.
-        glibc: the C library that all chosen wheels together need at least, empty if none needs one.
-        pip: the pip that they need at least, empty if any does.
-        command: what gets the best of both.
-        needs: what is required: direct ones first, in their order; then dependencies, by name.
-        unread: projects whose dependencies nobody tells without building them.
-        skipped: lines that no index can answer for.
-        notes: what else a reader should know.
+        interpreters: the requested interpreters.
+        registry: our registry, empty if there is none or it did not answer.
+        glibc: the oldest C library that works for all chosen wheels, empty if none needs one.
+        pip: the oldest pip that installs them, empty if any does.
+        command: the pip command that installs from both indexes.
+        needs: the required projects: direct ones first, then dependencies, by name.
+        unread: projects whose dependencies are unknown without a build.
+        skipped: requirements from addresses, which no index has.
+        notes: remarks for people.
     """
 
-    schema_: Literal["wheelyard/requirements"] = Field("wheelyard/requirements", alias="schema")
+    schema_: Literal["wheelyard/available"] = Field("wheelyard/available", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
     interpreters: tuple[str, ...]
     registry: str = ""
