@@ -347,7 +347,7 @@ def test_addresses_that_are_none(index: IndexServer, project: Project) -> None:
         availability.available(project, ["pure", "gap"], [], pythons=[CP313], registry=None)
     assert "is not a page of the simple API" in look(project, "gap\n").failed[0].text
     lie(index, "tiny", {"filename": "tiny-1.0.tar.gz", "url": bad, "hashes": right})
-    assert {each.step for each in preflight(project, "tiny").failures} == {"version", "source"}
+    assert {each.step for each in preflight(project, "tiny").failures} == {"version"}
 
 
 # --------------------------------------------------------------------- radar
