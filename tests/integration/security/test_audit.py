@@ -285,7 +285,7 @@ def test_one_issue_for_each_package_kept_and_closed(scene: Scene, place: Place) 
     assert place.writes() == 0
     assert [each["action"] for each in scene.report("--issues", code=67)["issues"]] == ["open", "open"]
     (state, title, body), _ = issues(place)
-    assert (state, title) == ("open", "demo: 1 known vulnerability in what is published")
+    assert (state, title) == ("open", "demo: 1 known vulnerability in published versions")
     assert "| 1.1, 1.0 | 2.0 | a \\| b &#64;admin &lt;!-- &#91;x](http://evil) &#96; |" in body
     written = place.writes()
     assert [each["action"] for each in scene.report("--issues", code=67)["issues"]] == ["keep", "keep"]

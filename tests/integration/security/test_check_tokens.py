@@ -128,7 +128,7 @@ def test_scopes_and_role_are_compared(watch: Watch) -> None:
     assert ended.code == 66
     assert ended.states[NAME] == ["ok", "under-scoped", "over-scoped"]
     assert "it lacks: read_repository, write_repository" in ended.out
-    assert "it has: sudo, role Owner instead of Maintainer" in ended.out
+    assert "the site configuration: sudo, role Owner instead of Maintainer" in ended.out
 
 
 def test_a_role_too_low_to_list_deploy_tokens(watch: Watch) -> None:

@@ -84,7 +84,7 @@ def test_an_access_token_is_not_taken_for_it(watch: Watch, place: str) -> None:
     where = put(watch, place, token)
     ended = watch.run()
     assert (ended.code, ended.states) == (62, WELL | {DEPLOY_NAME: ["ok", "missing"]})
-    assert f"PUSH_WHEELS is not set, and what {where} holds is an access token" in ended.out
+    assert f"PUSH_WHEELS is not set, and {where} has an access token" in ended.out
     assert watch.asked("POST", "/packages/pypi") == []
     seen_nowhere(watch, token, ended.out, ended.err)
 
