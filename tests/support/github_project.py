@@ -214,7 +214,7 @@ def open_project(scratch: Path) -> Iterator[GitHubProject]:
     shutil.copy(ROOT / "ci/requirements.txt", clone / "ci")
     (clone / "docs/how-to").mkdir(parents=True)
     shutil.copy(ROOT / PAGE, clone / PAGE)
-    (clone / ".gitignore").write_text("dist/\nsite/\nbrought/\n", encoding="utf-8")
+    (clone / ".gitignore").write_text("dist/\nsite/\nartifacts/\n", encoding="utf-8")
     (clone / "recipes/tiny").mkdir(parents=True)
     (clone / "recipes/tiny/recipe.toml").write_text(TESTED, encoding="utf-8")
     with serve(gitlab) as server, serve_github(github) as forge, IndexServer() as index, OSV() as osv:

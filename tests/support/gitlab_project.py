@@ -210,7 +210,7 @@ def open_project(scratch: Path) -> Iterator[GitLabProject]:
     (clone / "ci/bootstrap").chmod(0o755)
     (clone / "docs/how-to").mkdir(parents=True)
     shutil.copy(ROOT / PAGE, clone / PAGE)
-    (clone / ".gitignore").write_text("dist/\n.cache/\n.gitlab-ci-local/\npublic/\nbrought/\n", encoding="utf-8")
+    (clone / ".gitignore").write_text("dist/\n.cache/\n.gitlab-ci-local/\npublic/\nartifacts/\n", encoding="utf-8")
     (clone / ".gitlab-ci-local.yml").write_text(LOCAL, encoding="utf-8")
     (clone / "recipes/tiny").mkdir(parents=True)
     (clone / "recipes/tiny/recipe.toml").write_text(TESTED, encoding="utf-8")

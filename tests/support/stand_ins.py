@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FAIL: Final = r"""
 value() { [[ $WHEELYARD_JOB =~ \"$1\":\ *\"([^\"]+)\" ]] && echo "${BASH_REMATCH[1]}"; }
 package=$(value package) version=$(value version) key=$(value key)
-folder=${WHEELYARD_BROUGHT:-dist/$package/$version} # GitLab's jobs bring it themselves
+folder=${WHEELYARD_ARTIFACT:-dist/$package/$version} # GitLab's jobs bring it themselves
 mkdir -p "$folder"
 cat >"$folder/outcome-cp313.json" <<END
 {"schema": "wheelyard/outcome-of-wheel", "version": 1, "job": "$(value name)", "key": "$key", "package": "$package",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wheelyard.ci.github_matrix import Matrix, PlannedJob, Row, again, matrices
+from wheelyard.ci.github_matrix import Matrix, PlannedJob, Row, matrices, retry_matrices
 from wheelyard.ci.gitlab_pipeline import Limits, pipeline_of, pipelines
 from wheelyard.ci.job_model import MOST_WHEELS, BuildJob, Capacity, Layout, PackageBuild, PlannedWheel, keys
 from wheelyard.ci.packing import lay_out, lower_bound, pack
@@ -18,7 +18,6 @@ __all__ = [
     "PlannedJob",
     "PlannedWheel",
     "Row",
-    "again",
     "keys",
     "lay_out",
     "lower_bound",
@@ -26,4 +25,5 @@ __all__ = [
     "pack",
     "pipeline_of",
     "pipelines",
+    "retry_matrices",
 ]

@@ -105,10 +105,10 @@ def matrices(planned_jobs: Sequence[PlannedJob]) -> tuple[Matrix, ...]:
     return tuple(matrix_list)
 
 
-def again(rows: Sequence[tuple[str, Sequence[Row]]]) -> tuple[Matrix, ...]:
-    """Return named rows of jobs that are tried once more, in matrices; the wave of each is its row, from 1 on."""
+def retry_matrices(rows: Sequence[tuple[str, Sequence[Row]]]) -> tuple[Matrix, ...]:
+    """Return the matrices of named rows of jobs to retry; the wave of a matrix is its row, from 1 on."""
     return tuple(
-        Matrix(f"again-{name}-{number}", wave, wave < len(rows), tuple(part))
+        Matrix(f"retry-{name}-{number}", wave, wave < len(rows), tuple(part))
         for wave, (name, entries) in enumerate(rows, 1)
         for number, part in enumerate(_parts(entries), 1)
     )

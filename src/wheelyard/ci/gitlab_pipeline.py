@@ -142,7 +142,7 @@ def _pipeline(
 
 
 # What may not be taken does not keep the rest back.
-_GATHER = "gathered=0; if [ -d brought ]; then ci/bootstrap wheelyard ci collect brought/* || gathered=$?; fi"
+_COLLECT = "collected=0; if [ -d artifacts ]; then ci/bootstrap wheelyard ci collect artifacts/* || collected=$?; fi"
 _TOOL: dict[str, object] = {
     "key": {"files": ["ci/requirements.txt", "ci/bootstrap"], "prefix": "tool"},
     "paths": [".cache/wheelyard/"],
@@ -158,7 +158,7 @@ _DEFAULT: dict[str, object] = {
 _TEMPLATE: dict[str, object] = {
     "stage": "build",
     # Jobs of one version write files of the same names: each leaves its own in a folder of its own, as they are done.
-    "script": [_GATHER, 'ci/bootstrap wheelyard ci run-job --out "$WHEELYARD_BROUGHT"'],
+    "script": [_COLLECT, 'ci/bootstrap wheelyard ci run-job --out "$WHEELYARD_ARTIFACT"'],
     "artifacts": {"when": "always", "expire_in": "30 days"},
     # A failing package is yellow, and the report shows it; a machine that cannot build is red.
     "allow_failure": {"exit_codes": [13, 14, 16, 23, 40, 41, 42, 45, 50]},
@@ -181,18 +181,18 @@ _LAST: dict[str, dict[str, object]] = {
             {"when": "always"},
         ],
         "script": [
-            _GATHER,
+            _COLLECT,
             'if [ "$WHEELYARD_FOR" = nightly ]; then set -- --issues; else set --; fi',
             (
                 'ci/bootstrap wheelyard ci report --plan dist/jobs/jobs.json --pipeline "$WHEELYARD_PIPELINE"'
                 ' --summary dist/report.md --junit dist/report.xml "$@"'
             ),
-            "exit $gathered",
+            "exit $collected",
         ],
         "artifacts": {
             "when": "always",
             "expire_in": "30 days",
-            "expose_as": "what became of each package",
+            "expose_as": "results of the packages",
             "paths": ["dist/report.md"],
             "reports": {"junit": "dist/report.xml"},
         },
@@ -207,9 +207,9 @@ _LAST: dict[str, dict[str, object]] = {
         ],
         # What went out before something failed is recorded all the same.
         "script": [
-            _GATHER,
-            "if [ -z \"$(find dist -name '*.whl' -not -path '*/unchecked/*')\" ]; then exit $gathered; fi",
-            "status=$gathered",
+            _COLLECT,
+            "if [ -z \"$(find dist -name '*.whl' -not -path '*/unchecked/*')\" ]; then exit $collected; fi",
+            "status=$collected",
             # What keeps one source away keeps back the wheels that ask for it, and no others.
             "ci/bootstrap wheelyard sources --to gitlab || status=$?",
             "ci/bootstrap wheelyard publish --to gitlab || status=$?",
@@ -234,23 +234,27 @@ _NOTHING: dict[str, object] = {
 def _job(planned_jobs: Sequence[PlannedJob], number: int, needs: Sequence[int], limits: Limits) -> dict[str, object]:
     planned_job = planned_jobs[number]
     entry = planned_job.entry()
-    brought = f"brought/{entry['artifact']}"
+    artifact_folder = f"artifacts/{entry['artifact']}"
     results = f"dist/{entry['package']}/{entry['version']}"
     return {
         "extends": ".build",
         "tags": list(limits.tags) if planned_job.runner == limits.label else [planned_job.runner],
         "timeout": f"{planned_job.minutes} minutes",
         # The log of what was under way, and what was built and is not checked yet, however the job ends.
-        "artifacts": {"paths": [f"{brought}/", f"{results}/*.log", f"{results}/unchecked/"]},
-        # A job that is tried again goes on from what it had.
+        "artifacts": {"paths": [f"{artifact_folder}/", f"{results}/*.log", f"{results}/unchecked/"]},
+        # A retried job continues from its cache.
         "cache": [
-            {"key": f"job-{planned_job.key}", "paths": [f"{brought}/", f"{results}/unchecked/"], "when": "always"},
+            {
+                "key": f"job-{planned_job.key}",
+                "paths": [f"{artifact_folder}/", f"{results}/unchecked/"],
+                "when": "always",
+            },
             _TOOL,
         ],
         "needs": [{"job": _name(planned_jobs[other]), "artifacts": True} for other in needs],
         "variables": {
             "WHEELYARD_JOB": planned_job.text(),
-            "WHEELYARD_BROUGHT": brought,
+            "WHEELYARD_ARTIFACT": artifact_folder,
             "RUNNER_SCRIPT_TIMEOUT": f"{max(planned_job.minutes - _CLOSING, 1)}m",
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from wheelyard.ci import Row, again
+from wheelyard.ci import Row, retry_matrices
 from wheelyard.ci.report import job_outcomes
 from wheelyard.core.errors import InterruptedRunError
 
@@ -19,12 +19,12 @@ ROWS = ("first", "next", "rest")
 
 
 def jobs_to_retry(project: Project, plan: JobsReport) -> tuple[Matrix, ...]:
-    """Return GitHub's matrices of the jobs of *plan* that are worth another try, by the outcomes in ``dist/``.
+    """Return GitHub's matrices of the jobs of *plan* that are worth a retry, by the outcomes in ``dist/``.
 
     The plan has matrices, see ``read_plan``. A machine that is lost takes its job with it, or ends it in the middle,
-    and whatever needs what that was to build has stopped: that follows in a row of its own. What lies deeper is the
-    last row, in the plan's order, for one after another. Wheels that failed in words of their own would fail again, and
-    are left out.
+    and the jobs that need its wheels have stopped: these follow in a row of their own. All deeper jobs are in the
+    last row, in the plan's order, and run one after another. Wheels that failed with an error of their own would fail
+    again, and are left out.
     """
     outcomes_by_job = job_outcomes(project, plan)
     rows_by_job: dict[str, Row] = {str(row["name"]): row for matrix in plan.matrices for row in matrix.include}
@@ -36,7 +36,7 @@ def jobs_to_retry(project: Project, plan: JobsReport) -> tuple[Matrix, ...]:
         if wheels:
             depths[job.name] = depth
             rows[ROWS[min(depth, 2)]].append(rows_by_job[job.name] | {"wheels": wheels})
-    return again([(name, rows[name]) for name in ROWS])
+    return retry_matrices([(name, rows[name]) for name in ROWS])
 
 
 def _missing(job: JobEntry, job_outcomes: list[WheelOutcome], *, waited: bool) -> tuple[str, ...]:

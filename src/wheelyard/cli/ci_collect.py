@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wheelyard.core.errors import GatherError
+from wheelyard.core.errors import CollectError
 from wheelyard.project.config import find_project
 
 
@@ -24,7 +24,7 @@ def ci_collect(folders: tuple[Path, ...]) -> None:
     lines = [*(f"collected: {name}" for name in results.taken), f"{len(results.there)} were there before"]
     click.echo("\n".join(lines))
     if results.refused:
-        raise GatherError(
+        raise CollectError(
             f"{len(results.refused)} results are refused",
             details=results.refused,
             fix="look at the run that left them, and run its job again; all others are in dist/",

@@ -33,7 +33,7 @@ def ci_retry(plan_file: Path, out: Path) -> None:
         names_by_row.setdefault(ROWS[matrix.wave - 1], []).append(matrix.name)
     outputs = "".join(f"{row}={json.dumps(names)}\n" for row, names in names_by_row.items())
     texts = {f"{matrix.name}.json": matrix.text() + "\n" for matrix in matrices} | {"outputs": outputs}
-    replace_files(out, ("again-*.json", "outputs"), texts)
+    replace_files(out, ("retry-*.json", "outputs"), texts)
     for matrix in matrices:
         for row in matrix.include:
             click.echo(f"{row['name']}: {'once more' if matrix.wave == 1 else 'once more, after its needs'}")

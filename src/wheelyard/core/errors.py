@@ -183,7 +183,7 @@ class JobsFailedError(WheelyardError):
     news = True
 
 
-class GatherError(WheelyardError):
+class CollectError(WheelyardError):
     """A result of a job is refused."""
 
     exit_code = 44

@@ -63,7 +63,7 @@ def test_what_a_pull_request_builds_is_what_goes_out(yard: GitHubProject, tmp_pa
     assert all(name in records and sha256 in records for name, sha256 in built.items())
 
 
-def test_what_a_fork_has_built_is_never_promoted(yard: GitHubProject) -> None:
+def test_what_a_fork_has_built_is_never_reused(yard: GitHubProject) -> None:
     base, head = yard.change()
     done = yard.pull_request(base, head, fork=True)
     assert done.status == 0, done.said
@@ -120,7 +120,7 @@ def test_a_description_starts_a_build_of_what_nobody_has_touched(yard: GitHubPro
     done = yard.pull_request(base, head, body="Trigger: tiny:1.0\r\nA word more.", action="edited")
     assert done.status == 0, done.said
     assert yard.plan("named") == []  # not a second time for a word
-    assert list(yard.checkout.store.glob("wheel-promoted-named/**/*.whl"))
+    assert list(yard.checkout.store.glob("wheel-reused-named/**/*.whl"))
 
 
 def test_a_description_asks_for_several_builds_and_for_none_twice(yard: GitHubProject) -> None:
@@ -153,7 +153,7 @@ def test_a_night_goes_on_after_a_job_is_killed_and_the_registry_was_down(yard: G
         done = yard.night()
     assert "Report, and keep issues" in done.failed, done.said
     assert len((yard.scratch / "kill").read_text(encoding="utf-8")) == 1  # the job was tried once more,
-    assert "Success - Main Bring what is there" in done.said  # and not from nothing
+    assert "Success - Main Download artifacts" in done.said  # and not from nothing
     assert "died without a word" in yard.summary, done.said
     assert [file.name for file in yard.checkout.store.glob("wheel-tiny-*/*")] == ["build-cp313.log"]
     assert yard.published == []
@@ -191,7 +191,7 @@ def test_what_others_need_is_built_a_wave_before(yard: GitHubProject) -> None:
     assert "Report, and keep issues" in done.failed, done.said  # nothing was really built
     ended = re.findall(r"part/(\w+) 1\.0 cp313\].*Job succeeded", done.said)
     assert ended == ["tiny", "user", "last"]
-    assert done.said.count("Success - Main Bring what is there") == 2
+    assert done.said.count("Success - Main Download artifacts") == 2
 
 
 def test_three_hundred_jobs_are_two_matrices_and_one_report(yard: GitHubProject) -> None:

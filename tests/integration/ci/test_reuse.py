@@ -421,7 +421,7 @@ def test_what_is_checked_out_counts_and_not_the_end_of_a_range(yard: Yard) -> No
     assert [len(each.wheels) for each in reuse(yard.project, selection).due] == [1]
 
 
-def test_a_machine_that_plans_does_not_promote_for_ever(
+def test_a_machine_that_plans_does_not_reuse_for_ever(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for python in PAIRS:

@@ -70,7 +70,7 @@ def test_what_died_is_jobs_to_retry_and_what_failed_is_not(project: Project) -> 
     tell(project, "bad", cp312="built", cp313="failed")
     tell(project, "half", cp312="built")
     made = plan(well=(), bad=(), half=(), lost=())
-    assert names(project, made) == {"again-first-1": ["half", "lost"]}
+    assert names(project, made) == {"retry-first-1": ["half", "lost"]}
     half, lost = jobs_to_retry(project, made)[0].include
     assert half == made.matrices[0].include[2] | {"wheels": ("cp313",)}  # but for what is there, the same
     assert lost == made.matrices[0].include[3]
@@ -98,7 +98,7 @@ def test_a_plan_for_another_forge_has_nothing_to_try(tmp_path: Path) -> None:
 def test_a_wheel_that_is_not_there_was_not_built(project: Project) -> None:
     tell(project, "lost", cp312="built", cp313="built")
     next((project.dist / "lost/1.0").glob("*cp313*.whl")).unlink()
-    assert names(project, plan(lost=())) == {"again-first-1": ["lost"]}
+    assert names(project, plan(lost=())) == {"retry-first-1": ["lost"]}
 
 
 def test_what_waited_for_it_comes_after_it_in_the_plans_order(project: Project) -> None:
@@ -108,9 +108,9 @@ def test_what_waited_for_it_comes_after_it_in_the_plans_order(project: Project) 
         tell(project, package, cp312="stopped", cp313="stopped")
     tell(project, "well", cp312="built", cp313="built")  # with what a registry had
     assert names(project, made) == {
-        "again-first-1": ["lost"],
-        "again-next-1": ["near"],  # side by side, and then one after another
-        "again-rest-1": ["far", "gone"],
+        "retry-first-1": ["lost"],
+        "retry-next-1": ["near"],  # side by side, and then one after another
+        "retry-rest-1": ["far", "gone"],
     }
 
 
@@ -134,9 +134,9 @@ def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: py
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == ["lost 1.0: once more", "near 1.0: once more, after its needs"]
     out = project.dist / "retry"
-    assert sorted(each.name for each in out.iterdir()) == ["again-first-1.json", "again-next-1.json", "outputs"]
-    assert (out / "outputs").read_text(encoding="utf-8") == 'first=["again-first-1"]\nnext=["again-next-1"]\n'
-    (row,) = json.loads((out / "again-next-1.json").read_text(encoding="utf-8"))["include"]
+    assert sorted(each.name for each in out.iterdir()) == ["outputs", "retry-first-1.json", "retry-next-1.json"]
+    assert (out / "outputs").read_text(encoding="utf-8") == 'first=["retry-first-1"]\nnext=["retry-next-1"]\n'
+    (row,) = json.loads((out / "retry-next-1.json").read_text(encoding="utf-8"))["include"]
     assert row["package"] == "near"
 
     tell(project, "lost", cp312="built", cp313="built")

@@ -155,29 +155,29 @@ def test_a_child_pipeline_is_valid_by_gitlabs_own_schema(builds: tuple[PackageBu
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("brought", [False, True])
-def test_a_job_takes_what_others_brought_and_ends_as_its_build_does(tmp_path: Path, *, brought: bool) -> None:
+@pytest.mark.parametrize("artifacts", [False, True])
+def test_a_job_collects_what_others_built_and_ends_as_its_build_does(tmp_path: Path, *, artifacts: bool) -> None:
     """Run as GitLab's shell runs it, with a stand-in for the command that notes how it was called."""
     child = children(packed(build_of("a", 60, 60), build_of("b", 60, 60, 60, needs=["a"], known=False)))[0]
     (tmp_path / "ci").mkdir()
     stand_in = tmp_path / "ci/bootstrap"
     stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *job*) exit 40;; esac\n')
     stand_in.chmod(0o755)
-    env = {"WHEELYARD_BROUGHT": "brought/b", "PATH": os.environ["PATH"]}
-    if brought:
-        (tmp_path / "brought/a").mkdir(parents=True)
+    env = {"WHEELYARD_ARTIFACT": "artifacts/b", "PATH": os.environ["PATH"]}
+    if artifacts:
+        (tmp_path / "artifacts/a").mkdir(parents=True)
     script = "\n".join(child[".build"]["script"])
     done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=False)
     assert done.returncode == 40
-    gathered = ["wheelyard ci collect brought/a"] if brought else []
-    assert (tmp_path / "calls").read_text().splitlines() == [*gathered, "wheelyard ci run-job --out brought/b"]
+    collected = ["wheelyard ci collect artifacts/a"] if artifacts else []
+    assert (tmp_path / "calls").read_text().splitlines() == [*collected, "wheelyard ci run-job --out artifacts/b"]
 
 
 def test_a_script_ends_while_there_is_time_to_bring_what_it_has_made() -> None:
     for job in jobs(children(pack(NIGHT, SITE))[0]).values():
         script = int(job["variables"]["RUNNER_SCRIPT_TIMEOUT"].removesuffix("m"))
         assert 0 < script <= int(job["timeout"].removesuffix(" minutes")) - 10
-        assert job["variables"]["WHEELYARD_BROUGHT"] + "/" in job["artifacts"]["paths"]
+        assert job["variables"]["WHEELYARD_ARTIFACT"] + "/" in job["artifacts"]["paths"]
 
 
 def test_what_a_job_is_told_is_what_the_command_reads() -> None:
@@ -217,12 +217,12 @@ def test_a_workflow_has_a_job_for_each_row() -> None:
     rows = {line.partition("=")[0] for line in github_outputs(plan)} - {"waves"}
     assert {"jobs", "wave-1-first", "wave-4-first", "deeper"} <= rows
     assert rows <= set(build["plan"]["outputs"])
-    again = {"again-first", "again-next", "again-rest"}
-    waves = {name for name, job in build.items() if "strategy" in job} - again
+    retries = {"retry-first", "retry-next", "retry-rest"}
+    waves = {name for name, job in build.items() if "strategy" in job} - retries
     assert waves == set(build["plan"]["outputs"]) - {"jobs"}
     assert waves <= set(build["died"]["needs"])
-    assert waves | again <= set(build["report"]["needs"])
-    assert {f"again-{row}" for row in build["died"]["outputs"]} == again
+    assert waves | retries <= set(build["report"]["needs"])
+    assert {f"retry-{row}" for row in build["died"]["outputs"]} == retries
 
 
 # ------------------------------------------------------------- hostile names

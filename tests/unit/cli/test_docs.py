@@ -60,7 +60,7 @@ def test_every_variable_of_ours_is_in_the_reference() -> None:
     names = set()
     for file in (ROOT / "src").rglob("*.py"):
         names |= set(re.findall(r'"(WHEELYARD_[A-Z_]+)"', file.read_text(encoding="utf-8")))
-    names -= {"WHEELYARD_BROUGHT", "WHEELYARD_OWNER", "WHEELYARD_PIPELINE"}
+    names -= {"WHEELYARD_ARTIFACT", "WHEELYARD_OWNER", "WHEELYARD_PIPELINE"}
     assert names == {name for name in docs_commands.ENVIRONMENT if name.startswith("WHEELYARD_")} & names
     assert {"WHEELYARD_INDEX", "WHEELYARD_CACHE"} <= names
 
