@@ -63,7 +63,7 @@ def project_page(
             if kind == JSON:
                 page = json.loads(body)
                 page = _without_nulls(_newest(page, newest, back_to) if newest else page)
-                return ProjectPage.from_json_data(page, url)
+                return ProjectPage.from_json_data(page, None if _is_absolute(page) else url)
             return ProjectPage.from_html(project, body, url)
     except (ValueError, UnsupportedRepoVersionError, RecursionError) as error:
         raise _no_page(f"the index's page of {project!r}", error, fix) from error
@@ -91,6 +91,14 @@ def _without_nulls(page: Any) -> Any:
             if isinstance(file, dict) and isinstance(file.get("hashes"), dict):
                 file["hashes"] = {name: value for name, value in file["hashes"].items() if value is not None}
     return page
+
+
+def _is_absolute(page: Any) -> bool:
+    """Return whether no address of a page needs its base: joining would refuse all for one that is no address."""
+    files = page.get("files") if isinstance(page, dict) else None
+    return isinstance(files, list) and all(
+        isinstance(file, dict) and str(file.get("url")).startswith(("https://", "http://")) for file in files
+    )
 
 
 def _newest(page: Any, count: int, back_to: Version | None) -> Any:
