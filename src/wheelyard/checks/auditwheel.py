@@ -67,9 +67,9 @@ def check_glibc(report: dict[str, Any], terms: Terms) -> Finding:
     Exception:
         site configuration: ``policy``
     """
-    limit, found = manylinux(terms.config.policy), manylinux(str(report["sym_tag"]))
+    limit, needed = manylinux(terms.config.policy), manylinux(str(report["sym_tag"]))
     problems = []
-    if found is None or limit is None or found[0] > limit[0]:
+    if needed is None or limit is None or needed[0] > limit[0]:
         newest = _newest(report["versioned_symbols"].get("libc.so.6", []))
         problems.append(
             f"it needs glibc {newest or 'newer than any policy'}, the site configuration has {terms.config.policy}"
