@@ -200,7 +200,7 @@ class SourceSteps:
                 folder, label = self.work / "unpacked", built.sdist.name
                 unpack(built.sdist, folder, limits=origin_of(self.project, target).limits)
             if built.sdist or (folder / "PKG-INFO").is_file():
-                check_metadata(folder, name, target.version, what=label)
+                check_metadata(folder, name, target.version, source=label)
                 results.add("metadata", "ok", f"{label} is {name} {target.version} by its metadata")
             else:
                 results.add("metadata", "skipped", "there is no PKG-INFO before a build")

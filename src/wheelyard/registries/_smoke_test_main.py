@@ -35,22 +35,22 @@ print(f"{len(compiled)} compiled modules loaded")
 
 def _call(command: list[str], folder: str, timeout: float) -> tuple[bool, str]:
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=folder, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout
         )
     except subprocess.TimeoutExpired:
         return False, f"not done after {timeout:g} seconds"
-    text = done.stdout.decode(errors="replace")
+    text = completed.stdout.decode(errors="replace")
     sys.stdout.write(text)
-    if done.returncode < 0:
-        text += f"\nended by signal {-done.returncode}"
-    return done.returncode == 0, "\n".join(text.strip().splitlines()[-8:])[-2000:]
+    if completed.returncode < 0:
+        text += f"\nended by signal {-completed.returncode}"
+    return completed.returncode == 0, "\n".join(text.strip().splitlines()[-8:])[-2000:]
 
 
 def _taken(report: str, name: str) -> str:
     """Return the sha256 of the file that pip took for *name* (pip's documentation, "Installation Report")."""
-    told = json.loads(Path(report).read_text(encoding="utf-8"))
-    for item in told["install"]:
+    report_items = json.loads(Path(report).read_text(encoding="utf-8"))
+    for item in report_items["install"]:
         if item["metadata"]["name"].lower().replace("_", "-").replace(".", "-") == name:
             return str(item["download_info"].get("archive_info", {}).get("hashes", {}).get("sha256", ""))
     return ""
@@ -62,17 +62,17 @@ def _try(package: dict[str, Any], task: dict[str, Any], folder: str) -> dict[str
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-cache-dir"]
     pip += ["--only-binary=:all:", "--quiet", "--report", report, "--target", into, *indexes]
     ok, text = _call([*pip, f"{name}=={package['version']}"], folder, task["timeout"])
-    told = {"name": name, "step": "install", "ok": ok, "text": text, "sha256": ""}
+    result = {"name": name, "step": "install", "ok": ok, "text": text, "sha256": ""}
     if not ok:
-        return told
-    told["sha256"] = _taken(report, name)
+        return result
+    result["sha256"] = _taken(report, name)
     modules = package["modules"]
     if modules is None:
-        found = next(iter(metadata.distributions(name=name, path=[into])), None)
-        files = [str(file) for file in (found.files or ())] if found else []
+        distribution = next(iter(metadata.distributions(name=name, path=[into])), None)
+        files = [str(file) for file in (distribution.files or ())] if distribution else []
         modules = task["modules_of"](file for file in files if not file.startswith(("..", "bin/")))
     ok, text = _call([sys.executable, "-I", "-c", _IMPORTS, into, name, *modules], folder, task["timeout"])
-    return told | {"step": "import", "ok": ok, "text": text}
+    return result | {"step": "import", "ok": ok, "text": text}
 
 
 def main() -> None:
@@ -82,8 +82,8 @@ def main() -> None:
     os.environ.update(PYTHONDONTWRITEBYTECODE="1", NO_COLOR="1")
     for package in task["packages"]:
         with tempfile.TemporaryDirectory() as folder:
-            told = _try(package, task, folder)
-        sys.stdout.write(f"\n{mark}{json.dumps(told)}\n")
+            result = _try(package, task, folder)
+        sys.stdout.write(f"\n{mark}{json.dumps(result)}\n")
         sys.stdout.flush()
 
 

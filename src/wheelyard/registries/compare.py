@@ -50,7 +50,12 @@ class Problem:
 
 
 def compare(
-    project: str, files: Sequence[RegistryFile], records: Sequence[ReleasedFile], *, known: bool, where: str | None
+    project: str,
+    files: Sequence[RegistryFile],
+    records: Sequence[ReleasedFile],
+    *,
+    is_known_project: bool,
+    where: str | None,
 ) -> Iterator[Problem]:
     """Yield what is wrong with one project.
 
@@ -58,10 +63,10 @@ def compare(
         project: its canonical name.
         files: what the registry has.
         records: what was recorded as published there.
-        known: whether there is a recipe of that name.
+        is_known_project: whether there is a recipe of that name.
         where: the registry's name; None where records do not list what is there.
     """
-    if not known and files:
+    if not is_known_project and files:
         yield Problem(
             Kind.ORPHAN,
             project,
@@ -69,14 +74,14 @@ def compare(
             f"{len(files)} files and no recipe",
             f"add a recipe, or {_remove(project, 'FILE…', where)}",
         )
-    there: dict[str, list[RegistryFile]] = defaultdict(list)
+    files_by_name: dict[str, list[RegistryFile]] = defaultdict(list)
     for file in files:
-        there[file.file].append(file)
+        files_by_name[file.file].append(file)
     recorded = {record.file: record for record in records}
-    for name, copies in there.items():
+    for name, copies in files_by_name.items():
         yield from _of_file(project, copies, recorded.get(name), where)
-    yield from _spelt_twice(project, sorted(there, key=lambda name: (name not in recorded, name)), where)
-    for name in sorted(recorded.keys() - there.keys()):
+    yield from _spelt_twice(project, sorted(files_by_name, key=lambda name: (name not in recorded, name)), where)
+    for name in sorted(recorded.keys() - files_by_name.keys()):
         yield Problem(
             Kind.MISSING,
             project,
@@ -112,8 +117,8 @@ def _of_file(
         yield problem(Kind.NO_HASH, "the registry does not know its sha256", f"{remove}, then publish it again")
     for sha256 in hashes:
         if record is not None and record.sha256 != sha256:
-            seen = f"sha256 {sha256} is there, {record.sha256} is recorded"
-            yield problem(Kind.DIFFERS, seen, "find out who replaced it before anybody installs it")
+            hashes_text = f"sha256 {sha256} is there, {record.sha256} is recorded"
+            yield problem(Kind.DIFFERS, hashes_text, "find out who replaced it before anybody installs it")
     if not _belongs(project, copies[0].file):
         fix = f"{remove}, unless it is an sdist that is wanted"
         yield problem(Kind.ORPHAN, f"is not a wheel of {project}", fix)

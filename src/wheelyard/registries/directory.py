@@ -123,15 +123,15 @@ class DirectoryRegistry:
         with files.disk_errors(self.root), self.locked():
             target = self._folder(release.project) / release.name.file
             new = not target.exists()
-            known = release.sha256 if new else self._published(target)
-            if known != release.sha256:
+            published = release.sha256 if new else self._published(target)
+            if published != release.sha256:
                 raise ConflictError(
                     f"{release.name.file} is in {self.title} already, with other bytes",
-                    details=[f"there: sha256 {known}", f"here:  sha256 {release.sha256}"],
+                    details=[f"there: sha256 {published}", f"here:  sha256 {release.sha256}"],
                     fix="a file is never replaced: publish a new version, or give the wheel a build number",
                 )
             # The very bytes that were published may have been damaged since: then they are restored.
-            if new or sha256_file(target) != known:
+            if new or sha256_file(target) != published:
                 self._add(release, target)
             self._write_pages(release.project)
             tell(release.size)
@@ -140,13 +140,13 @@ class DirectoryRegistry:
     def confirm(self, project: str, file: str, sha256: str) -> None:
         """Read a wheel back and hash it."""
         try:
-            got = sha256_file(self._folder(project) / file)
+            actual = sha256_file(self._folder(project) / file)
         except FileNotFoundError:
-            got = "nothing"
-        if got != sha256:
+            actual = "nothing"
+        if actual != sha256:
             raise RegistryContentError(
                 f"{file} has other bytes in {self.title} than were put there",
-                details=[f"put:   sha256 {sha256}", f"there: sha256 {got}"],
+                details=[f"put:   sha256 {sha256}", f"there: sha256 {actual}"],
                 fix="publish it again: that restores it",
             )
 
@@ -156,29 +156,29 @@ class DirectoryRegistry:
         if not wheel.is_file() or not file.sha256:
             raise PublishError(f"{self.title} has no {file.file}", fix=f"wheelyard registry list {project}")
         files.copy_whole(wheel, target)
-        got = sha256_file(target)
-        if got != file.sha256:
+        actual = sha256_file(target)
+        if actual != file.sha256:
             target.unlink()
             raise DigestMismatchError(
                 f"{file.file} is damaged in {self.title}",
-                details=[f"published: sha256 {file.sha256}", f"there:     sha256 {got}"],
+                details=[f"published: sha256 {file.sha256}", f"there:     sha256 {actual}"],
                 fix="publish it again: that restores it",
             )
 
     def remove(self, project: str, wheels: Sequence[str], *, staying: Mapping[str, str] = NONE) -> None:  # noqa: ARG002
         """Delete wheels, their descriptions, and their lines in the pages: the pages first, so that none lies."""
         with files.disk_errors(self.root), self.locked():
-            there = {wheel.name: wheel for wheel in self._wheels(project)}
-            if missing := sorted(set(wheels) - there.keys()):
+            wheels_by_name = {wheel.name: wheel for wheel in self._wheels(project)}
+            if missing := sorted(set(wheels) - wheels_by_name.keys()):
                 raise PublishError(
                     f"{self.title} has no {', '.join(missing)}", fix=f"wheelyard registry list {project}"
                 )
             self._write_pages(project, without=wheels)
             for name in wheels:
-                files.remove(there[name])
-                files.remove(_beside(there[name], "json"))
-                files.remove(_beside(there[name], "metadata"))
-            if len(there) == len(set(wheels)):
+                files.remove(wheels_by_name[name])
+                files.remove(_beside(wheels_by_name[name], "json"))
+                files.remove(_beside(wheels_by_name[name], "metadata"))
+            if len(wheels_by_name) == len(set(wheels)):
                 files.remove(self.root / "simple" / project)
             self._write_root()
 
@@ -235,10 +235,10 @@ class DirectoryRegistry:
         folder = self._folder(project)
         for path in sorted(folder.glob("*.whl")) if folder.is_dir() else ():
             try:
-                mine = WheelName.parse(path.name).name == project
+                is_of_project = WheelName.parse(path.name).name == project
             except ValueError:
                 continue
-            if mine and path.is_file():
+            if is_of_project and path.is_file():
                 yield path
 
     def _add(self, release: Release, target: Path) -> None:
@@ -382,6 +382,6 @@ class DirectorySources:
         with files.disk_errors(target), self._registry.locked():
             if not target.exists():
                 files.copy_whole(path, target)
-            if (there := sha256_file(target)) != sha256:
-                raise source_conflict(self._registry.title, path.name, there, sha256)
+            if (stored := sha256_file(target)) != sha256:
+                raise source_conflict(self._registry.title, path.name, stored, sha256)
         return inside

@@ -46,13 +46,15 @@ _AGAIN = "delete it there, and publish it again"
 _NO_VERSION = Version("0.dev0")  # sorts before all others
 
 
-def projects_of(registry: NamedRegistry, packages: Sequence[str], *, known: Collection[str] = ()) -> tuple[str, ...]:
+def projects_of(
+    registry: NamedRegistry, packages: Sequence[str], *, recorded_projects: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return the canonical names of *packages*, or of all that the registry has.
 
     Args:
         registry: the registry.
         packages: as people write them.
-        known: names that are right though the registry has no such package.
+        recorded_projects: names that are right though the registry has no such package.
 
     Raises:
         UnknownPackageError: it has no such packages; all are told.
@@ -60,15 +62,15 @@ def projects_of(registry: NamedRegistry, packages: Sequence[str], *, known: Coll
         NetworkError: it does not answer.
     """
     names = tuple(dict.fromkeys(map(canonical, packages)))
-    there = registry.adapter.projects()
-    unknown = sorted(set(names).difference(there, known))
+    listed = registry.adapter.projects()
+    unknown = sorted(set(names).difference(listed, recorded_projects))
     if unknown:
         raise UnknownPackageError(
             f"{registry.adapter.title} has no such package",
-            details=[f"{name}{did_you_mean(name, there)}" for name in unknown],
+            details=[f"{name}{did_you_mean(name, listed)}" for name in unknown],
             fix=f"wheelyard registry list --registry {registry.name}",
         )
-    return names or there
+    return names or listed
 
 
 def listings(
@@ -82,52 +84,52 @@ def listings(
         breaker: the circuit to the server, for a caller that sends it more than this.
     """
     breaker = breaker or CircuitBreaker()
-    done: SimpleQueue[tuple[str, Found] | BaseException] = SimpleQueue()
-    found: dict[str, Found] = {}
+    results: SimpleQueue[tuple[str, Found] | BaseException] = SimpleQueue()
+    listing_by_project: dict[str, Found] = {}
 
     def read(project: str) -> None:
         try:
-            done.put((project, breaker.ask(functools.partial(registry.adapter.files, project))))
+            results.put((project, breaker.ask(functools.partial(registry.adapter.files, project))))
         except WheelyardError as error:
-            done.put((project, about(project, error)))
+            results.put((project, about(project, error)))
 
     with (
         log.progress(f"reading {registry.adapter.title}", len(projects), unit="packages") as tell,
-        threads.crew(read, min(registry.adapter.parallel, len(projects)), done.put) as give,
+        threads.crew(read, min(registry.adapter.parallel, len(projects)), results.put) as give,
     ):
         coming = iter(projects)
         for project in islice(coming, 2 * registry.adapter.parallel):
             give(project)
         for project in projects:
-            while project not in found:
-                result = done.get()
+            while project not in listing_by_project:
+                result = results.get()
                 if isinstance(result, BaseException):
                     raise result
-                found[result[0]] = result[1]
-            for another in islice(coming, 1):
-                give(another)
-            yield project, found.pop(project)
+                listing_by_project[result[0]] = result[1]
+            for next_project in islice(coming, 1):
+                give(next_project)
+            yield project, listing_by_project.pop(project)
             tell(1)
 
 
 def about(where: str, error: WheelyardError) -> WheelyardError:
     """Return *error* as one of the package or file *where*: one of many, told together."""
-    what = error.what if error.where is None or error.where.endswith(where) else f"{error.where}: {error.what}"
-    return type(error)(what, where=where, details=error.details, fix=error.fix)
+    text = error.what if error.where is None or error.where.endswith(where) else f"{error.where}: {error.what}"
+    return type(error)(text, where=where, details=error.details, fix=error.fix)
 
 
-def together(what: str, errors: Sequence[WheelyardError]) -> WheelyardError:
+def together(text: str, errors: Sequence[WheelyardError]) -> WheelyardError:
     """Return one error that tells all of *errors*: of their kind if that is one of this stage, else a PublishError."""
     kinds = {type(error) for error in errors}
     fixes = {error.fix for error in errors}
     lines = []
     for error in errors:
-        said = "; ".join((error.what, *error.details))
-        line = f"{error.where}: {said}" if error.where else said
+        message = "; ".join((error.what, *error.details))
+        line = f"{error.where}: {message}" if error.where else message
         lines.append(line if len(fixes) == 1 or not error.fix else f"{line} ({error.fix})")
     kind = kinds.pop() if len(kinds) == 1 else PublishError
     kind = kind if issubclass(kind, (PublishError, NetworkError, DiskError)) else PublishError
-    return kind(what, details=dict.fromkeys(lines), fix=(fixes.pop() if len(fixes) == 1 else None) or _EACH)
+    return kind(text, details=dict.fromkeys(lines), fix=(fixes.pop() if len(fixes) == 1 else None) or _EACH)
 
 
 def recorded(project: Project, registry: NamedRegistry, package: str) -> tuple[ReleasedFile, ...]:
@@ -142,7 +144,7 @@ def recorded(project: Project, registry: NamedRegistry, package: str) -> tuple[R
 
 
 def installable(
-    project: Project, registry: NamedRegistry, package: str, found: Sequence[RegistryFile]
+    project: Project, registry: NamedRegistry, package: str, file_list: Sequence[RegistryFile]
 ) -> dict[Version, list[tuple[WheelName, RegistryFile]]]:
     """Return the wheels of a package that riscv64 can install and nobody has yanked, there or in our records.
 
@@ -153,7 +155,7 @@ def installable(
     """
     yanked = {entry.file for entry in recorded(project, registry, package) if entry.yanked is not None}
     by_version: dict[Version, list[tuple[WheelName, RegistryFile]]] = {}
-    for file in found:
+    for file in file_list:
         try:
             name = WheelName.parse(file.file)
         except ValueError:
@@ -193,13 +195,13 @@ def list_registry(project: Project, registry: NamedRegistry, packages: Sequence[
     """
     listing: dict[str, tuple[ListedFile, ...]] = {}
     unreadable: list[WheelyardError] = []
-    for package, found in listings(registry, projects_of(registry, packages)):
+    for package, file_list in listings(registry, projects_of(registry, packages)):
         try:
-            if isinstance(found, WheelyardError):
-                raise found
-            known = {(entry.file, entry.sha256): entry for entry in recorded(project, registry, package)}
+            if isinstance(file_list, WheelyardError):
+                raise file_list
+            records = {(entry.file, entry.sha256): entry for entry in recorded(project, registry, package)}
             listing[package] = tuple(
-                _listed(file, known.get((file.file, file.sha256 or ""))) for file in _sorted(found)
+                _listed(file, records.get((file.file, file.sha256 or ""))) for file in _sorted(file_list)
             )
         except WheelyardError as error:
             unreadable.append(about(package, error))
@@ -208,11 +210,11 @@ def list_registry(project: Project, registry: NamedRegistry, packages: Sequence[
     return Listing(RegistryListing(registry=registry.name, packages=listing), tuple(unreadable))
 
 
-def _sorted(found: Sequence[RegistryFile]) -> list[RegistryFile]:
-    return sorted(found, key=lambda file: (version_of(file.file) or _NO_VERSION, file.file))
+def _sorted(file_list: Sequence[RegistryFile]) -> list[RegistryFile]:
+    return sorted(file_list, key=lambda file: (version_of(file.file) or _NO_VERSION, file.file))
 
 
-def _listed(file: RegistryFile, known: ReleasedFile | None) -> ListedFile:
+def _listed(file: RegistryFile, record: ReleasedFile | None) -> ListedFile:
     try:
         tags = sorted({f"{tag.interpreter}-{tag.abi}" for tag in WheelName.parse(file.file).tags})
     except ValueError:
@@ -222,8 +224,8 @@ def _listed(file: RegistryFile, known: ReleasedFile | None) -> ListedFile:
         version=str(version_of(file.file) or ""),
         interpreters=tuple(tags),
         sha256=file.sha256,
-        size=known.size if file.size is None and known else file.size,
-        yanked=known.yanked if file.yanked is None and known else file.yanked,
+        size=record.size if file.size is None and record else file.size,
+        yanked=record.yanked if file.yanked is None and record else file.yanked,
     )
 
 
@@ -259,38 +261,42 @@ def verify_registry(
         PublishError: there is no such registry.
         NetworkError: it does not answer at all.
     """
-    kept = {path.parent.name for path in project.packages.glob("*/releases.toml")} if registry.config.record else set()
-    there = projects_of(registry, packages, known=kept)
+    recorded_packages = (
+        {path.parent.name for path in project.packages.glob("*/releases.toml")} if registry.config.record else set()
+    )
+    projects = projects_of(registry, packages, recorded_projects=recorded_packages)
     recipes = _own_names(project)
     where = registry.name if registry.config.record else None
     problems: list[Problem] = []
     count = 0
     breaker = CircuitBreaker()
-    for package, found in listings(registry, there, breaker):
+    for package, listing in listings(registry, projects, breaker):
         try:
-            if isinstance(found, WheelyardError):
-                raise found
-            count += len(found)
+            if isinstance(listing, WheelyardError):
+                raise listing
+            count += len(listing)
             if download:
-                problems += _damaged(registry, package, found, breaker)
+                problems += _damaged(registry, package, listing, breaker)
             records = recorded(project, registry, package)
-            problems += compare(package, found, records, known=package in recipes, where=where)
+            problems += compare(package, listing, records, is_known_project=package in recipes, where=where)
         except WheelyardError as error:
             problems.append(_problem(Kind.UNREADABLE, package, "", error))
     # What is recorded and has left the registry altogether.
-    for package in sorted(kept.difference(there)) if not packages else ():
+    for package in sorted(recorded_packages.difference(projects)) if not packages else ():
         try:
-            problems += compare(package, (), recorded(project, registry, package), known=True, where=where)
+            problems += compare(package, (), recorded(project, registry, package), is_known_project=True, where=where)
         except WheelyardError as error:
             problems.append(_problem(Kind.UNREADABLE, package, "", error))
     return RegistryVerification(
         registry=registry.name,
-        packages=len(there),
+        packages=len(projects),
         files=count,
         downloaded=download,
         problems=tuple(
-            FoundProblem(kind=each.kind.value, package=each.project, file=each.file, text=each.text, fix=each.fix)
-            for each in problems
+            FoundProblem(
+                kind=problem.kind.value, package=problem.project, file=problem.file, text=problem.text, fix=problem.fix
+            )
+            for problem in problems
         ),
     )
 
@@ -312,11 +318,11 @@ def _problem(kind: Kind, package: str, file: str, error: WheelyardError) -> Prob
 
 
 def _damaged(
-    registry: NamedRegistry, package: str, found: Sequence[RegistryFile], breaker: CircuitBreaker
+    registry: NamedRegistry, package: str, file_list: Sequence[RegistryFile], breaker: CircuitBreaker
 ) -> list[Problem]:
     """Read files back, and return what is wrong with them; one without a hash cannot be judged."""
-    known = [file for file in found if file.sha256]
-    with log.progress(f"reading {package} back", len(known), unit="files") as tell:
+    hashed = [file for file in file_list if file.sha256]
+    with log.progress(f"reading {package} back", len(hashed), unit="files") as tell:
 
         def read(file: RegistryFile) -> Problem | None:
             try:
@@ -328,7 +334,7 @@ def _damaged(
             tell(1)
             return None
 
-        return [problem for problem in threads.each(read, known, parallel=registry.adapter.parallel) if problem]
+        return [problem for problem in threads.each(read, hashed, parallel=registry.adapter.parallel) if problem]
 
 
 @dataclass(frozen=True)
@@ -364,19 +370,19 @@ def adopt(project: Project, registry: NamedRegistry, packages: Sequence[str]) ->
     adopted: list[str] = []
     refused: list[WheelyardError] = []
     breaker = CircuitBreaker()
-    for package, found in listings(registry, projects_of(registry, packages), breaker):
+    for package, listing in listings(registry, projects_of(registry, packages), breaker):
         try:
-            if isinstance(found, WheelyardError):
-                raise found
-            known = {entry.file for entry in recorded(project, registry, package)}
+            if isinstance(listing, WheelyardError):
+                raise listing
+            recorded_files = {entry.file for entry in recorded(project, registry, package)}
         except WheelyardError as error:
             refused.append(about(package, error))
             continue
-        news = [file for file in found if file.file not in known and file.file.endswith(".whl")]
-        wanted, reasons = listable(news, ())
+        news = [file for file in listing if file.file not in recorded_files and file.file.endswith(".whl")]
+        adoptable, reasons = listable(news, ())
         refused += (RegistryContentError(reason, fix=_AGAIN) for reason in reasons)
         read = threads.each(
-            functools.partial(_read, registry, package, breaker), wanted, parallel=registry.adapter.parallel
+            functools.partial(_read, registry, package, breaker), adoptable, parallel=registry.adapter.parallel
         )
         entries = [entry for entry in read if isinstance(entry, ReleasedFile)]
         refused += (error for error in read if isinstance(error, WheelyardError))
@@ -400,8 +406,8 @@ def _read(
         return about(file.file, error)
 
 
-def entry_of(release: Release, where: str, **known: object) -> ReleasedFile:
-    """Return the record of a wheel in a registry: what the wheel itself says, and *known* of how it came to be."""
+def entry_of(release: Release, where: str, **stated: object) -> ReleasedFile:
+    """Return the record of a wheel in a registry: what the wheel itself says, and *stated* of how it came to be."""
     facts: dict[str, object] = {
         "file": release.name.file,
         "where": where,
@@ -410,4 +416,4 @@ def entry_of(release: Release, where: str, **known: object) -> ReleasedFile:
         "tags": tuple(sorted(map(str, release.name.tags))),
         "licence": release.licence,
     }
-    return ReleasedFile.model_validate(facts | known)
+    return ReleasedFile.model_validate(facts | stated)

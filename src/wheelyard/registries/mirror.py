@@ -131,8 +131,8 @@ def mirror(
     projects = projects_of(source, packages)
     tally = _Tally()
     if dry_run:
-        for package, found in listings(source, projects):
-            work = _work(project, source, target, package, found)
+        for package, listing in listings(source, projects):
+            work = _work(project, source, target, package, listing)
             tally.there += len(work.there)
             tally.yanked += (name for names in work.yanks.values() for name in names)
             tally.add([file.file for file in work.missing], work.refused)
@@ -143,8 +143,8 @@ def mirror(
             cache.lock(store.with_suffix(".lock"), what=f"copying to {target.adapter.title}"),
             _announced(source, target, tally),
         ):
-            for package, found in listings(source, projects):
-                work = _work(project, source, target, package, found)
+            for package, listing in listings(source, projects):
+                work = _work(project, source, target, package, listing)
                 _copy_all(project, source, target, package, work=work, folder=store / package, tally=tally)
                 if tally.hopeless:
                     break
@@ -183,15 +183,15 @@ def _work(
     source: NamedRegistry,
     target: NamedRegistry,
     package: str,
-    found: tuple[RegistryFile, ...] | WheelyardError,
+    listing: tuple[RegistryFile, ...] | WheelyardError,
 ) -> _Work:
     """Compare a package's files in both registries."""
     try:
-        if isinstance(found, WheelyardError):
-            raise found
-        there = target.adapter.files(package)
-        known = {file.file: file for file in enrich(there, recorded(project, target, package))}
-        named = enrich(found, recorded(project, source, package))
+        if isinstance(listing, WheelyardError):
+            raise listing
+        target_files = target.adapter.files(package)
+        target_by_name = {file.file: file for file in enrich(target_files, recorded(project, target, package))}
+        named = enrich(listing, recorded(project, source, package))
     except WheelyardError as error:
         return _Work((), (), (about(package, error),), {})
     # What a killed run has begun counts as missing: it is still to be verified and recorded.
@@ -200,11 +200,11 @@ def _work(
     copies: list[str] = []
     refused: list[WheelyardError] = []
     yanks: dict[str, list[str]] = defaultdict(list)
-    shown, reasons = listable(named, recorded(project, source, package))
-    spelt = {identity(name): name for name in known}
+    source_files, reasons = listable(named, recorded(project, source, package))
+    spelt = {identity(name): name for name in target_by_name}
     refused += (PublishError(reason, fix="delete it there, and publish it again") for reason in reasons)
-    for file in shown:
-        copy = known.get(file.file)
+    for file in source_files:
+        copy = target_by_name.get(file.file)
         if not file.file.endswith(".whl"):
             refused.append(PublishError("is not a wheel", where=file.file, fix="leave it there, or build it"))
             continue
@@ -249,17 +249,17 @@ def _copy_all(
     """Copy what is missing of one package, a few versions at a time, and mark what is yanked."""
     tally.there += len(work.there)
     tally.add((), work.refused)
-    there = set(work.there)
+    present = set(work.there)
     for batch in _batches(work.missing, target.adapter.parallel):
-        done, refused = _copy(project, source, target, package, batch=batch, folder=folder, tell=tally.tell)
-        copied = [outcome.upload.release.name.file for outcome in done if outcome.new]
-        tally.there += len(done) - len(copied)  # somebody else was quicker
-        there.update(outcome.upload.release.name.file for outcome in done)
+        copied_files, refused = _copy(project, source, target, package, batch=batch, folder=folder, tell=tally.tell)
+        copied = [outcome.upload.release.name.file for outcome in copied_files if outcome.new]
+        tally.there += len(copied_files) - len(copied)  # somebody else was quicker
+        present.update(outcome.upload.release.name.file for outcome in copied_files)
         tally.add(copied, refused)
         if tally.hopeless:
             return
     for reason, names in work.yanks.items():
-        marked = [name for name in names if name in there]
+        marked = [name for name in names if name in present]
         try:
             if marked:
                 mark(project, target, package, marked, reason)
@@ -292,24 +292,24 @@ def _copy(
     fetched = threads.each(
         functools.partial(_fetched, source, package, folder), batch, parallel=source.adapter.parallel
     )
-    releases = [each for each in fetched if isinstance(each, Release)]
-    refused = [each for each in fetched if isinstance(each, WheelyardError)]
+    releases = [item for item in fetched if isinstance(item, Release)]
+    refused = [item for item in fetched if isinstance(item, WheelyardError)]
     if not releases:
         return [], refused
     try:
         with Journal.of(project.dist / JOURNALS, target.adapter.title) as journal:
             uploads = plan_uploads(target.adapter, releases, begun=journal.begun, parallel=target.adapter.parallel)
             outcomes = publish(target.adapter, uploads, journal, parallel=target.adapter.parallel, tell=tell)
-            done = [outcome for outcome in outcomes if outcome.error is None]
+            copied = [outcome for outcome in outcomes if outcome.error is None]
             if target.config.record:
-                _record(project, source, target, package, [outcome.upload.release for outcome in done])
-            journal.finish(outcome.upload.release.name.file for outcome in done)
+                _record(project, source, target, package, [outcome.upload.release for outcome in copied])
+            journal.finish(outcome.upload.release.name.file for outcome in copied)
     except WheelyardError as error:
         return [], [*refused, about(package, error)]
-    for outcome in done:
+    for outcome in copied:
         files.remove(outcome.upload.release.path)
-    refused += (about(one.upload.release.name.file, one.error) for one in outcomes if one.error is not None)
-    return done, refused
+    refused += (about(result.upload.release.name.file, result.error) for result in outcomes if result.error is not None)
+    return copied, refused
 
 
 def _fetched(source: NamedRegistry, package: str, folder: Path, file: RegistryFile) -> Release | WheelyardError:
@@ -329,8 +329,8 @@ def _record(
 ) -> None:
     """Record copies with what is known of how their originals came to be, wherever those are recorded."""
     path = RELEASES.path(project.packages, package)
-    known = sorted(RELEASES.read(path), key=lambda entry: entry.where == source.name)
-    origins = {(entry.file, entry.sha256): entry for entry in known}
+    entry_list = sorted(RELEASES.read(path), key=lambda entry: entry.where == source.name)
+    origins = {(entry.file, entry.sha256): entry for entry in entry_list}
     entries = []
     for release in releases:
         origin = origins.get((release.name.file, release.sha256)) or entry_of(release, target.name)

@@ -66,19 +66,19 @@ def open_configured(project: Project, target: str | None) -> NamedRegistry:
         ConfigError: there is no such registry, or nobody can tell which is meant.
         CredentialsError: a credential is named that cannot be used.
     """
-    known = tuple(project.config.registries)
-    if target is None and len(known) != 1:
-        raise ConfigError("which registry is meant?", fix=f"--registry {'|'.join((*known, 'DIR'))}")
-    return open_registry(project, known[0] if target is None else target, new=False)
+    names = tuple(project.config.registries)
+    if target is None and len(names) != 1:
+        raise ConfigError("which registry is meant?", fix=f"--registry {'|'.join((*names, 'DIR'))}")
+    return open_registry(project, names[0] if target is None else target, new=False)
 
 
 def _no_registry(project: Project, target: str, *, new: bool) -> ConfigError:
-    known = tuple(project.config.registries)
+    names = tuple(project.config.registries)
     if "/" in target:
-        return ConfigError(f"there is no folder {target}", fix=f"a folder, or one of {', '.join(known)}")
+        return ConfigError(f"there is no folder {target}", fix=f"a folder, or one of {', '.join(names)}")
     folder = f"a new folder is written ./{target}" if new else "or a folder"
     return ConfigError(
-        f"there is no registry {target!r}{did_you_mean(target, known)}",
+        f"there is no registry {target!r}{did_you_mean(target, names)}",
         where="[tool.wheelyard.registries]",
-        fix=f"one of {', '.join(known) or 'none so far'}; {folder}",
+        fix=f"one of {', '.join(names) or 'none so far'}; {folder}",
     )

@@ -72,7 +72,7 @@ class Tried(NamedTuple):
 
 
 def try_out(
-    wanted: Sequence[Wanted],
+    versions: Sequence[Wanted],
     interpreter: Interpreter,
     run_in: RunIn,
     *,
@@ -80,12 +80,12 @@ def try_out(
     log_file: Path,
     timeout: float = 900,
 ) -> tuple[Tried, ...]:
-    """Install each of *wanted* into a folder of its own with pip, and import its modules; one container does for all.
+    """Install each of *versions* into a folder of its own with pip, and import its modules; one container does for all.
 
     Only wheels are taken, and dependencies from pip's own index, too.
 
     Args:
-        wanted: what to try.
+        versions: what to try.
         interpreter: with which Python; its own pip is used.
         run_in: starts the container; it must allow the network.
         index: the address of the registry's index, or an index folder.
@@ -103,7 +103,7 @@ def try_out(
     address = index if isinstance(index, str) else f"file://{_INSIDE}/index/simple/"
     if isinstance(index, Path):
         mounts.append((index, f"{_INSIDE}/index", False))
-    packages = [{"name": each.name, "version": each.version, "modules": each.modules} for each in wanted]
+    packages = [{"name": version.name, "version": version.version, "modules": version.modules} for version in versions]
     task = {"indexes": [address], "timeout": timeout, "packages": packages}
     ended = ""
     with files.scratch(log_file.parent, "task") as scratch:
@@ -111,38 +111,38 @@ def try_out(
         mounts.append((scratch / "task.json", f"{_INSIDE}/task.json", False))
         argv = [f"{interpreter.path}/bin/python", "-I", f"{_INSIDE}/program.py", mark, f"{_INSIDE}/task.json"]
         try:
-            whole = _START + 2 * timeout * len(wanted)
-            done = run_in(argv, mounts=mounts, timeout=whole, check=False, log_file=log_file)
-            ended = f"the trial ended with status {done.returncode}; see {log_file}"
+            total_timeout = _START + 2 * timeout * len(versions)
+            completed = run_in(argv, mounts=mounts, timeout=total_timeout, check=False, log_file=log_file)
+            ended = f"the trial ended with status {completed.returncode}; see {log_file}"
         except (StepTimeoutError, ProgramError) as error:
             ended = error.what
-    told = read_reports(log_file, mark)
-    return tuple(_judged(each, told.get(each.name, ()), ended) for each in wanted)
+    reports = read_reports(log_file, mark)
+    return tuple(_judged(version, reports.get(version.name, ()), ended) for version in versions)
 
 
 def read_reports(log_file: Path, mark: str) -> dict[str, tuple[Report, ...]]:
     """Return what the program has said of each package, in the lines that begin with its mark; other text is none."""
-    said = log_file.read_text(encoding="utf-8", errors="replace").splitlines() if log_file.is_file() else []
-    found: dict[str, tuple[Report, ...]] = {}
-    for line in said:
+    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines() if log_file.is_file() else []
+    reports_by_name: dict[str, tuple[Report, ...]] = {}
+    for line in lines:
         if line.startswith(mark):
             with contextlib.suppress(ValidationError):
                 report = Report.model_validate_json(line.removeprefix(mark))
-                found[report.name] = (*found.get(report.name, ()), report)
-    return found
+                reports_by_name[report.name] = (*reports_by_name.get(report.name, ()), report)
+    return reports_by_name
 
 
-def _judged(wanted: Wanted, reports: Sequence[Report], ended: str) -> Tried:
+def _judged(version: Wanted, reports: Sequence[Report], ended: str) -> Tried:
     if len(reports) != 1:
         # What is installed runs as the program itself does, and can find out its mark.
         text = "more than one report speaks of it: something that was installed is lying" if reports else ended
-        return Tried(wanted.name, wanted.version, "lost", text)
-    told = reports[0]
-    last = (told.text.splitlines() or [""])[-1]
-    if not told.ok:
-        state: State = "install" if told.step == "install" else "import"
-        return Tried(wanted.name, wanted.version, state, " / ".join(told.text.splitlines()[-3:]))
-    if wanted.hashes and told.sha256 not in wanted.hashes:
-        text = f"pip took a file of sha256 {told.sha256[:16] or 'unknown'}: another index lists one that it prefers"
-        return Tried(wanted.name, wanted.version, "other", text)
-    return Tried(wanted.name, wanted.version, "ok", last)
+        return Tried(version.name, version.version, "lost", text)
+    first = reports[0]
+    last = (first.text.splitlines() or [""])[-1]
+    if not first.ok:
+        state: State = "install" if first.step == "install" else "import"
+        return Tried(version.name, version.version, state, " / ".join(first.text.splitlines()[-3:]))
+    if version.hashes and first.sha256 not in version.hashes:
+        text = f"pip took a file of sha256 {first.sha256[:16] or 'unknown'}: another index lists one that it prefers"
+        return Tried(version.name, version.version, "other", text)
+    return Tried(version.name, version.version, "ok", last)

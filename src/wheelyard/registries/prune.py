@@ -82,13 +82,13 @@ def _prune(project: Project, registry: NamedRegistry, packages: Sequence[str], *
     plan: list[Pruning] = []
     refused: list[WheelyardError] = []
     made_by = functools.cache(functools.partial(makers, project))  # once, however many packages are there
-    for package, found in listings(registry, projects_of(registry, packages)):
+    for package, listing in listings(registry, projects_of(registry, packages)):
         try:
-            if isinstance(found, WheelyardError):
-                raise found
-            known = enrich(found, recorded(project, registry, package))
+            if isinstance(listing, WheelyardError):
+                raise listing
+            enriched = enrich(listing, recorded(project, registry, package))
             referenced = _referenced(project, package, made_by()) if registry.config.keep_referenced else ()
-            plan += plan_pruning(package, known, keep=keep, referenced=set(referenced))
+            plan += plan_pruning(package, enriched, keep=keep, referenced=set(referenced))
         except WheelyardError as error:
             refused.append(about(package, error))
     doomed: dict[str, list[Pruning]] = defaultdict(list)
@@ -142,7 +142,7 @@ def _left(registry: NamedRegistry, package: str, names: Sequence[str]) -> set[st
 
 def _referenced(project: Project, package: str, made_by: Mapping[str, Sequence[str]]) -> set[Version]:
     """Return the versions that a lock pins; a recipe may have another name than its wheels."""
-    locks = [read_lock(lock_file(project.packages, each)) for each in {package, *made_by.get(package, ())}]
+    locks = [read_lock(lock_file(project.packages, recipe)) for recipe in {package, *made_by.get(package, ())}]
     return {Version(entry.version) for lock in locks for entry in lock.versions}
 
 
@@ -173,15 +173,17 @@ def yank(project: Project, registry: NamedRegistry, package: str, version: str, 
     """
     (name,) = projects_of(registry, [package])
     try:
-        wanted = read_version(version)
+        parsed_version = read_version(version)
     except InvalidVersion as error:
         raise UnknownVersionError(f"{version[:100]!r} is not a version (PEP 440)", where=name) from error
-    there = registry.adapter.files(name)
-    names = tuple(dict.fromkeys(file.file for file in there if version_of(file.file) == wanted))
+    file_list = registry.adapter.files(name)
+    names = tuple(dict.fromkeys(file.file for file in file_list if version_of(file.file) == parsed_version))
     if not names:
-        versions = sorted({known for file in there if (known := version_of(file.file)) is not None}, reverse=True)
+        versions = sorted(
+            {file_version for file in file_list if (file_version := version_of(file.file)) is not None}, reverse=True
+        )
         raise UnknownVersionError(
-            f"{registry.adapter.title} has no {name} {wanted}; it has {', '.join(map(str, versions))}",
+            f"{registry.adapter.title} has no {name} {parsed_version}; it has {', '.join(map(str, versions))}",
             fix=f"wheelyard registry list {name} --registry {registry.name}",
         )
     return mark(project, registry, name, names, reason)
@@ -197,10 +199,10 @@ def mark(project: Project, registry: NamedRegistry, package: str, names: Sequenc
     """
     if registry.config.record:
         releases.yank(releases.RELEASES.path(project.packages, package), names, registry.name, reason)
-    shown = {registry.adapter.yank(package, file, reason) for file in names} == {True}
-    if not shown and not registry.config.record:
+    is_shown = {registry.adapter.yank(package, file, reason) for file in names} == {True}
+    if not is_shown and not registry.config.record:
         raise ConfigError(
             f"{registry.name} cannot show a yank, and our records do not list what is there",
             fix=f"set record = true in [tool.wheelyard.registries.{registry.name}], then wheelyard registry adopt",
         )
-    return Yanked(tuple(names), shown, registry.config.record)
+    return Yanked(tuple(names), is_shown, registry.config.record)

@@ -43,21 +43,21 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
     """
     registry = open_registry(project, target)
     owed, unknown = _owed(project, packages)
-    known = _stored(project, registry)
-    missing = [key for key in dict.fromkeys(key for keys in owed.values() for key in keys) if key not in known]
+    stored = _stored(project, registry)
+    missing = [key for key in dict.fromkeys(key for keys in owed.values() for key in keys) if key not in stored]
     failed: dict[str, WheelyardError] = {}
     if missing and not dry_run:
         registry.adapter.source_store().check_access()
         for key in missing:
-            wanted = next(keys[key] for keys in owed.values() if key in keys)
+            source_package = next(keys[key] for keys in owed.values() if key in keys)
             try:
-                known[key] = _bring(registry, wanted)
+                stored[key] = _bring(registry, source_package)
             except WheelyardError as error:
                 failed[" ".join(key)] = error
     if not dry_run:
         for package, keys in owed.items():
-            if there := [file for key in keys if key in known for file in known[key]]:
-                SOURCES.add(SOURCES.path(project.packages, package), there)
+            if stored_files := [file for key in keys if key in stored for file in stored[key]]:
+                SOURCES.add(SOURCES.path(project.packages, package), stored_files)
     if failed:
         first = next(iter(failed.values()))
         raise PublishError(
@@ -70,8 +70,8 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
     return SourcesReport(
         registry=registry.name,
         dry_run=dry_run,
-        stored=tuple(file for key in sorted(needed & known.keys()) for file in known[key]),
-        missing=tuple(" ".join(key) for key in missing if key not in known),
+        stored=tuple(file for key in sorted(needed & stored.keys()) for file in stored[key]),
+        missing=tuple(" ".join(key) for key in missing if key not in stored),
         unknown=tuple(unknown),
     )
 
@@ -80,29 +80,29 @@ def lacking(project: Project, registry: NamedRegistry, wheels: Iterable[tuple[Pa
     """Return, for a registry that wants sources, what keeps these wheels from it."""
     if registry.config.copyleft_sources != "required":
         return []
-    known = _stored(project, registry)
-    told = []
+    stored = _stored(project, registry)
+    lines = []
     for wheel, record in wheels:
-        told += _unnamed(wheel, record)
+        lines += _unnamed(wheel, record)
         for graft in _copyleft(project, record):
             if not graft.source:
-                told.append(
+                lines.append(
                     f"{wheel.name}: {graft.file} is not from the build image: look at its licence, then name it in "
                     "cleared-grafts in [tool.wheelyard]"
                 )
-            elif (graft.source, graft.source_version) not in known:
-                told.append(
+            elif (graft.source, graft.source_version) not in stored:
+                lines.append(
                     f"{wheel.name}: the source of {graft.name} ({graft.source} {graft.source_version}) is not in "
                     f"{registry.name}: wheelyard sources {record.package} --to {registry.name}"
                 )
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(lines))
 
 
 def _unnamed(wheel: Path, record: WheelRecord) -> list[str]:
     """Return what is wrong with what a record says of the libraries in its wheel: those that it does not name."""
     named = {graft.file for graft in record.grafts or ()}
     try:
-        lost = [one.file for one in grafted(wheel) if one.copied and one.file not in named]
+        lost = [library.file for library in grafted(wheel) if library.copied and library.file not in named]
     except CheckError as error:
         return [f"{wheel.name}: {error.what}"]
     return [f"{wheel.name}: its record does not say where {file} is from: build it again" for file in lost]
@@ -113,7 +113,7 @@ def _copyleft(project: Project, record: WheelRecord) -> list[GraftRecord]:
     return [
         graft
         for graft in record.grafts or ()
-        if graft.copyleft and (graft.source or not any(fnmatch.fnmatchcase(graft.name, each) for each in cleared))
+        if graft.copyleft and (graft.source or not any(fnmatch.fnmatchcase(graft.name, pattern) for pattern in cleared))
     ]
 
 
@@ -152,30 +152,30 @@ def _owed(project: Project, packages: Sequence[str]) -> tuple[dict[str, dict[Key
 
 def _stored(project: Project, registry: NamedRegistry) -> dict[Key, tuple[SourceFile, ...]]:
     """Return the source packages that are recorded as being there, whichever package's wheels asked for them."""
-    found: dict[Key, list[SourceFile]] = {}
+    files_by_key: dict[Key, list[SourceFile]] = {}
     for path in sorted(project.packages.glob("*/sources.toml")):
         for file in SOURCES.read(path):
-            if file.where == registry.name and file not in found.setdefault((file.name, file.version), []):
-                found[file.name, file.version].append(file)
-    return {key: tuple(each) for key, each in found.items() if each}
+            if file.where == registry.name and file not in files_by_key.setdefault((file.name, file.version), []):
+                files_by_key[file.name, file.version].append(file)
+    return {key: tuple(source_files) for key, source_files in files_by_key.items() if source_files}
 
 
-def _bring(registry: NamedRegistry, wanted: SourcePackage) -> tuple[SourceFile, ...]:
+def _bring(registry: NamedRegistry, source_package: SourcePackage) -> tuple[SourceFile, ...]:
     """Fetch one source package, and have all of its files in the registry."""
     store = registry.adapter.source_store()
-    folder = cache.cache_dir("sources") / f"{wanted.name}_{wanted.version.replace('/', '_')}"
+    folder = cache.cache_dir("sources") / f"{source_package.name}_{source_package.version.replace('/', '_')}"
     with (
-        cache.lock(folder.with_suffix(".lock"), what=f"fetching the source of {wanted.name}"),
+        cache.lock(folder.with_suffix(".lock"), what=f"fetching the source of {source_package.name}"),
         files.scratch(cache.cache_dir("work"), "sources") as scratch,
     ):
         entries = []
-        for path, sha256 in fetch(wanted, folder, scratch):
+        for path, sha256 in fetch(source_package, folder, scratch):
             with log.step(f"storing {path.name}"):
-                url = store.put(wanted.name, wanted.version, path, sha256)
+                url = store.put(source_package.name, source_package.version, path, sha256)
             entries.append(
                 SourceFile(
-                    name=wanted.name,
-                    version=wanted.version,
+                    name=source_package.name,
+                    version=source_package.version,
                     where=registry.name,
                     file=path.name,
                     sha256=sha256,
@@ -184,5 +184,5 @@ def _bring(registry: NamedRegistry, wanted: SourcePackage) -> tuple[SourceFile, 
                 )
             )
     if not entries:
-        raise RegistryContentError(f"the source of {wanted.name} {wanted.version} has no files")
+        raise RegistryContentError(f"the source of {source_package.name} {source_package.version} has no files")
     return tuple(entries)

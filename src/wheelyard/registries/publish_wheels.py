@@ -67,7 +67,7 @@ class Publication:
     def report(self) -> PublicationReport:
         """Return it for machines."""
         errors = {outcome.upload.release.name.file: outcome.error for outcome in self.outcomes}
-        others = {
+        other_reasons = {
             outcome.upload.release.name.file for outcome in self.outcomes if not outcome.new and not outcome.error
         }
         return PublicationReport(
@@ -79,7 +79,7 @@ class Publication:
                     file=(name := upload.release.name.file),
                     sha256=upload.release.sha256,
                     size=upload.release.size,
-                    action=(Action.SKIP if name in others else upload.action).value,
+                    action=(Action.SKIP if name in other_reasons else upload.action).value,
                     error=str(error) if (error := errors.get(name)) else None,
                 )
                 for upload in self.uploads
@@ -117,41 +117,42 @@ def publish_packages(
         NetworkError: the registry does not answer.
     """
     registry = open_registry(project, target)
-    sources, held = _collect(project, packages, registry)
+    sources, refusals = _collect(project, packages, registry)
     releases = [release for release, _ in sources]
     folder = project.dist / JOURNALS
     title = registry.adapter.title
-    ours = contextlib.nullcontext(Journal.look(folder, title)) if dry_run else Journal.of(folder, title)
-    with ours as journal:
+    open_journal = contextlib.nullcontext(Journal.look(folder, title)) if dry_run else Journal.of(folder, title)
+    with open_journal as journal:
         uploads = plan_uploads(
             registry.adapter, releases, begun=journal.begun, parallel=max(_PAGES, registry.adapter.parallel)
         )
         show(uploads)
         outcomes = [] if dry_run else publish(registry.adapter, uploads, journal, parallel=registry.adapter.parallel)
-        there = [outcome.upload.release for outcome in outcomes if outcome.error is None]
-        recorded = _record(project, registry, there, dict(sources)) if registry.config.record else ()
-        report = Publication(registry, uploads, tuple(outcomes), held, recorded, dry_run=dry_run)
+        published = [outcome.upload.release for outcome in outcomes if outcome.error is None]
+        recorded = _record(project, registry, published, dict(sources)) if registry.config.record else ()
+        report = Publication(registry, uploads, tuple(outcomes), refusals, recorded, dry_run=dry_run)
         tell(report)
         if not dry_run:
-            journal.finish(release.name.file for release in there)
+            journal.finish(release.name.file for release in published)
     return report
 
 
-def problem(done: Publication) -> WheelyardError | None:
+def problem(publication: Publication) -> WheelyardError | None:
     """Return the error that a publication is for a shell, None if all that was asked for is there, or may go."""
-    if failed := done.failed:
-        told = [line for error in failed for line in str(error).splitlines()]
+    if failed := publication.failed:
+        lines = [line for error in failed for line in str(error).splitlines()]
         return type(failed[0])(
-            f"{len(failed)} of {len(done.uploads)} wheels are not there",
-            where=done.registry.adapter.title,
-            details=dict.fromkeys([*told, *(f"held back: {text}" for text in done.held_back)]),
+            f"{len(failed)} of {len(publication.uploads)} wheels are not there",
+            where=publication.registry.adapter.title,
+            details=dict.fromkeys([*lines, *(f"held back: {text}" for text in publication.held_back)]),
             fix="run the same command again: what is there is not sent twice",
         )
-    if done.held:
-        others = "all others may go" if done.dry_run else "all others are there"
-        none = "no wheel may go" if done.dry_run else "nothing was published"
+    if publication.held:
+        rest = "all others may go" if publication.dry_run else "all others are there"
+        none = "no wheel may go" if publication.dry_run else "nothing was published"
         return together(
-            f"{len(done.held)} reason(s) to hold wheels back; {others if done.uploads else none}", done.held
+            f"{len(publication.held)} reason(s) to hold wheels back; {rest if publication.uploads else none}",
+            publication.held,
         )
     return None
 
@@ -160,24 +161,24 @@ def _collect(
     project: Project, packages: Sequence[str], registry: NamedRegistry
 ) -> tuple[list[tuple[Release, WheelRecord]], tuple[PublishError, ...]]:
     """Return the wheels that may go to *registry*, each with its record, and why others may not."""
-    found: list[tuple[Release, WheelRecord]] = []
-    held: list[PublishError] = []
+    wheel_records: list[tuple[Release, WheelRecord]] = []
+    refusals: list[PublishError] = []
     for folder in _folders(project, packages):
         name = str(folder.relative_to(project.root))
         try:
             wheels = [
-                (read_release(wheel, sha256=known.sha256, hashed=True), known) for wheel, known in releasable(folder)
+                (read_release(wheel, sha256=record.sha256, hashed=True), record) for wheel, record in releasable(folder)
             ]
             _ensure_own(project, folder, wheels)
-            _ensure_image(project, registry, [known for _, known in wheels])
+            _ensure_image(project, registry, [record for _, record in wheels])
         except WheelyardError as error:
-            held += [PublishError(text, where=name, fix=error.fix) for text in (error.details or (error.what,))]
+            refusals += [PublishError(text, where=name, fix=error.fix) for text in (error.details or (error.what,))]
             continue
-        if owed := lacking(project, registry, [(release.path, known) for release, known in wheels]):
-            held += [PublishError(text, where=name) for text in owed]
+        if owed := lacking(project, registry, [(release.path, record) for release, record in wheels]):
+            refusals += [PublishError(text, where=name) for text in owed]
             continue
-        found += wheels
-    return found, tuple(held)
+        wheel_records += wheels
+    return wheel_records, tuple(refusals)
 
 
 def _ensure_image(project: Project, registry: NamedRegistry, wheels: Sequence[WheelRecord]) -> None:
@@ -186,7 +187,7 @@ def _ensure_image(project: Project, registry: NamedRegistry, wheels: Sequence[Wh
     Raises:
         PublishError: it does not.
     """
-    local = sorted({known.image.reference for known in wheels if known.image.kind == "local"})
+    local = sorted({record.image.reference for record in wheels if record.image.kind == "local"})
     if not local or registry.config.local_images:
         return
     named = registry.name in project.config.registries
@@ -205,22 +206,22 @@ def _ensure_own(project: Project, folder: Path, wheels: Sequence[tuple[Release, 
         PublishError: it is not.
     """
     package = folder.parent.name
-    others = [release.name.file for release, known in wheels if {release.project, known.package} != {package}]
-    if others and (name := project_name(project, package)) != package:
-        others = [file.name.file for file, known in wheels if (file.project, known.package) != (name, package)]
-    if others:
+    foreign = [release.name.file for release, record in wheels if {release.project, record.package} != {package}]
+    if foreign and (name := project_name(project, package)) != package:
+        foreign = [file.name.file for file, record in wheels if (file.project, record.package) != (name, package)]
+    if foreign:
         raise PublishError(
-            f"not wheels of {package}", details=[f"{name}: is not a wheel of {package}" for name in others]
+            f"not wheels of {package}", details=[f"{name}: is not a wheel of {package}" for name in foreign]
         )
 
 
 def _record(
-    project: Project, registry: NamedRegistry, releases: Sequence[Release], known: dict[Release, WheelRecord]
+    project: Project, registry: NamedRegistry, releases: Sequence[Release], records: dict[Release, WheelRecord]
 ) -> tuple[Path, ...]:
     entries: dict[Path, list[ReleasedFile]] = defaultdict(list)
     took: dict[Path, list[Duration]] = defaultdict(list)
     for release in releases:
-        source = known[release]
+        source = records[release]
         entry = entry_of(
             release,
             registry.name,
@@ -231,7 +232,14 @@ def _record(
         entries[RELEASES.path(project.packages, release.project)].append(entry)
         took[DURATIONS.path(project.packages, source.package)] += of_record(source)
     changed = [path for path, files in sorted(entries.items()) if record(path, files)]
-    return (*changed, *(path for path, each in sorted(took.items()) if each and DURATIONS.add(path, each)))
+    return (
+        *changed,
+        *(
+            path
+            for path, duration_entries in sorted(took.items())
+            if duration_entries and DURATIONS.add(path, duration_entries)
+        ),
+    )
 
 
 def _folders(project: Project, packages: Sequence[str]) -> list[Path]:
@@ -253,7 +261,7 @@ def _folders(project: Project, packages: Sequence[str]) -> list[Path]:
 def counted(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """Return how many wheels we brought there, were there before, since others may be quicker, and are not there."""
     return {
-        "published": sum(one.new for one in outcomes),
-        "there before": sum(one.error is None and not one.new for one in outcomes),
-        "failed": sum(one.error is not None for one in outcomes),
+        "published": sum(outcome.new for outcome in outcomes),
+        "there before": sum(outcome.error is None and not outcome.new for outcome in outcomes),
+        "failed": sum(outcome.error is not None for outcome in outcomes),
     }

@@ -235,10 +235,10 @@ def version_word(version: str) -> str:
     return _NOT_IN_VERSIONS.sub("_", plain)
 
 
-def source_conflict(title: str, name: str, there: str, here: str) -> ConflictError:
+def source_conflict(title: str, name: str, stored: str, own: str) -> ConflictError:
     """Return the error of a source package's file that is in a registry with other bytes."""
     return ConflictError(
         f"{name} is in {title} already, with other bytes",
-        details=[f"there: sha256 {there}", f"here:  sha256 {here}"],
+        details=[f"there: sha256 {stored}", f"here:  sha256 {own}"],
         fix="a file is never replaced: look at which of them is right, and delete the other by hand",
     )

@@ -82,21 +82,21 @@ def remove(
         (name,) = projects_of(registry, [package])
         plan = _plan(project, registry, name, names, keep.lower())
         if delete:
-            staying = {each.file: each.staying for each in plan if each.staying}
-            registry.adapter.remove(name, [each.file for each in plan], staying=staying)
+            staying = {item.file: item.staying for item in plan if item.staying}
+            registry.adapter.remove(name, [item.file for item in plan], staying=staying)
     return Removal(name, plan, dry_run=not delete)
 
 
 def _plan(
     project: Project, registry: NamedRegistry, package: str, names: Sequence[str], keep: str
 ) -> tuple[Doomed, ...]:
-    there = registry.adapter.files(package)
-    known = {entry.file: entry.sha256 for entry in recorded(project, registry, package)}
+    file_list = registry.adapter.files(package)
+    recorded_hashes = {entry.file: entry.sha256 for entry in recorded(project, registry, package)}
     plan: list[Doomed] = []
     wrong: list[str] = []
     for name in dict.fromkeys(names):
-        copies = [file.sha256 for file in there if file.file == name]
-        staying = _staying(copies, known.get(name), keep)
+        copies = [file.sha256 for file in file_list if file.file == name]
+        staying = _staying(copies, recorded_hashes.get(name), keep)
         if isinstance(staying, _Refusal):
             wrong.append(f"{name}: {staying.why}")
         else:
@@ -116,18 +116,18 @@ class _Refusal:
     why: str
 
 
-def _staying(copies: Sequence[str | None], known: str | None, keep: str) -> str | _Refusal:
+def _staying(copies: Sequence[str | None], recorded_hash: str | None, keep: str) -> str | _Refusal:
     """Return the sha256 of the copy that stays, empty if none does, or why nothing may go.
 
     Args:
         copies: what is there under one name.
-        known: what is recorded of it.
+        recorded_hash: what is recorded of it.
         keep: how the one begins that is to stay.
     """
     hashes = sorted({sha256 for sha256 in copies if sha256})
     chosen = [sha256 for sha256 in hashes if sha256.startswith(keep)]
-    if known in hashes:
-        return (known or "") if len(copies) > 1 and known in chosen else _Refusal(_RECORDED)
+    if recorded_hash in hashes:
+        return (recorded_hash or "") if len(copies) > 1 and recorded_hash in chosen else _Refusal(_RECORDED)
     if len(copies) < 2:  # noqa: PLR2004 - a copy beside another one
         if copies and not keep:
             return ""

@@ -56,26 +56,26 @@ def plan_pruning(
             versions[name.version].append(file)
     chosen = {
         _public(version)
-        for version, those in versions.items()
-        if not version.is_prerelease and any(file.yanked is None for file in those)
+        for version, version_files in versions.items()
+        if not version.is_prerelease and any(file.yanked is None for file in version_files)
     }
-    kept = sorted(chosen, reverse=True)[:keep]
+    remaining = sorted(chosen, reverse=True)[:keep]
 
     def reason(version: Version) -> str:
         public = _public(version)
         if keep == 0:
             return "all versions are kept"
-        if public in kept:
+        if public in remaining:
             return f"one of the newest {keep}"
         if version in referenced or public in referenced:
             return "pinned in lock.toml"
-        if not kept:
+        if not remaining:
             return "there is no version to keep instead"
-        return "newer than what is kept" if public > kept[-1] else ""
+        return "newer than what is kept" if public > remaining[-1] else ""
 
     return tuple(
-        Pruning(project, version, tuple(sorted({file.file for file in those})), reason(version))
-        for version, those in sorted(versions.items(), reverse=True)
+        Pruning(project, version, tuple(sorted({file.file for file in version_files})), reason(version))
+        for version, version_files in sorted(versions.items(), reverse=True)
     )
 
 

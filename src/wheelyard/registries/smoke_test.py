@@ -68,24 +68,26 @@ def try_registry(
     """
     releases: list[Release] = []
     unreadable: list[Trial] = []
-    for package, found in listings(registry, projects_of(registry, packages)):
-        if isinstance(found, WheelyardError):
-            unreadable.append(Trial(package=package, version="", interpreter="", state="unreadable", text=found.head))
+    for package, listing in listings(registry, projects_of(registry, packages)):
+        if isinstance(listing, WheelyardError):
+            unreadable.append(Trial(package=package, version="", interpreter="", state="unreadable", text=listing.head))
             continue
-        releases += _releases(project, registry, package, found)[:newest]
+        releases += _releases(project, registry, package, listing)[:newest]
     engine.require_riscv64()
     choice = ImageChoice.parse(image or project.config.image)
-    made = images.ensure(images.resolve(choice, project.config.policy))
+    target_image = images.ensure(images.resolve(choice, project.config.policy))
     folder = project.dist / "try"
     trials = list(unreadable)
     with cache.lock(folder / ".lock", what="trying what is published"):  # the logs are one run's
-        for interpreter in made.interpreters:
+        for interpreter in target_image.interpreters:
             if not pythons or interpreter in pythons:
                 rounds = _rounds(project, releases, interpreter)
-                trials += _tried(registry, rounds, interpreter, engine.run_with_network(made.reference), folder)
-    done = {(each.package, each.version) for each in trials}
-    left = tuple(f"{each.package} {each.version}" for each in releases if (each.package, str(each.version)) not in done)
-    return TrialReport(registry=registry.name, image=made.reference, trials=tuple(trials), left_out=left)
+                trials += _tried(registry, rounds, interpreter, engine.run_with_network(target_image.reference), folder)
+    finished = {(trial.package, trial.version) for trial in trials}
+    left = tuple(
+        f"{trial.package} {trial.version}" for trial in releases if (trial.package, str(trial.version)) not in finished
+    )
+    return TrialReport(registry=registry.name, image=target_image.reference, trials=tuple(trials), left_out=left)
 
 
 def _tried(
@@ -93,54 +95,58 @@ def _tried(
 ) -> Iterator[Trial]:
     log_file = folder / f"{interpreter}.log"
     files.remove(log_file)
-    for wanted in rounds:
-        with log.step(f"Installing {len(wanted)} packages from {registry.adapter.title} ({interpreter})"):
-            tried = try_out(
-                wanted,
+    for versions in rounds:
+        with log.step(f"Installing {len(versions)} packages from {registry.adapter.title} ({interpreter})"):
+            results = try_out(
+                versions,
                 interpreter,
                 run_in,
                 index=registry.adapter.folder or registry.adapter.index_url,
                 log_file=log_file,
             )
-        for name, version, state, text in tried:
+        for name, version, state, text in results:
             yield Trial(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
 
 
 def problem(report: TrialReport) -> WheelyardError | None:
     """Return the error of what does not install or import, None if all does."""
-    failed = [each for each in report.trials if each.state != "ok"]
+    failed = [trial for trial in report.trials if trial.state != "ok"]
     if not failed:
         return None
     return TrialError(
         f"{len(failed)} of {len(report.trials)} trials failed",
         where=report.registry,
-        details=[f"{each.package} {each.version} {each.interpreter}: {each.state}: {each.text}" for each in failed],
+        details=[
+            f"{trial.package} {trial.version} {trial.interpreter}: {trial.state}: {trial.text}" for trial in failed
+        ],
         fix="look at dist/try/<interpreter>.log; yank what nobody should get: wheelyard registry yank",
     )
 
 
-def _releases(project: Project, registry: NamedRegistry, package: str, found: Sequence[RegistryFile]) -> list[Release]:
+def _releases(
+    project: Project, registry: NamedRegistry, package: str, file_list: Sequence[RegistryFile]
+) -> list[Release]:
     """Return the versions with wheels for riscv64 that are not yanked: final ones first, the newest before others."""
-    by_version = installable(project, registry, package, found)
+    by_version = installable(project, registry, package, file_list)
     order = sorted(by_version, key=lambda version: (not version.is_prerelease, version), reverse=True)
     return [Release(package, version, tuple(by_version[version])) for version in order]
 
 
 def _rounds(project: Project, releases: Sequence[Release], interpreter: Interpreter) -> Iterator[list[Wanted]]:
     """Yield what *interpreter* can install; each package once in a round."""
-    waiting = [each for each in releases if wheel_for(interpreter, [name.pair for name, _ in each.wheels])]
+    waiting = [release for release in releases if wheel_for(interpreter, [name.pair for name, _ in release.wheels])]
     while waiting:
-        this: dict[str, Release] = {}
-        for each in waiting:
-            this.setdefault(each.package, each)
-        waiting = [each for each in waiting if this[each.package] is not each]
-        yield [_wanted(project, each) for each in this.values()]
+        current: dict[str, Release] = {}
+        for release in waiting:
+            current.setdefault(release.package, release)
+        waiting = [release for release in waiting if current[release.package] is not release]
+        yield [_wanted(project, release) for release in current.values()]
 
 
 def _wanted(project: Project, release: Release) -> Wanted:
     hashes = frozenset(file.sha256 or "" for _, file in release.wheels)
-    known = frozenset() if "" in hashes else hashes
+    known_hashes = frozenset() if "" in hashes else hashes
     modules = None
     with contextlib.suppress(UnknownPackageError, RecipeError):  # published once, and built no more
         modules = effective(load_recipe(project, release.package), release.version)[0].check.imports
-    return Wanted(release.package, str(release.version), known, modules)
+    return Wanted(release.package, str(release.version), known_hashes, modules)

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 def enrich(listed: Sequence[RegistryFile], records: Iterable[ReleasedFile]) -> list[RegistryFile]:
     """Return the files with what our records know of the very same bytes: yanks and sizes."""
-    known = {record.file: record for record in records}
-    found = []
+    record_by_file = {record.file: record for record in records}
+    enriched = []
     for file in listed:
-        record = known.get(file.file)
+        record = record_by_file.get(file.file)
         if record is not None and record.sha256 == file.sha256:
             yanked = file.yanked if record.yanked is None else record.yanked
-            found.append(replace(file, yanked=yanked, size=record.size))
+            enriched.append(replace(file, yanked=yanked, size=record.size))
         else:
-            found.append(file)
-    return found
+            enriched.append(file)
+    return enriched
 
 
 def listable(listed: Sequence[RegistryFile], records: Iterable[ReleasedFile]) -> tuple[list[RegistryFile], list[str]]:
@@ -44,22 +44,22 @@ def listable(listed: Sequence[RegistryFile], records: Iterable[ReleasedFile]) ->
     A file without a hash is left out, since no installer could check it. Of several with one name, the one that was
     recorded is the right one.
     """
-    known = {record.file: record.sha256 for record in records}
+    sha256_by_file = {record.file: record.sha256 for record in records}
     copies: dict[str, list[RegistryFile]] = defaultdict(list)
     for file in listed:
         copies[file.file].append(file)
-    shown: list[RegistryFile] = []
+    shown_files: list[RegistryFile] = []
     reasons: list[str] = []
-    for name, those in copies.items():
-        hashes = {file.sha256 for file in those if file.sha256}
-        right = hashes if len(hashes) == 1 else hashes & {known.get(name)}
+    for name, copy_list in copies.items():
+        hashes = {file.sha256 for file in copy_list if file.sha256}
+        right = hashes if len(hashes) == 1 else hashes & {sha256_by_file.get(name)}
         if right:
-            shown.append(next(file for file in those if file.sha256 in right))
+            shown_files.append(next(file for file in copy_list if file.sha256 in right))
         elif hashes:
             reasons.append(f"{name}: is there with different bytes, and none of them is recorded")
         else:
             reasons.append(f"{name}: the registry does not know its sha256")
-    return shown, reasons
+    return shown_files, reasons
 
 
 def write_front(root: Path, projects: Mapping[str, Sequence[RegistryFile]]) -> int:
@@ -92,8 +92,8 @@ def write_front(root: Path, projects: Mapping[str, Sequence[RegistryFile]]) -> i
 
 def _merged(own: DirectoryRegistry, projects: Mapping[str, Sequence[RegistryFile]]) -> dict[str, list[RegistryFile]]:
     """Return the files of each project that has any, with our own addresses where we hold copies."""
-    found: dict[str, list[RegistryFile]] = {}
-    others: list[str] = []
+    files_by_name: dict[str, list[RegistryFile]] = {}
+    refused: list[str] = []
     for project, listed in projects.items():
         copies = {file.file: file for file in own.files(project)}
         for file in listed:
@@ -104,14 +104,14 @@ def _merged(own: DirectoryRegistry, projects: Mapping[str, Sequence[RegistryFile
                     fix="give the index that very folder, which holds the files",
                 )
             if copy is not None and copy.sha256 != file.sha256:
-                others.append(f"{file.file}: sha256 {copy.sha256} here, {file.sha256} in the registry")
-            shown = file if copy is None else replace(copy, yanked=file.yanked)
-            found.setdefault(project, []).append(shown)
-    if others:
+                refused.append(f"{file.file}: sha256 {copy.sha256} here, {file.sha256} in the registry")
+            merged = file if copy is None else replace(copy, yanked=file.yanked)
+            files_by_name.setdefault(project, []).append(merged)
+    if refused:
         raise RegistryContentError(
             "copies in the folder have other bytes than the registry's files",
             where=str(own.root),
-            details=others,
+            details=refused,
             fix="find out which ones are right; a wrong copy is to be removed from the folder",
         )
-    return found
+    return files_by_name

@@ -58,42 +58,44 @@ def plan_uploads(
         NetworkError: the registry does not answer.
     """
     chosen: dict[str, Release] = {}
-    found: list[Upload] = []
-    coming = sorted(releases, key=lambda one: one.name.file)
+    uploads: list[Upload] = []
+    coming = sorted(releases, key=lambda item: item.name.file)
     projects = list(dict.fromkeys(release.project for release in coming))
     pages = threads.each(registry.files, projects, parallel=parallel)
-    there: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    hashes_by_file: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     spelt: dict[tuple[object, ...], set[str]] = defaultdict(set)
     for project, page in zip(projects, pages, strict=True):
         for listed in page:
-            there[project, listed.file].add(listed.sha256)
+            hashes_by_file[project, listed.file].add(listed.sha256)
             spelt[identity(listed.file)].add(listed.file)
     for release in coming:
         file = release.name.file
-        mine = (begun or {}).get(file) == release.sha256
-        known = there.get((release.project, file), set())
-        action, reason = _decide(release, known, chosen.get(file), mine=mine)
+        is_begun = (begun or {}).get(file) == release.sha256
+        stored_hashes = hashes_by_file.get((release.project, file), set())
+        action, reason = _decide(release, stored_hashes, chosen.get(file), is_begun=is_begun)
         spellings = spelt[identity(file)]
-        if action is Action.UPLOAD and not known and spellings:
+        if action is Action.UPLOAD and not stored_hashes and spellings:
             action, reason = Action.REFUSE, f"is the same wheel, spelt another way, as {', '.join(sorted(spellings))}"
         if action is Action.UPLOAD:
             chosen[file] = release
             spellings.add(file)
-        found.append(Upload(release, action, reason, sent=action is Action.UPLOAD and bool(known)))
-    return tuple(found)
+        uploads.append(Upload(release, action, reason, sent=action is Action.UPLOAD and bool(stored_hashes)))
+    return tuple(uploads)
 
 
-def _decide(release: Release, known: set[str | None], twin: Release | None, *, mine: bool) -> tuple[Action, str]:
+def _decide(
+    release: Release, stored_hashes: set[str | None], twin: Release | None, *, is_begun: bool
+) -> tuple[Action, str]:
     if twin is not None and twin.sha256 != release.sha256:
         return Action.REFUSE, f"two wheels of this name: sha256 {twin.sha256} and {release.sha256}"
-    if None in known:
+    if None in stored_hashes:
         return Action.REFUSE, "the registry has it, and does not know its sha256"
-    if others := known - {release.sha256}:
+    if different := stored_hashes - {release.sha256}:
         return (
             Action.REFUSE,
-            f"other bytes are there: sha256 {', '.join(sorted(map(str, others)))}, here {release.sha256}",
+            f"other bytes are there: sha256 {', '.join(sorted(map(str, different)))}, here {release.sha256}",
         )
-    if twin is not None or (known and not mine):
+    if twin is not None or (stored_hashes and not is_begun):
         return Action.SKIP, "the same bytes are there"
     return Action.UPLOAD, f"sha256 {release.sha256[:12]}…"
 

@@ -96,9 +96,9 @@ def publish(
     steps, ok = log.Steps(), False
     steps.open(f"Publishing to {registry.title}")
     try:
-        with log.progress("sent", sum(upload.release.size for upload in coming)) as told:
-            outcomes = _done(registry, uploads, _Sender(registry, journal, told), parallel)
-        ok = all(one.error is None for one in outcomes)
+        with log.progress("sent", sum(upload.release.size for upload in coming)) as progress:
+            outcomes = _done(registry, uploads, _Sender(registry, journal, progress), parallel)
+        ok = all(outcome.error is None for outcome in outcomes)
     finally:
         steps.close(ok=ok)
     return outcomes
@@ -107,8 +107,8 @@ def publish(
 def _done(registry: Registry, uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outcome]:
     """Send everything, look whether the index lists it, and return what came of it."""
     outcomes = _run(uploads, sender, parallel)
-    missing = _unlisted(registry, [one.upload for one in outcomes if one.error is None], parallel)
-    return [_unless(one, missing.get(one.upload.release.name.file)) for one in outcomes]
+    missing = _unlisted(registry, [outcome.upload for outcome in outcomes if outcome.error is None], parallel)
+    return [_unless(outcome, missing.get(outcome.upload.release.name.file)) for outcome in outcomes]
 
 
 def _unless(outcome: Outcome, error: WheelyardError | None) -> Outcome:
@@ -134,16 +134,16 @@ class _Sender:
         if upload.action is Action.SKIP:
             self._registry.put(upload.release)
             return
-        told = 0
+        sent_bytes = 0
 
-        def count(more: int) -> None:
-            nonlocal told
-            told += more
-            self._count(more)
+        def count(byte_count: int) -> None:
+            nonlocal sent_bytes
+            sent_bytes += byte_count
+            self._count(byte_count)
 
         if self._registry.put(upload.release, tell=count, stop=self.stop):
             self._ours.add(id(upload))
-        self._count(upload.release.size - told)  # what was there already, or arrived without an answer
+        self._count(upload.release.size - sent_bytes)  # what was there already, or arrived without an answer
 
     def read_back(self, upload: Upload) -> None:
         release = upload.release
@@ -166,9 +166,9 @@ class _Sender:
         if self.stop.is_set():
             raise InterruptedRunError(f"{otherwise}, since another one failed before", where=upload.release.name.file)
 
-    def _count(self, more: int) -> None:
+    def _count(self, byte_count: int) -> None:
         with self._lock:
-            self._tell(more)
+            self._tell(byte_count)
 
 
 def _run(uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outcome]:
@@ -176,10 +176,10 @@ def _run(uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outc
     groups: dict[tuple[str, str], list[Upload]] = defaultdict(list)
     for upload in uploads:
         groups[upload.release.project, str(upload.release.name.version)].append(upload)
-    done: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+    results: SimpleQueue[Outcome | BaseException] = SimpleQueue()
 
     def read_back(upload: Upload) -> None:
-        done.put(sender.outcome(upload, sender.error_of(sender.read_back, upload)))
+        results.put(sender.outcome(upload, sender.error_of(sender.read_back, upload)))
 
     def send(group: Sequence[Upload]) -> None:
         for upload in group:
@@ -187,16 +187,16 @@ def _run(uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outc
             if error is None and upload.action is Action.UPLOAD:
                 sent(upload)
             else:
-                done.put(sender.outcome(upload, error))
+                results.put(sender.outcome(upload, error))
 
     size = min(parallel, len(groups))
     outcomes: dict[int, Outcome] = {}
-    with threads.crew(read_back, size, done.put) as sent, threads.crew(send, size, done.put) as give:
+    with threads.crew(read_back, size, results.put) as sent, threads.crew(send, size, results.put) as give:
         try:
             for group in groups.values():
                 give(group)
             while len(outcomes) < len(uploads):
-                result = done.get()
+                result = results.get()
                 if isinstance(result, BaseException):
                     raise result
                 outcomes[id(result.upload)] = result
@@ -218,19 +218,19 @@ def _unlisted(registry: Registry, uploads: Sequence[Upload], parallel: int) -> d
         except WheelyardError as error:
             return error
 
-    found: dict[str, WheelyardError] = {}
+    error_by_file: dict[str, WheelyardError] = {}
     pages = threads.each(read, list(sent), parallel=parallel)
     for listed, releases in zip(pages, sent.values(), strict=True):
         if isinstance(listed, WheelyardError):
-            found |= {release.name.file: listed for release in releases}
+            error_by_file |= {release.name.file: listed for release in releases}
             continue
         for release in releases:
             file = release.name.file
             if listed.get(file) != release.sha256:
                 how = f"with sha256 {listed[file]}" if file in listed else "not at all"
-                found[file] = RegistryContentError(
+                error_by_file[file] = RegistryContentError(
                     f"{registry.title} lists {file} {how}",
                     details=[f"sent: sha256 {release.sha256}"],
                     fix="run the same command again; if it stays so: wheelyard registry verify",
                 )
-    return found
+    return error_by_file

@@ -81,7 +81,9 @@ class Release:
         if named and len(named) <= _LONGEST_LICENCE:
             return log.clean(named)
         classifiers = [
-            each.rpartition(" :: ")[2] for each in raw.get("classifiers", []) if each.startswith("License ::")
+            classifier.rpartition(" :: ")[2]
+            for classifier in raw.get("classifiers", [])
+            if classifier.startswith("License ::")
         ]
         return log.clean(", ".join(classifiers)[:_LONGEST_LICENCE])
 
@@ -92,7 +94,7 @@ class Release:
         GitLab keeps would be cut: harmless in a description, wrong in Requires-Python, which is left out then.
         """
         raw = self._said
-        found = {
+        field_values = {
             "name": self.project,
             "version": str(self.name.version),
             "sha256_digest": self.sha256,
@@ -104,7 +106,7 @@ class Release:
             "description_content_type": raw.get("description_content_type", ""),
             "keywords": ",".join(raw.get("keywords", [])),
         }
-        return [(key, value) for key, value in found.items() if value]
+        return [(key, value) for key, value in field_values.items() if value]
 
 
 def read_release(path: Path, *, sha256: str, hashed: bool = False) -> Release:
@@ -140,14 +142,14 @@ def describe(path: Path, name: WheelName, *, sha256: str | None = None) -> Relea
         raw, _ = parse_email(metadata)
     except _BROKEN as error:
         raise PublishError(f"cannot be read as a wheel: {error}", where=str(path), fix=fix) from error
-    said, version = raw.get("name", ""), raw.get("version", "")
+    stated_name, version = raw.get("name", ""), raw.get("version", "")
     try:
-        same = canonicalize_name(said) == name.name and read_version(version) == name.version
+        is_same = canonicalize_name(stated_name) == name.name and read_version(version) == name.version
     except InvalidVersion:
-        same = False
-    if not same:
+        is_same = False
+    if not is_same:
         raise PublishError(
-            f"METADATA says {said[:100]} {version[:100]}, the file name does not", where=str(path), fix=fix
+            f"METADATA says {stated_name[:100]} {version[:100]}, the file name does not", where=str(path), fix=fix
         )
     return Release(path, name, sha256, size, metadata, raw.get("requires_python", ""))
 
@@ -155,13 +157,13 @@ def describe(path: Path, name: WheelName, *, sha256: str | None = None) -> Relea
 def _metadata(path: Path) -> bytes:
     """Return the one METADATA file of a wheel (PEP 427)."""
     with zipfile.ZipFile(path) as archive:
-        found = [
+        candidates = [
             info
             for info in archive.infolist()
             if info.filename.endswith(".dist-info/METADATA") and info.filename.count("/") == 1
         ]
-        if len(found) != 1:
-            raise ValueError(f"it has {len(found)} METADATA files")
-        if found[0].file_size > _LARGEST_METADATA:
-            raise ValueError(f"its METADATA has {found[0].file_size} bytes")
-        return archive.read(found[0])
+        if len(candidates) != 1:
+            raise ValueError(f"it has {len(candidates)} METADATA files")
+        if candidates[0].file_size > _LARGEST_METADATA:
+            raise ValueError(f"its METADATA has {candidates[0].file_size} bytes")
+        return archive.read(candidates[0])

@@ -52,16 +52,16 @@ def write_index(project: Project, registry: NamedRegistry, folder: Path) -> Fron
     projects: dict[str, list[RegistryFile]] = {}
     unreadable: list[WheelyardError] = []
     left_out: list[str] = []
-    for package, found in listings(registry, registry.adapter.projects()):
+    for package, listing in listings(registry, registry.adapter.projects()):
         try:
-            if isinstance(found, WheelyardError):
-                raise found
-            known = recorded(project, registry, package)
+            if isinstance(listing, WheelyardError):
+                raise listing
+            records = recorded(project, registry, package)
         except WheelyardError as error:
             unreadable.append(about(package, error))
             continue
-        shown, reasons = listable(found, known)
-        projects[package] = enrich(shown, known)
+        listed, reasons = listable(listing, records)
+        projects[package] = enrich(listed, records)
         left_out += reasons
     if unreadable:
         raise together(f"{registry.adapter.title} cannot be read whole; the index stays as it was", unreadable)

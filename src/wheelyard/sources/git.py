@@ -134,7 +134,7 @@ def tag_for(template: str, version: str) -> str:
         RecipeError: a placeholder that is not known, or a tag that git does not allow.
     """
     parsed = Version(version)
-    known = {
+    tags = {
         "version": version,
         "major": str(parsed.major),
         "minor": str(parsed.minor),
@@ -145,12 +145,12 @@ def tag_for(template: str, version: str) -> str:
     }
 
     def value(match: re.Match[str]) -> str:
-        if match[1] not in known:
+        if match[1] not in tags:
             raise RecipeError(
-                f"[source] tag has an unknown placeholder {match[0]}{did_you_mean(match[1], known)}",
-                fix=f"use {', '.join(f'{{{name}}}' for name in known)}",
+                f"[source] tag has an unknown placeholder {match[0]}{did_you_mean(match[1], tags)}",
+                fix=f"use {', '.join(f'{{{name}}}' for name in tags)}",
             )
-        return known[match[1]]
+        return tags[match[1]]
 
     tag = _PLACEHOLDER.sub(value, template)
     if "{" in tag or "}" in tag or run(["git", "check-ref-format", f"refs/tags/{tag}"], check=False).returncode:
@@ -199,8 +199,8 @@ def _checked(url: str) -> str:
 
 
 def _remote_tags(url: str, *patterns: str) -> dict[str, str]:
-    done = _git(["ls-remote", "--tags", "--", url, *patterns], env=network_env(url), url=url)
-    pairs = (line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 1)
+    completed = _git(["ls-remote", "--tags", "--", url, *patterns], env=network_env(url), url=url)
+    pairs = (line.split("\t") for line in completed.stdout.splitlines() if line.count("\t") == 1)
     return {name.removeprefix("refs/tags/"): commit for commit, name in pairs}
 
 
@@ -240,11 +240,11 @@ def _fetch(bare: Path, url: str, commit: str, tag: str) -> None:
         if _git([*fetch, f"+{commit}:{_REF}"], env=env, url=url, check=False).returncode == 0:
             return
         _git([*fetch, f"+refs/tags/{tag}:{_REF}"], env=env, url=url)
-    found = _git(["-C", bare, "rev-parse", f"{_REF}^{{commit}}"], env=local_env(bare.parent), url=url).stdout.strip()
-    if found != commit:
+    fetched = _git(["-C", bare, "rev-parse", f"{_REF}^{{commit}}"], env=local_env(bare.parent), url=url).stdout.strip()
+    if fetched != commit:
         raise DigestMismatchError(
             f"the tag {tag} of {url} has moved",
-            details=[f"locked: {commit}", f"now: {found}"],
+            details=[f"locked: {commit}", f"now: {fetched}"],
             fix="find out why upstream moved it; then remove the version from packages/<pkg>/lock.toml to lock it anew",
         )
 
@@ -265,15 +265,15 @@ def _strip(target: Path) -> None:
 
 
 def _git(args: Sequence[str | Path], *, env: dict[str, str], url: str, check: bool = True) -> Completed:
-    done = git_program.git(args, env=env)
-    if check and done.returncode:
-        raise _problem(done, url)
-    return done
+    completed = git_program.git(args, env=env)
+    if check and completed.returncode:
+        raise _problem(completed, url)
+    return completed
 
 
-def _problem(done: Completed, url: str) -> SourceError | NetworkError:
-    details = git_program.error_lines(done)
-    if UNREACHABLE.search(done.stderr):
+def _problem(completed: Completed, url: str) -> SourceError | NetworkError:
+    details = git_program.error_lines(completed)
+    if UNREACHABLE.search(completed.stderr):
         return NetworkError(f"{url} cannot be reached", details=details, fix="check the network and proxy settings")
     return SourceError(
         f"git cannot get the source from {url}",

@@ -115,13 +115,13 @@ def _is_in(tree: Path, file: Path) -> bool:
 def _apply(tree: Path, file: Path, patch: Patch, where: str) -> AppliedPatch:
     paths = _paths(tree, file, patch, where)
     before = _state(tree, paths)
-    done = _git_apply(tree, file)
-    if done.returncode:
+    completed = _git_apply(tree, file)
+    if completed.returncode:
         already = _is_in(tree, file)
         raise PatchError(
             f"{patch.file} does not apply",
             where=where,
-            details=[f"{patch.file} is in this source already"] if already else _reasons(done, file),
+            details=[f"{patch.file} is in this source already"] if already else _reasons(completed, file),
             fix="the source has it already: narrow its 'versions'"
             if already
             else "make the patch anew against this version, or narrow its 'versions'",
@@ -142,8 +142,8 @@ def _git_apply(tree: Path, file: Path, *options: str) -> Completed:
 
 def _paths(tree: Path, file: Path, patch: Patch, where: str) -> list[str]:
     """Return the files a patch touches."""
-    done = _git_apply(tree, file, "--numstat", "-z")
-    paths = [part.split("\t", 2)[2] for part in done.stdout.split("\0") if part.count("\t") > 1]
+    completed = _git_apply(tree, file, "--numstat", "-z")
+    paths = [part.split("\t", 2)[2] for part in completed.stdout.split("\0") if part.count("\t") > 1]
     outside = [path for path in paths if path.startswith("/") or ".." in path.split("/")]
     if outside:
         raise PatchError(
@@ -152,11 +152,11 @@ def _paths(tree: Path, file: Path, patch: Patch, where: str) -> list[str]:
             details=[log.clean(path) for path in outside],
             fix="make its paths relative to the root of the source, as 'git diff' does",
         )
-    if done.returncode or not paths:
+    if completed.returncode or not paths:
         raise PatchError(
             f"{patch.file} is empty or not a patch",
             where=where,
-            details=_errors(done),
+            details=_errors(completed),
             fix="make it with 'git diff' or 'git format-patch'",
         )
     return paths
@@ -175,21 +175,21 @@ def _state(tree: Path, paths: Sequence[str]) -> list[str]:
     return state
 
 
-def _errors(done: Completed) -> list[str]:
-    return [log.clean(line) for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))]
+def _errors(completed: Completed) -> list[str]:
+    return [log.clean(line) for line in completed.stderr.splitlines() if line.startswith(("error:", "fatal:"))]
 
 
-def _reasons(done: Completed, file: Path) -> list[str]:
+def _reasons(completed: Completed, file: Path) -> list[str]:
     """Return git's reasons, each failed hunk with its place in the patch file."""
-    known = hunks(file.read_text(encoding="utf-8", errors="replace"))
+    hunk_list = hunks(file.read_text(encoding="utf-8", errors="replace"))
     reasons = []
-    for line in _errors(done):
+    for line in _errors(completed):
         failed = _FAILED.match(line)
         if not failed:
             if not line.endswith("patch does not apply"):  # says what the line before has said
                 reasons.append(line.removeprefix("error: "))
             continue
-        hunk = next((hunk for hunk in known if (hunk.path, hunk.start) == (failed[1], int(failed[2]))), None)
+        hunk = next((hunk for hunk in hunk_list if (hunk.path, hunk.start) == (failed[1], int(failed[2]))), None)
         at = f"{file.name}:{hunk.line}: hunk {hunk.number}" if hunk else f"{file.name}: a hunk"
         reasons.append(f"{at} does not fit {failed[1]} at line {failed[2]}")
     return reasons
@@ -197,7 +197,7 @@ def _reasons(done: Completed, file: Path) -> list[str]:
 
 def hunks(text: str) -> list[Hunk]:
     """Return the hunks of a unified diff."""
-    found: list[Hunk] = []
+    hunk_list: list[Hunk] = []
     path = ""
     old_left = new_left = number = 0
     for place, line in enumerate(text.splitlines(), 1):
@@ -212,8 +212,8 @@ def hunks(text: str) -> list[Hunk]:
         elif match := _HUNK.match(line):
             number += 1
             old_left, new_left = int(match[2] or 1), int(match[3] or 1)
-            found.append(Hunk(path, number, int(match[1]), place))
-    return found
+            hunk_list.append(Hunk(path, number, int(match[1]), place))
+    return hunk_list
 
 
 def digest(patches: Sequence[Patch], version: str, folder: Path) -> str:

@@ -55,10 +55,10 @@ def prepare(
         DiskError: no space.
     """
     origin = Origin(package, locked, settings, recipe_folder, config, find_url)
-    found = obtain(origin, work)
+    tree = obtain(origin, work)
     place = where or (lambda index: f"{recipe_folder / 'recipe.toml'}, [[patch]] {index + 1}")
-    applied = patches.apply(found.folder, settings.patch, locked.version, folder=recipe_folder, where=place)
-    return settle(origin, replace(found, patches=applied), work, log_file=log_file)
+    applied = patches.apply(tree.folder, settings.patch, locked.version, folder=recipe_folder, where=place)
+    return settle(origin, replace(tree, patches=applied), work, log_file=log_file)
 
 
 def obtain(origin: Origin, work: Path) -> SourceTree:
@@ -69,10 +69,10 @@ def obtain(origin: Origin, work: Path) -> SourceTree:
     return kind_of(origin.settings.source).obtain(origin, upstream, work)
 
 
-def settle(origin: Origin, found: SourceTree, work: Path, *, log_file: Path | None = None) -> SourceTree:
-    """Return the tree to build from, which takes the place of the patched *found*; see :func:`prepare`."""
-    settings, upstream = origin.settings, found.folder
-    if found.patches:
+def settle(origin: Origin, source_tree: SourceTree, work: Path, *, log_file: Path | None = None) -> SourceTree:
+    """Return the tree to build from, which takes the place of the patched *source_tree*; see :func:`prepare`."""
+    settings, upstream = origin.settings, source_tree.folder
+    if source_tree.patches:
         tree.refuse_links_out(upstream, tree.entries(upstream))
     folder = work / f"{origin.name}-{origin.locked.version}"
     remove(folder)
@@ -83,7 +83,7 @@ def settle(origin: Origin, found: SourceTree, work: Path, *, log_file: Path | No
             folder,
             name=origin.name,
             version=origin.locked.version,
-            epoch=found.epoch,
+            epoch=source_tree.epoch,
             timeout=settings.sdist.timeout,
             limits=origin.limits,
             log_file=log_file,
@@ -91,8 +91,8 @@ def settle(origin: Origin, found: SourceTree, work: Path, *, log_file: Path | No
         remove(upstream)
     else:
         upstream.rename(folder)
-    tree.check_builds(folder, settings.build.subdirectory, found.name)
-    return replace(found, folder=folder)
+    tree.check_builds(folder, settings.build.subdirectory, source_tree.name)
+    return replace(source_tree, folder=folder)
 
 
 def identity(locked: LockedVersion, settings: Settings, *, recipe_folder: Path) -> str:

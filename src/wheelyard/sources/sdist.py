@@ -51,7 +51,7 @@ class Sdist:
         limit = origin.config.max_sdist_mib << 20
         archive = fetch(origin.locked, limit=limit, find_url=origin.find_url)
         epoch = unpack(archive, target, limits=origin.limits)
-        check_metadata(target, origin.name, origin.locked.version, what=archive.name)
+        check_metadata(target, origin.name, origin.locked.version, source=archive.name)
         return SourceTree("sdist", target, archive.name, origin.locked.sha256 or "", "", (), epoch)
 
     def check(self, origin: Origin) -> str:
@@ -61,7 +61,7 @@ class Sdist:
         return f"the index has {origin.locked.file} with the locked hash"
 
 
-def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
+def check_metadata(tree: Path, name: str, version: str, *, source: str) -> None:
     """Make sure that an unpacked sdist's ``PKG-INFO`` speaks of this name and version (source distribution format).
 
     Raises:
@@ -69,17 +69,17 @@ def check_metadata(tree: Path, name: str, version: str, *, what: str) -> None:
     """
     file = tree / "PKG-INFO"
     if not file.is_file() or file.is_symlink() or file.stat().st_size > _LARGEST_METADATA:
-        raise SourceError(f"{what} is not an sdist: it has no PKG-INFO", fix="take the source from git instead")
+        raise SourceError(f"{source} is not an sdist: it has no PKG-INFO", fix="take the source from git instead")
     headers = BytesHeaderParser().parsebytes(file.read_bytes())
     found_name, found_version = str(headers.get("Name", "")).strip(), str(headers.get("Version", "")).strip()
     try:
         same_version = read_version(found_version) == Version(version)
-        same = same_version and canonicalize_name(found_name) == canonicalize_name(name)
+        is_same = same_version and canonicalize_name(found_name) == canonicalize_name(name)
     except InvalidVersion:
-        same = False
-    if not same:
+        is_same = False
+    if not is_same:
         raise SourceError(
-            f"{what} says of itself that it is {log.clean(found_name)!r} {log.clean(found_version)!r}, "
+            f"{source} says of itself that it is {log.clean(found_name)!r} {log.clean(found_version)!r}, "
             f"not {name!r} {version!r}",
             fix="correct [source] name in the recipe, or report it upstream",
         )

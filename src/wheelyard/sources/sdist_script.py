@@ -55,7 +55,7 @@ def make(
             _run(script, tree, env, timeout, log_file)
         archive = _one_sdist(Path(env["OUT"]), name, version, script)
         unpack(archive, target, limits=limits)
-        check_metadata(target, name, version, what=archive.name)
+        check_metadata(target, name, version, source=archive.name)
         return archive.name
 
 
@@ -82,18 +82,18 @@ def _run(script: Path, tree: Path, env: dict[str, str], timeout: float, log_file
 
 
 def _one_sdist(out: Path, name: str, version: str, script: Path) -> Path:
-    found = sorted(out.iterdir())
-    if len(found) == 1 and found[0].is_file() and not found[0].is_symlink():
+    made_files = sorted(out.iterdir())
+    if len(made_files) == 1 and made_files[0].is_file() and not made_files[0].is_symlink():
         try:
-            got = parse_sdist_filename(found[0].name)
+            parsed = parse_sdist_filename(made_files[0].name)
         except InvalidSdistFilename:
-            got = None
-        if got == (canonicalize_name(name), Version(version)):
-            return found[0]
+            parsed = None
+        if parsed == (canonicalize_name(name), Version(version)):
+            return made_files[0]
     raise SourceError(
         f"the sdist script {script.name} must leave exactly one sdist of {name} {version} in $OUT",
         where=str(script),
-        details=[f"it left {log.clean(path.name)}" for path in found[:20]] or ["it left nothing"],
+        details=[f"it left {log.clean(path.name)}" for path in made_files[:20]] or ["it left nothing"],
         fix="have it write one .tar.gz named as the source distribution format says, such as "
         f"{canonicalize_name(name).replace('-', '_')}-{version}.tar.gz",
     )

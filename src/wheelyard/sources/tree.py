@@ -59,8 +59,8 @@ def entries(folder: Path, *, leftovers: bool = True, without: Path | None = None
         SourceError: there is something else than files, links and folders.
     """
 
-    def walk(here: Path, prefix: str) -> Iterator[Entry]:
-        for item in os.scandir(here):
+    def walk(folder_path: Path, prefix: str) -> Iterator[Entry]:
+        for item in os.scandir(folder_path):
             if item.name == ".git" or (not leftovers and _is_left(item, prefix)):
                 continue
             status = item.stat(follow_symlinks=False)
@@ -83,10 +83,10 @@ def _is_left(item: os.DirEntry[str], prefix: str) -> bool:
     return item.is_dir(follow_symlinks=False) and Path(item.path, "pyvenv.cfg").exists()
 
 
-def digest(folder: Path, found: list[Entry]) -> str:
+def digest(folder: Path, entry_list: list[Entry]) -> str:
     """Return the sha256 of a tree's content: paths, git's modes, bytes; no times, no owners."""
     total = hashlib.sha256(b"wheelyard/tree 1\n")
-    for entry in found:
+    for entry in entry_list:
         file = folder / entry.path
         name = os.fsencode(entry.path)
         content = sha256_bytes(os.fsencode(file.readlink())) if entry.is_link else sha256_file(file)
@@ -94,19 +94,19 @@ def digest(folder: Path, found: list[Entry]) -> str:
     return total.hexdigest()
 
 
-def newest(found: list[Entry]) -> int:
+def newest(entry_list: list[Entry]) -> int:
     """Return the newest time stamp of a file, in seconds since 1970, within what zip can tell."""
-    times = [int(entry.status.st_mtime) for entry in found if not entry.is_link]
+    times = [int(entry.status.st_mtime) for entry in entry_list if not entry.is_link]
     return min(max([_EARLIEST, *times]), _LATEST)
 
 
-def refuse_links_out(folder: Path, found: list[Entry]) -> None:
+def refuse_links_out(folder: Path, entry_list: list[Entry]) -> None:
     """Make sure that no link of a tree leads out of it.
 
     Raises:
         UnsafeArchiveError: some do; all of them are named.
     """
-    links = {tuple(e.path.split("/")): str((folder / e.path).readlink()) for e in found if e.is_link}
+    links = {tuple(e.path.split("/")): str((folder / e.path).readlink()) for e in entry_list if e.is_link}
     outside = ["/".join(path) + " -> " + goal for path, goal in links.items() if leads_out(links, path)]
     if outside:
         raise UnsafeArchiveError(
@@ -116,23 +116,23 @@ def refuse_links_out(folder: Path, found: list[Entry]) -> None:
         )
 
 
-def copy(folder: Path, target: Path, found: list[Entry], *, limits: Limits) -> None:
+def copy(folder: Path, target: Path, entry_list: list[Entry], *, limits: Limits) -> None:
     """Copy a tree's files and links, times included, to a new folder.
 
     Raises:
         SourceError: there is more than *limits* allow.
         DiskError: no space.
     """
-    size = sum(entry.status.st_size for entry in found)
-    if len(found) > limits.members or size > limits.unpacked:
+    size = sum(entry.status.st_size for entry in entry_list)
+    if len(entry_list) > limits.members or size > limits.unpacked:
         raise SourceError(
-            f"{folder} holds {len(found)} files of {size / 2**20:.0f} MiB together, more than is allowed",
+            f"{folder} holds {len(entry_list)} files of {size / 2**20:.0f} MiB together, more than is allowed",
             fix="point [source] path to the package alone, or raise max-members and max-unpacked-mib in the site "
             "configuration",
         )
     with disk_errors(target):
         target.mkdir(parents=True)
-        for entry in found:
+        for entry in entry_list:
             to = target / entry.path
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / entry.path, to, follow_symlinks=False)
@@ -141,9 +141,9 @@ def copy(folder: Path, target: Path, found: list[Entry], *, limits: Limits) -> N
                 os.utime(to, ns=(entry.status.st_mtime_ns, entry.status.st_mtime_ns))
 
 
-def set_times(folder: Path, found: list[Entry], seconds: int) -> None:
+def set_times(folder: Path, entry_list: list[Entry], seconds: int) -> None:
     """Give every file of a tree the same time: git knows none, and the time of checkout tells nothing."""
-    for entry in found:
+    for entry in entry_list:
         os.utime(folder / entry.path, (seconds, seconds), follow_symlinks=False)
 
 

@@ -29,7 +29,7 @@ def known(sha256: str = A, version: str = "1.0") -> ReleasedFile:
 def found(
     files: list[RegistryFile], records: list[ReleasedFile], *, recipe: bool = True, where: str | None = "gitlab"
 ) -> list[Problem]:
-    problems = list(compare("demo", files, records, known=recipe, where=where))
+    problems = list(compare("demo", files, records, is_known_project=recipe, where=where))
     assert all(problem.project == "demo" and problem.text and problem.fix for problem in problems)
     return problems
 

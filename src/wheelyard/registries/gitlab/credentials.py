@@ -57,11 +57,11 @@ def find_credential(url: str, variables: Sequence[str], *, jobs: bool = True) ->
         CredentialsError: a place is named and holds nothing that can be used.
     """
     job = _job(url) if jobs else None
-    found = _variable(variables) or job or _python_gitlab(url, jobs=jobs) or _netrc(url)
-    if found:
-        log.add_secret(found.login.password)
-        log.add_secret(base64.b64encode(f"{found.login.user}:{found.login.password}".encode()).decode())
-    return found
+    credential = _variable(variables) or job or _python_gitlab(url, jobs=jobs) or _netrc(url)
+    if credential:
+        log.add_secret(credential.login.password)
+        log.add_secret(base64.b64encode(f"{credential.login.user}:{credential.login.password}".encode()).decode())
+    return credential
 
 
 def no_credential(where: str, variables: Sequence[str]) -> CredentialsError:
@@ -131,9 +131,9 @@ def _python_gitlab(url: str, *, jobs: bool) -> Credential | None:
                 fix="mend the file, or set the registry's variable",
             ) from None
         for section in parser.sections():
-            mine = _same(parser.get(section, "url", fallback=""), url)
-            if mine and (found := _of_section(parser[section], file, jobs=jobs)):
-                return found
+            is_server = _same(parser.get(section, "url", fallback=""), url)
+            if is_server and (credential := _of_section(parser[section], file, jobs=jobs)):
+                return credential
     return None
 
 
@@ -164,7 +164,7 @@ def _netrc(url: str) -> Credential | None:
     return _credential(entry[0] or _ANY_USER, entry[2], str(file)) if entry and entry[2] else None
 
 
-def _same(one: str, other: str) -> bool:
+def _same(left: str, right: str) -> bool:
     """Tell whether two addresses are one server: scheme, host and port, and the path that it may live under."""
 
     def origin(url: str) -> tuple[str, str, int | None, str] | None:
@@ -175,4 +175,4 @@ def _same(one: str, other: str) -> bool:
             return None
         return (parts.scheme, parts.hostname, port, parts.path.rstrip("/")) if parts.hostname else None
 
-    return origin(one) is not None and origin(one) == origin(other)
+    return origin(left) is not None and origin(left) == origin(right)

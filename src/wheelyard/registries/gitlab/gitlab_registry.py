@@ -157,13 +157,13 @@ class GitLabRegistry:
         answer = self._page(f"/simple/{quote(project)}")
         if answer is None and not self._checked:
             self.projects()  # "no such package" and "no such project" are the same answer
-        found = index_pages.files(project, answer, title=self.title, fix=self._look) if answer is not None else []
-        seen: dict[str, set[str | None]] = defaultdict(set)
-        for file in found:
-            seen[file.file].add(file.sha256)
+        file_list = index_pages.files(project, answer, title=self.title, fix=self._look) if answer is not None else []
+        hashes_by_file: dict[str, set[str | None]] = defaultdict(set)
+        for file in file_list:
+            hashes_by_file[file.file].add(file.sha256)
         with self._lock:
-            self._seen[project] = seen
-        return tuple(sorted(found, key=lambda file: (file.file, file.sha256 or "")))
+            self._seen[project] = hashes_by_file
+        return tuple(sorted(file_list, key=lambda file: (file.file, file.sha256 or "")))
 
     def check_access(self) -> None:
         """Send an upload without a file: who may not write hears so before what is missing (see the facts above)."""
@@ -190,9 +190,9 @@ class GitLabRegistry:
 
     def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
         """Upload a wheel; see :meth:`wheelyard.registries.registry.Registry.put`."""
-        known = self._known(release)
-        if known:
-            self._same(release, known)
+        stored_hashes = self._known(release)
+        if stored_hashes:
+            self._same(release, stored_hashes)
             return False
         release.ensure_unchanged()
         new = self._send(release, tell, stop)
@@ -237,10 +237,10 @@ class GitLabRegistry:
     def _upload(self, release: Release, tell: Progress, stop: Event | None) -> Response:
         sent = 0
 
-        def count(more: int) -> None:
+        def count(byte_count: int) -> None:
             nonlocal sent
-            sent += more
-            tell(more)
+            sent += byte_count
+            tell(byte_count)
 
         stored = False
         try:
@@ -265,11 +265,11 @@ class GitLabRegistry:
                     raise RegistryContentError(
                         f"{file} cannot be read back: {self.title} answers {answer.status_code}", fix=self._look
                     )
-                got = sha256_of(answer, Pace(self._server.base, self._server.patience))
-                if got != sha256:
+                actual = sha256_of(answer, Pace(self._server.base, self._server.patience))
+                if actual != sha256:
                     raise RegistryContentError(
                         f"{self.title} gives other bytes for {file} than were sent",
-                        details=[f"sent:    sha256 {sha256}", f"arrived: sha256 {got}"],
+                        details=[f"sent:    sha256 {sha256}", f"arrived: sha256 {actual}"],
                         fix=f"{self._look}, delete the file there, and publish again",
                     )
                 return
@@ -312,7 +312,7 @@ class GitLabRegistry:
 
     def yank(self, project: str, file: str, reason: str | None) -> bool:  # noqa: ARG002
         """GitLab knows no yank: make sure that the file is there, and leave it to our records and index."""
-        if file not in {known.file for known in self.files(project)}:
+        if file not in {listed.file for listed in self.files(project)}:
             raise PublishError(f"{self.title} has no {file}", fix=f"wheelyard registry list {project}")
         return False
 
@@ -347,11 +347,11 @@ class GitLabRegistry:
     def _known(self, release: Release) -> set[str | None]:
         """Return what the index said a file hashes to when it was last read; it is read at least once."""
         with self._lock:
-            seen = self._seen.get(release.project)
-        if seen is None:
+            cached = self._seen.get(release.project)
+        if cached is None:
             self.files(release.project)
-            seen = self._seen[release.project]
-        return seen.get(release.name.file, set())
+            cached = self._seen[release.project]
+        return cached.get(release.name.file, set())
 
     def _arrived(self, release: Release) -> bool:
         """Read the index, and tell whether the file is there.
@@ -359,18 +359,18 @@ class GitLabRegistry:
         Raises:
             ConflictError: other bytes are.
         """
-        known = {file.sha256 for file in self.files(release.project) if file.file == release.name.file}
-        if known:
-            self._same(release, known)
-        return bool(known)
+        listed_hashes = {file.sha256 for file in self.files(release.project) if file.file == release.name.file}
+        if listed_hashes:
+            self._same(release, listed_hashes)
+        return bool(listed_hashes)
 
-    def _same(self, release: Release, known: set[str | None]) -> None:
-        others = known - {release.sha256}
-        if others:
+    def _same(self, release: Release, stored_hashes: set[str | None]) -> None:
+        different = stored_hashes - {release.sha256}
+        if different:
             raise ConflictError(
                 f"{release.name.file} is in {self.title} already, with other bytes",
                 details=[
-                    *(f"there: sha256 {sha256 or 'unknown'}" for sha256 in sorted(others, key=str)),
+                    *(f"there: sha256 {sha256 or 'unknown'}" for sha256 in sorted(different, key=str)),
                     f"here:  sha256 {release.sha256}",
                 ],
                 fix="a file is never replaced: publish a new version, or give the wheel a build number",

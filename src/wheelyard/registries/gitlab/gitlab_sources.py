@@ -41,10 +41,10 @@ class GitLabSources:
         url = self._server.base + place
         for attempt in self._server.attempts(f"uploading {path.name}"):
             with attempt:
-                there = self._read(place, path.name)
-                if there is not None:
-                    if there != sha256:
-                        raise source_conflict(self._registry.title, path.name, there, sha256)
+                stored = self._read(place, path.name)
+                if stored is not None:
+                    if stored != sha256:
+                        raise source_conflict(self._registry.title, path.name, stored, sha256)
                     return url
                 with path.open("rb") as file:
                     answer = attempt.take(self._server.send("PUT", place, FileBody(file)))
@@ -54,10 +54,10 @@ class GitLabSources:
                         details=[f"{answer.status_code}: {said(answer)}"],
                         fix="the server gives the reason; a limit on sizes is a setting of the project or the server",
                     )
-                if (there := self._read(place, path.name)) != sha256:
+                if (stored := self._read(place, path.name)) != sha256:
                     raise RegistryContentError(
                         f"{self._registry.title} gives other bytes for {path.name} than were sent",
-                        details=[f"sent:    sha256 {sha256}", f"arrived: sha256 {there or 'nothing'}"],
+                        details=[f"sent:    sha256 {sha256}", f"arrived: sha256 {stored or 'nothing'}"],
                         fix="delete it there, and run the same command again",
                     )
                 return url

@@ -41,22 +41,22 @@ def files(project: str, answer: Response, *, title: str, fix: str) -> list[Regis
         NetworkError: it is no page of the simple API.
     """
     page = simple_api.project_page(project, answer.content, _kind(answer), answer.url, fix=fix)
-    found = []
-    for each in page.packages:
-        if not _PLAIN.fullmatch(each.filename):
-            raise _odd(title, f"a file {each.filename[:200]!r} of {project}", fix)
-        found.append(
+    file_list = []
+    for package in page.packages:
+        if not _PLAIN.fullmatch(package.filename):
+            raise _odd(title, f"a file {package.filename[:200]!r} of {project}", fix)
+        file_list.append(
             RegistryFile(
-                file=each.filename,
-                sha256=stated_sha256(each.digests.get("sha256", "")),  # GitLab has an empty one for none
-                size=each.size,
-                requires_python=log.clean(each.requires_python or ""),
-                yanked=log.clean(each.yanked_reason or "") if each.is_yanked else None,
+                file=package.filename,
+                sha256=stated_sha256(package.digests.get("sha256", "")),  # GitLab has an empty one for none
+                size=package.size,
+                requires_python=log.clean(package.requires_python or ""),
+                yanked=log.clean(package.yanked_reason or "") if package.is_yanked else None,
                 # GitLab's JSON has the hash behind the address as well, which is the HTML's way (PEP 503).
-                url=urldefrag(each.url).url if _is_web(each.url) else "",
+                url=urldefrag(package.url).url if _is_web(package.url) else "",
             )
         )
-    return found
+    return file_list
 
 
 def _kind(answer: Response) -> str:
@@ -71,5 +71,5 @@ def _is_web(url: str) -> bool:
     return parts.scheme in {"http", "https"} and "@" not in parts.netloc
 
 
-def _odd(title: str, what: str, fix: str) -> RegistryContentError:
-    return RegistryContentError(f"{title} lists {what}, which is no name at all", fix=fix)
+def _odd(title: str, text: str, fix: str) -> RegistryContentError:
+    return RegistryContentError(f"{title} lists {text}, which is no name at all", fix=fix)

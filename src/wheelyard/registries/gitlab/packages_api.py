@@ -93,19 +93,19 @@ def delete(remote: Project, project: str, wheels: Sequence[str], *, staying: Map
         PublishError: one of them is not there; then nothing is deleted.
         NetworkError: the server does not answer.
     """
-    gone = set(wheels)
+    removed = set(wheels)
     with _errors("deleting packages"):
         records = _records(remote, project, {version for name in wheels if (version := version_of(name)) is not None})
-        if gone - _names(records):  # a client may have put a file under any version
+        if removed - _names(records):  # a client may have put a file under any version
             records = _records(remote, project)
-        if missing := sorted(gone - _names(records)):
+        if missing := sorted(removed - _names(records)):
             raise PublishError(
                 f"there is no {', '.join(missing)}", where=project, fix=f"wheelyard registry list {project}"
             )
         spared = _spared(records, staying)
-        for number, there in records.items():
-            doomed = [file for file in there if file.file in gone and file.file_id not in spared]
-            if len(doomed) == len(there) and not _grown(remote, number, there):
+        for number, stored in records.items():
+            doomed = [file for file in stored if file.file in removed and file.file_id not in spared]
+            if len(doomed) == len(stored) and not _grown(remote, number, stored):
                 remote.packages.delete(number)
                 continue
             package = remote.packages.get(number, lazy=True)
@@ -122,7 +122,7 @@ def _records(remote: Project, name: str, versions: Collection[Version] | None = 
 
 
 def _names(records: Mapping[int, Sequence[StoredFile]]) -> set[str]:
-    return {file.file for each in records.values() for file in each}
+    return {file.file for stored in records.values() for file in stored}
 
 
 def _spared(records: Mapping[int, Sequence[StoredFile]], staying: Mapping[str, str]) -> set[int]:
@@ -132,7 +132,7 @@ def _spared(records: Mapping[int, Sequence[StoredFile]], staying: Mapping[str, s
         PublishError: it is not there any more; then nothing may be deleted.
     """
     spared: dict[str, int] = {}
-    for file in sorted((file for each in records.values() for file in each), key=lambda file: file.file_id):
+    for file in sorted((file for stored in records.values() for file in stored), key=lambda file: file.file_id):
         if file.sha256 == staying.get(file.file, ""):
             spared.setdefault(file.file, file.file_id)
     if lost := sorted(staying.keys() - spared.keys()):
@@ -140,10 +140,10 @@ def _spared(records: Mapping[int, Sequence[StoredFile]], staying: Mapping[str, s
     return set(spared.values())
 
 
-def _grown(remote: Project, number: int, known: Sequence[StoredFile]) -> bool:
+def _grown(remote: Project, number: int, earlier: Sequence[StoredFile]) -> bool:
     """Tell whether files have come into a package record, which would go with it: another machine may publish."""
     now = remote.packages.get(number, lazy=True).package_files.list(iterator=True, per_page=_PAGE)
-    news = sorted({file.file_name for file in now if file.id not in {each.file_id for each in known}})
+    news = sorted({file.file_name for file in now if file.id not in {earlier_file.file_id for earlier_file in earlier}})
     if news:
         log.warn(f"{', '.join(map(log.clean, news))} came in the meantime, and stays")
     return bool(news)
@@ -169,10 +169,10 @@ def _wanted(version: str, versions: Collection[Version] | None) -> bool:
 
 
 @contextlib.contextmanager
-def _errors(what: str) -> Iterator[None]:
+def _errors(action: str) -> Iterator[None]:
     """Turn what python-gitlab raises into errors of ours; who is refused hears which token would not be."""
     try:
-        with gitlab_api.errors(what):
+        with gitlab_api.errors(action):
             yield
     except CredentialsError as error:
-        raise CredentialsError(error.what, where=what, details=error.details, fix=_FIX) from error
+        raise CredentialsError(error.what, where=action, details=error.details, fix=_FIX) from error
