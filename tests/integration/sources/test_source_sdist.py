@@ -453,12 +453,13 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from wheelyard.project.recipe import Settings
-from wheelyard.project.config import Policy
+from wheelyard.project.config import SiteConfig
 from wheelyard.records.models import LockedVersion
 from wheelyard.sources.prepare import prepare
 recipe, work, locked, settings, url, policy = sys.argv[1:]
 prepare("demo-pkg", LockedVersion.model_validate_json(locked), Settings.model_validate_json(settings),
-        recipe_folder=Path(recipe), work=Path(work), config=Policy.model_validate_json(policy), find_url=lambda: url)
+        recipe_folder=Path(recipe), work=Path(work), config=SiteConfig.model_validate_json(policy),
+        find_url=lambda: url)
 """
 
 
