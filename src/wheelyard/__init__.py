@@ -2,7 +2,7 @@
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # pydantic would look through all that is installed for plugins, which takes a good part of a short run's time.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
