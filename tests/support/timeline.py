@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from support.index import IndexServer
     from wheelyard.project.config import Project
     from wheelyard.registries.open_registry import NamedRegistry
-    from wheelyard.watch.status_report import Standing
+    from wheelyard.watch.status_report import PackageStatus
 
     Event = Callable[[IndexServer, date], None]
 
@@ -78,7 +78,7 @@ class Timeline:
 
     def check(
         self, project: Project, *packages: str, registry: NamedRegistry | None = None, write: bool = True
-    ) -> dict[str, Standing]:
+    ) -> dict[str, PackageStatus]:
         """Run ``check_upstream`` on the day that it is, and return how each package stands."""
         report = check_upstream(project, packages, registry=registry, write=write, today=self.today)
         return {standing.package: standing for standing in report.packages}

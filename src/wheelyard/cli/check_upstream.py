@@ -75,7 +75,7 @@ def status_text(report: WatchReport) -> str:
     if not report.packages:
         return NO_RECIPE
     rows = [
-        (status.package, status.state, status.have or "-", status.newest or "-", log.clean(status.text))
+        (status.package, status.state, status.pinned or "-", status.newest or "-", log.clean(status.text))
         for status in sorted(report.packages, key=lambda status: (STATES.index(status.state), status.package))
     ]
     lines = [log.table(("package", "state", "pinned", "upstream", "what"), rows)]
@@ -92,10 +92,10 @@ def status_text(report: WatchReport) -> str:
 
 def requests_text(report: WatchReport) -> str:
     """Return the change requests that are kept, or would be."""
-    if not report.proposals:
+    if not report.change_requests:
         return "nothing to propose"
     rows = [
         (record.package, record.action, log.clean(record.title), record.url or log.clean(record.text))
-        for record in report.proposals
+        for record in report.change_requests
     ]
     return log.table(("package", "change request", "title", "where"), rows)

@@ -35,7 +35,7 @@ from wheelyard.security.token_report import TokenReport
 from wheelyard.security.vulnerability_report import AuditReport
 from wheelyard.site.site_report import Site
 from wheelyard.watch.availability_report import AvailabilityReport, RadarReport
-from wheelyard.watch.records_report import RecordsReport
+from wheelyard.watch.records_request import RecordsReport
 from wheelyard.watch.status_report import Histories, WatchReport
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from wheelyard.project.config import find_project
 def records(*, propose: bool, push: bool, dry_run: bool, as_json: bool) -> None:
     """List the changed records of this checkout; --propose and --push bring them to the base branch."""
     from wheelyard.watch import records_request
-    from wheelyard.watch.records_report import RecordsReport
+    from wheelyard.watch.records_request import RecordsReport
 
     project = find_project()
     if propose or push:

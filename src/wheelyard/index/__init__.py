@@ -1,7 +1,7 @@
-"""Upstream: what the package index knows of a package (PEP 503, PEP 691), as a version to pin.
+"""The package index (PEP 503, PEP 691): projects, releases and versions to pin.
 
-The index is the one that this machine's pip uses. Whatever it answers is checked before it is believed: names,
-versions, hashes, tags and specifiers that do not parse are ignored or refused, never stored.
+The index is the one that this machine's pip uses. Its answers are checked: names, versions, hashes, tags and
+specifiers that do not parse are skipped or refused, never stored.
 """
 
 from wheelyard.index.client import check_index, index_url

@@ -1,4 +1,4 @@
-"""The package index: which one, and its page of a project."""
+"""Find the package index, and fetch a project's page from it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _REFUSED = (401, 403)
 
 
 def index_url() -> str:
-    """Return the index that this machine uses: the environment's, pip's configuration's, or the public one.
+    """Return the address of the index: from the environment, pip's configuration, or the public one.
 
     Raises:
-        ConfigError: what is configured is not an address we may use.
+        ConfigError: the configured address is not http, https or file.
     """
     for name in ("WHEELYARD_INDEX", "PIP_INDEX_URL", "UV_INDEX_URL"):
         if value := os.environ.get(name, "").strip():
@@ -47,7 +47,7 @@ def index_url() -> str:
 
 
 def check_index(url: str, where: str) -> str:
-    """Return *url* with a slash at its end; a password in it is kept out of the log from now on.
+    """Return *url* with a slash at its end; the log hides a password in it from now on.
 
     Raises:
         ConfigError: it is not an http, https or file address.
@@ -64,7 +64,7 @@ def check_index(url: str, where: str) -> str:
 
 
 def is_served(url: str, index: str) -> bool:
-    """Tell whether an address on a page of *index* is one that we may fetch from."""
+    """Check whether an address on a page of *index* may be fetched."""
     try:
         return urlsplit(url).scheme in {"http", "https", urlsplit(index).scheme}
     except ValueError:  # brackets around what is no IPv6 address
@@ -72,7 +72,7 @@ def is_served(url: str, index: str) -> bool:
 
 
 def _pip_files() -> Iterator[Path]:
-    """Yield pip's configuration files, those that win first (pip's documentation, "Location")."""
+    """Yield pip's configuration files by precedence (pip's documentation, "Location")."""
     named = os.environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
@@ -101,26 +101,26 @@ def _pip_option(file: Path) -> str:
     return parser.get("global", "index-url", fallback="").strip()
 
 
-def project_page(project: str, index: str, known: Iterable[str]) -> ProjectPage:
+def project_page(project: str, index: str, suggestions: Iterable[str]) -> ProjectPage:
     """Return the index's page of *project*, in JSON or HTML as the index has it.
 
     Raises:
-        UnknownPackageError: there is none; *known* are names to suggest.
-        NetworkError: the index cannot be reached, or does not answer as one.
+        UnknownPackageError: the index has no such project; the error suggests near *suggestions*.
+        NetworkError: the index cannot be reached, or does not answer as an index.
     """
-    return fetch(project, index, known).parse(project)
+    return fetch(project, index, suggestions).parse(project)
 
 
 @dataclass(frozen=True)
 class Page:
-    """A project's page as it arrived.
+    """A project's page, not yet parsed.
 
     Attributes:
-        url: where it is, for the addresses in it.
-        body: what the server sent.
+        url: its address, the base of relative links.
+        body: its bytes.
         kind: its media type.
-        validators: what a later request may ask with: whether the page is another by now (RFC 9110, 13.1).
-        changed: False if the server says that it is what the request's validators came with; then there is no body.
+        validators: headers for a later conditional request (RFC 9110, 13.1).
+        changed: False if the server answers 304; then there is no body.
     """
 
     url: str
@@ -130,40 +130,42 @@ class Page:
     changed: bool = True
 
     def parse(self, project: str, newest: int | None = None, back_to: Version | None = None) -> ProjectPage:
-        """Return what it says; of a page that lists versions, only the *newest* so many, and on *back_to* one.
+        """Parse the page; only the *newest* versions and those back to *back_to* if the page lists versions.
 
         Raises:
-            NetworkError: it is no page of the simple API.
+            NetworkError: it is not a page of the simple API.
         """
         fix = "check that WHEELYARD_INDEX, or pip's index-url, is the root of such an index"
         page = simple_api.project_page(project, self.body, self.kind, self.url, fix=fix, newest=newest, back_to=back_to)
-        if not page.packages and page.repository_version is None:  # a login, or an error: no project has lost its files
+        if not page.packages and page.repository_version is None:  # a login or an error page
             raise NetworkError(f"the index's page of {project!r} lists nothing, and does not say what it is", fix=fix)
         return page
 
 
-def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mapping[str, str] | None = None) -> Page:
-    """Return a project's page, or that it is still the one that *validators* came with.
+def fetch(
+    project: str, index: str, suggestions: Iterable[str] = (), validators: Mapping[str, str] | None = None
+) -> Page:
+    """Fetch a project's page; an unchanged one has no body (see *validators* of :class:`Page`).
 
     Raises:
-        UnknownPackageError: there is none; *known* are names to suggest.
-        NetworkError: the index cannot be reached, or does not answer as one.
+        UnknownPackageError: the index has no such project; the error suggests near *suggestions*.
+        NetworkError: the index cannot be reached, or does not answer as an index.
     """
     url = f"{index}{project}/"
     if urlsplit(index).scheme == "file":
         file = Path(unquote(urlsplit(url).path)) / "index.html"
         if not file.is_file():
-            raise _unknown_package(project, known)
+            raise _unknown_package(project, suggestions)
         return Page(file.as_uri(), file.read_bytes(), "text/html")
     with http.get(url, headers={"Accept": simple_api.ACCEPT, **(validators or {})}) as answer:
         host = urlsplit(url).hostname
         if answer.status_code == _UNCHANGED and validators:
             return Page(answer.url, b"", "", validators, changed=False)
         if answer.status_code == _NOT_FOUND:
-            raise _unknown_package(project, known)
+            raise _unknown_package(project, suggestions)
         if answer.status_code in _REFUSED:
             raise NetworkError(f"{host} refuses access ({answer.status_code})", fix="check the index's credentials")
-        if answer.status_code != _OK:  # 204, or a 304 that nobody asked for, would pass for an empty page
+        if answer.status_code != _OK:  # 204, or a 304 without validators, would pass for an empty page
             raise NetworkError(
                 f"{host} answers {answer.status_code} for {project!r}",
                 fix="try again later; versions that are locked plan without the index",
@@ -178,8 +180,8 @@ def fetch(project: str, index: str, known: Iterable[str] = (), validators: Mappi
 
 
 def _validators(headers: Mapping[str, str]) -> dict[str, str]:
-    found = {"If-None-Match": headers.get("ETag"), "If-Modified-Since": headers.get("Last-Modified")}
-    return {name: value for name, value in found.items() if value and value.isascii() and value.isprintable()}
+    validators = {"If-None-Match": headers.get("ETag"), "If-Modified-Since": headers.get("Last-Modified")}
+    return {name: value for name, value in validators.items() if value and value.isascii() and value.isprintable()}
 
 
 def _body(answer: Response, project: str) -> bytes:
@@ -193,8 +195,8 @@ def _body(answer: Response, project: str) -> bytes:
         ) from error
 
 
-def _unknown_package(project: str, known: Iterable[str]) -> UnknownPackageError:
+def _unknown_package(project: str, suggestions: Iterable[str]) -> UnknownPackageError:
     return UnknownPackageError(
-        f"the index has no package {project!r}{did_you_mean(project, known)}",
+        f"the index has no package {project!r}{did_you_mean(project, suggestions)}",
         fix="if it has another name there: [source] name = … in its recipe; if it is not there: [source] git = …",
     )

@@ -1,4 +1,4 @@
-"""A project's page, sorted into releases; and upstream's wheels, as the tags that ours are derived from."""
+"""Sort a project's page into releases, and derive the tags of our wheels from upstream's."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pypi_simple import DistributionPackage, ProjectPage
 
 _PLAIN = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
-_LONGEST = 255  # no common file system takes a longer name
+_LONGEST = 255  # bytes; common file systems allow no longer name
 _ABI = re.compile(r"\A[a-z0-9_]+\Z")
 _CPYTHON = re.compile(r"\A(cp3\d{1,2}|py3\d{0,2})\Z")
 _SDISTS = (".tar.gz", ".zip")  # in order of preference
-# Where upstream's own wheels are looked for, in this order; what nobody ships for Linux says least about Linux.
+# Platforms of upstream's wheels to derive ours from, the best first.
 _REFERENCES = ("aarch64", "x86_64", "linux", "macosx", "win", "any")
 TARGET = "riscv64"
 
@@ -36,7 +36,7 @@ class Release:
         sdist: the file to build from, None if there is none.
         wheels: the names of its wheels, yanked ones left out unless all are.
         requires_python: as the index gives it, not checked.
-        yanked: why it was taken back, None if it was not (PEP 592).
+        yanked: the reason for its yank (PEP 592), None if it is not yanked.
     """
 
     version: Version
@@ -47,7 +47,7 @@ class Release:
 
 
 def releases(project: str, page: ProjectPage) -> dict[Version, Release]:
-    """Return what is usable on *page*, by version; files of other names and shapes are passed over."""
+    """Return the usable releases of *page*, by version; skip files of other names and formats."""
     sdists: dict[Version, list[DistributionPackage]] = {}
     wheels: dict[Version, list[tuple[WheelName, DistributionPackage]]] = {}
     for package in page.packages:
@@ -71,14 +71,14 @@ def _release(
     everything = [*sdists, *(package for _, package in wheels)]
     yanked = all(package.is_yanked for package in everything)
     reason = next((package.yanked_reason for package in everything if package.yanked_reason), "") if yanked else None
-    kept = [package for package in sdists if yanked or not package.is_yanked]
-    kept.sort(key=lambda package: [package.filename.endswith(end) for end in _SDISTS], reverse=True)
+    usable_sdists = [package for package in sdists if yanked or not package.is_yanked]
+    usable_sdists.sort(key=lambda package: [package.filename.endswith(end) for end in _SDISTS], reverse=True)
     names = tuple(sorted((wheel for wheel, package in wheels if yanked or not package.is_yanked), key=lambda w: w.file))
     return Release(
         version=version,
-        sdist=kept[0] if kept else None,
+        sdist=usable_sdists[0] if usable_sdists else None,
         wheels=names,
-        requires_python=next((package.requires_python for package in (*kept, *everything)), None),
+        requires_python=next((package.requires_python for package in (*usable_sdists, *everything)), None),
         yanked=log.clean(reason)[:200] if reason is not None else None,
     )
 
@@ -100,10 +100,10 @@ def _sdist_version(file: str, project: str) -> Version | None:
 
 
 def reference_pairs(wheels: Iterable[WheelName]) -> tuple[tuple[str, ...], str]:
-    """Return the tag pairs of the reference platform's wheels, and which platform that is.
+    """Return the tag pairs of the reference platform's wheels, and that platform.
 
-    aarch64 is the reference for riscv64, x86-64 where there is no aarch64; both as manylinux. What is shipped for
-    other systems only still tells abi3 from one wheel per interpreter. Compressed tag sets (PEP 425) stay together:
+    aarch64 is the reference for riscv64, x86-64 where there is no aarch64; both as manylinux. Wheels for
+    other systems only still show whether upstream uses abi3. Compressed tag sets (PEP 425) stay together:
     they are one wheel.
     """
     names = list(wheels)
@@ -115,14 +115,14 @@ def reference_pairs(wheels: Iterable[WheelName]) -> tuple[tuple[str, ...], str]:
 
 def pairs_for(wheels: Iterable[WheelName], platform: str) -> tuple[str, ...]:
     """Return the ``python-abi`` tag pairs of the wheels for one platform, sorted; those of CPython alone."""
-    found = set()
+    pairs = set()
     for wheel in wheels:
         if not any(_is_for(tag, platform) for tag in wheel.platforms):
             continue
         pythons = [python for python in wheel.pythons if _CPYTHON.match(python) or python == "py2"]
         if all(map(_ABI.match, wheel.abis)) and any(map(_CPYTHON.match, pythons)):
-            found.add(f"{'.'.join(pythons)}-{'.'.join(wheel.abis)}")
-    return tuple(sorted(found, key=_by_number))
+            pairs.add(f"{'.'.join(pythons)}-{'.'.join(wheel.abis)}")
+    return tuple(sorted(pairs, key=_by_number))
 
 
 def _by_number(pair: str) -> list[str | int]:

@@ -1,7 +1,7 @@
-"""What the public index says of a project, condensed to what is decided by: the watch, the radar, doctor.
+"""Facts of a project on the public index, condensed for ``check-upstream``, ``radar`` and ``available``.
 
-A page of the largest projects is five megabytes; what is kept of it is a few kilobytes. They are cached with the
-page's validators, so that a server which gives such (RFC 9110, 8.8) is asked whether anything changed, and no more.
+The page of a large project is five megabytes; its facts are a few kilobytes. They are cached with the page's
+validators (RFC 9110, 8.8), so that an unchanged page is not downloaded again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Shipped:
     Attributes:
         pair: its ``python-abi`` tags.
         glibc: the C library that it needs at least.
-        since: when it came (PEP 700), None if the index does not say.
+        since: the day of its upload (PEP 700), None if the index does not give one.
     """
 
     pair: str
@@ -57,10 +57,10 @@ class ReleaseFacts:
 
     Attributes:
         version: the version.
-        released: when its first file came (PEP 700), None if the index does not say.
+        released: the day of its first upload (PEP 700), None if the index does not give one.
         requires_python: a valid specifier, empty if there is none.
-        yanked: why all of it was taken back, which may be empty; None if it was not (PEP 592).
-        sdist: whether there is one.
+        yanked: the reason for its yank (PEP 592), which may be empty; None if it is not yanked.
+        sdist: whether it has an sdist.
         pure: the tag pairs of its wheels that run everywhere.
         reference: the platform that *wheels* are for; see :func:`reference_pairs`.
         wheels: the tag pairs of its wheels for that platform.
@@ -88,9 +88,9 @@ class ProjectFacts:
     """A project on the index.
 
     Attributes:
-        name: its canonical name, as its page has it: another than the one asked for where it was renamed.
+        name: its canonical name on its page; it differs from the requested name where the project was renamed.
         status: ``active``, ``archived``, ``quarantined`` or ``deprecated`` (PEP 792).
-        reason: why, if the index says.
+        reason: the index's reason for the status, if it gives one.
         releases: its versions, the newest first; yanked ones and pre-releases as well.
     """
 
@@ -111,7 +111,7 @@ class Upstream:
     Args:
         index: the root of its simple API.
         folder: where facts are cached; the user's cache if None.
-        newest: how many final versions of a project are wanted, all if None. Fewer is a good deal faster.
+        newest: how many final versions of a project are read, all if None. Fewer is much faster.
     """
 
     def __init__(self, index: str, folder: Path | None = None, *, newest: int | None = None) -> None:
@@ -121,13 +121,13 @@ class Upstream:
         base = folder or cache.cache_dir("upstream", sha256_bytes(index.encode())[:16])
         self._folder = base / (f"newest-{newest}" if newest else "all")
 
-    def facts(self, project: str, known: Iterable[str] = (), *, back_to: Version | None = None) -> ProjectFacts:
-        """Return what the index says of *project* now.
+    def facts(self, project: str, suggestions: Iterable[str] = (), *, back_to: Version | None = None) -> ProjectFacts:
+        """Return the current facts of *project*.
 
         Args:
             project: its name.
-            known: names to suggest if there is none.
-            back_to: a version that is wanted as well, with all that are newer.
+            suggestions: names to suggest if the index has no such project.
+            back_to: the oldest version to read; all newer ones are read as well.
 
         Raises:
             UnknownPackageError: the index has no such project.
@@ -136,7 +136,7 @@ class Upstream:
         name = canonical(project)
         file = self._folder / sha256_bytes(name.encode())[:2] / f"{name}.json"  # no folder of 15,000 files
         validators, facts = _cached(file, back_to)
-        page = fetch(name, self.index, known, validators)
+        page = fetch(name, self.index, suggestions, validators)
         if facts is not None and not page.changed:
             return facts
         with self._turn:
@@ -149,27 +149,27 @@ class Upstream:
 
 
 def condense(project: str, page: ProjectPage) -> ProjectFacts:
-    """Return the facts of *page*; files of other projects, and those whose names do not parse, are passed over."""
+    """Return the facts of *page*; skip files of other projects and files whose names do not parse."""
     dates: dict[str, date] = {}
     for package in page.packages:
         if package.upload_time:
             day = package.upload_time.date()
             dates[package.filename] = min(day, dates.get(package.filename, day))
-    found = releases(project, page)
+    by_version = releases(project, page)
     status = str(page.status or "active")
     return ProjectFacts(
         name=_name(project, page.project),
         status=status if status in _STATUSES else "active",
         reason=log.clean(page.status_reason or "")[:200],
-        releases=tuple(_facts(found[version], dates) for version in sorted(found, reverse=True)),
+        releases=tuple(_facts(by_version[version], dates) for version in sorted(by_version, reverse=True)),
     )
 
 
-def _name(asked: str, told: str) -> str:
+def _name(requested: str, page_name: str) -> str:
     try:
-        return canonical(told)
+        return canonical(page_name)
     except UnknownPackageError:
-        return asked
+        return requested
 
 
 def _facts(release: Release, dates: Mapping[str, date]) -> ReleaseFacts:
@@ -189,15 +189,15 @@ def _facts(release: Release, dates: Mapping[str, date]) -> ReleaseFacts:
 
 
 def _shipped(wheels: Iterable[WheelName], dates: Mapping[str, date]) -> tuple[Shipped, ...]:
-    """Return the riscv64 wheels, of several for the same interpreter the one that more systems can install."""
-    found: dict[str, Shipped] = {}
+    """Return the riscv64 wheels: for each tag pair the one with the lowest glibc."""
+    by_pair: dict[str, Shipped] = {}
     for wheel in wheels:
         if (floor := wheel.floor(TARGET)) is None:
             continue
         for pair in pairs_for([wheel], TARGET):
             shipped = Shipped(pair, floor, dates.get(wheel.file))
-            found[pair] = min(shipped, found.get(pair, shipped), key=lambda each: each.glibc)
-    return tuple(found[pair] for pair in sorted(found))
+            by_pair[pair] = min(shipped, by_pair.get(pair, shipped), key=lambda candidate: candidate.glibc)
+    return tuple(by_pair[pair] for pair in sorted(by_pair))
 
 
 def _specifier(text: str | None) -> str:
@@ -212,22 +212,22 @@ def _specifier(text: str | None) -> str:
 
 def _keep(file: Path, page: Page, facts: ProjectFacts, back_to: Version | None) -> None:
     depth = str(back_to) if back_to else None
-    kept = {"layout": _LAYOUT, "validators": dict(page.validators), "back_to": depth, "facts": _to_json(facts)}
-    files.write_text(file, json.dumps(kept, separators=(",", ":")))
+    entry = {"layout": _LAYOUT, "validators": dict(page.validators), "back_to": depth, "facts": _to_json(facts)}
+    files.write_text(file, json.dumps(entry, separators=(",", ":")))
 
 
 def _cached(file: Path, back_to: Version | None) -> tuple[dict[str, str], ProjectFacts | None]:
-    """Return validators and facts of an earlier answer; none where none can be used, or reaches as far as wanted."""
+    """Return validators and facts from the cache; none if they are unusable or do not reach back to *back_to*."""
     try:
-        kept = json.loads(file.read_bytes())
-        if kept["layout"] != _LAYOUT:
+        entry = json.loads(file.read_bytes())
+        if entry["layout"] != _LAYOUT:
             return {}, None
-        facts = _from_json(kept["facts"])  # first: validators without facts would be of no use
+        facts = _from_json(entry["facts"])  # first: validators without facts would be of no use
         reached = {release.version for release in facts.releases[-1:]}
-        reached |= {Version(kept["back_to"])} if kept["back_to"] else set()
+        reached |= {Version(entry["back_to"])} if entry["back_to"] else set()
         if back_to and not any(version <= back_to for version in reached):
             return {}, None
-        return {str(name): str(value) for name, value in kept["validators"].items()}, facts
+        return {str(name): str(value) for name, value in entry["validators"].items()}, facts
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}, None
 
@@ -246,17 +246,17 @@ def _release_to_json(release: ReleaseFacts) -> list[Any]:
         release.pure,
         release.reference,
         release.wheels,
-        [[each.pair, *each.glibc, _day(each.since)] for each in release.ships],
+        [[wheel.pair, *wheel.glibc, _day(wheel.since)] for wheel in release.ships],
     ]
 
 
-def _from_json(told: list[Any]) -> ProjectFacts:
-    name, status, reason, found = told
-    return ProjectFacts(name, status, reason, tuple(map(_release_from_json, found)))
+def _from_json(row: list[Any]) -> ProjectFacts:
+    name, status, reason, release_rows = row
+    return ProjectFacts(name, status, reason, tuple(map(_release_from_json, release_rows)))
 
 
-def _release_from_json(told: list[Any]) -> ReleaseFacts:
-    version, released, requires_python, yanked, sdist, pure, reference, wheels, ships = told
+def _release_from_json(row: list[Any]) -> ReleaseFacts:
+    version, released, requires_python, yanked, sdist, pure, reference, wheels, ships = row
     return ReleaseFacts(
         version=Version(version),
         released=_parsed(released),

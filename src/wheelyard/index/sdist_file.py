@@ -1,4 +1,4 @@
-"""The sdist of one version: where it is, and what it hashes to."""
+"""The address and sha256 of one version's sdist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sdist:
-    """A source as an index lists it; *size* in bytes, None if the index does not say."""
+    """An sdist on an index; *size* in bytes, None if the index does not give it."""
 
     file: str
     url: str
@@ -31,10 +31,10 @@ def find_sdist(project: str, version: Version, *, index: str, newest: int | None
         project: its canonical name.
         version: the version.
         index: the root of the simple API.
-        newest: how many versions are looked at, all if None; fewer is a good deal faster.
+        newest: how many versions are read, all if None; fewer is much faster.
 
     Raises:
-        SourceError: there is none, or none that could be verified.
+        SourceError: it has no sdist, or one that cannot be verified.
         UnknownPackageError: the index has no such project.
         NetworkError: it cannot be reached, or does not answer as an index.
     """
@@ -44,5 +44,5 @@ def find_sdist(project: str, version: Version, *, index: str, newest: int | None
         raise SourceError(f"{project} {version} has no sdist on the index")
     sha256 = stated_sha256(sdist.digests.get("sha256", ""))
     if not sha256 or not is_served(sdist.url, "https:"):
-        raise SourceError(f"the index gives no sha256 for {sdist.filename}, or no address to have it from")
+        raise SourceError(f"the index gives no sha256 or no usable address of {sdist.filename}")
     return Sdist(sdist.filename, sdist.url, sha256, sdist.size if sdist.size and sdist.size > 0 else None)

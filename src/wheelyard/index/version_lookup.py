@@ -1,4 +1,4 @@
-"""Which version, and what it is pinned to."""
+"""Look up a version on the index, and pin its sdist."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 
 def look_up(
-    name: str, version: str | None, *, index: str, pinned_versions: Iterable[str] = (), sdist: bool = True
+    name: str, version: str | None, *, index: str, suggestions: Iterable[str] = (), sdist: bool = True
 ) -> LockedVersion:
-    """Return what the index says of *version*, ready to be pinned.
+    """Return the lock entry of *version*.
 
     Args:
         name: the package, however it is spelt.
-        version: the one that is wanted, yanked or pre-release too; the newest final one when None.
+        version: a version, yanked and pre-releases included; None for the newest final one.
         index: the root of the simple API.
-        pinned_versions: names to suggest when there is no such package.
-        sdist: whether it must have an sdist; sources from git need none.
+        suggestions: names to suggest if the index has no such package.
+        sdist: whether it must have an sdist; a source from git needs none.
 
     Raises:
         UnknownPackageError: the index has no such package.
         UnknownVersionError: it has no such version, or no final one that is not yanked.
-        SourceError: there is no sdist, or one without a sha256.
+        SourceError: it has no sdist, or one without a sha256.
         NetworkError: the index cannot be reached, or does not answer as one.
     """
     project = canonical(name)
-    found = releases(project, project_page(project, index, pinned_versions))
-    if not found:
+    by_version = releases(project, project_page(project, index, suggestions))
+    if not by_version:
         raise UnknownPackageError(
             f"the index lists no usable file of {project!r}", fix="[source] git = … in its recipe"
         )
-    release = _newest(project, found, sdist=sdist) if version is None else _named(project, found, version)
+    release = _newest(project, by_version, sdist=sdist) if version is None else _named(project, by_version, version)
     if release.sdist is None and sdist:
         raise _no_sdist(project, str(release.version))
     wheels, reference = reference_pairs(release.wheels)
@@ -62,10 +62,10 @@ def look_up(
 
 
 def sdist_url(name: str, locked: LockedVersion, *, index: str) -> str:
-    """Return where the pinned sdist can be downloaded; addresses are not kept in the lock.
+    """Return the address of the pinned sdist; the lock does not keep addresses.
 
     Raises:
-        SourceError: the index does not list the file any more, or says that its sha256 is another.
+        SourceError: the index does not list the file any more, or lists another sha256.
         NetworkError: the index cannot be reached, or does not answer as one.
     """
     project = canonical(name)
@@ -100,18 +100,18 @@ def _pinned(sdist: DistributionPackage) -> dict[str, object]:
     return {"file": sdist.filename, "size": size, "sha256": sha256}
 
 
-def _newest(project: str, found: Mapping[Version, Release], *, sdist: bool) -> Release:
-    final = [release for release in found.values() if not release.version.is_prerelease]
-    kept = [release for release in final if release.yanked is None]
-    if not kept:
+def _newest(project: str, by_version: Mapping[Version, Release], *, sdist: bool) -> Release:
+    final = [release for release in by_version.values() if not release.version.is_prerelease]
+    current = [release for release in final if release.yanked is None]
+    if not current:
         yanked = [f"{release.version} is yanked: {release.yanked or 'no reason given'}" for release in final][:5]
-        what = "no final version that is not yanked" if final else "only pre-releases"
-        newest = max(found)
+        problem = "no final version that is not yanked" if final else "only pre-releases"
+        newest_version = max(by_version)
         raise UnknownVersionError(
-            f"{project} has {what}", details=yanked, fix=f"ask for one by name: --version {newest}"
+            f"{project} has {problem}", details=yanked, fix=f"ask for one by name: --version {newest_version}"
         )
-    usable = [release for release in kept if release.sdist or not sdist]
-    newest_kept = max(kept, key=lambda release: release.version)
+    usable = [release for release in current if release.sdist or not sdist]
+    newest_kept = max(current, key=lambda release: release.version)
     if not usable:
         raise _no_sdist(project, str(newest_kept.version))
     chosen = max(usable, key=lambda release: release.version)
@@ -120,24 +120,24 @@ def _newest(project: str, found: Mapping[Version, Release], *, sdist: bool) -> R
     return chosen
 
 
-def _named(project: str, found: Mapping[Version, Release], version: str) -> Release:
+def _named(project: str, by_version: Mapping[Version, Release], version: str) -> Release:
     try:
-        wanted = read_version(version)
+        parsed = read_version(version)
     except InvalidVersion as error:
-        what = f"{version[:100]!r} is not a version (PEP 440)"
-        raise UnknownVersionError(what, fix=_offer(found, version)) from error
-    release = found.get(wanted)
+        problem = f"{version[:100]!r} is not a version (PEP 440)"
+        raise UnknownVersionError(problem, fix=_offer(by_version, version)) from error
+    release = by_version.get(parsed)
     if release is None:
-        raise UnknownVersionError(f"{project} has no version {wanted}", fix=_offer(found, version))
+        raise UnknownVersionError(f"{project} has no version {parsed}", fix=_offer(by_version, version))
     if release.yanked is not None:
-        log.warn(f"{project} {wanted} is yanked: {release.yanked or 'no reason given'}; taken because you named it")
+        log.warn(f"{project} {parsed} is yanked: {release.yanked or 'no reason given'}; taken because you named it")
     return release
 
 
-def _offer(found: Mapping[Version, Release], version: str) -> str:
-    kept = [str(key) for key in sorted(found, reverse=True) if found[key].yanked is None]
-    near = [word for word in difflib.get_close_matches(version, kept, n=3) if word not in kept[:3]]
-    return f"the newest are {', '.join(kept[:3])}" + (f"; near to it are {', '.join(near)}" if near else "")
+def _offer(by_version: Mapping[Version, Release], version: str) -> str:
+    current = [str(key) for key in sorted(by_version, reverse=True) if by_version[key].yanked is None]
+    near = [word for word in difflib.get_close_matches(version, current, n=3) if word not in current[:3]]
+    return f"the newest are {', '.join(current[:3])}" + (f"; near to it are {', '.join(near)}" if near else "")
 
 
 def _no_sdist(project: str, version: str) -> SourceError:

@@ -120,7 +120,7 @@ def look_up(recipe: Recipe, version: str | None, pinned_versions: tuple[str, ...
     with log.step(f"Looking up {name} upstream"):
         try:
             release = upstream.look_up(
-                name, version, index=upstream.index_url(), pinned_versions=pinned_versions, sdist=is_sdist
+                name, version, index=upstream.index_url(), suggestions=pinned_versions, sdist=is_sdist
             )
         except (UnknownPackageError, UnknownVersionError):
             # A package of one's own, or one that is not on the index yet: the version must be given.

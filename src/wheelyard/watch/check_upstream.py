@@ -1,4 +1,4 @@
-"""``check-upstream``: how every recipe's package stands, between the public index, our registry and our records."""
+"""``check-upstream``: compare each recipe's package on the public index, in our registry and in our records."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from wheelyard.records import history
 from wheelyard.records.history import UPSTREAM, HistoryEntry
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.records.models import LockedVersion
-from wheelyard.watch.status import Known, Terms, candidates, judge, ripeness
-from wheelyard.watch.status_report import Standing, WatchReport
+from wheelyard.watch.status import StatusInputs, Terms, candidates, judge, ripeness
+from wheelyard.watch.status_report import PackageStatus, WatchReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from wheelyard.registries import RegistryFile
     from wheelyard.registries.open_registry import NamedRegistry
 
-_MORE = 1  # versions of a project that are looked at beyond those that are told of
+_MORE = 1  # versions to read beyond those in the report
 _ALL = Version("0.dev0")
 _BROKEN = frozenset({"error"})
 _WELL = frozenset({"current"})
@@ -55,7 +55,7 @@ _STAYS = "the recipe's [upstream] ships-since says that it is retired: take that
 
 @dataclass(frozen=True)
 class _Published:
-    """A wheel in our registry: its version, its tags, and the day it came, None if the registry does not say."""
+    """A wheel in our registry: its version, its tags and the day of its upload, None if the registry gives none."""
 
     version: Version
     pair: str
@@ -70,70 +70,72 @@ def check_upstream(
     write: bool = True,
     today: date | None = None,
 ) -> WatchReport:
-    """Return how *packages* stand, all recipes' when there are none; one that fails does not stop the others.
+    """Return the status of *packages*, or of all recipes' packages; a failed package does not stop the others.
 
     Args:
         project: the project.
-        packages: names, however they are spelt.
-        registry: our registry, None to compare with none.
-        write: whether ledgers are brought up to date. Each is when its package is done, so that an interrupted run
-            loses nothing.
+        packages: names in any spelling.
+        registry: our registry, None to compare without one.
+        write: whether history files are updated. Each is written when its package is done, so that an interrupted
+            run loses nothing.
         today: the day, in UTC.
 
     Raises:
         UnknownPackageError: one of *packages* has no recipe.
-        ConfigError: *registry* has a name that ledgers cannot tell from the public index's.
+        ConfigError: *registry* has the name that history files use for the public index.
     """
-    known = list_recipes(project)
-    chosen = tuple(dict.fromkeys(load_recipe(project, name).package for name in packages)) if packages else known
+    recipes = list_recipes(project)
+    chosen = tuple(dict.fromkeys(load_recipe(project, name).package for name in packages)) if packages else recipes
     if registry and registry.config.record and registry.name == UPSTREAM:
         raise ConfigError(
-            f"a registry cannot be called {UPSTREAM!r}: ledgers call the public index so",
+            f"a registry cannot be called {UPSTREAM!r}: history files use that name for the public index",
             where=f"[tool.wheelyard.registries.{UPSTREAM}]",
             fix="give it another name",
         )
     watch = _Watch(project, registry, today or datetime.now(UTC).date(), write=write)
-    with log.progress("checking upstream", len(chosen), unit="") as tell:
+    with log.progress("checking upstream", len(chosen), unit="") as advance:
 
-        def one(package: str) -> Standing:
-            found = watch.standing(package)
-            tell(1)
-            return found
+        def check(package: str) -> PackageStatus:
+            status = watch.status(package)
+            advance(1)
+            return status
 
-        standings = threads.each(one, chosen, parallel=project.config.watch.parallel)
+        statuses = threads.each(check, chosen, parallel=project.config.watch.parallel)
     return WatchReport(
         checked=datetime.now(UTC).replace(microsecond=0),
         registry=registry.name if registry else "",
-        packages=tuple(standings),
+        packages=tuple(statuses),
     )
 
 
 def problem(report: WatchReport, *, fix: str = "") -> WheelyardError | None:
-    """Return the error that a report is for a shell, None if there is nothing to do.
+    """Return the error for a report's exit code, None if nothing is to do.
 
     Args:
-        report: how packages stand.
-        fix: what to do about news first.
+        report: the status of packages.
+        fix: the first step to advise for news.
     """
-    broken = [f"{each.package}: {each.text}" for each in report.packages if each.state in _BROKEN]
+    broken = [f"{status.package}: {status.text}" for status in report.packages if status.state in _BROKEN]
     if broken:
         return UpstreamUnknownError(
             f"{len(broken)} of {len(report.packages)} packages could not be checked",
             details=broken,
             fix="run the same command again, with their names",
         )
-    news = [f"{each.package}: {each.state}: {each.text}" for each in report.packages if each.state not in _WELL]
+    news = [
+        f"{status.package}: {status.state}: {status.text}" for status in report.packages if status.state not in _WELL
+    ]
     if news:
         return UpstreamNewsError(
-            f"{len(news)} of {len(report.packages)} packages want something done",
+            f"{len(news)} of {len(report.packages)} packages need a decision",
             details=news,
-            fix=(f"{fix}; " if fix else "") + "docs/how-to/upstream.md says what each state asks for",
+            fix=(f"{fix}; " if fix else "") + "docs/how-to/upstream.md lists what to do for each state",
         )
     return None
 
 
 class _Watch:
-    """What the packages of one run share."""
+    """Check packages of one run, with shared settings and clients."""
 
     def __init__(self, project: Project, registry: NamedRegistry | None, today: date, *, write: bool) -> None:
         self._project = project
@@ -142,23 +144,23 @@ class _Watch:
         watch = project.config.watch
         glibc, _ = manylinux(project.config.policy) or (Terms.glibc, "")
         self._terms = Terms(today, watch.cool_down, watch.versions, glibc)
-        # Older ones are no news, and to take thousands of files apart takes time.
+        # Older versions are no news, and thousands of files take long to parse.
         self._upstream = Upstream(index_url(), newest=watch.versions + _MORE)
         self._preflights = any(cache.cache_dir("preflight", "reports").iterdir())
         self._planner = Planner.of_site(project)
         self._room = threading.BoundedSemaphore(
             registry.adapter.parallel if registry else 1
-        )  # what our registry takes at once
+        )  # requests to our registry at a time
 
-    def standing(self, package: str) -> Standing:
-        """Return how one package stands, whatever goes wrong with it."""
+    def status(self, package: str) -> PackageStatus:
+        """Return one package's status; an error becomes the state ``error``."""
         try:
-            return self._standing(load_recipe(self._project, package))
+            return self._status(load_recipe(self._project, package))
         except WheelyardError as error:
             notes = (*error.details, *([f"fix: {error.fix}"] if error.fix else []))
-            return Standing(package=package, state="error", text=error.head, notes=notes)
+            return PackageStatus(package=package, state="error", text=error.head, notes=notes)
 
-    def _standing(self, recipe: Recipe) -> Standing:
+    def _status(self, recipe: Recipe) -> PackageStatus:
         settings, _ = effective(recipe, None)
         name = canonical(settings.source.name or recipe.package)
         lock = read_lock(lock_file(self._project.packages, recipe.package))
@@ -171,56 +173,58 @@ class _Watch:
             upstream = error
         file = history.HISTORY.path(self._project.packages, recipe.package)
         if isinstance(upstream, ProjectFacts) and upstream.name == name:
-            facts = self._record(file, upstream, pinned, published)
+            entries = self._record(file, upstream, pinned, published)
         else:
-            facts = history.HISTORY.read(file)
+            entries = history.HISTORY.read(file)
         retired = lock.retired or settings.upstream.ships_since
-        known = Known(
+        inputs = StatusInputs(
             package=recipe.package,
             project=name,
             upstream=upstream,
             pinned=pinned,
             published=None if published is None else _by_version(published),
             retired=_version(retired) if retired else None,
-            taken=settings.upstream.versions,
+            versions=settings.upstream.versions,
             own_tags=bool(settings.expect.tags),
-            seen={Version(each.version): each.first for each in facts if (each.where, each.wheel) == (UPSTREAM, "")},
+            first_seen={
+                Version(fact.version): fact.first for fact in entries if (fact.where, fact.wheel) == (UPSTREAM, "")
+            },
         )
         if isinstance(upstream, ProjectFacts):
-            ripe, _ = ripeness(upstream, known, self._terms)
+            ripe, _ = ripeness(upstream, inputs, self._terms)
             planned = self._planned(recipe, upstream, pinned, ripe[:1])
-            known = replace(
-                known, planned=planned, obstacles=self._obstacles(recipe.package, ripe, pinned, known.taken)
+            inputs = replace(
+                inputs, planned=planned, obstacles=self._obstacles(recipe.package, ripe, pinned, inputs.versions)
             )
-        found = judge(known, self._terms)
-        if found.state == "regressed" and not lock.retired:
-            return found.model_copy(update={"notes": (*found.notes, _STAYS)})
-        return found
+        status = judge(inputs, self._terms)
+        if status.state == "regressed" and not lock.retired:
+            return status.model_copy(update={"notes": (*status.notes, _STAYS)})
+        return status
 
-    def _facts(self, name: str, pinned: tuple[Version, ...], taken: str) -> ProjectFacts:
-        """Return what the index says: of the newest versions, and all the way to where a version to take may be."""
-        back_to = max(pinned, default=_ALL if taken else None)
-        found = self._upstream.facts(name, back_to=back_to)
+    def _facts(self, name: str, pinned: tuple[Version, ...], versions: str) -> ProjectFacts:
+        """Return the facts of the newest versions, and of older ones back to the pinned version."""
+        back_to = max(pinned, default=_ALL if versions else None)
+        facts = self._upstream.facts(name, back_to=back_to)
         ripe = self._terms.today - timedelta(days=self._terms.cool_down)
-        young = [each for each in found.releases if each.released and each.released > ripe]
-        if back_to is None and young and len(young) == len(found.releases):
-            return self._upstream.facts(name, back_to=_ALL)  # behind many that nobody takes yet
-        return found
+        young = [release for release in facts.releases if release.released and release.released > ripe]
+        if back_to is None and young and len(young) == len(facts.releases):
+            return self._upstream.facts(name, back_to=_ALL)  # all read releases still cool down: read the older ones
+        return facts
 
     def _obstacles(
-        self, package: str, ripe: Iterable[ReleaseFacts], pinned: tuple[Version, ...], taken: str
+        self, package: str, ripe: Iterable[ReleaseFacts], pinned: tuple[Version, ...], versions: str
     ) -> Mapping[Version, str]:
-        """Return why the newest to take cannot be, as a preflight of the last days found; see :func:`stored_report`."""
+        """Return the failure of the newest candidate in a recent preflight; see :func:`stored_report`."""
         new = [release.version for release in ripe if not pinned or release.version > max(pinned)]
-        version = next((version for version in new if SpecifierSet(taken).contains(version)), None)
-        if version is None or not self._preflights:
+        candidate = next((version for version in new if SpecifierSet(versions).contains(version)), None)
+        if candidate is None or not self._preflights:
             return {}
-        from wheelyard.preflight.preflight_package import stored_report  # most runs need not pay for it
+        from wheelyard.preflight.preflight_package import stored_report  # imported late: most runs do not need it
 
-        kept = stored_report(self._project, package, str(version))
-        if kept is None or kept.ok:
+        report = stored_report(self._project, package, str(candidate))
+        if report is None or report.ok:
             return {}
-        return {version: kept.failures[0].head}
+        return {candidate: report.failures[0].head}
 
     def _published(self, name: str) -> tuple[_Published, ...] | None:
         if self._registry is None:
@@ -230,18 +234,22 @@ class _Watch:
                 files = self._registry.adapter.files(name)
         except WheelyardError as error:
             raise type(error)(f"our registry: {error.what}", details=error.details, fix=error.fix) from error
-        return tuple(found for file in files if (found := _wheel(file)) is not None)
+        return tuple(wheel for file in files if (wheel := _wheel(file)) is not None)
 
     def _planned(
         self, recipe: Recipe, upstream: ProjectFacts, pinned: tuple[Version, ...], ripe: Iterable[ReleaseFacts]
     ) -> Mapping[Version, tuple[Interpreter, ...]]:
-        """Return the interpreters that the plan has, for the newest candidates, what is ripe and what is pinned."""
-        releases = candidates(upstream, pinned)
-        wanted = [*releases[: self._terms.limit], *ripe, *(each for each in releases if each.version in pinned)]
+        """Return the planned interpreters of the newest candidates, the ripe releases and the pinned ones."""
+        pending = candidates(upstream, pinned)
+        releases = [
+            *pending[: self._terms.limit],
+            *ripe,
+            *(release for release in pending if release.version in pinned),
+        ]
         if upstream.newest:
-            wanted.append(upstream.newest)
-        by_version = {each.version: each for each in wanted}  # each once: to plan takes time
-        return {version: self._interpreters(recipe, each) for version, each in by_version.items()}
+            releases.append(upstream.newest)
+        by_version = {release.version: release for release in releases}  # plan each version once: it takes time
+        return {version: self._interpreters(recipe, release) for version, release in by_version.items()}
 
     def _interpreters(self, recipe: Recipe, release: ReleaseFacts) -> tuple[Interpreter, ...]:
         locked = LockedVersion(
@@ -254,7 +262,7 @@ class _Watch:
         try:
             return self._planner.plan(target).interpreters
         except PlanError:
-            return ()  # no interpreter is left; the plan says why
+            return ()  # no interpreter is left; `plan` reports the reason
 
     def _record(
         self,
@@ -263,21 +271,21 @@ class _Watch:
         pinned: tuple[Version, ...],
         published: tuple[_Published, ...] | None,
     ) -> tuple[HistoryEntry, ...]:
-        """Bring a package's ledger up to date, on disk if that is wanted."""
+        """Update a package's history, on disk if the run writes."""
         today, where = self._terms.today, self._registry.name if self._registry else ""
         if (
             self._registry and not self._registry.config.record
-        ):  # any folder: none of the places that the ledger is about
+        ):  # a folder without records: not a registry of the history
             published = None
-        seen = _observed(upstream, pinned, published or (), where, today, self._terms.limit)
+        observed = _observed(upstream, pinned, published or (), where, today, self._terms.limit)
         oldest = min((release.version for release in upstream.releases), default=_ALL)
 
-        def looked(version: str, place: str) -> bool:
+        def was_checked(version: str, place: str) -> bool:
             return Version(version) >= oldest if place == UPSTREAM else place == where and published is not None
 
         if self._write:
-            return history.update(file, seen, looked=looked, today=today)
-        return history.observe(history.HISTORY.read(file), seen, looked=looked, today=today)
+            return history.update(file, observed, looked=was_checked, today=today)
+        return history.observe(history.HISTORY.read(file), observed, looked=was_checked, today=today)
 
 
 def _observed(  # noqa: PLR0917 - the places, and the day
@@ -288,26 +296,26 @@ def _observed(  # noqa: PLR0917 - the places, and the day
     today: date,
     limit: int,
 ) -> list[HistoryEntry]:
-    """Return the facts worth a line: of what we pin or publish, and of upstream's newest releases."""
+    """Return the history entries of pinned and published versions, and of upstream's newest releases."""
     newest = [release.version for release in upstream.releases if release.final][:limit]
-    kept = {*pinned, *newest, *(each.version for each in published)}
-    seen = []
+    versions = {*pinned, *newest, *(wheel.version for wheel in published)}
+    entries = []
     for release in upstream.releases:
-        if release.version in kept:
-            # A wheel may come long after its release.
-            days = {"": release.released} | {each.pair: each.since for each in release.ships}
-            seen += [_fact(release.version, UPSTREAM, pair, day, today) for pair, day in days.items()]
-    seen += [_fact(each.version, where, each.pair, each.day, today) for each in published]
-    return seen
+        if release.version in versions:
+            # A wheel may be uploaded long after its release.
+            days = {"": release.released} | {wheel.pair: wheel.since for wheel in release.ships}
+            entries += [_fact(release.version, UPSTREAM, pair, day, today) for pair, day in days.items()]
+    entries += [_fact(wheel.version, where, wheel.pair, wheel.day, today) for wheel in published]
+    return entries
 
 
-def _fact(version: Version, where: str, wheel: str, told: date | None, today: date) -> HistoryEntry:
-    first = min(told or today, today)  # a day that is still to come was not told in earnest
+def _fact(version: Version, where: str, wheel: str, stated: date | None, today: date) -> HistoryEntry:
+    first = min(stated or today, today)  # a day in the future cannot be right
     return HistoryEntry(version=str(version), where=where, wheel=wheel, first=first)
 
 
 def _wheel(file: RegistryFile) -> _Published | None:
-    """Return what a file of our registry is for, None if it is not for riscv64 or yanked."""
+    """Parse a file of our registry; None if it is yanked or not for riscv64."""
     try:
         name = WheelName.parse(file.file)
     except ValueError:
@@ -323,10 +331,10 @@ def _wheel(file: RegistryFile) -> _Published | None:
 
 
 def _by_version(published: Iterable[_Published]) -> Mapping[Version, tuple[str, ...]]:
-    found: defaultdict[Version, list[str]] = defaultdict(list)
-    for each in published:
-        found[each.version].append(each.pair)
-    return {version: tuple(pairs) for version, pairs in found.items()}
+    pairs_by_version: defaultdict[Version, list[str]] = defaultdict(list)
+    for wheel in published:
+        pairs_by_version[wheel.version].append(wheel.pair)
+    return {version: tuple(pairs) for version, pairs in pairs_by_version.items()}
 
 
 def _version(text: str) -> Version:

@@ -1,7 +1,7 @@
-"""``radar``: of many projects, those that ship binary wheels and none for riscv64, the heaviest first.
+"""``radar``: find projects that ship binary wheels and none for riscv64, the heaviest first.
 
-Names stream through: of those looked at only the heaviest gaps are kept. What is costly, the source of each with its
-build requirements, is asked for these alone.
+Names are streamed: only the heaviest gaps are kept. The costly part, the build requirements in each source, is read
+for these alone.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from wheelyard.registries.open_registry import NamedRegistry
     from wheelyard.watch.name_lists import Entry, NameList
 
-_NEWEST = 12  # versions that are looked at; the newest final one is nearly always among them
-_PATIENCE = 25  # projects in a row that the index may not answer for
-_MOST_FAILED = 100  # that are told by name
-_SOURCES = 4  # downloaded at once: each may be large
+_NEWEST = 12  # versions to read; the newest final one is nearly always among them
+_PATIENCE = 25  # failed requests in a row before the run stops
+_MOST_FAILED = 100  # failures to report by name
+_SOURCES = 4  # downloads at a time: each may be large
 _LARGEST_PYPROJECT = 1 << 20  # bytes
 _LONGEST_NAME = 200  # characters of a file in the cache, a longer one's first
 _LAYOUT = 1
@@ -60,44 +60,44 @@ def radar(project: Project, path: Path, *, top: int, registry: NamedRegistry | N
     """Return the *top* gaps among the names in the file *path*; one project's failure does not stop the others.
 
     Args:
-        project: its policy says for which interpreters, and how many pages are read at once.
+        project: its site configuration has the interpreters and the number of parallel requests.
         path: the list; see :mod:`wheelyard.watch.name_lists`.
-        top: how many gaps are told.
-        registry: our registry, None to compare with none.
+        top: how many gaps are reported.
+        registry: our registry, None to compare without one.
 
     Raises:
         ListError: the list cannot be read.
-        NetworkError: the index answers for nobody any more. What was cached counts when the command is run again.
-        ConfigError: the public index that is configured is none.
+        NetworkError: the index stops answering. A second run uses the cached answers.
+        ConfigError: the configured index has no usable address.
     """
     listed = read_names(path)
     pythons = tuple(map(Interpreter.parse, project.config.interpreters))
     tally = _sweep(listed, project.config.watch.parallel, top, pythons)
-    ours = Ours(registry)
-    gaps = [_covered(gap, ours, pythons) for gap in tally.gaps()]
-    gaps = _with_needs(gaps, project.config, pythons, ours)
+    registry_wheels = Ours(registry)
+    gaps = [_covered(gap, registry_wheels, pythons) for gap in tally.gaps()]
+    gaps = _with_needs(gaps, project.config, pythons, registry_wheels)
     return RadarReport(
         checked=datetime.now(UTC).replace(microsecond=0),
         source=listed.source,
         names=listed.names,
         looked_at=tally.looked_at,
         gaps=tally.count,
-        registry=ours.name,
+        registry=registry_wheels.name,
         top=tuple(gaps),
-        failed=tuple(sorted(tally.failed, key=lambda each: each.name)),
+        failed=tuple(sorted(tally.failed, key=lambda failure: failure.name)),
         failures=tally.failures,
-        notes=tuple(ours.notes),
+        notes=tuple(registry_wheels.notes),
     )
 
 
 def problem(report: RadarReport) -> WheelyardError | None:
-    """Return the error that a report is for a shell, None if every project could be looked at."""
+    """Return the error for a report's exit code, None if every project could be read."""
     if not report.failures:
         return None
     return UpstreamUnknownError(
-        f"{report.failures} of {report.names} projects could not be looked at",
-        details=[f"{each.name}: {each.text}" for each in report.failed],
-        fix="run the same command again: what is cached is not asked for twice; correct names that are none",
+        f"{report.failures} of {report.names} projects could not be read",
+        details=[f"{failure.name}: {failure.text}" for failure in report.failed],
+        fix="run the same command again: cached answers are reused; correct misspelt names",
     )
 
 
@@ -106,7 +106,7 @@ def problem(report: RadarReport) -> WheelyardError | None:
 
 @dataclass
 class _Tally:
-    """What came of a sweep, in bounded memory."""
+    """The results of a sweep, in bounded memory."""
 
     top: int
     looked_at: int = 0
@@ -116,16 +116,16 @@ class _Tally:
     _heap: list[tuple[int, int, Gap]] = field(default_factory=list)
     _silent: int = 0
 
-    def add(self, entry: Entry, found: Gap | WheelyardError | None) -> None:
-        """Take note of one project; None is one that is no gap."""
-        if isinstance(found, WheelyardError):
-            self._fail(entry.name, found)
+    def add(self, entry: Entry, result: Gap | WheelyardError | None) -> None:
+        """Add the result of one project; None means no gap."""
+        if isinstance(result, WheelyardError):
+            self._fail(entry.name, result)
             return
         self._silent = 0
         self.looked_at += 1
-        if found is not None:
+        if result is not None:
             self.count += 1
-            item = entry.weight or 0, -entry.place, found  # of equal weight, who comes first in the list
+            item = entry.weight or 0, -entry.place, result  # of equal weight, the first in the list wins
             (heapq.heappush if len(self._heap) < self.top else heapq.heappushpop)(self._heap, item)
 
     def gaps(self) -> list[Gap]:
@@ -139,19 +139,19 @@ class _Tally:
         self._silent = self._silent + 1 if isinstance(error, NetworkError) else 0
         if self._silent == _PATIENCE:
             raise NetworkError(
-                f"the index does not answer: not for {_PATIENCE} projects in a row",
+                f"the index does not answer for {_PATIENCE} projects in a row",
                 details=error.details,
-                fix="run the same command again later: it goes on where it stopped",
+                fix="run the same command again later: it continues from the cache",
             )
 
 
 def _sweep(listed: NameList, parallel: int, top: int, pythons: Sequence[Interpreter]) -> _Tally:
     tally = _Tally(top)
     look = functools.partial(_look, Upstream(index_url(), newest=_NEWEST), tuple(pythons))
-    with log.progress("looking at the index", listed.names, unit="projects") as tell:
-        for entry, found in threads.stream(look, listed.entries(), parallel=parallel):
-            tally.add(entry, found)
-            tell(1)
+    with log.progress("looking at the index", listed.names, unit="projects") as advance:
+        for entry, result in threads.stream(look, listed.entries(), parallel=parallel):
+            tally.add(entry, result)
+            advance(1)
     return tally
 
 
@@ -180,105 +180,111 @@ def _gap(entry: Entry, release: ReleaseFacts, pythons: Sequence[Interpreter]) ->
     )
 
 
-def _covered(gap: Gap, ours: Ours, pythons: Sequence[Interpreter]) -> Gap:
-    """Say what our registry has of it."""
+def _covered(gap: Gap, registry_wheels: Ours, pythons: Sequence[Interpreter]) -> Gap:
+    """Return the gap with our registry's version of it."""
     requirement = Requirement(gap.name)
-    found = {
-        str(python): judge(requirement, ProjectFacts(gap.name), ours.wheels(gap.name, python), python).version
+    versions = {
+        str(python): judge(
+            requirement, ProjectFacts(gap.name), registry_wheels.wheels(gap.name, python), python
+        ).version
         for python in pythons
     }
-    newest = max((version for version in found.values() if version), default=None)
+    newest = max((version for version in versions.values() if version), default=None)
     if newest is None:
         return gap
-    covered = tuple(python for python, version in found.items() if version == newest)
+    covered = tuple(python for python, version in versions.items() if version == newest)
     return gap.model_copy(update={"ours": str(newest), "covered": covered})
 
 
 # --------------------------------------------------------------------- needs
 
 
-def _with_needs(gaps: Sequence[Gap], config: SiteConfig, pythons: Sequence[Interpreter], ours: Ours) -> list[Gap]:
-    """Say of each gap which of its build requirements have no riscv64 wheel."""
-    with log.progress("reading sources", len(gaps), unit="projects") as tell:
+def _with_needs(
+    gaps: Sequence[Gap], config: SiteConfig, pythons: Sequence[Interpreter], registry_wheels: Ours
+) -> list[Gap]:
+    """Return the gaps with their build requirements that have no riscv64 wheel."""
+    with log.progress("reading sources", len(gaps), unit="projects") as advance:
 
-        def one(gap: Gap) -> tuple[Requirement, ...] | WheelyardError:
+        def read_requires(gap: Gap) -> tuple[Requirement, ...] | WheelyardError:
             try:
                 return _requires(gap, config)
             except WheelyardError as error:
                 return error
             finally:
-                tell(1)
+                advance(1)
 
-        found = threads.each(one, gaps, parallel=_SOURCES) if gaps else []
-    shelf = Shelf(index_url(), ours, parallel=config.watch.parallel)
-    read = [each for each in found if not isinstance(each, WheelyardError)]
-    shelf.load({canonicalize_name(one.name) for each in read for one in each})
+        results = threads.each(read_requires, gaps, parallel=_SOURCES) if gaps else []
+    shelf = Shelf(index_url(), registry_wheels, parallel=config.watch.parallel)
+    read = [result for result in results if not isinstance(result, WheelyardError)]
+    shelf.load({canonicalize_name(requirement.name) for requires in read for requirement in requires})
     return [
-        gap.model_copy(update={"note": each.what})
-        if isinstance(each, WheelyardError)
-        else gap.model_copy(update={"first": tuple(_lacking(each, shelf, pythons))})
-        for gap, each in zip(gaps, found, strict=True)
+        gap.model_copy(update={"note": result.what})
+        if isinstance(result, WheelyardError)
+        else gap.model_copy(update={"first": tuple(_lacking(result, shelf, pythons))})
+        for gap, result in zip(gaps, results, strict=True)
     ]
 
 
 def _lacking(requires: Sequence[Requirement], shelf: Shelf, pythons: Sequence[Interpreter]) -> list[Lacking]:
-    found = []
-    for one in requires:
-        name = canonicalize_name(one.name)
+    lacking = []
+    for requirement in requires:
+        name = canonicalize_name(requirement.name)
         kinds: dict[str, list[str]] = {}
         trouble = shelf.trouble(name)
         for python in pythons:
-            if not applies(one, python):
+            if not applies(requirement, python):
                 continue
-            had = judge(one, shelf.facts(name), shelf.registry.wheels(name, python), python)
-            if not had.installs:
-                kinds.setdefault("unknown" if isinstance(trouble, NetworkError) else had.kind, []).append(str(python))
-        found += [
-            Lacking.model_validate({"requirement": str(one), "kind": kind, "interpreters": tags})
+            availability = judge(requirement, shelf.facts(name), shelf.registry.wheels(name, python), python)
+            if not availability.installs:
+                kinds.setdefault("unknown" if isinstance(trouble, NetworkError) else availability.kind, []).append(
+                    str(python)
+                )
+        lacking += [
+            Lacking.model_validate({"requirement": str(requirement), "kind": kind, "interpreters": tags})
             for kind, tags in kinds.items()
         ]
-    return found
+    return lacking
 
 
 def _requires(gap: Gap, config: SiteConfig) -> tuple[Requirement, ...]:
-    """Return what the sdist's ``[build-system]`` requires; what a build backend asks for beyond that, nobody knows.
+    """Return the sdist's ``[build-system] requires``; a backend's dynamic requirements are not read.
 
     Raises:
-        SourceError: there is no sdist, or none that can be read.
-        NetworkError: it cannot be had.
-        DiskError: no space for it.
+        SourceError: it has no sdist, or one that cannot be read.
+        NetworkError: it cannot be downloaded.
+        DiskError: the disk is full.
     """
-    found = find_sdist(gap.name, Version(gap.version), index=index_url(), newest=_NEWEST)
-    known = cache.cache_dir("radar") / f"{found.sha256}.json"
-    texts = _cached(known)
+    sdist = find_sdist(gap.name, Version(gap.version), index=index_url(), newest=_NEWEST)
+    cache_file = cache.cache_dir("radar") / f"{sdist.sha256}.json"
+    texts = _cached(cache_file)
     if texts is None:
-        texts = _read(found, known, config)
+        texts = _read(sdist, cache_file, config)
     requirements = []
     for text in texts:
         try:
             requirements.append(read_requirement(text))
         except InvalidRequirement:
-            log.warn(f"{gap.name}: {log.clean(text)[:100]!r} is not a build requirement; passed over")
+            log.warn(f"{gap.name}: {log.clean(text)[:100]!r} is not a build requirement; skipped")
     return tuple(requirements)
 
 
-def _read(found: Sdist, known: Path, config: SiteConfig) -> list[str]:
-    """Read an sdist for what it requires, and keep that in *known*."""
-    sdist = known.with_name(f"{found.sha256[:16]}-{found.file}"[:_LONGEST_NAME])
-    downloads.download(found.url, sdist, sha256=found.sha256, size=found.size, limit=config.max_sdist_mib << 20)
+def _read(sdist: Sdist, cache_file: Path, config: SiteConfig) -> list[str]:
+    """Read an sdist's build requirements, and cache them in *cache_file*."""
+    archive_file = cache_file.with_name(f"{sdist.sha256[:16]}-{sdist.file}"[:_LONGEST_NAME])
+    downloads.download(sdist.url, archive_file, sha256=sdist.sha256, size=sdist.size, limit=config.max_sdist_mib << 20)
     try:
         limits = archive.Limits(config.max_unpacked_mib << 20, config.max_members)
         texts = _build_requires(
-            archive.read_member(sdist, ("pyproject.toml",), limits=limits, largest=_LARGEST_PYPROJECT)
+            archive.read_member(archive_file, ("pyproject.toml",), limits=limits, largest=_LARGEST_PYPROJECT)
         )
-        files.write_text(known, json.dumps({"layout": _LAYOUT, "requires": texts}))
+        files.write_text(cache_file, json.dumps({"layout": _LAYOUT, "requires": texts}))
     except FileNotFoundError as error:
-        told = _cached(known)  # by another run that wanted it as well, and was faster
-        if told is None:
-            raise SourceError(f"{found.file} was taken away", fix="run the same command again") from error
-        return told
+        cached = _cached(cache_file)  # by a faster run of the same command
+        if cached is None:
+            raise SourceError(f"{sdist.file} was removed during the run", fix="run the same command again") from error
+        return cached
     finally:
-        files.remove(sdist)  # hundreds of MB, some of them; the answer is what is kept
+        files.remove(archive_file)  # may be hundreds of MB; only the answer is kept
     return texts
 
 
@@ -296,9 +302,9 @@ def _build_requires(pyproject: bytes | None) -> list[str]:
 
 def _cached(path: Path) -> list[str] | None:
     try:
-        kept = json.loads(path.read_bytes())
-        if kept["layout"] != _LAYOUT or not all(isinstance(text, str) for text in kept["requires"]):
+        entry = json.loads(path.read_bytes())
+        if entry["layout"] != _LAYOUT or not all(isinstance(text, str) for text in entry["requires"]):
             return None
-        return list(kept["requires"])
+        return list(entry["requires"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""``ledger``: how long releases took to riscv64, and when upstream began to ship, told from the ledgers alone."""
+"""``history``: how long releases took to reach riscv64, and since when upstream ships, from history files alone."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
 
 
 def histories(project: Project, packages: Sequence[str] = ()) -> tuple[History, ...]:
-    """Return each package through time, all recipes' when there are none.
+    """Return the history of *packages*, or of all recipes' packages.
 
     Raises:
         UnknownPackageError: one of *packages* has no recipe.
-        PlanError: a ledger cannot be used.
+        PlanError: a history file cannot be used.
     """
     names = [load_recipe(project, name).package for name in packages] or list_recipes(project)
     return tuple(history(name, HISTORY.read(HISTORY.path(project.packages, name))) for name in names)
 
 
 def history(package: str, facts: Iterable[HistoryEntry]) -> History:
-    """Return one package through time, from the facts of its ledger."""
+    """Return one package's history from its file's entries."""
     by_version = defaultdict(list)
     for fact in facts:
         by_version[Version(fact.version)].append(fact)
     versions = [_version(str(version), by_version[version]) for version in sorted(by_version, reverse=True)]
-    shipped = [each for each in versions if each.upstream]
+    shipped = [summary for summary in versions if summary.upstream]
     return History(
         package=package,
-        ships_since=min((each.version for each in shipped), key=Version, default=""),
-        began=min((each.upstream for each in shipped if each.upstream), default=None),
+        ships_since=min((summary.version for summary in shipped), key=Version, default=""),
+        began=min((summary.upstream for summary in shipped if summary.upstream), default=None),
         versions=tuple(versions),
     )
 
 
 def _version(version: str, facts: Sequence[HistoryEntry]) -> VersionHistory:
     released = min((fact.first for fact in facts if (fact.where, fact.wheel) == (UPSTREAM, "")), default=None)
-    ours = min((fact.first for fact in facts if fact.where != UPSTREAM and fact.wheel), default=None)
+    published = min((fact.first for fact in facts if fact.where != UPSTREAM and fact.wheel), default=None)
     wheels = [fact for fact in facts if fact.where == UPSTREAM and fact.wheel]
     upstream = min((fact.first for fact in wheels), default=None)
     removed = [fact.removed for fact in wheels if fact.removed]
     return VersionHistory(
         version=version,
         released=released,
-        ours=ours,
-        ours_after=(ours - released).days if ours and released else None,
+        ours=published,
+        ours_after=(published - released).days if published and released else None,
         upstream=upstream,
         upstream_after=(upstream - released).days if upstream and released else None,
         upstream_gone=max(removed) if removed and len(removed) == len(wheels) else None,

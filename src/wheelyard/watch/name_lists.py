@@ -1,8 +1,8 @@
-"""Lists of package names with weights, such as "most downloaded": read line by line, so that any length will do.
+"""Read lists of package names with weights, such as "most downloaded", line by line.
 
 Three formats: a name per line; a name, a tab and a weight per line; and the JSON of
 https://github.com/hugovk/top-pypi-packages, ``{"rows": [{"project": …, "download_count": …}]}``. ``#`` begins a
-comment; the one that opens a list says where it comes from.
+comment; the first one names the list's source.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 256 << 20  # bytes
 _LONGEST = 1000  # characters of a line
-_MOST_TOLD = 100  # problems
+_MOST_REPORTED = 100  # problems
 _WEIGHT = re.compile(r"\A[0-9]{1,18}\Z")
 
 
@@ -38,12 +38,12 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class NameList:
-    """A list that was found to be one.
+    """A checked list of names.
 
     Attributes:
-        path: where it is.
-        source: what it says of itself, its file name if it says nothing.
-        names: how many names it has.
+        path: its file.
+        source: its own description, else its file name.
+        names: the number of names.
     """
 
     path: Path
@@ -52,22 +52,22 @@ class NameList:
 
     def entries(self) -> Iterator[Entry]:
         """Yield its names, each once."""
-        seen: set[str] = set()
+        names: set[str] = set()
         for _, raw, weight in _raw(self.path):
-            name = canonicalize_name(str(raw))
-            if name not in seen:
-                yield Entry(len(seen), name, _number(weight))
-                seen.add(name)
+            canonical = canonicalize_name(str(raw))
+            if canonical not in names:
+                yield Entry(len(names), canonical, _number(weight))
+                names.add(canonical)
 
 
 def read_names(path: Path) -> NameList:
-    """Return the list in a file, all of it looked at.
+    """Return the list in a file, after a check of all lines.
 
     Raises:
-        ListError: it cannot be read, or has a line that is no name; the first hundred are told.
+        ListError: it cannot be read, or has invalid lines; the first hundred are reported.
     """
     problems: list[str] = []
-    seen: set[str] = set()
+    names: set[str] = set()
     count = 0
     try:
         _check(path)
@@ -75,17 +75,17 @@ def read_names(path: Path) -> NameList:
             if not isinstance(raw, str) or not NAME.match(raw):
                 problems.append(f"{path}:{where}: {log.clean(str(raw))[:100]!r} is not a package name")
             elif weight is not None and _number(weight) is None:
-                problems.append(f"{path}:{where}: {log.clean(str(weight))[:100]!r} is not a weight: a number is")
+                problems.append(f"{path}:{where}: {log.clean(str(weight))[:100]!r} is not a weight: write a number")
             else:
-                seen.add(canonicalize_name(raw))
+                names.add(canonicalize_name(raw))
             count += 1
-            if len(problems) == _MOST_TOLD:
+            if len(problems) == _MOST_REPORTED:
                 break
         source = _source(path)
     except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else log.clean(str(error))[:200]
         raise ListError(
-            f"{path} cannot be read as a list of names: {why}", fix="docs/how-to/radar.md tells the formats"
+            f"{path} cannot be read as a list of names: {why}", fix="docs/how-to/radar.md shows the formats"
         ) from error
     if problems or not count:
         raise ListError(
@@ -93,12 +93,12 @@ def read_names(path: Path) -> NameList:
             details=problems,
             fix="a name per line, or a name, a tab and a weight, or the JSON of top-pypi-packages",
         )
-    return NameList(path, source, len(seen))
+    return NameList(path, source, len(names))
 
 
 def _check(path: Path) -> None:
     if not path.is_file():  # a pipe or a device has no end
-        raise ValueError("it is not a file" if path.exists() else "it is not there")
+        raise ValueError("it is not a file" if path.exists() else "it does not exist")
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"it is larger than {_LARGEST >> 20} MiB")
 
@@ -109,17 +109,17 @@ def _raw(path: Path) -> Iterator[tuple[str | int, Any, Any]]:
         rows = json.loads(path.read_bytes())
         rows = rows.get("rows") if isinstance(rows, dict) else None
         if not isinstance(rows, list):
-            raise ValueError("there are no rows in it")
+            raise ValueError("it has no rows")
         for number, row in enumerate(rows):
-            row = row if isinstance(row, dict) else {}  # noqa: PLW2901 - a row that is none has no name
+            row = row if isinstance(row, dict) else {}  # noqa: PLW2901 - a malformed row has no name
             yield f"rows[{number}]", row.get("project"), row.get("download_count")
         return
     with path.open(encoding="utf-8-sig") as file:
         number, begins = 0, True
-        for piece in iter(lambda: file.readline(_LONGEST), ""):
+        for part in iter(lambda: file.readline(_LONGEST), ""):
             number += begins
-            text = piece.partition("#")[0].strip() if begins else ""  # the rest of a longer line says nothing
-            begins = piece.endswith("\n")
+            text = part.partition("#")[0].strip() if begins else ""  # skip the rest of a longer line
+            begins = part.endswith("\n")
             if text:
                 name, _, weight = text.partition("\t")
                 yield number, name.strip(), weight.strip() or None

@@ -1,4 +1,4 @@
-"""What ``check-upstream --json`` says: closed, frozen, versioned, as all that the tool writes."""
+"""The report models of ``check-upstream`` and ``history``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from wheelyard.core.model import Model
 
-# From what needs nobody to what needs somebody most.
+# In order of urgency, the least first.
 STATES = (
     "current",
     "partial",
@@ -29,7 +29,7 @@ State = Literal[
 
 
 class Waiting(Model):
-    """A release that is left alone until a day."""
+    """A release that cools down until a day."""
 
     version: str
     until: date
@@ -40,8 +40,8 @@ class Ships(Model):
 
     Attributes:
         version: the version.
-        interpreters: those of the site for which one of its wheels is taken.
-        wholly: whether that is every interpreter that the plan has.
+        interpreters: the site's interpreters that can install one of its wheels.
+        wholly: whether these are all planned interpreters.
     """
 
     version: str
@@ -49,27 +49,27 @@ class Ships(Model):
     wholly: bool
 
 
-class Standing(Model):
-    """How one package stands.
+class PackageStatus(Model):
+    """The status of one package.
 
     Attributes:
         package: its canonical name.
-        state: the one thing that counts most; see docs/how-to/upstream.md.
-        text: that, in words.
-        have: the newest version that is pinned, empty if none is.
+        state: its most urgent state; see docs/how-to/upstream.md.
+        text: the state in words.
+        pinned: the newest version that is pinned, empty if none is.
         newest: upstream's newest final release, empty if there is none.
-        new: versions to take, the newest first, up to the site's limit.
+        new: new versions that the recipe allows, the newest first, up to the site's limit.
         waiting: releases that are still cooling down.
-        missing: interpreters of *have* that the plan expects and our registry lacks.
-        ships: upstream's own riscv64 wheels: of its newest release, of the newest that has cooled down, of *have*.
-        retired: the version from which on nothing is built here, empty if the package is not retired.
-        notes: what else a reader should know.
+        missing: interpreters of *pinned* that the plan expects and our registry lacks.
+        ships: upstream's own riscv64 wheels: of its newest release, of the newest that has cooled down, of *pinned*.
+        retired: the first version that is not built here, empty if the package is not retired.
+        notes: further findings.
     """
 
     package: str
     state: State
     text: str
-    have: str = ""
+    pinned: str = ""
     newest: str = ""
     new: tuple[str, ...] = ()
     waiting: tuple[Waiting, ...] = ()
@@ -79,8 +79,8 @@ class Standing(Model):
     notes: tuple[str, ...] = ()
 
 
-class ProposalRecord(Model):
-    """What became, or in a dry run would become, of a proposal."""
+class ChangeRequestRecord(Model):
+    """The result for one change request; in a dry run, the result that it would have."""
 
     package: str
     key: str
@@ -94,31 +94,31 @@ class WatchReport(Model):
     """``check-upstream --json``.
 
     Attributes:
-        checked: when, in UTC.
-        registry: the registry that was compared, empty if none was.
+        checked: the time of the check, in UTC.
+        registry: the compared registry, empty without one.
         packages: each package, by name.
-        proposals: what became of proposals, if they were asked for.
+        change_requests: the results of ``--propose``.
     """
 
     schema_: Literal["wheelyard/upstream"] = Field("wheelyard/upstream", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
     checked: datetime
     registry: str = ""
-    packages: tuple[Standing, ...]
-    proposals: tuple[ProposalRecord, ...] = ()
+    packages: tuple[PackageStatus, ...]
+    change_requests: tuple[ChangeRequestRecord, ...] = ()
 
 
 class VersionHistory(Model):
-    """How one version came to riscv64.
+    """The dates of one version's availability on riscv64.
 
     Attributes:
         version: the version.
-        released: when upstream released it.
+        released: the day of upstream's release.
         ours: the first day on which a wheel of it was in a registry of ours.
         ours_after: days from its release until then.
         upstream: the first day on which upstream had a riscv64 wheel of it.
         upstream_after: days from its release until then.
-        upstream_gone: the day on which the last of these was missed, None if there is one.
+        upstream_gone: the day on which the last of these was found missing, None if one is left.
     """
 
     version: str
@@ -131,7 +131,7 @@ class VersionHistory(Model):
 
 
 class History(Model):
-    """One package through time, the newest version first.
+    """The history of one package.
 
     Attributes:
         package: its canonical name.

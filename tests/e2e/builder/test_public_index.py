@@ -40,7 +40,7 @@ def test_every_recipe_stands_somewhere(project: Path) -> None:
     ledgers = {package: HISTORY.read(HISTORY.path(project / "packages", package)) for package in RECIPES}
     for package, facts in ledgers.items():
         released = {each.version for each in facts if (each.where, each.wheel) == (UPSTREAM, "")}
-        assert {found[package]["newest"], found[package]["have"]} - {""} <= released
+        assert {found[package]["newest"], found[package]["pinned"]} - {""} <= released
     assert standings(wheelyard(project, "check-upstream", "--registry", "none", "--json")) == found
     assert ledgers == {package: HISTORY.read(HISTORY.path(project / "packages", package)) for package in RECIPES}
 

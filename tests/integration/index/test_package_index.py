@@ -131,7 +131,7 @@ def test_an_unknown_version_offers_others(index: IndexServer) -> None:
 
 def test_an_unknown_package_offers_a_recipe(index: IndexServer) -> None:
     with pytest.raises(UnknownPackageError) as caught:
-        look_up("dmo", None, index=index.url, pinned_versions=["demo", "other"])
+        look_up("dmo", None, index=index.url, suggestions=["demo", "other"])
     assert caught.value.what == "the index has no package 'dmo' (did you mean 'demo'?)"
     with pytest.raises(UnknownPackageError, match="is not a package name"):
         look_up("../demo", None, index=index.url)

@@ -176,7 +176,7 @@ def test_people_and_shells_are_told(scene: Scene) -> None:
     rows = [line.split()[:2] for line in done.stdout.splitlines()[2 : 2 + len(STATES)]]
     assert rows == [[state, state] for state in STATES]
     names = [state for state in STATES if state not in {"error", "current"}]
-    refused(scene.run(*names, of="shelf"), 17, "9 of 9 packages want something done", "gone: gone: the index has no")
+    refused(scene.run(*names, of="shelf"), 17, "9 of 9 packages need a decision", "gone: gone: the index has no")
     done = scene.run("current", of="shelf")
     assert (done.returncode, done.stderr) == (0, "")
     assert "--propose" not in scene.run("new", of="shelf").stderr  # site configuration does not say where they go

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wheelyard.watch.status_report import ProposalRecord
+    from wheelyard.watch.status_report import ChangeRequestRecord
 
 POLICY = """\
 [tool.wheelyard]
@@ -92,7 +92,7 @@ class World:
             case "push" if self.place.git.branch:
                 self.place.git.commit(BRANCH, {})
 
-    def run(self, place: MemoryPlace, last: int = WHOLE) -> list[ProposalRecord]:
+    def run(self, place: MemoryPlace, last: int = WHOLE) -> list[ChangeRequestRecord]:
         """Run the command in a fresh checkout of the base branch."""
         path = lock_file(self.project.packages, "tiny")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class World:
         forge = RequestKeeper(Mortal(place, steps, last), Mortal(MemoryBranches(place.git), steps, last))  # type: ignore[arg-type]
         report = check_upstream(self.project, write=False)
         assert [each.state for each in report.packages] != ["error"], report.packages
-        return list(propose(self.project, report, forge, limit=1, labels=("wheelyard",)).proposals)
+        return list(propose(self.project, report, forge, limit=1, labels=("wheelyard",)).change_requests)
 
     def first(self) -> MemoryPlace:
         """Return a forge on which nothing has happened but a single run."""

@@ -75,14 +75,14 @@ class Scene:
         return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=120)
 
     def propose(self, *words: str, code: int = 17) -> dict[str, dict[str, Any]]:
-        """Run the command, and return what became of each package's proposal."""
+        """Run the command, and return what became of each package's change request."""
         done = self.run("--propose", "--json", *words)
         assert done.returncode == code, done.stdout + done.stderr
         assert self.place.token not in done.stdout + done.stderr
-        return {each["package"]: each for each in json.loads(done.stdout)["proposals"]}
+        return {each["package"]: each for each in json.loads(done.stdout)["change_requests"]}
 
     def pin(self) -> None:
-        """Pin upstream's newest, as merging a proposal does."""
+        """Pin upstream's newest, as merging a change request does."""
         file = self.root / LOCK
         file.parent.mkdir(parents=True, exist_ok=True)
         branch = self.place.git.files("main").get(LOCK, "")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelyard.project.config import Project
-    from wheelyard.watch.status_report import Standing
+    from wheelyard.watch.status_report import PackageStatus
 
 SITE = (
     PYPROJECT.replace("[tool.wheelyard]", '[tool.wheelyard]\nimage = "official"')
@@ -69,7 +69,7 @@ class Days:
         path = lock_file(self.project.packages, "demo")
         write_lock(path, read_lock(path).model_copy(update={"retired": version}))
 
-    def on(self, day: int, *, write: bool = True) -> Standing:
+    def on(self, day: int, *, write: bool = True) -> PackageStatus:
         """Let the days go by until *day*, and look."""
         self.timeline.advance(day)
         return self.timeline.check(self.project, registry=self.registry, write=write)["demo"]
@@ -159,7 +159,7 @@ def test_a_line_that_the_recipe_keeps_to_is_looked_for_behind_many_newer_version
     assert days.on(4).state == "blocked"
     found = days.on(5)
     assert (found.state, found.new) == ("new", ("1.1",))
-    assert found.notes == ("3.29 is out: the recipe takes <2 only",)
+    assert found.notes == ("3.29 is out: the recipe allows <2 only",)
 
 
 @pytest.mark.parametrize("answered", [None, False, True])
@@ -239,6 +239,6 @@ def test_a_project_that_is_deleted_and_made_anew(days: Days) -> None:
     days.at(5, release("demo", "0.1", *ALL))
     assert days.states(0, 2) == ["current", "gone"]
     found = days.on(9)
-    assert (found.state, found.have, found.newest) == ("current", "1.0", "0.1")
+    assert (found.state, found.pinned, found.newest) == ("current", "1.0", "0.1")
     assert found.notes == ("1.0 is pinned, and is not on the index any more",)
     assert ("1.0", "", 0, None) not in days.facts()

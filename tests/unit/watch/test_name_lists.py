@@ -61,7 +61,7 @@ def test_all_that_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, deta
         ("", "has no names"),
         ("# nothing\n", "has no names"),
         ("{", "cannot be read"),
-        ('{"rows": 3}', "there are no rows"),
+        ('{"rows": 3}', "it has no rows"),
         ("[" * 20_000, "problem"),
         ('{"rows": ' + "[" * 200_000, "cannot be read"),
         (f"a\t{'9' * 5000}", "is not a weight"),

@@ -15,8 +15,8 @@ from packaging.version import Version
 from wheelyard.core.errors import NetworkError, UnknownPackageError
 from wheelyard.core.tags import Interpreter
 from wheelyard.index.project_summary import ProjectFacts, ReleaseFacts, Shipped
-from wheelyard.watch.status import Known, Terms, candidates, judge, ripeness
-from wheelyard.watch.status_report import STATES, Standing
+from wheelyard.watch.status import StatusInputs, Terms, candidates, judge, ripeness
+from wheelyard.watch.status_report import STATES, PackageStatus
 
 TODAY = date(2026, 6, 1)
 SITE = tuple(map(Interpreter.parse, ("cp312", "cp313", "cp314t")))
@@ -37,10 +37,10 @@ def facts(*releases: ReleaseFacts, **more: Any) -> ProjectFacts:
     return replace(ProjectFacts("demo", releases=ordered), **more)
 
 
-def known(upstream: Any, *pinned: str, **more: Any) -> Known:
+def known(upstream: Any, *pinned: str, **more: Any) -> StatusInputs:
     """What is known: planned for all of the site's interpreters, nothing asked of our registry."""
     releases = upstream.releases if isinstance(upstream, ProjectFacts) else ()
-    base = Known(
+    base = StatusInputs(
         "demo", "demo", upstream, tuple(map(Version, pinned)), planned={each.version: SITE for each in releases}
     )
     return replace(base, **more)
@@ -53,7 +53,7 @@ def versions(*texts: str) -> dict[Version, tuple[str, ...]]:
 
 V1 = rel("1.0")
 PURE: dict[str, Any] = {"reference": "any", "pure": ("py3-none",), "wheels": ("py3-none",)}
-EXAMPLES: dict[str, list[tuple[Known, str]]] = {
+EXAMPLES: dict[str, list[tuple[StatusInputs, str]]] = {
     "current": [
         (known(facts(V1), "1.0"), "up to date"),
         (known(facts(V1), "1.0", published=versions("1.0")), "up to date"),
@@ -70,11 +70,11 @@ EXAMPLES: dict[str, list[tuple[Known, str]]] = {
     "new": [
         (known(facts(V1)), "1.0 is out"),
         (known(facts(V1, rel("2.0", 3)), "1.0"), "2.0 is out, 1.0 is pinned"),
-        (known(facts(V1, rel("2.0"), rel("3.0")), "1.0", taken="<3"), "2.0 is out, 1.0 is pinned"),
+        (known(facts(V1, rel("2.0"), rel("3.0")), "1.0", versions="<3"), "2.0 is out, 1.0 is pinned"),
         (known(facts(V1, rel("1.0.post1")), "1.0"), "1.0.post1 is out, 1.0 is pinned"),
     ],
     "blocked": [
-        (known(facts(V1, rel("2.0")), "1.0", taken="<2"), "2.0 is out: the recipe takes <2 only"),
+        (known(facts(V1, rel("2.0")), "1.0", versions="<2"), "2.0 is out: the recipe allows <2 only"),
         (
             known(facts(V1, rel("2.0")), "1.0", obstacles={Version("2.0"): "a.patch does not apply"}),
             "2.0 is out: a.patch",
@@ -113,7 +113,7 @@ EXAMPLES: dict[str, list[tuple[Known, str]]] = {
 
 
 @pytest.mark.parametrize(("state", "given", "text"), [(state, *each) for state in STATES for each in EXAMPLES[state]])
-def test_each_state(state: str, given: Known, text: str) -> None:
+def test_each_state(state: str, given: StatusInputs, text: str) -> None:
     found = judge(given, TERMS)
     assert (found.state, found.text[: len(text)]) == (state, text)
 
@@ -123,7 +123,7 @@ def test_what_counts_less_stands_beside_it() -> None:
         replace(V1, ships=WHOLE[:1]), rel("2.0"), rel("3.0", 1), status="archived", reason="no time \x1b[31m"
     )
     found = judge(known(upstream, "1.0", published={}), TERMS)
-    assert (found.state, found.have, found.newest, found.new) == ("new", "1.0", "3.0", ("2.0",))
+    assert (found.state, found.pinned, found.newest, found.new) == ("new", "1.0", "3.0", ("2.0",))
     assert found.missing == ("cp313", "cp314t")
     assert [(each.version, each.interpreters, each.wholly) for each in found.ships] == [("1.0", ("cp312",), False)]
     assert [(each.version, each.until) for each in found.waiting] == [("3.0", TODAY + timedelta(days=2))]
@@ -142,8 +142,8 @@ def test_a_pure_release_that_the_recipe_builds_on_purpose_is_judged_as_any_other
 
 
 def test_a_bound_of_the_recipe_is_told_of_beside_a_version_that_it_takes() -> None:
-    found = judge(known(facts(V1, rel("2.0"), rel("3.0")), "1.0", taken="<3"), TERMS)
-    assert (found.new, found.notes) == (("2.0",), ("3.0 is out: the recipe takes <3 only",))
+    found = judge(known(facts(V1, rel("2.0"), rel("3.0")), "1.0", versions="<3"), TERMS)
+    assert (found.new, found.notes) == (("2.0",), ("3.0 is out: the recipe allows <3 only",))
 
 
 def test_a_wheel_for_a_newer_c_library_than_the_sites_is_none() -> None:
@@ -180,10 +180,10 @@ def test_a_release_counts_from_when_the_index_or_we_saw_it() -> None:
     undated = facts(V1, rel("2.0", None))
     assert judge(known(undated, "1.0"), TERMS).state == "current"
     first = {Version("2.0"): TODAY - timedelta(days=3)}
-    assert judge(known(undated, "1.0", seen=first), TERMS).state == "new"
+    assert judge(known(undated, "1.0", first_seen=first), TERMS).state == "new"
     to_come = facts(V1, rel("2.0", released=date.max))
     assert judge(known(to_come, "1.0"), TERMS).state == "current"
-    assert judge(known(to_come, "1.0", seen=first), TERMS).state == "new"
+    assert judge(known(to_come, "1.0", first_seen=first), TERMS).state == "new"
 
 
 def test_candidates_are_what_is_pinned_and_what_is_newer() -> None:
@@ -230,7 +230,7 @@ PLANS = st.dictionaries(
 )
 SEEN = st.dictionaries(st.sampled_from(TEXTS).map(Version), st.dates(), max_size=4)
 KNOWN = st.builds(
-    Known,
+    StatusInputs,
     package=st.just("demo"),
     project=st.just("demo"),
     upstream=PROJECTS | st.sampled_from([GONE, NetworkError("no answer")]),
@@ -239,8 +239,8 @@ KNOWN = st.builds(
     | st.dictionaries(st.sampled_from(TEXTS).map(Version), st.lists(st.sampled_from(PAIRS)).map(tuple)),
     planned=PLANS,
     retired=st.none() | st.sampled_from(TEXTS).map(Version),
-    taken=st.sampled_from(["", "", "<2", ">=1.1,!=2.0", "==99"]),
-    seen=SEEN,
+    versions=st.sampled_from(["", "", "<2", ">=1.1,!=2.0", "==99"]),
+    first_seen=SEEN,
     obstacles=st.dictionaries(st.sampled_from(TEXTS).map(Version), st.just("a patch"), max_size=2),
 )
 ALL_TERMS = st.builds(
@@ -249,11 +249,11 @@ ALL_TERMS = st.builds(
 
 
 @given(KNOWN, ALL_TERMS)
-def test_there_is_one_state_and_its_cause(given: Known, terms: Terms) -> None:
+def test_there_is_one_state_and_its_cause(given: StatusInputs, terms: Terms) -> None:
     found = judge(given, terms)
     assert found.state in STATES
     assert found.text
-    assert Standing.model_validate_json(found.model_dump_json()) == found
+    assert PackageStatus.model_validate_json(found.model_dump_json()) == found
     upstream = given.upstream
     facts = upstream if isinstance(upstream, ProjectFacts) else None
     assert (found.state == "error") == isinstance(upstream, NetworkError)
@@ -269,7 +269,7 @@ def test_there_is_one_state_and_its_cause(given: Known, terms: Terms) -> None:
 
 
 @given(KNOWN, ALL_TERMS)
-def test_only_ripe_final_newer_versions_that_the_recipe_takes_are_new(given: Known, terms: Terms) -> None:
+def test_only_ripe_final_newer_versions_that_the_recipe_takes_are_new(given: StatusInputs, terms: Terms) -> None:
     found = judge(given, terms)
     if not isinstance(given.upstream, ProjectFacts):
         assert (found.new, found.waiting) == ((), ())
@@ -284,7 +284,7 @@ def test_only_ripe_final_newer_versions_that_the_recipe_takes_are_new(given: Kno
             assert release.released + timedelta(days=terms.cool_down) <= TODAY
         if found.state != "regressed":
             assert have is None or release.version > have
-            assert SpecifierSet(given.taken).contains(release.version)
+            assert SpecifierSet(given.versions).contains(release.version)
     assert len(found.new) <= terms.limit
     assert list(found.new) == sorted(found.new, key=Version, reverse=True)
     for each in found.waiting:
@@ -294,14 +294,14 @@ def test_only_ripe_final_newer_versions_that_the_recipe_takes_are_new(given: Kno
     assert not set(found.new) & {each.version for each in found.waiting}
 
 
-def with_release(given: Known, releases: list[ReleaseFacts], version: str) -> Known:
+def with_release(given: StatusInputs, releases: list[ReleaseFacts], version: str) -> StatusInputs:
     """The project is well, and has a release that is a year old and more."""
     rest = [each for each in releases if each.version != Version(version)]
     return replace(given, upstream=facts(*rest, rel(version, 400)))
 
 
 @given(st.builds(with_release, KNOWN, RELEASES, st.sampled_from(["0.9", "1.1", "2.0", "10.0"])), ALL_TERMS)
-def test_wheels_for_all_in_the_newest_ripe_release_leave_nothing_to_build(given: Known, terms: Terms) -> None:
+def test_wheels_for_all_in_the_newest_ripe_release_leave_nothing_to_build(given: StatusInputs, terms: Terms) -> None:
     assert isinstance(given.upstream, ProjectFacts)
     ripe, _ = ripeness(given.upstream, given, terms)
     whole = [
@@ -312,7 +312,7 @@ def test_wheels_for_all_in_the_newest_ripe_release_leave_nothing_to_build(given:
 
 
 @given(KNOWN, ALL_TERMS, st.integers(0, 60))
-def test_a_longer_cool_down_offers_nothing_more(given: Known, terms: Terms, more: int) -> None:
+def test_a_longer_cool_down_offers_nothing_more(given: StatusInputs, terms: Terms, more: int) -> None:
     terms = replace(terms, limit=10)
     sooner, later = judge(given, terms), judge(given, replace(terms, cool_down=terms.cool_down + more))
     assume("regressed" not in {sooner.state, later.state})
@@ -322,9 +322,9 @@ def test_a_longer_cool_down_offers_nothing_more(given: Known, terms: Terms, more
 
 
 @given(st.builds(with_release, KNOWN, RELEASES, st.just("3!0")), ALL_TERMS)
-def test_to_pin_what_is_new_is_all_that_it_asks_for(given: Known, terms: Terms) -> None:
-    given = replace(given, taken="", retired=None, obstacles={})
+def test_to_pin_what_is_new_is_all_that_it_asks_for(given: StatusInputs, terms: Terms) -> None:
+    given = replace(given, versions="", retired=None, obstacles={})
     found = judge(given, terms)
     assert (found.state, found.new[0]) == ("new", "3!0")
     after = judge(replace(given, pinned=(*given.pinned, Version("3!0"))), terms)
-    assert (after.state in {"new", "blocked"}, after.have, after.new) == (False, "3!0", ())
+    assert (after.state in {"new", "blocked"}, after.pinned, after.new) == (False, "3!0", ())

@@ -18,8 +18,8 @@ from wheelyard.watch.status_report import (
     STATES,
     Histories,
     History,
+    PackageStatus,
     Ships,
-    Standing,
     VersionHistory,
     Waiting,
     WatchReport,
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 
 
-def report(*packages: Standing, registry: str = "gitlab") -> WatchReport:
+def report(*packages: PackageStatus, registry: str = "gitlab") -> WatchReport:
     return WatchReport(checked=datetime(2026, 6, 1, tzinfo=UTC), registry=registry, packages=packages)
 
 
-def one(state: Any, package: str = "demo", text: str = "said", **more: Any) -> Standing:
-    return Standing(package=package, state=state, text=text, **more)
+def one(state: Any, package: str = "demo", text: str = "said", **more: Any) -> PackageStatus:
+    return PackageStatus(package=package, state=state, text=text, **more)
 
 
 def test_the_table(snapshot: SnapshotAssertion) -> None:
     found = report(
         one("error", "aa", "files.example.org cannot be reached", notes=("timed out",)),
-        one("current", "bb", "up to date", have="1.0", newest="1.0"),
-        one("new", "cc", "2.0 is out, 1.0 is pinned", have="1.0", newest="2.1", new=("2.0",)),
-        one("current", "ab", "up to date", have="3!1.0", newest="3!1.0", retired="2"),
+        one("current", "bb", "up to date", pinned="1.0", newest="1.0"),
+        one("new", "cc", "2.0 is out, 1.0 is pinned", pinned="1.0", newest="2.1", new=("2.0",)),
+        one("current", "ab", "up to date", pinned="3!1.0", newest="3!1.0", retired="2"),
         registry="",
     )
     waiting = found.packages[2].model_copy(update={"waiting": (Waiting(version="2.1", until=date(2026, 6, 3)),)})
@@ -55,7 +55,7 @@ def test_the_table(snapshot: SnapshotAssertion) -> None:
 
 def test_nothing_that_is_shown_steers_the_terminal() -> None:
     evil = "x\x1b[2J\x1b]0;owned\x07\u202e\r\n::error::y"
-    found = status_text(report(one("error", text=evil, have=evil, newest=evil, notes=(evil,))))
+    found = status_text(report(one("error", text=evil, pinned=evil, newest=evil, notes=(evil,))))
     for line in found.splitlines():
         assert line.isprintable()
         assert not line.startswith("::")
@@ -64,7 +64,7 @@ def test_nothing_that_is_shown_steers_the_terminal() -> None:
 def test_the_report_is_what_its_schema_says() -> None:
     whole = one(
         "ships",
-        have="1.0",
+        pinned="1.0",
         newest="2.0",
         new=("2.0",),
         waiting=(Waiting(version="2.1", until=date(2026, 6, 3)),),
