@@ -17,9 +17,8 @@ from wheelyard.builder import BuildRequest, build, run_job
 from wheelyard.builder.cibuildwheel import command, environment
 from wheelyard.core.values import ImageChoice
 from wheelyard.images import ensure, resolve
-from wheelyard.planning import fetch_source
 from wheelyard.planning.plan import make_plan
-from wheelyard.planning.target import find_target
+from wheelyard.planning.target import find_target, prepare_source
 from wheelyard.project.config import find_project
 
 RUNS = 3
@@ -48,7 +47,7 @@ def _request() -> BuildRequest:
     image = ensure(resolve(ImageChoice.parse("local"), here.config.policy))
     plan = make_plan(target.package, target.settings, target.locked, image, here.config, ())
     work = Path(tempfile.mkdtemp(prefix="wheelyard-bench-"))
-    source = fetch_source.prepare_source(here, target, work, log_file=work / "sdist.log")
+    source = prepare_source(here, target, work, log_file=work / "sdist.log")
     needed: dict[str, str] = {}
     context = run_job.BuildContext(here, target, source, image, needed, test=False, folder=work, work=work)
     return BuildRequest(

@@ -27,17 +27,17 @@ def build_of(
     package: str,
     *seconds: float,
     needs: Sequence[str] = (),
-    known: bool = True,
+    timed: bool = True,
     version: str = "1.0",
     runner: str = "",
     mark: str = "",
 ) -> PackageBuild:
     """A package of which each of *seconds* is a wheel for one more interpreter."""
     wheels = tuple(
-        PlannedWheel(wheel(package, python, version=version), each, inputs=f"{package} {python}{mark}")
+        PlannedWheel(wheel(package, python, version=version), each, fingerprint=f"{package} {python}{mark}")
         for python, each in zip(PYTHONS, seconds, strict=False)
     )
-    return PackageBuild(package, version, wheels, tuple(needs), known=known, runner=runner, why="asked for")
+    return PackageBuild(package, version, wheels, tuple(needs), timed=timed, runner=runner, why="asked for")
 
 
 def planned_jobs(layout: Layout, *, label: str = "ubuntu-24.04-riscv") -> tuple[PlannedJob, ...]:
@@ -73,7 +73,7 @@ def some_builds(draw: st.DrawFn, most: int = 12) -> tuple[PackageBuild, ...]:
         names = [f"p{other}" for other in range(index)]
         needs = draw(st.lists(st.sampled_from(names), unique=True, max_size=3)) if names else []
         seconds = draw(st.lists(st.integers(1, 5000), min_size=1, max_size=len(PYTHONS)))
-        found.append(build_of(f"p{index}", *map(float, seconds), needs=needs, known=draw(st.booleans())))
+        found.append(build_of(f"p{index}", *map(float, seconds), needs=needs, timed=draw(st.booleans())))
     return tuple(draw(st.permutations(found)))
 
 

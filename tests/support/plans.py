@@ -13,7 +13,7 @@ ESTIMATE: Final = {
     "bound": 0,
     "critical": {"seconds": 0, "jobs": ()},
     "runner-minutes": 0,
-    "known": 0,
+    "timed": 0,
 }
 
 
@@ -33,7 +33,11 @@ def job_entry(name: str, package: str, pythons: tuple[str, ...], needs: tuple[st
         "image": IMAGE,
         "key": KEY,
         "expected": [
-            {"pattern": f"{package}-1.0-{each}-{each}-manylinux_*_riscv64.whl", "interpreters": (each,), "inputs": None}
+            {
+                "pattern": f"{package}-1.0-{each}-{each}-manylinux_*_riscv64.whl",
+                "interpreters": (each,),
+                "fingerprint": None,
+            }
             for each in pythons
         ],
         "seconds": 10,

@@ -21,10 +21,9 @@ from wheelyard.core.values import ImageChoice
 from wheelyard.images import ensure, resolve
 from wheelyard.io import cache, engine, files, guard, log, run
 from wheelyard.planning import build_requires
-from wheelyard.planning.fetch_source import prepare_source
-from wheelyard.planning.fingerprint import inputs_digest
+from wheelyard.planning.fingerprint import wheel_fingerprint
 from wheelyard.planning.plan import jobs_for, make_plan
-from wheelyard.planning.target import Target, find_target
+from wheelyard.planning.target import Target, find_target, prepare_source
 from wheelyard.records.models import Verdict, WheelRecord
 from wheelyard.records.wheel_records import find_by_fingerprint, read_verdict
 from wheelyard.sources.prepare import identity
@@ -144,7 +143,7 @@ class _LockedBuild:
         fetch_build_requires(self.project, target, self.plan.interpreters)
         needed = build_requires.find(target, self.project.index)
         source_id = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        digest = partial(inputs_digest, target, source=source_id, needed=needed, config=self.project.config)
+        digest = partial(wheel_fingerprint, target, source=source_id, needed=needed, config=self.project.config)
         inputs = {wheel: digest(wheel, self.image, test=self.options.test) for wheel in self.plan.expected}
         reused_by_wheel = {} if self.options.force else self._reusable(inputs)
         reused = tuple(reused_by_wheel.values())

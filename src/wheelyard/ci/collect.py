@@ -40,13 +40,13 @@ class CollectReport:
     """The result of ``ci collect``.
 
     Attributes:
-        taken: files that are new in ``dist/``.
-        there: files that were there before.
+        new_files: files that are new in ``dist/``.
+        present_files: files that were there before.
         refused: why others are not.
     """
 
-    taken: tuple[str, ...]
-    there: tuple[str, ...]
+    new_files: tuple[str, ...]
+    present_files: tuple[str, ...]
     refused: tuple[str, ...]
 
 

@@ -26,13 +26,13 @@ class PlannedWheel:
     Attributes:
         expected: the wheel.
         seconds: how long it is likely to take.
-        inputs: the digest of its inputs, as its record will have it; without the wheels that are built before it.
+        fingerprint: its fingerprint, as its record will have it; without the wheels that are built before it.
         exact: whether that is all of them.
     """
 
     expected: ExpectedWheel
     seconds: float
-    inputs: str = ""
+    fingerprint: str = ""
     exact: bool = True
 
 
@@ -46,7 +46,7 @@ class PackageBuild:
         wheels: the wheels, at least one.
         needs: packages of ours whose wheels its build or tests take.
         shared: seconds that each of its jobs takes before and after the wheels.
-        known: whether its durations are known; if not it stays in one job.
+        timed: whether its durations are recorded; if not it stays in one job.
         timeout: seconds that its recipe gives the build of one wheel.
         runner: the label of the machines it runs on, empty for the site's.
         image: what it is built in.
@@ -58,7 +58,7 @@ class PackageBuild:
     wheels: tuple[PlannedWheel, ...]
     needs: tuple[str, ...] = ()
     shared: float = 0.0
-    known: bool = True
+    timed: bool = True
     timeout: int = 86_400
     runner: str = ""
     image: Image | None = None
@@ -172,7 +172,7 @@ def job_needs(jobs: Sequence[BuildJob]) -> list[tuple[int, ...]]:
 
 
 def keys(jobs: Sequence[BuildJob], needs: Sequence[Sequence[int]]) -> list[str]:
-    """Return the cache key of each job: the digest of its wheels' inputs, and of the keys of what it waits for.
+    """Return the cache key of each job: the digest of its wheels' fingerprints, and of the keys of what it waits for.
 
     *needs* must have no cycle.
     """
@@ -180,9 +180,9 @@ def keys(jobs: Sequence[BuildJob], needs: Sequence[Sequence[int]]) -> list[str]:
 
     def key(number: int) -> str:
         if number not in key_by_job:
-            inputs = sorted(wheel.inputs for wheel in jobs[number].wheels)
+            fingerprints = sorted(wheel.fingerprint for wheel in jobs[number].wheels)
             key_by_job[number] = sha256_value(
-                {"inputs": inputs, "needs": sorted(key(other) for other in needs[number])}
+                {"fingerprints": fingerprints, "needs": sorted(key(other) for other in needs[number])}
             )
         return key_by_job[number]
 

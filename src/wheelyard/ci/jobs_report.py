@@ -16,12 +16,12 @@ class ExpectedFile(Model):
     Attributes:
         pattern: its file name, with a star for the glibc floor.
         interpreters: those that install it; the first one builds it.
-        inputs: the digest of its inputs, as its record will have it; None while a wheel that it needs is not built.
+        fingerprint: its fingerprint, as its record will have it; None while a wheel that it needs is not built.
     """
 
     pattern: str
     interpreters: tuple[str, ...]
-    inputs: Sha256 | None
+    fingerprint: Sha256 | None
 
 
 class JobImage(Model):
@@ -94,7 +94,7 @@ class Estimate(Model):
         bound: seconds that no way of packing can beat.
         critical: the critical path.
         runner_minutes: minutes that runners are busy, in all.
-        known: how many jobs were timed before; the durations of the others are guessed.
+        timed: how many jobs were timed before; the durations of the others are guessed.
     """
 
     runners: int
@@ -103,7 +103,7 @@ class Estimate(Model):
     bound: float
     critical: CriticalPath
     runner_minutes: int
-    known: int
+    timed: int
 
 
 class JobMatrix(Model):
@@ -134,7 +134,7 @@ class JobsReport(Model):
     """What ``wheelyard plan`` prints when it makes jobs.
 
     Attributes:
-        asked: what was asked for: ``names``, ``due``, or a range of commits.
+        selection: what was asked for: ``names``, ``due``, or a range of commits.
         estimate: what it is likely to take.
         jobs: in the order in which they should start.
         matrices: the same in matrices, for GitHub.
@@ -143,7 +143,7 @@ class JobsReport(Model):
 
     schema_: Literal["wheelyard/jobs"] = Field("wheelyard/jobs", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
-    asked: str
+    selection: str
     estimate: Estimate
     jobs: tuple[JobEntry, ...]
     matrices: tuple[JobMatrix, ...] = ()

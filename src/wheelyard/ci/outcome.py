@@ -80,7 +80,7 @@ class WheelOutcome(Model):
         interpreters: for whom.
         state: ``reused`` if the same inputs had been built before, ``stopped`` if a needed wheel is nowhere.
         files: the wheels.
-        inputs: the digest of their inputs, empty where nothing was built.
+        fingerprint: their wheel's fingerprint, empty where nothing was built.
         seconds: how long it took.
         failure: why there is no wheel.
         ended: when, in UTC.
@@ -95,7 +95,7 @@ class WheelOutcome(Model):
     interpreters: tuple[Pythons, ...]
     state: Literal["built", "reused", "failed", "stopped"]
     files: tuple[str, ...] = ()
-    inputs: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    fingerprint: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     seconds: float = 0.0
     failure: Failure | None = None
     ended: str = Field(pattern=r"^20\d\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\+00:00$")
@@ -146,7 +146,7 @@ class CIReport(Model):
     """The report of ``ci report``: the results of a plan's jobs.
 
     Attributes:
-        asked: what was planned.
+        selection: what was planned.
         rows: each version.
         left_out: what was not planned, and why.
         issues: the issues that were opened, updated or closed.
@@ -154,7 +154,7 @@ class CIReport(Model):
 
     schema_: Literal["wheelyard/ci-report"] = Field("wheelyard/ci-report", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
-    asked: str
+    selection: str
     rows: tuple[PackageResult, ...]
     left_out: tuple[str, ...] = ()
     issues: tuple[IssueReport, ...] = ()

@@ -39,7 +39,7 @@ def _jobs(build: PackageBuild, capacity: Capacity, length: float) -> list[BuildJ
     """Return *build* in jobs of about *length* seconds, within the limits of *capacity*."""
     work = sum(wheel.seconds for wheel in build.wheels)
     count = max(1, math.ceil(len(build.wheels) / capacity.most))
-    if build.known and not capacity.few:  # a package that was never timed stays together
+    if build.timed and not capacity.few:  # a package that was never timed stays together
         count = max(count, math.ceil(work / length) if length else len(build.wheels))
     for number in range(min(count, len(build.wheels)), len(build.wheels) + 1):
         groups = _deal(build.wheels, number, capacity.most)

@@ -78,7 +78,7 @@ class Schedule:
         pipeline = pipeline_of(self.layout.needs, self._limits) if gitlab else (None,) * len(self.planned_jobs)
         left_out = [LeftOut(package=name, version=text, reason=why) for name, text, why in self.selection.left_out]
         return JobsReport(
-            asked=self.selection.asked,
+            selection=self.selection.selected_by,
             estimate=self.estimate(),
             jobs=tuple(self._entry(number, pipeline[number]) for number in range(len(self.planned_jobs))),
             matrices=tuple(
@@ -101,7 +101,7 @@ class Schedule:
                 jobs=tuple(layout.jobs[number].name for number in layout.critical),
             ),
             runner_minutes=round(sum(layout.seconds) / 60),
-            known=sum(job.build.known for job in layout.jobs),
+            timed=sum(job.build.timed for job in layout.jobs),
         )
 
     def pipelines(self) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ class Schedule:
                 ExpectedFile(
                     pattern=wheel.expected.pattern,
                     interpreters=tuple(map(str, wheel.expected.interpreters)),
-                    inputs=wheel.inputs if wheel.exact else None,
+                    fingerprint=wheel.fingerprint if wheel.exact else None,
                 )
                 for wheel in job.wheels
             ),
@@ -218,7 +218,7 @@ def _package_build(project: Project, due: Due, building: set[str]) -> PackageBui
     # Each wheel is built by itself, so that one that fails takes no other with it: what a run does once, each does.
     wheels = tuple(
         PlannedWheel(
-            wheel, pace.shared + pace.seconds(wheel.interpreters[0]) if pace else _GUESS, due.inputs[wheel], exact
+            wheel, pace.shared + pace.seconds(wheel.interpreters[0]) if pace else _GUESS, due.fingerprints[wheel], exact
         )
         for wheel in due.wheels
     )
@@ -227,7 +227,7 @@ def _package_build(project: Project, due: Due, building: set[str]) -> PackageBui
         version=target.version,
         wheels=wheels,
         needs=target.settings.needs,
-        known=pace is not None,
+        timed=pace is not None,
         timeout=target.settings.build.timeout,
         runner=target.settings.build.runner or "",
         image=due.plan.image,

@@ -73,7 +73,7 @@ def report(project: Project, plan: JobsReport, pipeline: int | None = None) -> C
     outcomes_by_job = job_outcomes(project, plan)
     rows = [_row(*package_version, entries, outcomes_by_job) for package_version, entries in _by_version(plan).items()]
     left_out = (f"{omission.package} {omission.version}".strip() + f": {omission.reason}" for omission in plan.left_out)
-    return CIReport(asked=plan.asked, rows=tuple(rows), left_out=(*left_out, *waiting))
+    return CIReport(selection=plan.selection, rows=tuple(rows), left_out=(*left_out, *waiting))
 
 
 def job_outcomes(project: Project, plan: JobsReport) -> dict[str, list[WheelOutcome]]:
@@ -171,7 +171,7 @@ def markdown(night: CIReport) -> str:
         lines += ["| package | version | due why | result | wheels | time | what matters |", "|" + "---|" * 7]
         lines += [f"| {' | '.join(_cells(row))} |" for row in night.ordered]
     if night.left_out:
-        lines += ["", "Left out:", "", *(f"- {inline(each)}" for each in night.left_out)]
+        lines += ["", "Left out:", "", *(f"- {inline(line)}" for line in night.left_out)]
     if night.issues:
         lines += ["", "Issues:", "", *(f"- {inline(each.package)}: {each.action} {each.url}" for each in night.issues)]
     return "\n".join([*lines, ""])

@@ -157,7 +157,7 @@ class _Reuse:
     def _take(self, due: Due, wheel: ExpectedWheel) -> int | None:
         """Take a wheel, and return the run that it is from; None if there is none that may be taken."""
         pythons = tuple(map(str, wheel.interpreters))
-        name = artifact_name(due.target.package, due.target.version, pythons, due.inputs[wheel])
+        name = artifact_name(due.target.package, due.target.version, pythons, due.fingerprints[wheel])
         try:
             artifacts = self.artifacts.find(name)
         except DiskError:
@@ -195,7 +195,7 @@ class _Reuse:
             content = work / "content"
             self.artifacts.fetch(artifact, work / "artifact.zip", limit=most)
             archive.unpack_zip(work / "artifact.zip", content, limits=archive.Limits(most, _MEMBERS))
-            check_wheel(self.project, due, wheel, _wheel(content, due, due.inputs[wheel]))
+            check_wheel(self.project, due, wheel, _wheel(content, due, due.fingerprints[wheel]))
             for outcome in [*content.rglob("outcome-*.json")]:  # of that run, and of none of this one's jobs
                 files.remove(outcome)
             refused = collect(self.project, [content]).refused
@@ -203,8 +203,8 @@ class _Reuse:
                 raise CheckError("it may not be taken", details=refused)
 
 
-def _wheel(content: Path, due: Due, inputs: str) -> Path:
-    """Return the one wheel in an artifact, built from exactly these inputs.
+def _wheel(content: Path, due: Due, fingerprint: str) -> Path:
+    """Return the one wheel in an artifact, with this fingerprint.
 
     Raises:
         CheckError: there is none.
@@ -218,6 +218,6 @@ def _wheel(content: Path, due: Due, inputs: str) -> Path:
     record = read_record(wheels[0])
     if (record.package, record.package_version) != (due.target.package, due.target.version):
         raise CheckError("its record is of another version")
-    if record.fingerprint != inputs:
-        raise CheckError("its wheel has another fingerprint", details=[f"{record.fingerprint}, not {inputs}"])
+    if record.fingerprint != fingerprint:
+        raise CheckError("its wheel has another fingerprint", details=[f"{record.fingerprint}, not {fingerprint}"])
     return wheels[0]

@@ -67,7 +67,7 @@ def review(start: Path, text: str, body: str = "") -> ReviewReport:
         requested, trigger_findings = triggers.read(body, recipes) if body else ((), ())
         built_by_change = _built_anyway(start, span) if requested else frozenset()
     return ReviewReport(
-        asked=text,
+        commit_range=text,
         commits=len(messages),
         recipes=len(recipes),
         findings=tuple(dict.fromkeys((*message_findings, *tree_findings, *trigger_findings))),
@@ -95,7 +95,7 @@ def problem(report: ReviewReport) -> WheelyardError | None:
         return None
     return ReviewError(
         f"{len(report.findings)} thing(s) to mend before this can be merged",
-        where=log.clean(report.asked),
+        where=log.clean(report.commit_range),
         details=[f"{finding.where}: {finding.text}" for finding in report.findings],
         fix="see the fixes on standard output, and docs/how-to/review.md",
     )

@@ -28,10 +28,10 @@ class ReviewFinding(Model):
 
 
 class ReviewReport(Model):
-    """``review --json``: what a change was held to.
+    """``review --json``: the findings on a change.
 
     Attributes:
-        asked: the range of commits, as it was given.
+        commit_range: the range of commits, as it was given.
         commits: how many messages were read.
         recipes: how many recipes were read.
         findings: all that is wrong.
@@ -40,7 +40,7 @@ class ReviewReport(Model):
 
     schema_: Literal["wheelyard/review"] = Field("wheelyard/review", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
-    asked: str
+    commit_range: str
     commits: int
     recipes: int
     findings: tuple[ReviewFinding, ...] = ()

@@ -70,7 +70,7 @@ def artifact(spec: JobSpec, outcome: WheelOutcome) -> str:
 
     Where nothing was built the job's key takes the fingerprint's place.
     """
-    return artifact_name(spec.package, spec.version, outcome.interpreters, outcome.inputs or spec.key)
+    return artifact_name(spec.package, spec.version, outcome.interpreters, outcome.fingerprint or spec.key)
 
 
 def artifact_name(package: str, version: str, pythons: Sequence[str], digest: str) -> str:
@@ -135,7 +135,7 @@ def _outcome(
         interpreters=tuple(pythons),
         state=state if report is None else "built" if report.built else "reused",
         files=tuple(sorted(record.wheel for record in records)),
-        inputs=records[0].fingerprint if records else "",
+        fingerprint=records[0].fingerprint if records else "",
         seconds=round(seconds, 1),
         failure=failure,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -21,7 +21,7 @@ def ci_collect(folders: tuple[Path, ...]) -> None:
     from wheelyard.ci.collect import collect
 
     results = collect(find_project(), folders)
-    lines = [*(f"collected: {name}" for name in results.taken), f"{len(results.there)} were there before"]
+    lines = [*(f"collected: {name}" for name in results.new_files), f"{len(results.present_files)} were there before"]
     click.echo("\n".join(lines))
     if results.refused:
         raise CollectError(

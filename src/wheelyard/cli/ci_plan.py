@@ -238,7 +238,7 @@ def _estimate(report: JobsReport) -> list[str]:
     estimate = report.estimate
     path = [*estimate.critical.jobs[:_PATH], *(["…"] if len(estimate.critical.jobs) > _PATH else [])]
     wheels = sum(len(job.expected) for job in report.jobs)
-    guessed = len(report.jobs) - estimate.known
+    guessed = len(report.jobs) - estimate.timed
     lines = [
         (
             f"{len(report.jobs)} jobs, {wheels} wheels, {estimate.runners} at once: about"

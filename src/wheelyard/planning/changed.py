@@ -164,7 +164,7 @@ def ensure_no_folder(recipe: Recipe) -> None:
 
 def _changed_wheels(new: DuePlanner, target: Target, before: _Before) -> Iterator[Due]:
     plan = new.plan(target)
-    digests = new.inputs(target, plan, {})
+    digests = new.fingerprints(target, plan, {})
     wheels = tuple(wheel for wheel in plan.expected if digests[wheel] not in before.digests)
     if wheels:
         why = "new" if before is _NEVER else "its pin has changed" if before.pin != _pin(target) else "changed"
@@ -191,7 +191,7 @@ def _before(old: DuePlanner, name: str) -> dict[str, _Before]:
     for target in targets:
         digests: frozenset[str] = frozenset()
         with contextlib.suppress(WheelyardError):
-            digests = frozenset(old.inputs(target, old.plan(target), {}).values())
+            digests = frozenset(old.fingerprints(target, old.plan(target), {}).values())
         fingerprints[target.version] = _Before(_pin(target), digests)
     return fingerprints
 

@@ -42,7 +42,7 @@ def recipe_digest(target: Target) -> str:
     return digest(target.recipe, target.settings, target.version)
 
 
-def inputs_digest(
+def wheel_fingerprint(
     target: Target,
     wheel: ExpectedWheel,
     image: Image,
@@ -52,7 +52,7 @@ def inputs_digest(
     config: SiteConfig,
     test: bool,
 ) -> str:
-    """Return the digest of all that decides *wheel*, and whether it passes."""
+    """Return the fingerprint of *wheel*: the digest of all its inputs, and of whether it is tested."""
     return sha256_value(
         {
             "source": source,

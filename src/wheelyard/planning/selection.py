@@ -13,7 +13,7 @@ from wheelyard.core.names import canonical
 from wheelyard.core.tags import WheelName, wheel_for
 from wheelyard.io import log
 from wheelyard.planning import build_requires
-from wheelyard.planning.fingerprint import inputs_digest
+from wheelyard.planning.fingerprint import wheel_fingerprint
 from wheelyard.planning.package_words import pairs
 from wheelyard.planning.planner import Planner
 from wheelyard.planning.target import Target, find_target
@@ -40,7 +40,7 @@ class Due:
         target: the version.
         plan: all that it would be built into.
         wheels: those that are due, at least one.
-        inputs: the digest of each wheel's inputs.
+        fingerprints: the fingerprint of each wheel.
         exact: whether that is all of them; not so while the index folder lacks what the build takes from it.
         why: what made them due, for people.
     """
@@ -48,7 +48,7 @@ class Due:
     target: Target
     plan: Plan
     wheels: tuple[ExpectedWheel, ...]
-    inputs: Mapping[ExpectedWheel, str]
+    fingerprints: Mapping[ExpectedWheel, str]
     exact: bool
     why: str
 
@@ -58,13 +58,13 @@ class Selection:
     """The versions whose wheels are due, and the versions that cannot be planned.
 
     Attributes:
-        asked: ``names``, ``due``, or a range of commits.
+        selected_by: ``names``, ``due``, or a range of commits.
         due: what there is to build.
         left_out: what is not, with its version and the reason.
         problems: why more cannot be planned; one package's mistake does not hide the rest.
     """
 
-    asked: str
+    selected_by: str
     due: tuple[Due, ...] = ()
     left_out: tuple[tuple[str, str, str], ...] = ()
     problems: tuple[WheelyardError, ...] = ()
@@ -80,24 +80,24 @@ class DuePlanner(Planner):
 
     index: Path | None = None
 
-    def inputs(self, target: Target, plan: Plan, needed: dict[str, str]) -> dict[ExpectedWheel, str]:
-        """Return the digest of each wheel's inputs, as a build records it that takes *needed* from the index folder.
+    def fingerprints(self, target: Target, plan: Plan, needed: dict[str, str]) -> dict[ExpectedWheel, str]:
+        """Return the fingerprint of each wheel, as a build records it that takes *needed* from the index folder.
 
         Raises:
             PlanError: the lock does not pin what the recipe asks for.
             SourceError: a local folder is not there.
         """
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        digest = partial(inputs_digest, target, source=mark, needed=needed, config=self.project.config, test=True)
+        digest = partial(wheel_fingerprint, target, source=mark, needed=needed, config=self.project.config, test=True)
         return {wheel: digest(wheel, plan.image) for wheel in plan.expected}
 
     def due(self, target: Target, plan: Plan, wheels: tuple[ExpectedWheel, ...], why: str) -> Due:
-        """Return *wheels* with the digests of their inputs."""
+        """Return *wheels* with their fingerprints."""
         try:
             needed, exact = build_requires.find(target, self.index or self.project.index), True
         except PlanError:
             needed, exact = {}, False
-        return Due(target, plan, wheels, self.inputs(target, plan, needed), exact, why)
+        return Due(target, plan, wheels, self.fingerprints(target, plan, needed), exact, why)
 
 
 def by_name(planner: DuePlanner, packages: Sequence[str] = (), version: str | None = None) -> Selection:

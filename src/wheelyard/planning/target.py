@@ -16,6 +16,9 @@ from wheelyard.records.models import LockedVersion
 from wheelyard.sources.source_kind import kind_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelyard.core.values import SourceTree
     from wheelyard.project.config import Project
     from wheelyard.project.inheritance import Explanation
     from wheelyard.project.recipe import Settings
@@ -129,3 +132,28 @@ def look_up(recipe: Recipe, version: str | None, pinned_versions: tuple[str, ...
             release = LockedVersion(version=_checked(version))
         settings, _ = effective(recipe, release.version)
         return kind_of(settings.source).pin(settings.source, release)
+
+
+def prepare_source(project: Project, target: Target, work: Path, *, log_file: Path) -> SourceTree:
+    """Return the source of *target*, ready to build, inside *work*.
+
+    Raises:
+        SourceError: it cannot be fetched; subclasses for wrong bytes, unsafe archives and bad patches.
+        NetworkError: the server does not answer.
+    """
+    from wheelyard import index  # offline verbs need not pay for HTTP
+    from wheelyard.sources.prepare import prepare
+
+    name = target.settings.source.name or target.package
+    with log.step("Preparing source"):
+        return prepare(
+            target.package,
+            target.locked,
+            target.settings,
+            recipe_folder=target.recipe.folder,
+            work=work,
+            config=project.config,
+            find_url=lambda: index.sdist_url(name, target.locked, index=index.index_url()),
+            where=target.patch_place,
+            log_file=log_file,
+        )

@@ -105,7 +105,7 @@ def facts_of(
     """Return the facts of a version's source; no code of upstream runs.
 
     Raises:
-        WheelyardError: the source cannot be fetched; see :func:`wheelyard.planning.fetch_source.prepare_source`.
+        WheelyardError: the source cannot be fetched; see :func:`wheelyard.planning.target.prepare_source`.
     """
     recipe = load_recipe(project, package)
     if locked is None:

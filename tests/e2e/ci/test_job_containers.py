@@ -84,9 +84,13 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     assert code == 0, said
     (outcome,) = outcomes(folder)
     wheel = site.wheels[0]
-    assert (outcome.state, outcome.files, outcome.inputs) == ("built", (wheel.name,), read_record(wheel).fingerprint)
+    assert (outcome.state, outcome.files, outcome.fingerprint) == (
+        "built",
+        (wheel.name,),
+        read_record(wheel).fingerprint,
+    )
     name, files = handed_on(output)
-    assert name == artifact_name("tiny", "1.0", ("cp313",), outcome.inputs)
+    assert name == artifact_name("tiny", "1.0", ("cp313",), outcome.fingerprint)
     whole = {wheel.name, f"{wheel.name}.json", "verdict.json", outcome.file, "build-cp313.log"}
     assert {file.rpartition("/")[2] for file in files} == whole
     assert all((site.root / file).is_file() for file in files)

@@ -80,7 +80,7 @@ class Yard:
 
     def digest(self, python: str, name: str = "demo") -> str:
         (version,) = self.selection(name).due
-        (found,) = (each for wheel, each in version.inputs.items() if str(wheel.interpreters[0]) == python)
+        (found,) = (each for wheel, each in version.fingerprints.items() if str(wheel.interpreters[0]) == python)
         return found
 
     def built(self, python: str = "cp313", *, inputs: str = "", name: str = "demo", **lies: object) -> Path:
@@ -485,7 +485,7 @@ def test_where_nothing_can_be_asked_the_range_is_what_it_is_and_nobody_says_that
         done = yard.verb("--changed", f"{history.commits[2]}..HEAD", "--after", "planned", "--out", "out")
         assert done.returncode == 0, done.stderr
         assert ("left undone is not known" in done.stderr) == failing
-        found: str = json.loads((out / "jobs.json").read_text("utf-8"))["asked"]
+        found: str = json.loads((out / "jobs.json").read_text("utf-8"))["selection"]
         return found
 
     assert asked() == f"{history.commits[0]}..{history.commits[3]}"
@@ -508,7 +508,7 @@ def test_the_verb_plans_from_there(yard: Yard, history: History) -> None:
     done = yard.verb("--changed", f"{history.commits[2]}..HEAD", "--after", "planned")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["asked"] == f"{history.commits[0]}..{history.commits[3]}"
+    assert found["selection"] == f"{history.commits[0]}..{history.commits[3]}"
     assert not found["jobs"]
 
 

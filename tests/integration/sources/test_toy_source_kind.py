@@ -99,7 +99,7 @@ image = "local"
 
 PREPARE = """
 from pathlib import Path
-from wheelyard.planning.fetch_source import prepare_source
+from wheelyard.planning.target import prepare_source
 from wheelyard.planning.target import find_target
 from wheelyard.project.config import find_project
 project = find_project()

@@ -82,8 +82,8 @@ def test_again_it_changes_nothing(project: Project, brought: list[Path]) -> None
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(project.dist.rglob("*")) if path.is_file()
     }
     found = collect(project, brought)
-    assert found.taken == ()
-    assert len(found.there) == 4
+    assert found.new_files == ()
+    assert len(found.present_files) == 4
     assert {
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(project.dist.rglob("*")) if path.is_file()
     } == before
@@ -259,7 +259,7 @@ def test_other_bytes_under_the_same_name_are_refused(project: Project, brought: 
 def test_a_folder_that_is_a_link_is_not_entered(project: Project, brought: list[Path], tmp_path: Path) -> None:
     (tmp_path / "links").mkdir()
     (tmp_path / "links/artifact").symlink_to(brought[0])
-    assert collect(project, [tmp_path / "links"]).taken == ()
+    assert collect(project, [tmp_path / "links"]).new_files == ()
 
 
 @pytest.mark.parametrize(("first", "second", "stays"), [("failed", "built", "built"), ("built", "failed", "failed")])
@@ -344,4 +344,4 @@ def test_a_wheel_of_a_package_that_is_spelt_otherwise_is_taken(project: Project,
     wheel = spec.write(stock.root / "dist/demo/1.0")
     write_record(wheel.parent, record_of(wheel, spec).model_copy(update={"package": "demo"}))
     write_verdict(wheel.parent, verdict_of("demo", "1.0", [wheel]))
-    assert collect(project, [stock.root]).taken == (wheel.name,)
+    assert collect(project, [stock.root]).new_files == (wheel.name,)

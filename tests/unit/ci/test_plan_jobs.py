@@ -21,7 +21,7 @@ from wheelyard.core.values import ImageChoice
 from wheelyard.images import resolve
 from wheelyard.planning import build_requires
 from wheelyard.planning import selection as due
-from wheelyard.planning.fingerprint import inputs_digest
+from wheelyard.planning.fingerprint import wheel_fingerprint
 from wheelyard.planning.plan import make_plan
 from wheelyard.planning.target import find_target
 from wheelyard.records import durations, history, lockfile, releases
@@ -181,8 +181,8 @@ def test_a_job_says_all_that_a_forge_must_know(project: Project) -> None:
         "stable-1.0-cp312-abi3-manylinux_*_riscv64.whl",
         "stable-1.0-cp314-cp314t-manylinux_*_riscv64.whl",
     ]
-    assert {each.inputs for each in user.expected} == {None}  # base is not built yet
-    assert report.estimate.known == 0
+    assert {each.fingerprint for each in user.expected} == {None}  # base is not built yet
+    assert report.estimate.timed == 0
 
 
 def test_the_inputs_of_a_job_are_those_that_a_build_records(project: Project) -> None:
@@ -192,16 +192,16 @@ def test_the_inputs_of_a_job_are_those_that_a_build_records(project: Project) ->
     plan = make_plan("base", target.settings, target.locked, image, project.config)
     mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
     digests = [
-        inputs_digest(target, wheel, image, source=mark, needed={}, config=project.config, test=True)
+        wheel_fingerprint(target, wheel, image, source=mark, needed={}, config=project.config, test=True)
         for wheel in plan.expected
     ]
-    assert [each.inputs for each in job.expected] == digests
+    assert [each.fingerprint for each in job.expected] == digests
 
 
 def test_the_runners_label_decides_no_wheel(project: Project) -> None:
     def inputs() -> list[str | None]:
         report = schedule(project, due.by_name(due.DuePlanner(project), ["base"])).report()
-        return [each.inputs for each in report.jobs[0].expected]
+        return [each.fingerprint for each in report.jobs[0].expected]
 
     before = inputs()
     (project.recipes / "base/recipe.toml").write_text('[build]\nrunner = "elsewhere"\n')
@@ -244,7 +244,7 @@ def test_durations_split_a_package(project: Project) -> None:
     record_durations(project)
     made = schedule(project, due.by_name(due.DuePlanner(project), ["base"]))
     assert [job.seconds for job in made.report().jobs] == [120 + 60 + 3000] * 4
-    assert made.report().estimate.known == 4
+    assert made.report().estimate.timed == 4
     assert len(schedule(project, due.by_name(due.DuePlanner(project), ["base"]), runners=1).report().jobs) == 1
     durations.DURATIONS.path(project.packages, "base").write_text("broken")
     assert len(schedule(project, due.by_name(due.DuePlanner(project), ["base"])).report().jobs) == 1

@@ -34,7 +34,7 @@ def plan(*jobs: tuple[str, tuple[str, ...]]) -> JobsReport:
     """Return a plan of one job for each package and its interpreters, all of version 1.0."""
     entries = [job_entry(f"{package} 1.0 {' '.join(pythons)}", package, pythons) for package, pythons in jobs]
     left_out = [{"package": "old", "version": "1.0", "reason": "retired"}]
-    return JobsReport.model_validate({"asked": "due", "estimate": ESTIMATE, "jobs": entries, "left-out": left_out})
+    return JobsReport.model_validate({"selection": "due", "estimate": ESTIMATE, "jobs": entries, "left-out": left_out})
 
 
 def wheel(package: str, python: str) -> str:

@@ -31,7 +31,7 @@ def plan(**jobs: tuple[str, ...]) -> JobsReport:
     ]
     rows = [{"name": each["name"], "package": each["package"], "wheels": each["interpreters"]} for each in entries]
     matrices = [{"name": "wave-1-first-1", "wave": 1, "gate": True, "include": rows}]
-    return JobsReport.model_validate({"asked": "due", "estimate": ESTIMATE, "jobs": entries, "matrices": matrices})
+    return JobsReport.model_validate({"selection": "due", "estimate": ESTIMATE, "jobs": entries, "matrices": matrices})
 
 
 def tell(project: Project, package: str, **states: str) -> None:

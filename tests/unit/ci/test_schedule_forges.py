@@ -32,7 +32,7 @@ SITE = Capacity(8, 60)
 NIGHT = (
     build_of("numpy", 1500, 1500, 1500),
     build_of("scipy", 4000, 4000, needs=["numpy"], runner="riscv-large"),
-    build_of("pandas", 2500, needs=["numpy"], known=False),
+    build_of("pandas", 2500, needs=["numpy"], timed=False),
     build_of("markupsafe", 60, 60, 60, 60),
 )
 MANY = tuple(build_of(f"p{number:03}", 60) for number in range(300))
@@ -158,7 +158,7 @@ def test_a_child_pipeline_is_valid_by_gitlabs_own_schema(builds: tuple[PackageBu
 @pytest.mark.parametrize("artifacts", [False, True])
 def test_a_job_collects_what_others_built_and_ends_as_its_build_does(tmp_path: Path, *, artifacts: bool) -> None:
     """Run as GitLab's shell runs it, with a stand-in for the command that notes how it was called."""
-    child = children(packed(build_of("a", 60, 60), build_of("b", 60, 60, 60, needs=["a"], known=False)))[0]
+    child = children(packed(build_of("a", 60, 60), build_of("b", 60, 60, 60, needs=["a"], timed=False)))[0]
     (tmp_path / "ci").mkdir()
     stand_in = tmp_path / "ci/bootstrap"
     stand_in.write_text('#!/bin/sh\necho "$@" >> calls\ncase "$*" in *job*) exit 40;; esac\n')
@@ -181,7 +181,7 @@ def test_a_script_ends_while_there_is_time_to_bring_what_it_has_made() -> None:
 
 
 def test_what_a_job_is_told_is_what_the_command_reads() -> None:
-    child = children(packed(build_of("a", 60, 60), build_of("b", 60, 60, 60, needs=["a"], known=False)))[0]
+    child = children(packed(build_of("a", 60, 60), build_of("b", 60, 60, 60, needs=["a"], timed=False)))[0]
     told = next(job for name, job in jobs(child).items() if name.startswith("b "))["variables"]["WHEELYARD_JOB"]
     planned_job = parse_job_spec(told)
     assert (planned_job.package, planned_job.version, planned_job.needs, planned_job.image) == (
@@ -196,7 +196,7 @@ def test_what_a_job_is_told_is_what_the_command_reads() -> None:
 def test_no_job_has_more_wheels_than_a_workflow_has_steps() -> None:
     """.github/workflows/part.yml writes them out."""
     wide = PackageBuild(
-        "wide", "1.0", tuple(build_of("wide", 60, version=f"1.{n}").wheels[0] for n in range(20)), known=False
+        "wide", "1.0", tuple(build_of("wide", 60, version=f"1.{n}").wheels[0] for n in range(20)), timed=False
     )
     found = pack((wide,), SITE)
     assert sum(len(job.wheels) for job in found.jobs) == 20

@@ -69,7 +69,7 @@ def test_the_critical_path_is_a_chain(builds: tuple[PackageBuild, ...], capacity
 def test_what_was_never_timed_stays_together(builds: tuple[PackageBuild, ...], capacity: Capacity) -> None:
     layout = pack(builds, capacity)
     jobs = Counter(job.build.name for job in layout.jobs)
-    assert all(jobs[each.name] == 1 for each in builds if not each.known)
+    assert all(jobs[each.name] == 1 for each in builds if not each.timed)
 
 
 def test_idle_runners_are_used() -> None:
@@ -99,9 +99,9 @@ def test_a_job_waits_for_its_own_interpreters_only() -> None:
     assert layout.makespan == 1800
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_no_job_is_planned_near_what_the_forge_lets_it_take(known: bool) -> None:
-    layout = pack([build_of("slow", 3000, 3000, 3000, known=known)], Capacity(1, 60, longest=7200))
+@pytest.mark.parametrize("timed", [True, False])
+def test_no_job_is_planned_near_what_the_forge_lets_it_take(timed: bool) -> None:
+    layout = pack([build_of("slow", 3000, 3000, 3000, timed=timed)], Capacity(1, 60, longest=7200))
     assert [len(job.wheels) for job in layout.jobs] == [1, 1, 1]  # two would take 6060 of 7200 seconds
 
 
@@ -120,9 +120,9 @@ def test_short_wheels_beside_long_ones_do_not_share_a_job_that_is_full() -> None
     assert all(len(job.wheels) <= 6 for job in pack([build_of("a", *nine)], Capacity(2, 60)).jobs)
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_where_a_job_keeps_its_wheels_only_when_it_ends_each_has_its_own(known: bool) -> None:
-    builds = [build_of("base", 60, 60, known=known), build_of("late", 60, 60, 60, needs=["base"], known=known)]
+@pytest.mark.parametrize("timed", [True, False])
+def test_where_a_job_keeps_its_wheels_only_when_it_ends_each_has_its_own(timed: bool) -> None:
+    builds = [build_of("base", 60, 60, timed=timed), build_of("late", 60, 60, 60, needs=["base"], timed=timed)]
     assert [len(job.wheels) for job in pack(builds, Capacity(1, 600, most=1)).jobs] == [1] * 5
     assert max(len(job.wheels) for job in pack(builds, Capacity(1, 600, most=2)).jobs) == 2
 

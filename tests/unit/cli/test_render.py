@@ -247,7 +247,7 @@ def test_json_says_the_same_and_commands_nobody() -> None:
 @pytest.mark.usefixtures("github")
 def test_what_results_quote_commands_nobody() -> None:
     finding = ReviewFinding(kind="record", where=f"packages/{COMMAND}/lock.toml", text=COMMAND, fix=f"x\n::{COMMAND}")
-    review = review_text(ReviewReport(asked="a..b", commits=1, recipes=1, findings=(finding,)))
+    review = review_text(ReviewReport(commit_range="a..b", commits=1, recipes=1, findings=(finding,)))
     plans = plans_text(Plans((), (RecipeError("one"), RecipeError(COMMAND, details=[f"\n::{COMMAND}"]))))
     for text in (review, plans):
         assert "set-output" in text

@@ -96,7 +96,7 @@ def digest(
         lockfile.pin(lockfile.lock_file(project.packages, "demo"), locked)
         target = find_target(project, "demo", write=False)
         mark = identity(target.locked, target.settings, recipe_folder=target.recipe.folder)
-        return fingerprint.inputs_digest(
+        return fingerprint.wheel_fingerprint(
             target, wheel, image, source=mark, needed=needed or {}, config=project.config, test=test
         )
 
