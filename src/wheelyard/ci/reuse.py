@@ -89,7 +89,7 @@ def _artifacts(project: Project) -> Artifacts:
     config = project.config.change_requests
     if config is None:
         raise ConfigError(
-            "the site configuration names no forge whose pipelines can be asked",
+            "the site configuration names no forge with pipelines",
             fix="add [tool.wheelyard.change-requests]; docs/how-to/change-requests.md",
         )
     return open_artifacts(config, read_token(config.variable))
@@ -172,7 +172,7 @@ class _Reuse:
             except DiskError:
                 raise
             except WheelyardError as error:
-                log.warn(f"{name} of run {artifact.run} is not taken: {error}")
+                log.warn(f"{name} of run {artifact.run} is not reused: {error}")
                 if isinstance(error, (SlowServerError, StepTimeoutError)):  # the next one would take as long
                     self.down = True
                     break
