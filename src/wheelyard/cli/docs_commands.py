@@ -110,7 +110,8 @@ def _command_line() -> str:
 
 
 def _verb(name: str, command: click.Command) -> list[str]:
-    context = click.Context(command, info_name=f"wheelyard {name}")
+    # The help option keeps the names of the first context that asks for it.
+    context = click.Context(command, info_name=f"wheelyard {name}", **cli.context_settings)
     usage = " ".join([context.info_name or "", *command.collect_usage_pieces(context)])
     options = [option for option in command.params if isinstance(option, click.Option)]
     rows = [f"| `{_spelling(option)}` | {_help(option)} |" for option in options]
