@@ -50,7 +50,7 @@ _MORE = 1  # versions to read beyond those in the report
 _ALL = Version("0.dev0")
 _BROKEN = frozenset({"error"})
 _WELL = frozenset({"current"})
-_STAYS = "the recipe's [upstream] ships-since says that it is retired: take that out once it is to be built again"
+_STAYS = "the recipe's [upstream] ships-since retires it: remove that line to build it again"
 
 
 @dataclass(frozen=True)

@@ -214,27 +214,27 @@ def _with_needs(
                 advance(1)
 
         results = threads.each(read_requires, gaps, parallel=_SOURCES) if gaps else []
-    shelf = Shelf(index_url(), registry_wheels, parallel=config.watch.parallel)
+    lookup = Shelf(index_url(), registry_wheels, parallel=config.watch.parallel)
     read = [result for result in results if not isinstance(result, WheelyardError)]
-    shelf.load({canonicalize_name(requirement.name) for requires in read for requirement in requires})
+    lookup.load({canonicalize_name(requirement.name) for requires in read for requirement in requires})
     return [
         gap.model_copy(update={"note": result.what})
         if isinstance(result, WheelyardError)
-        else gap.model_copy(update={"first": tuple(_lacking(result, shelf, pythons))})
+        else gap.model_copy(update={"first": tuple(_lacking(result, lookup, pythons))})
         for gap, result in zip(gaps, results, strict=True)
     ]
 
 
-def _lacking(requires: Sequence[Requirement], shelf: Shelf, pythons: Sequence[Interpreter]) -> list[Lacking]:
+def _lacking(requires: Sequence[Requirement], lookup: Shelf, pythons: Sequence[Interpreter]) -> list[Lacking]:
     lacking = []
     for requirement in requires:
         name = canonicalize_name(requirement.name)
         kinds: dict[str, list[str]] = {}
-        trouble = shelf.trouble(name)
+        trouble = lookup.trouble(name)
         for python in pythons:
             if not applies(requirement, python):
                 continue
-            availability = judge(requirement, shelf.facts(name), shelf.registry.wheels(name, python), python)
+            availability = judge(requirement, lookup.facts(name), lookup.registry.wheels(name, python), python)
             if not availability.installs:
                 kinds.setdefault("unknown" if isinstance(trouble, NetworkError) else availability.kind, []).append(
                     str(python)
