@@ -52,7 +52,7 @@ class CollectReport:
 
 @dataclass(frozen=True)
 class _CheckedWheel:
-    """A wheel that may be taken."""
+    """A wheel that passed the checks."""
 
     wheel: Path
     record: WheelRecord
@@ -89,7 +89,7 @@ def collect(project: Project, folders: Sequence[Path]) -> CollectReport:
 
 
 def _files(folders: Sequence[Path], refused: list[str]) -> Iterator[Path]:
-    """Yield regular files, links neither followed nor taken."""
+    """Yield regular files, without links."""
     count = 0
     for folder in folders:
         for base, inner, names in os.walk(folder):
@@ -122,12 +122,12 @@ def _checked(project: Project, wheel: Path, recipes: frozenset[str]) -> _Checked
     if record.wheel != wheel.name or name.version != Version(record.package_version):
         raise CheckError("comes with the record of another one")
     if canonical(name.name) not in {record.package, project_name(project, record.package)}:
-        raise CheckError(f"is a wheel of {name.name}, and its record says {record.package}")
+        raise CheckError(f"is a wheel of {name.name}, but its record is of {record.package}")
     if record.size > project.config.max_unpacked_mib << 20:
         raise CheckError(f"has {record.size} bytes, more than the site configuration's max-unpacked-mib")
     sha256 = sha256_file(wheel) if wheel.stat().st_size == record.size else ""
     if sha256 != record.sha256:
-        raise CheckError("is not what its record says: sha256 or size differ")
+        raise CheckError("does not match its record: sha256 or size differ")
     wheel_verdicts = tuple(entry for entry in verdict.wheels if entry.wheel == wheel.name)
     if (verdict.package, verdict.package_version) != (record.package, record.package_version):
         raise CheckError("comes with the verdict on another version")

@@ -141,7 +141,7 @@ def _pipeline(
     return {**_head(index), ".build": _TEMPLATE, **jobs, **_LAST}
 
 
-# What may not be taken does not keep the rest back.
+# A refused artifact does not stop the others.
 _COLLECT = "collected=0; if [ -d artifacts ]; then ci/bootstrap wheelyard ci collect artifacts/* || collected=$?; fi"
 _TOOL: dict[str, object] = {
     "key": {"files": ["ci/requirements.txt", "ci/bootstrap"], "prefix": "tool"},

@@ -69,7 +69,7 @@ def find_cycle(needs: Needs) -> tuple[str, ...]:
 
 
 def stopped(needs: Needs, failed: Iterable[str]) -> frozenset[str]:
-    """Return what cannot go on when *failed* has: those that need it, and those that need them."""
+    """Return the jobs that cannot run after *failed* has failed: the jobs that need it, directly or not."""
     users: dict[str, list[str]] = {}
     for name, needed_names in needs.items():
         for other in needed_names:

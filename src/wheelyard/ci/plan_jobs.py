@@ -1,4 +1,4 @@
-"""``ci plan --format``: from what is due to jobs, packed and in order, for GitHub, GitLab and people."""
+"""``ci plan --format``: turn a selection of wheels into jobs, packed and in order, for GitHub, GitLab and people."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _GRACE = 900  # seconds beyond a job's own timeout, so that the tool reports the
 
 @dataclass(frozen=True)
 class Schedule:
-    """What is due, as jobs.
+    """The jobs of a selection.
 
     Attributes:
         project: the project.
-        selection: what is due.
+        selection: the wheels to build.
         builds: the same, with durations.
         capacity: what jobs run on.
         layout: the jobs.
@@ -154,11 +154,11 @@ class Schedule:
 
 
 def schedule(project: Project, selection: Selection, *, runners: int | None = None, gitlab: bool = False) -> Schedule:
-    """Return what is due as jobs.
+    """Return the jobs of a selection.
 
     Args:
         project: the project.
-        selection: what is due.
+        selection: the wheels to build.
         runners: how many jobs run at once; the site configuration's when None.
         gitlab: whether they are for GitLab, where the site configuration limits the wheels of a job.
 

@@ -77,7 +77,7 @@ def report(project: Project, plan: JobsReport, pipeline: int | None = None) -> C
 
 
 def job_outcomes(project: Project, plan: JobsReport) -> dict[str, list[WheelOutcome]]:
-    """Return the outcomes of each job of *plan*, by its name; a job that died may have none."""
+    """Return the outcomes of each job of *plan*, by its name; a job that ended early may have none."""
     outcomes_by_job: dict[str, list[WheelOutcome]] = {job.name: [] for job in plan.jobs}
     for (package, version), entries in _by_version(plan).items():
         folder = project.dist / package / version

@@ -79,7 +79,7 @@ def since_last(project: Project, text: str, name: str) -> str | None:
         return None
     last = ""
     for commit in commits:
-        # Not the newest artifact's: a run that is tried again leaves another one.
+        # Not the newest artifact's: a retried run leaves another one.
         if commit and repository.is_ancestor(commit, span.base) and (not last or repository.is_ancestor(last, commit)):
             last = commit
     return f"{last}..{span.head}" if last else text
@@ -105,7 +105,7 @@ class _Reuse:
     _began: float = field(default_factory=time.monotonic, init=False)
 
     def run(self, selection: Selection) -> Selection:
-        """Take what there is, packages before those that need them: what they were built with is in their digests."""
+        """Reuse wheels, packages before the packages that need them, whose fingerprints depend on them."""
         left: dict[int, Due] = {}
         reused_rows: list[tuple[str, str, str]] = []
         waiting = dict(enumerate(selection.due))
@@ -155,7 +155,7 @@ class _Reuse:
             return replace(due, exact=False)
 
     def _take(self, due: Due, wheel: ExpectedWheel) -> int | None:
-        """Take a wheel, and return the run that it is from; None if there is none that may be taken."""
+        """Reuse a wheel, and return its run; None if no run has a valid one."""
         pythons = tuple(map(str, wheel.interpreters))
         name = artifact_name(due.target.package, due.target.version, pythons, due.fingerprints[wheel])
         try:
@@ -200,7 +200,7 @@ class _Reuse:
                 files.remove(outcome)
             refused = collect(self.project, [content]).refused
             if refused:
-                raise CheckError("it may not be taken", details=refused)
+                raise CheckError("it is refused", details=refused)
 
 
 def _wheel(content: Path, due: Due, fingerprint: str) -> Path:

@@ -1,4 +1,4 @@
-"""``job``: one row of a plan, on the machine that a forge gave it; what came of each wheel is written down."""
+"""``ci run-job``: build the wheels of one job of a plan, and write the outcome of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BUG = 1  # what a bug ends with, see core/errors.py
 def run_job(
     project: Project, spec: JobSpec, number: int | None = None, *, keep: Path | None = None
 ) -> tuple[WheelOutcome, ...]:
-    """Build a job's wheels one by one, so that one that fails takes no other with it; return what came of each.
+    """Build a job's wheels one by one, so that a failure stops no other; return their outcomes.
 
     What is there already, from a run before this one or from another machine, is not built again.
 
@@ -39,7 +39,7 @@ def run_job(
         project: the project.
         spec: the job.
         number: which of its wheels, from 0 on; all when None.
-        keep: a folder into which what came of each is copied as soon as it is done.
+        keep: a folder to which the files of each wheel are copied as soon as it is done.
 
     Raises:
         ConfigError: it has no such wheel.

@@ -43,7 +43,7 @@ def has(project: Project, name: str, pythons: Sequence[Interpreter]) -> bool:
 
 
 def wheels(index: Path, name: str) -> dict[Path, WheelName]:
-    """Return the wheels of a package in the index folder; whatever else lies there is no installer's."""
+    """Return the wheels of a package in the index folder; an installer ignores other files."""
     names_by_file = {}
     for path in (index / "files" / name).glob("*.whl"):
         with contextlib.suppress(ValueError):

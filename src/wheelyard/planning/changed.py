@@ -1,6 +1,6 @@
-"""What a range of commits changes: wheels whose digest of inputs is another one behind it than before.
+"""Find the wheels whose fingerprint a range of commits changes.
 
-Both ends are read from git, not from the checkout, into a scratch folder that is gone afterwards. Paths only say where
+Both ends are read from git, not from the checkout, into a scratch folder, removed afterwards. Paths only say where
 to look; the fingerprint decides whether a wheel is due. Recipes are not trusted: none leads to a folder outside.
 """
 
@@ -172,7 +172,7 @@ def _changed_wheels(new: DuePlanner, target: Target, before: _Before) -> Iterato
 
 
 class _Before(NamedTuple):
-    """What a version was before: its pin, and the digests of its wheels' inputs."""
+    """A version before the change: its pin, and the fingerprints of its wheels."""
 
     pin: str
     digests: frozenset[str]

@@ -1,4 +1,4 @@
-"""The digest of everything that decides a wheel's content: equal inputs are not built twice."""
+"""The fingerprint of a wheel: the digest of all its inputs; a wheel of the same fingerprint is not built twice."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def wheel_fingerprint(
 def _taken(wheel: ExpectedWheel, needed: dict[str, str]) -> dict[str, str]:
     """Return which of the *needed* wheels its build or tests may take: those for one of its interpreters.
 
-    All versions in the index folder count: the build's requirements decide later which one is taken.
+    All versions in the index folder count: the build's requirements decide later which one is installed.
     """
     return {
         file: sha256

@@ -42,8 +42,8 @@ class Plan:
         package: its canonical name.
         version: the version that is locked.
         image: what it is built in.
-        interpreters: those that get a wheel, sorted.
-        omissions: those that do not.
+        interpreters: the interpreters with a wheel, sorted.
+        omissions: the interpreters without one.
         expected: the wheels, each once.
         jobs: the cibuildwheel runs that yield them.
         notes: remarks for people.
@@ -151,7 +151,7 @@ def _job(package: str, version: str, wheels: tuple[ExpectedWheel, ...]) -> Job:
 
 
 def _excluded(interpreter: Interpreter, settings: Settings, locked: LockedVersion, image: Image) -> str | None:
-    """Return why *interpreter* is left out whatever wheels there are, None if it is not."""
+    """Return why *interpreter* is left out of every wheel, None if it is not."""
     text = str(interpreter)
     chosen = settings.interpreters
     why = f": {chosen.why}" if chosen.why else ""

@@ -27,7 +27,7 @@ class Plans:
     """The plans of several packages.
 
     Attributes:
-        plans: those that can be made.
+        plans: the plans of all packages without a problem.
         problems: why the others cannot; one package's mistake does not hide the rest.
     """
 

@@ -1,4 +1,4 @@
-"""Select the wheels to build: of named packages, of changed inputs, or those that are not published yet."""
+"""Select the wheels to build: of named packages, of changed inputs, or missing in the registry."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Due:
     Attributes:
         target: the version.
         plan: all that it would be built into.
-        wheels: those that are due, at least one.
+        wheels: the wheels to build, at least one.
         fingerprints: the fingerprint of each wheel.
         exact: whether that is all of them; not so while the index folder lacks what the build takes from it.
         why: what made them due, for people.
@@ -59,7 +59,7 @@ class Selection:
 
     Attributes:
         selected_by: ``names``, ``due``, or a range of commits.
-        due: what there is to build.
+        due: the versions to build.
         left_out: what is not, with its version and the reason.
         problems: why more cannot be planned; one package's mistake does not hide the rest.
     """

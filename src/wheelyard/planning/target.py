@@ -1,4 +1,4 @@
-"""What is to be built: a recipe, a version, and its lock."""
+"""A target: one version of a recipe, its lock, and its source."""
 
 from __future__ import annotations
 

@@ -183,8 +183,8 @@ def _pipe(folder: Path) -> None:
 
 
 LIES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "the wheel is longer": (_lie_in_the_wheel, "not what its record says"),
-    "one bit differs": (_other_bytes, "not what its record says"),
+    "the wheel is longer": (_lie_in_the_wheel, "does not match its record"),
+    "one bit differs": (_other_bytes, "does not match its record"),
     "the wheel is a link": (_link, "is not a file"),
     "the wheel is a pipe": (_pipe, "is not a file"),
     "the record is a link": (_linked_record, "comes without"),
