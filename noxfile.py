@@ -227,6 +227,7 @@ def checks(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("lint-imports", silent=True)
+    session.run("python", "ci/names.py")
     session.run("shellcheck", "ci/bootstrap")
     session.run("actionlint")
     session.run("zizmor", "--offline", "--quiet", ".github", "ci/actions")

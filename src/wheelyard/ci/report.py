@@ -173,7 +173,12 @@ def markdown(night: CIReport) -> str:
     if night.left_out:
         lines += ["", "Left out:", "", *(f"- {inline(line)}" for line in night.left_out)]
     if night.issues:
-        lines += ["", "Issues:", "", *(f"- {inline(each.package)}: {each.action} {each.url}" for each in night.issues)]
+        lines += [
+            "",
+            "Issues:",
+            "",
+            *(f"- {inline(issue.package)}: {issue.action} {issue.url}" for issue in night.issues),
+        ]
     return "\n".join([*lines, ""])
 
 

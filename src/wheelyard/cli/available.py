@@ -125,11 +125,11 @@ def _check_sources(words: Sequence[str], sources: Sequence[Path], lock: Path | N
 def requirements_table(report: AvailabilityReport) -> str:
     """Return a report for people: each project, what becomes of it, and then what to type."""
     rows = [
-        (each.name if each.direct else f"  {each.name}", *(_cell(each, python) for python in report.interpreters))
-        for each in report.needs
+        (need.name if need.direct else f"  {need.name}", *(_cell(need, python) for python in report.interpreters))
+        for need in report.needs
     ]
     lines = [log.table(("requirement", *report.interpreters), rows)] if rows else ["nothing is required"]
-    kinds = {found.kind for each in report.needs for found in each.found.values()}
+    kinds = {choice.kind for need in report.needs for choice in need.found.values()}
     meanings = {
         "wheel": "public: a riscv64 wheel on the public index",
         "pure": "pure: a public wheel that runs everywhere",
@@ -149,8 +149,8 @@ def requirements_table(report: AvailabilityReport) -> str:
 
 
 def _cell(need: Need, python: str) -> str:
-    found: Found | None = need.found.get(python)
-    return "-" if found is None else " ".join(filter(None, (_WORDS[found.kind], found.version)))
+    choice: Found | None = need.found.get(python)
+    return "-" if choice is None else " ".join(filter(None, (_WORDS[choice.kind], choice.version)))
 
 
 def _running() -> Interpreter:

@@ -199,7 +199,7 @@ def _first_line(text: str | None) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write what is out of date; with ``--check`` only tell, and return 1 if there is any."""
+    """Write what is out of date; with ``--check`` only report it, and return 1 if there is any."""
     root = Path(__file__).parents[3]
     old = [
         name

@@ -101,9 +101,10 @@ def _rank(option: _Option) -> tuple[bool, Version, int, bool]:
 
 
 def is_pinned(specifier: SpecifierSet) -> bool:
-    """Tell whether a specifier names one version: only then a yanked one may be taken."""
+    """Return whether a specifier names one version: only then a yanked one may be taken."""
     return any(
-        each.operator == "===" or (each.operator == "==" and not each.version.endswith(".*")) for each in specifier
+        clause.operator == "===" or (clause.operator == "==" and not clause.version.endswith(".*"))
+        for clause in specifier
     )
 
 
@@ -112,7 +113,7 @@ def _public(facts: ProjectFacts, interpreter: Interpreter, glibc: Glibc | None) 
         if not interpreter.allowed_by(release.requires_python):
             continue
         yanked = release.yanked is not None
-        floors = {each.pair: each.glibc for each in release.ships}
+        floors = {wheel.pair: wheel.glibc for wheel in release.ships}
         if floor := _floor(floors, interpreter, glibc):
             yield _Option(release.version, "wheel", floor, yanked)
         if _taken(interpreter, release.pure):
@@ -132,9 +133,9 @@ def _ours(name: str, files: Iterable[str], interpreter: Interpreter, glibc: Glib
             continue
         if "any" in wheel.platforms and _taken(interpreter, (wheel.pair,)):
             yield _Option(wheel.version, "ours")
-        if found := wheel.floor(TARGET):
-            known = floors.setdefault(wheel.version, {})
-            known[wheel.pair] = min(found, known.get(wheel.pair, found))
+        if floor_version := wheel.floor(TARGET):
+            floors_by_pair = floors.setdefault(wheel.version, {})
+            floors_by_pair[wheel.pair] = min(floor_version, floors_by_pair.get(wheel.pair, floor_version))
     for version, pairs in floors.items():
         if floor := _floor(pairs, interpreter, glibc):
             yield _Option(version, "ours", floor)

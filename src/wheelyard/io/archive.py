@@ -37,7 +37,7 @@ _CHUNK = 1 << 16
 _LONGEST_PART = 255  # what Linux file systems take
 _TOP = "content"  # the one folder, of archives that have none
 _MOST_LINKS = 40  # followed on one path; as many as Linux follows
-_EARLIEST, _LATEST = 315_532_800, 4_354_819_199  # 1980 and 2107, between which zip can tell the time
+_EARLIEST, _LATEST = 315_532_800, 4_354_819_199  # 1980 and 2107, the range of times in zip
 
 
 def unpack(archive: Path, target: Path, *, limits: Limits) -> int:
@@ -134,7 +134,7 @@ def checked_name(name: str, archive: str) -> tuple[str, ...]:
 
 
 def leads_out(links: Mapping[tuple[str, ...], str], path: tuple[str, ...]) -> bool:
-    """Tell whether *path*, followed through *links*, leaves the root or comes to no end.
+    """Return whether *path*, followed through *links*, leaves the root or comes to no end.
 
     Args:
         links: where each link is, and what it points to.

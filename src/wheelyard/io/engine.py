@@ -134,7 +134,7 @@ class Binfmt:
 
 
 def native() -> bool:
-    """Tell whether this machine is riscv64 itself."""
+    """Return whether this machine is riscv64 itself."""
     return platform.machine() == TARGET_ARCH
 
 

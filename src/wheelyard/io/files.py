@@ -165,7 +165,7 @@ def owner_mark(pid: int | None = None) -> str:
 
 
 def owner_alive(mark: str) -> bool:
-    """Tell whether the process that *mark* names still runs."""
+    """Return whether the process that *mark* names still runs."""
     pid, _, start = mark.partition(".")
     try:
         return _start_time(int(pid)) == int(start)

@@ -96,7 +96,7 @@ def _in_environment() -> Iterator[str]:
 
 
 def holds_secrets() -> bool:
-    """Tell whether this process knows a secret, or was given one."""
+    """Return whether this process knows a secret, or was given one."""
     return bool(_secrets) or any(_in_environment())
 
 

@@ -79,7 +79,7 @@ class WatchConfig(Model):
     cool_down: int = Field(
         3, ge=0, le=365, description="Days that a release is left alone: wheels come late, and bad ones are yanked."
     )
-    versions: int = Field(3, gt=0, le=10, description="How many new versions of a package are told of.")
+    versions: int = Field(3, gt=0, le=10, description="How many new versions of a package are reported.")
     parallel: int = Field(32, gt=0, le=64, description="Pages of the index that are read at once.")
 
 
@@ -114,7 +114,7 @@ class SiteConfig(Model):
         "[copyleft sources](../how-to/sources.md).",
     )
     tokens: Tokens = Field((), description="The tokens that `check-tokens` watches; see below.")
-    renewals: tuple[RenewalConfig, ...] = Field((), description="Renewals that no API tells of; see below.")
+    renewals: tuple[RenewalConfig, ...] = Field((), description="Renewals that no API reports; see below.")
     warn_days: int = Field(30, ge=1, description="How many days ahead `check-tokens` says that something ends.")
     issues: IssueConfig | None = Field(None, description="Where `check-tokens --issues` writes; see below.")
     change_requests: ChangeRequestConfig | None = Field(

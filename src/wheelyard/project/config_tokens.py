@@ -67,7 +67,7 @@ class DeployTokenConfig(_Token):
 
 
 class RenewalConfig(Model):
-    """Something that people renew, and no API tells of."""
+    """Something that people renew, and no API reports."""
 
     name: Name = Field(description="What people call it.")
     due: date = Field(description="The day by which it must be renewed; the next one after each renewal.")

@@ -73,7 +73,7 @@ class Layer:
         return self.origin.place((*self.prefix, *path))
 
     def holds_for(self, version: Version | None) -> bool:
-        """Tell whether it is for *version*; None stands for no version in particular."""
+        """Return whether it is for *version*; None stands for no version in particular."""
         if self.match is None:
             return True
         return version is not None and self.match.contains(version, prereleases=True)

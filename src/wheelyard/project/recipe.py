@@ -184,7 +184,7 @@ class Patch(Model):
         return value
 
     def is_for(self, version: Version) -> bool:
-        """Tell whether it is applied to *version*; pre-releases are versions like others."""
+        """Return whether it is applied to *version*; pre-releases are versions like others."""
         return SpecifierSet(self.versions).contains(version, prereleases=True)
 
 

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# The same as the check of a new wheel does (_install_main.py), but in a folder that pip was told to install to.
+# The same as the check of a new wheel does (_install_main.py), but in a folder that pip installs to.
 _IMPORTS = """
 import ctypes, importlib, importlib.metadata, os, sys
 folder, name, *modules = sys.argv[1:]

@@ -196,7 +196,7 @@ class DirectoryRegistry:
     def rebuild(self) -> tuple[str, ...]:
         """Derive what is missing, and every page, from the wheels; return what was found wrong.
 
-        A wheel whose bytes are not those that were published is told. Its page goes on stating the published hash,
+        A wheel whose bytes are not those that were published is reported. Its page goes on stating the published hash,
         so that every installer refuses it; publishing the true one again restores it.
 
         Raises:
@@ -308,7 +308,7 @@ class DirectoryRegistry:
     def _write_pages(self, project: str, *, without: Sequence[str] = ()) -> None:
         listed = []
         for wheel in (path for path in self._wheels(project) if path.name not in without):
-            with contextlib.suppress(PublishError):  # told by files() and rebuild(); others must not suffer
+            with contextlib.suppress(PublishError):  # files() and rebuild() report it; the others go on
                 listed.append(_listed(wheel.name, self._entry(wheel)))
         folder = self.root / "simple" / project
         _sweep(folder)

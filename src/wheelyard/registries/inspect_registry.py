@@ -57,7 +57,7 @@ def projects_of(
         recorded_projects: names that are right though the registry has no such package.
 
     Raises:
-        UnknownPackageError: it has no such packages; all are told.
+        UnknownPackageError: it has no such packages; all are listed.
         PublishError: there is no such registry, or its content is broken.
         NetworkError: it does not answer.
     """
@@ -113,13 +113,13 @@ def listings(
 
 
 def about(where: str, error: WheelyardError) -> WheelyardError:
-    """Return *error* as one of the package or file *where*: one of many, told together."""
+    """Return *error* as one of the package or file *where*: one of many, reported together."""
     text = error.what if error.where is None or error.where.endswith(where) else f"{error.where}: {error.what}"
     return type(error)(text, where=where, details=error.details, fix=error.fix)
 
 
 def together(text: str, errors: Sequence[WheelyardError]) -> WheelyardError:
-    """Return one error that tells all of *errors*: of their kind if that is one of this stage, else a PublishError."""
+    """Return one error that lists all of *errors*: of their kind if that is one of this stage, else a PublishError."""
     kinds = {type(error) for error in errors}
     fixes = {error.fix for error in errors}
     lines = []
@@ -148,7 +148,7 @@ def installable(
 ) -> dict[Version, list[tuple[WheelName, RegistryFile]]]:
     """Return the wheels of a package that riscv64 can install and nobody has yanked, there or in our records.
 
-    Of what the registry's page lists beside them nothing counts: `registry verify` tells of it.
+    Of what the registry's page lists beside them nothing counts: `registry verify` reports it.
 
     Raises:
         RegistryContentError: the record cannot be used.
@@ -254,7 +254,7 @@ def verify_registry(
     """Compare a registry's index with our records; with *download* read every file back too.
 
     One package's failure is one of the problems, and does not stop the rest, unless the server is silent: then what
-    was not looked at is told.
+    was not looked at is reported.
 
     Raises:
         UnknownPackageError: neither the registry nor our records have such a package.
@@ -353,7 +353,7 @@ class Adoption:
 def adopt(project: Project, registry: NamedRegistry, packages: Sequence[str]) -> Adoption:
     """Record what a registry has and our records do not: each wheel is downloaded, verified and read.
 
-    What it was built from cannot be told afterwards, and is left empty.
+    What it was built from is unknown afterwards, and is left empty.
 
     Raises:
         ConfigError: records do not list what is in this registry.

@@ -1,4 +1,4 @@
-"""What a publication set out to do, on disk: so that a run that was killed is finished, and told, by the next.
+"""What a publication set out to do, on disk: so that a run that was killed is finished, and reported, by the next.
 
 One JSON line per event. A line that a kill cut short is the last one and says nothing; what it would have said is
 found out again from the registry.

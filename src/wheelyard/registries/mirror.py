@@ -115,7 +115,7 @@ def mirror(
 ) -> Mirroring:
     """Copy every wheel of *source* into *target*, each verified on both ways; what is there is not copied again.
 
-    What cannot be copied (a file without a hash, an sdist, other bytes under the same name) is told, and does not
+    What cannot be copied (a file without a hash, an sdist, other bytes under the same name) is listed, and does not
     stop the rest. What is yanked in the source becomes so in the target. A run that was killed goes on where it
     stopped, within a file too.
 

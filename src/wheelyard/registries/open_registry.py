@@ -63,7 +63,7 @@ def open_configured(project: Project, target: str | None) -> NamedRegistry:
     """Return the registry that *target* means, by default the only one of the site configuration.
 
     Raises:
-        ConfigError: there is no such registry, or nobody can tell which is meant.
+        ConfigError: there is no such registry, or more than one could be meant.
         CredentialsError: a credential is named that cannot be used.
     """
     names = tuple(project.config.registries)

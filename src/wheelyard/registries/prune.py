@@ -55,7 +55,7 @@ class Pruned:
 def prune(
     project: Project, registry: NamedRegistry, packages: Sequence[str], *, keep: int | None, delete: bool
 ) -> Pruned:
-    """Delete the versions that the site configuration does not keep; without *delete* only tell.
+    """Delete the versions that the site configuration does not keep; without *delete* only report them.
 
     A package that fails does not keep the others, unless they would meet the same.
 

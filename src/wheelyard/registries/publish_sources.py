@@ -34,10 +34,10 @@ def store_sources(project: Project, packages: Sequence[str], target: str, *, dry
         project: the project.
         packages: whose wheels in ``dist/``; all by default.
         target: a registry's name in the site configuration, or a folder.
-        dry_run: only tell.
+        dry_run: only report.
 
     Raises:
-        PublishError: there are no such wheels, or a source cannot be had; all of them are told.
+        PublishError: there are no such wheels, or a source cannot be had; all of them are listed.
         CredentialsError: we may not write there.
         NetworkError: the registry does not answer.
     """

@@ -106,7 +106,7 @@ def publish_packages(
         project: the project.
         packages: what to publish.
         target: a registry's name in the site configuration, or a folder.
-        dry_run: only tell.
+        dry_run: only report.
         show: is given the plan before anything is done about it.
         tell: is given the report before this run counts as finished: if nobody has read it, the next tells the same.
 

@@ -29,7 +29,7 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def nobody(_bytes: int) -> None:
-    """Take a progress report and tell nobody."""
+    """Ignore a progress report."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Registry(Protocol):
             Whether the file is new here.
 
         Raises:
-            ConflictError: other bytes are there under this name; both digests are told.
+            ConflictError: other bytes are there under this name; both digests are shown.
             PublishError: the wheel is not what it was when it was checked, or the registry does not take it.
             DiskError: no space, or no right to write there.
             NetworkError: the registry does not answer.
@@ -229,7 +229,7 @@ class SourceStore(Protocol):
 def version_word(version: str) -> str:
     """Return a distribution's version as GitLab takes one (lib/gitlab/regex/packages.rb, maven_version_regex).
 
-    Debian's may hold ``~`` and ``:``, and never ``_`` (deb-version(7)): so the word still tells them apart.
+    Debian's may hold ``~`` and ``:``, and never ``_`` (deb-version(7)): so the word still keeps them apart.
     """
     plain = version.replace(":", "__").replace("..", "._.")
     return _NOT_IN_VERSIONS.sub("_", plain)

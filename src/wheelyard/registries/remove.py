@@ -73,7 +73,7 @@ def remove(
     Raises:
         UnknownPackageError: the registry has no such package.
         CredentialsError: we may not delete.
-        PublishError: some of them may not go; all are told, and none is deleted.
+        PublishError: some of them may not go; all are listed, and none is deleted.
         NetworkError: it does not answer.
     """
     # What is being published must not be taken for a stranger: of the two, one waits.

@@ -68,7 +68,7 @@ def write_front(root: Path, projects: Mapping[str, Sequence[RegistryFile]]) -> i
     Nothing is written unless everything can be.
 
     Raises:
-        RegistryContentError: a copy in *root* has other bytes than the registry; every such one is told.
+        RegistryContentError: a copy in *root* has other bytes than the registry; every such one is listed.
         PublishError: a file has no address, or a copy in *root* has no description.
         DiskError: no space, or no right to write there.
     """

@@ -44,7 +44,7 @@ def write_index(project: Project, registry: NamedRegistry, folder: Path) -> Fron
     All or nothing is read before anything is written: a registry that fails halfway does not empty the index.
 
     Raises:
-        WheelyardError: some packages cannot be read; all are told, and nothing is written.
+        WheelyardError: some packages cannot be read; all are listed, and nothing is written.
         PublishError: there is no such registry, or its content is broken.
         NetworkError: it does not answer.
         DiskError: no space, or no right to write there.

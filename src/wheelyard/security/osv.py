@@ -1,6 +1,6 @@
 """Known vulnerabilities of versions, from a server that speaks OSV's API (https://google.github.io/osv.dev/api/).
 
-One question tells the identifiers for up to a thousand versions (``POST /v1/querybatch``), page by page; each is then
+One question returns the identifiers for up to a thousand versions (``POST /v1/querybatch``), page by page; each is then
 read once (``GET /v1/vulns/{id}``). What databases call by several names is one vulnerability: names that share an
 alias are joined (https://ossf.github.io/osv-schema/, "aliases").
 """

@@ -96,7 +96,7 @@ class Attempt:
 def attempt(
     tree: Path, patches: Sequence[Patch], version: str, *, folder: Path, where: Callable[[int], str]
 ) -> tuple[Attempt, ...]:
-    """Apply whichever patches for *version* can be applied, and tell of each; see :func:`apply`."""
+    """Apply whichever patches for *version* can be applied, and report each; see :func:`apply`."""
     return tuple(_attempt(tree, folder, patch, where(index)) for index, patch in for_version(patches, version))
 
 

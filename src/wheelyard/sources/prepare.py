@@ -48,8 +48,8 @@ def prepare(
         log_file: where the output of the sdist script is appended.
 
     Raises:
-        SourceError: the source cannot be had, is not what it should be, or builds no wheel; its subclasses tell
-            a wrong hash, an unsafe archive, and a patch that does not apply.
+        SourceError: the source cannot be had, is not what it should be, or builds no wheel; subclasses
+            for a wrong hash, an unsafe archive, and a patch that does not apply.
         PlanError: the lock does not pin what the recipe asks for.
         NetworkError: a server cannot be reached.
         DiskError: no space.

@@ -95,7 +95,7 @@ def digest(folder: Path, entry_list: list[Entry]) -> str:
 
 
 def newest(entry_list: list[Entry]) -> int:
-    """Return the newest time stamp of a file, in seconds since 1970, within what zip can tell."""
+    """Return the newest time stamp of a file, in seconds since 1970, within the range of zip."""
     times = [int(entry.status.st_mtime) for entry in entry_list if not entry.is_link]
     return min(max([_EARLIEST, *times]), _LATEST)
 
@@ -142,7 +142,7 @@ def copy(folder: Path, target: Path, entry_list: list[Entry], *, limits: Limits)
 
 
 def set_times(folder: Path, entry_list: list[Entry], seconds: int) -> None:
-    """Give every file of a tree the same time: git knows none, and the time of checkout tells nothing."""
+    """Give every file of a tree the same time: git knows none, and the time of checkout means nothing."""
     for entry in entry_list:
         os.utime(folder / entry.path, (seconds, seconds), follow_symlinks=False)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from wheelyard.registries.open_registry import NamedRegistry
 
 
-class Ours:
-    """Our registry, where it answers; where it does not, that is told and it counts as empty. Threads may share it.
+class OwnRegistry:
+    """Our registry. One that does not answer counts as empty, with a note. Threads may share it.
 
     Args:
         registry: the registry, None if there is none to ask.
@@ -79,15 +79,15 @@ class Ours:
             if project in self._files:
                 return self._files[project]
         try:
-            found = self._breaker.ask(functools.partial(self._registry.adapter.files, project))
+            file_list = self._breaker.ask(functools.partial(self._registry.adapter.files, project))
         except WheelyardError as error:
-            found = ()
+            file_list = ()
             self.notes[f"{project} was not looked at in our registry: {error.what}"] = None
         with self._lock:
-            return self._files.setdefault(project, found)
+            return self._files.setdefault(project, file_list)
 
 
-class Shelf:
+class ProjectPages:
     """Projects, as far as they were looked at.
 
     Args:
@@ -96,7 +96,7 @@ class Shelf:
         parallel: pages that are read at once.
     """
 
-    def __init__(self, index: str, registry: Ours, *, parallel: int) -> None:
+    def __init__(self, index: str, registry: OwnRegistry, *, parallel: int) -> None:
         self.registry = registry
         self._index = index
         self._parallel = parallel
@@ -106,19 +106,19 @@ class Shelf:
         """Look at those of *names* that are not known yet; return how many these were."""
         missing = sorted({name for name in names if name not in self._projects})
         if missing:
-            found = threads.each(self._look, missing, parallel=self._parallel)
-            self._projects.update(zip(missing, found, strict=True))
+            loaded = threads.each(self._look, missing, parallel=self._parallel)
+            self._projects.update(zip(missing, loaded, strict=True))
         return len(missing)
 
     def facts(self, name: str) -> ProjectFacts:
         """Return what the index says of a project that was loaded; nothing, where it says nothing."""
-        known = self._projects[name]
-        return known if isinstance(known, ProjectFacts) else ProjectFacts(name)
+        project = self._projects[name]
+        return project if isinstance(project, ProjectFacts) else ProjectFacts(name)
 
     def trouble(self, name: str) -> WheelyardError | None:
         """Return why the index says nothing of a project."""
-        known = self._projects[name]
-        return known if isinstance(known, WheelyardError) else None
+        project = self._projects[name]
+        return project if isinstance(project, WheelyardError) else None
 
     def _look(self, name: str) -> ProjectFacts | WheelyardError:
         try:
@@ -128,7 +128,7 @@ class Shelf:
 
 
 def applies(requirement: Requirement, python: Interpreter, extras: Iterable[str] = ()) -> bool:
-    """Tell whether a requirement's marker holds on riscv64: as it is, or with one of *extras*.
+    """Return whether a requirement's marker holds on riscv64: as it is, or with one of *extras*.
 
     A marker that compares what cannot be compared holds: better to look at one project too many.
     """

@@ -99,7 +99,7 @@ class Gap(Model):
         wanted: interpreters of the site for which upstream has a wheel on *reference*.
         ours: the newest version in our registry, empty if it has none.
         covered: interpreters for which our registry has a wheel of *ours*.
-        first: what it needs first: build requirements without a riscv64 wheel, None if nobody can tell.
+        first: what it needs first: build requirements without a riscv64 wheel, None if that is unknown.
         note: why *first* is not known.
     """
 

@@ -26,7 +26,7 @@ from wheelyard.index import index_url
 from wheelyard.index.installer_choice import Availability, judge
 from wheelyard.io import files, http, log, sandbox
 from wheelyard.io.cache import cache_dir
-from wheelyard.watch.availability import Ours, Shelf
+from wheelyard.watch.availability import OwnRegistry, ProjectPages
 from wheelyard.watch.availability_report import AvailabilityReport, Found, Need
 from wheelyard.watch.resolver import Resolver
 
@@ -74,10 +74,10 @@ def available(
         ConfigError: the configured public index is not valid.
         UpstreamUnknownError: no index answers.
     """
-    own = Ours(registry)
+    own = OwnRegistry(registry)
     if own.needs_login:
         own.notes["our registry needs a login: only its wheels of public versions are shown"] = None
-    shelf = Shelf(index_url(), own, parallel=project.config.watch.parallel)
+    pages = ProjectPages(index_url(), own, parallel=project.config.watch.parallel)
     folder = cache_dir("work")
     files.sweep_scratch(folder, "available")
     tables: dict[Interpreter, _Table] = {}
@@ -92,12 +92,12 @@ def available(
         )
         for python in pythons:
             with log.step(f"Resolving for {python}"):
-                table = _Table(resolver, shelf, python, glibc)
+                table = _Table(resolver, pages, python, glibc)
                 table.prefer_wheels()
                 tables[python] = table
             if lock and table.is_complete:
                 files.write_text(lock, resolver.lock(python, table.pins))
-    return _report([*map(str, sources)], words, shelf, tables)
+    return _report([*map(str, sources)], words, pages, tables)
 
 
 def problem(report: AvailabilityReport) -> WheelyardError | None:
@@ -164,9 +164,9 @@ class _Table:
         pins: versions that were taken because they have a wheel.
     """
 
-    def __init__(self, resolver: Resolver, shelf: Shelf, python: Interpreter, glibc: Glibc | None) -> None:
+    def __init__(self, resolver: Resolver, pages: ProjectPages, python: Interpreter, glibc: Glibc | None) -> None:
         self.pins: dict[str, str] = {}
-        self._resolver, self._shelf, self._python, self._glibc = resolver, shelf, python, glibc
+        self._resolver, self._pages, self._python, self._glibc = resolver, pages, python, glibc
         self.resolution = self._resolve({})
 
     @property
@@ -176,12 +176,12 @@ class _Table:
 
     def prefer_wheels(self) -> None:
         """Take older versions that have a wheel, where the requirements allow them."""
-        tried: set[str] = set()
+        attempted: set[str] = set()
         for _ in range(_MOST_ROUNDS):
-            better = {name: version for name, version in self._older_wheels() if name not in tried}
+            better = {name: version for name, version in self._older_wheels() if name not in attempted}
             if not better:
                 return
-            tried |= better.keys()
+            attempted |= better.keys()
             for pins in (better, *({name: version} for name, version in better.items() if len(better) > 1)):
                 resolution = self._resolve(self.pins | pins)
                 if not resolution.unsolved.keys() - self.resolution.unsolved.keys():
@@ -192,7 +192,7 @@ class _Table:
 
     def _resolve(self, pins: Mapping[str, str]) -> Resolution:
         resolution = self._resolver.resolve(self._python, pins)
-        self._shelf.load({*resolution.packages, *resolution.unsolved, *resolution.unread})
+        self._pages.load({*resolution.packages, *resolution.unsolved, *resolution.unread})
         return resolution
 
     def _older_wheels(self) -> Iterator[tuple[str, str]]:
@@ -207,8 +207,8 @@ class _Table:
         requirement = Requirement(name)
         if version:
             requirement.specifier = SpecifierSet(f"=={version}", prereleases=True)
-        wheels = self._shelf.registry.wheels(name, self._python)
-        return judge(requirement, self._shelf.facts(name), wheels, self._python, glibc=self._glibc)
+        wheels = self._pages.registry.wheels(name, self._python)
+        return judge(requirement, self._pages.facts(name), wheels, self._python, glibc=self._glibc)
 
     def found(self, name: str) -> Found | None:
         """Return the report's entry for a package, None if this interpreter does not need it."""
@@ -220,11 +220,11 @@ class _Table:
         elif name in resolution.unread or name in resolution.unsolved:
             choice = self.choice(name)
             reason = resolution.unread.get(name) or resolution.unsolved[name]
-            is_usable = name in resolution.unread or (choice.kind == "ours" and self._shelf.registry.needs_login)
+            is_usable = name in resolution.unread or (choice.kind == "ours" and self._pages.registry.needs_login)
             choice = choice if is_usable else Availability("none")
         else:
             return None
-        trouble = self._shelf.trouble(name)
+        trouble = self._pages.trouble(name)
         if trouble is not None and not isinstance(trouble, UnknownPackageError):
             return Found(kind="unknown", reason=trouble.what)
         return Found(
@@ -236,7 +236,7 @@ class _Table:
 
 
 def _report(
-    sources: Sequence[str], words: Sequence[str], shelf: Shelf, tables: Mapping[Interpreter, _Table]
+    sources: Sequence[str], words: Sequence[str], pages: ProjectPages, tables: Mapping[Interpreter, _Table]
 ) -> AvailabilityReport:
     names: dict[str, None] = {}
     for table in tables.values():
@@ -254,14 +254,14 @@ def _report(
     floors = [choice.glibc for need in needs for choice in need.found.values() if choice.glibc]
     return AvailabilityReport(
         interpreters=tuple(map(str, tables)),
-        registry=shelf.registry.name,
+        registry=pages.registry.name,
         glibc=max(floors, key=lambda floor: tuple(map(int, floor.split("."))), default=""),
         pip=_PIP if floors else "",
-        command=_command(sources, words, shelf.registry.index),
+        command=_command(sources, words, pages.registry.index),
         needs=needs,
         unread=tuple(sorted({name for table in tables.values() for name in table.resolution.unread})),
         skipped=tuple(addresses),
-        notes=tuple(dict.fromkeys((*shelf.registry.notes, *_notes(tables)))),
+        notes=tuple(dict.fromkeys((*pages.registry.notes, *_notes(tables)))),
     )
 
 

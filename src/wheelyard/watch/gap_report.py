@@ -33,7 +33,7 @@ from wheelyard.index.installer_choice import judge
 from wheelyard.index.project_summary import ProjectFacts, Upstream
 from wheelyard.index.sdist_file import find_sdist
 from wheelyard.io import archive, cache, downloads, files, log, threads
-from wheelyard.watch.availability import Ours, Shelf, applies
+from wheelyard.watch.availability import OwnRegistry, ProjectPages, applies
 from wheelyard.watch.availability_report import Failed, Gap, Lacking, RadarReport
 from wheelyard.watch.name_lists import read_names
 
@@ -73,7 +73,7 @@ def radar(project: Project, path: Path, *, top: int, registry: NamedRegistry | N
     listed = read_names(path)
     pythons = tuple(map(Interpreter.parse, project.config.interpreters))
     tally = _sweep(listed, project.config.watch.parallel, top, pythons)
-    registry_wheels = Ours(registry)
+    registry_wheels = OwnRegistry(registry)
     gaps = [_covered(gap, registry_wheels, pythons) for gap in tally.gaps()]
     gaps = _with_needs(gaps, project.config, pythons, registry_wheels)
     return RadarReport(
@@ -180,7 +180,7 @@ def _gap(entry: Entry, release: ReleaseFacts, pythons: Sequence[Interpreter]) ->
     )
 
 
-def _covered(gap: Gap, registry_wheels: Ours, pythons: Sequence[Interpreter]) -> Gap:
+def _covered(gap: Gap, registry_wheels: OwnRegistry, pythons: Sequence[Interpreter]) -> Gap:
     """Return the gap with our registry's version of it."""
     requirement = Requirement(gap.name)
     versions = {
@@ -200,7 +200,7 @@ def _covered(gap: Gap, registry_wheels: Ours, pythons: Sequence[Interpreter]) ->
 
 
 def _with_needs(
-    gaps: Sequence[Gap], config: SiteConfig, pythons: Sequence[Interpreter], registry_wheels: Ours
+    gaps: Sequence[Gap], config: SiteConfig, pythons: Sequence[Interpreter], registry_wheels: OwnRegistry
 ) -> list[Gap]:
     """Return the gaps with their build requirements that have no riscv64 wheel."""
     with log.progress("reading sources", len(gaps), unit="projects") as advance:
@@ -214,7 +214,7 @@ def _with_needs(
                 advance(1)
 
         results = threads.each(read_requires, gaps, parallel=_SOURCES) if gaps else []
-    lookup = Shelf(index_url(), registry_wheels, parallel=config.watch.parallel)
+    lookup = ProjectPages(index_url(), registry_wheels, parallel=config.watch.parallel)
     read = [result for result in results if not isinstance(result, WheelyardError)]
     lookup.load({canonicalize_name(requirement.name) for requires in read for requirement in requires})
     return [
@@ -225,7 +225,7 @@ def _with_needs(
     ]
 
 
-def _lacking(requires: Sequence[Requirement], lookup: Shelf, pythons: Sequence[Interpreter]) -> list[Lacking]:
+def _lacking(requires: Sequence[Requirement], lookup: ProjectPages, pythons: Sequence[Interpreter]) -> list[Lacking]:
     lacking = []
     for requirement in requires:
         name = canonicalize_name(requirement.name)

@@ -197,11 +197,11 @@ class Resolver:
         for line in text.splitlines():
             if match := _LINE.match(line.strip()):
                 requesters = [word.strip() for word in (match["via"] or "").split(",") if word.strip()]
-                files_ = [word.removeprefix("-r ") for word in requesters if word.startswith("-r ")]
-                shown = ["command line" if name.endswith(COMMAND_LINE) else name for name in files_]
+                file_paths = [word.removeprefix("-r ") for word in requesters if word.startswith("-r ")]
+                file_names = ["command line" if name.endswith(COMMAND_LINE) else name for name in file_paths]
                 names = [word for word in requesters if not word.startswith("-")]
                 packages[canonicalize_name(match["name"])] = Resolved(
-                    match["version"] or "", match["url"] or "", (*shown, *names), direct=bool(files_)
+                    match["version"] or "", match["url"] or "", (*file_names, *names), direct=bool(file_paths)
                 )
         return packages
 
@@ -222,7 +222,7 @@ def _reason(text: str) -> str:
 
 
 def _asked_for(text: str) -> str:
-    """Return the project whose page or file an index did not deliver, empty if no address tells."""
+    """Return the project whose page or file an index did not deliver, empty if no address names one."""
     for match in _URL.finditer(text):
         last = unquote(match[2]).rstrip("/").rpartition("/")[2]
         is_file = last.endswith((".whl", ".metadata", ".gz", ".zip"))

@@ -165,7 +165,7 @@ def _netrc(url: str) -> Credential | None:
 
 
 def _same(left: str, right: str) -> bool:
-    """Tell whether two addresses are one server: scheme, host and port, and the path that it may live under."""
+    """Return whether two addresses are one server: scheme, host and port, and the path that it may live under."""
 
     def origin(url: str) -> tuple[str, str, int | None, str] | None:
         try:

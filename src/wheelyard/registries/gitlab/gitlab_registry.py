@@ -2,7 +2,7 @@
 
 What decides its shape: the server keeps the client's sha256 without looking, so what was sent is read back; a
 duplicate and a race end in the same two answers, and a lost answer in none, so after each of these the index is
-read before anybody decides; a GET cannot tell a dead deploy token on a public project, so access is tried with an
+read before anybody decides; a GET cannot detect a dead deploy token on a public project, so access is tried with an
 upload that cannot succeed.
 """
 
@@ -354,7 +354,7 @@ class GitLabRegistry:
         return cached.get(release.name.file, set())
 
     def _arrived(self, release: Release) -> bool:
-        """Read the index, and tell whether the file is there.
+        """Read the index, and return whether the file is there.
 
         Raises:
             ConflictError: other bytes are.

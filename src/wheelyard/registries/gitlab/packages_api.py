@@ -141,7 +141,7 @@ def _spared(records: Mapping[int, Sequence[StoredFile]], staying: Mapping[str, s
 
 
 def _grown(remote: Project, number: int, earlier: Sequence[StoredFile]) -> bool:
-    """Tell whether files have come into a package record, which would go with it: another machine may publish."""
+    """Return whether files have come into a package record, which would go with it: another machine may publish."""
     now = remote.packages.get(number, lazy=True).package_files.list(iterator=True, per_page=_PAGE)
     news = sorted({file.file_name for file in now if file.id not in {earlier_file.file_id for earlier_file in earlier}})
     if news:
