@@ -323,7 +323,7 @@ class _Follower:
             self.where = title + (f" ({self._identifier})" if self._identifier else "")
             self._steps.open(self.where)
         elif text:
-            self._steps.tell(text)
+            self._steps.note(text)
             if self.where.startswith("Testing"):
                 self._count(text)
 

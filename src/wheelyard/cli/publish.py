@@ -34,7 +34,7 @@ def publish(packages: tuple[str, ...], target: str, *, dry_run: bool, as_json: b
         click.echo(output.model(publication.report()) if as_json else publication_text(publication))
 
     report = publish_wheels.publish_packages(
-        find_project(), packages, target, dry_run=dry_run, show=show_uploads, tell=show_publication
+        find_project(), packages, target, dry_run=dry_run, show=show_uploads, advance=show_publication
     )
     if failure := publish_wheels.problem(report):
         raise failure

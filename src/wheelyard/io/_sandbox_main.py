@@ -81,15 +81,15 @@ def main(command: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"no namespace: {error}\n")
         return NOT_APART
-    hear, tell = os.pipe()
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(hear)
-        _first(command, tell)
-    os.close(tell)
+        os.close(reader)
+        _first(command, writer)
+    os.close(writer)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os.kill(child, signal.SIGKILL))
-    with os.fdopen(hear, "rb") as pipe:
+    with os.fdopen(reader, "rb") as pipe:
         problem = pipe.read()[1:].decode(errors="replace")  # the command's start closes it
     _, status = os.waitpid(child, 0)
     if problem:

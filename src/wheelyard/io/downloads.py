@@ -203,8 +203,8 @@ def _receive(answer: Response, transfer: _Transfer, received: int, total: int | 
     """Append the answer's body; return whether it came to its end."""
     length = answer.headers.get("Content-Length", "")
     goal = received + int(length) if length.isdigit() else total
-    with log.progress(f"downloading {transfer.name}", goal) as tell:
-        tell(received)
+    with log.progress(f"downloading {transfer.name}", goal) as advance:
+        advance(received)
         try:
             for chunk in chunks(answer, Pace(transfer.url, transfer.patience)):
                 received += len(chunk)
@@ -215,7 +215,7 @@ def _receive(answer: Response, transfer: _Transfer, received: int, total: int | 
                     )
                 transfer.file.write(chunk)
                 transfer.file.flush()
-                tell(len(chunk))
+                advance(len(chunk))
         except UnansweredError:
             return False
     return goal is None or received >= goal

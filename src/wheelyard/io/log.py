@@ -209,7 +209,7 @@ class Steps:
         self._fold = ""
         self._started = 0.0
         self._live = contextlib.ExitStack()
-        self.tell: Callable[[str], None] = lambda _note: None
+        self.note: Callable[[str], None] = lambda _note: None
 
     def open(self, title: str) -> None:
         """End the step at hand, if there is one, and begin the next."""
@@ -219,7 +219,7 @@ class Steps:
         self._started = time.monotonic()
         self._fold = f"wy_{next(_folds)}"
         _open_fold(title, self._fold, depth=self._depth, name=self._name)
-        self.tell = self._live.enter_context(_live_task(title))
+        self.note = self._live.enter_context(_live_task(title))
 
     def close(self, *, ok: bool = True) -> None:
         """End the step at hand, if there is one."""
@@ -227,7 +227,7 @@ class Steps:
             return
         title, self._title = self._title, ""
         self._live.close()
-        self.tell = lambda _note: None
+        self.note = lambda _note: None
         seconds = time.monotonic() - self._started
         if self._timings is not None:
             self._timings.append(Timing(title, round(seconds, 3), ok))
@@ -247,7 +247,7 @@ def step(title: str) -> Iterator[Callable[[str], None]]:
     depth = _depth.set(_depth.get() + 1)
     ok = False
     try:
-        yield steps.tell
+        yield steps.note
         ok = True
     finally:
         _depth.reset(depth)

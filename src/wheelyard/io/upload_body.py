@@ -21,13 +21,13 @@ class FileBody:
 
     Args:
         file: the open file.
-        tell: is called with the number of bytes of each part that is sent.
+        advance: is called with the number of bytes of each part that is sent.
         stop: ends the upload when it is set.
     """
 
-    def __init__(self, file: IO[bytes], tell: Progress | None = None, stop: Event | None = None) -> None:
+    def __init__(self, file: IO[bytes], advance: Progress | None = None, stop: Event | None = None) -> None:
         self._file = file
-        self._tell = tell
+        self._advance = advance
         self._stop = stop
         self.len = os.fstat(file.fileno()).st_size  # what is left; the encoder asks for it under this name
 
@@ -41,8 +41,8 @@ class FileBody:
             raise InterruptedRunError("sending was stopped")
         data = self._file.read(size)
         self.len -= len(data)
-        if self._tell:
-            self._tell(len(data))
+        if self._advance:
+            self._advance(len(data))
         return data
 
 
@@ -50,7 +50,7 @@ def multipart(
     fields: Iterable[tuple[str, str]],
     content: tuple[str, IO[bytes]] | None = None,
     *,
-    tell: Progress | None = None,
+    advance: Progress | None = None,
     stop: Event | None = None,
 ) -> MultipartEncoder:
     """Return a form of *fields*, and of a file, named and open, as its part ``content``.
@@ -63,5 +63,5 @@ def multipart(
     parts: list[tuple[str, object]] = list(fields)
     if content is not None:
         name, file = content
-        parts.append(("content", (name, FileBody(file, tell, stop), "application/octet-stream")))
+        parts.append(("content", (name, FileBody(file, advance, stop), "application/octet-stream")))
     return MultipartEncoder(parts)

@@ -118,7 +118,7 @@ class DirectoryRegistry:
         with files.disk_errors(self.root), self.locked():
             pass
 
-    def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:  # noqa: ARG002
+    def put(self, release: Release, *, advance: Progress = nobody, stop: Event | None = None) -> bool:  # noqa: ARG002
         """Publish a wheel; see :meth:`wheelyard.registries.registry.Registry.put`."""
         with files.disk_errors(self.root), self.locked():
             target = self._folder(release.project) / release.name.file
@@ -134,7 +134,7 @@ class DirectoryRegistry:
             if new or sha256_file(target) != published:
                 self._add(release, target)
             self._write_pages(release.project)
-            tell(release.size)
+            advance(release.size)
             return new
 
     def confirm(self, project: str, file: str, sha256: str) -> None:

@@ -94,7 +94,7 @@ def listings(
             results.put((project, about(project, error)))
 
     with (
-        log.progress(f"reading {registry.adapter.title}", len(projects), unit="packages") as tell,
+        log.progress(f"reading {registry.adapter.title}", len(projects), unit="packages") as advance,
         threads.crew(read, min(registry.adapter.parallel, len(projects)), results.put) as give,
     ):
         coming = iter(projects)
@@ -109,7 +109,7 @@ def listings(
             for next_project in islice(coming, 1):
                 give(next_project)
             yield project, listing_by_project.pop(project)
-            tell(1)
+            advance(1)
 
 
 def about(where: str, error: WheelyardError) -> WheelyardError:
@@ -235,11 +235,11 @@ def _with_sizes(
     """Return the packages with a file of unknown size, with the sizes that the registry has beside its index."""
     unsized = [package for package, listed in listing.items() if any(file.size is None for file in listed)]
 
-    with log.progress(f"asking {registry.adapter.title} for sizes", len(unsized), unit="packages") as tell:
+    with log.progress(f"asking {registry.adapter.title} for sizes", len(unsized), unit="packages") as advance:
 
         def ask(package: str) -> tuple[ListedFile, ...]:
             sizes = registry.adapter.sizes(package)
-            tell(1)
+            advance(1)
             return tuple(
                 file.model_copy(update={"size": sizes.get((file.file, file.sha256))}) if file.size is None else file
                 for file in listing[package]
@@ -322,7 +322,7 @@ def _damaged(
 ) -> list[Problem]:
     """Read files back, and return what is wrong with them; one without a hash cannot be judged."""
     hashed = [file for file in file_list if file.sha256]
-    with log.progress(f"reading {package} back", len(hashed), unit="files") as tell:
+    with log.progress(f"reading {package} back", len(hashed), unit="files") as advance:
 
         def read(file: RegistryFile) -> Problem | None:
             try:
@@ -331,7 +331,7 @@ def _damaged(
                 return _problem(Kind.DAMAGED, package, file.file, error)
             except WheelyardError as error:
                 return _problem(Kind.UNREADABLE, package, file.file, error)
-            tell(1)
+            advance(1)
             return None
 
         return [problem for problem in threads.each(read, hashed, parallel=registry.adapter.parallel) if problem]

@@ -91,7 +91,7 @@ class _Tally:
     Attributes:
         silent: batches in a row that failed for want of an answer.
         hopeless: whether the next batch would meet the same.
-        tell: is told how many bytes more were sent.
+        advance: is told how many bytes more were sent.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ class _Tally:
     there: int = 0
     silent: int = 0
     hopeless: bool = False
-    tell: Progress = nobody
+    advance: Progress = nobody
 
     def add(self, copied: Sequence[str], refused: Sequence[WheelyardError]) -> None:
         self.copied += copied
@@ -167,7 +167,7 @@ def _announced(source: NamedRegistry, target: NamedRegistry, tally: _Tally) -> I
     steps, over = log.Steps(), False
     steps.open(f"Copying {source.name} to {target.name}")
     try:
-        with log.progress("sent", None) as tally.tell:
+        with log.progress("sent", None) as tally.advance:
             yield
         over = True
     finally:
@@ -251,7 +251,9 @@ def _copy_all(
     tally.add((), work.refused)
     present = set(work.there)
     for batch in _batches(work.missing, target.adapter.parallel):
-        copied_files, refused = _copy(project, source, target, package, batch=batch, folder=folder, tell=tally.tell)
+        copied_files, refused = _copy(
+            project, source, target, package, batch=batch, folder=folder, advance=tally.advance
+        )
         copied = [outcome.upload.release.name.file for outcome in copied_files if outcome.new]
         tally.there += len(copied_files) - len(copied)  # somebody else was quicker
         present.update(outcome.upload.release.name.file for outcome in copied_files)
@@ -286,7 +288,7 @@ def _copy(
     *,
     batch: Sequence[RegistryFile],
     folder: Path,
-    tell: Progress,
+    advance: Progress,
 ) -> tuple[list[Outcome], list[WheelyardError]]:
     """Copy files of one package through *folder*, which keeps what has arrived; return what is there now."""
     fetched = threads.each(
@@ -299,7 +301,7 @@ def _copy(
     try:
         with Journal.of(project.dist / JOURNALS, target.adapter.title) as journal:
             uploads = plan_uploads(target.adapter, releases, begun=journal.begun, parallel=target.adapter.parallel)
-            outcomes = publish(target.adapter, uploads, journal, parallel=target.adapter.parallel, tell=tell)
+            outcomes = publish(target.adapter, uploads, journal, parallel=target.adapter.parallel, advance=advance)
             copied = [outcome for outcome in outcomes if outcome.error is None]
             if target.config.record:
                 _record(project, source, target, package, [outcome.upload.release for outcome in copied])

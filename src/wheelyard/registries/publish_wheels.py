@@ -95,7 +95,7 @@ def publish_packages(
     *,
     dry_run: bool,
     show: Callable[[Sequence[Upload]], object] = lambda _uploads: None,
-    tell: Callable[[Publication], object] = lambda _report: None,
+    advance: Callable[[Publication], object] = lambda _report: None,
 ) -> Publication:
     """Put the passing wheels of *packages*, all in ``dist/`` by default, into a registry.
 
@@ -108,7 +108,7 @@ def publish_packages(
         target: a registry's name in the site configuration, or a folder.
         dry_run: only report.
         show: is given the plan before anything is done about it.
-        tell: is given the report before this run counts as finished: if nobody has read it, the next tells the same.
+        advance: is given the report before this run counts as finished: if nobody has read it, the next tells the same.
 
     Raises:
         PublishError: there is nothing to publish.
@@ -131,7 +131,7 @@ def publish_packages(
         published = [outcome.upload.release for outcome in outcomes if outcome.error is None]
         recorded = _record(project, registry, published, dict(sources)) if registry.config.record else ()
         report = Publication(registry, uploads, tuple(outcomes), refusals, recorded, dry_run=dry_run)
-        tell(report)
+        advance(report)
         if not dry_run:
             journal.finish(release.name.file for release in published)
     return report

@@ -145,14 +145,14 @@ class Registry(Protocol):
             DiskError: no right to write there.
         """
 
-    def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
+    def put(self, release: Release, *, advance: Progress = nobody, stop: Event | None = None) -> bool:
         """Make *release* installable from here. When this returns, it is there, and stays.
 
         Putting the same bytes again does nothing but heal what an interrupted run left undone.
 
         Args:
             release: the wheel.
-            tell: is told how many bytes were sent, and a negative number when they have to be sent again.
+            advance: is told how many bytes were sent, and a negative number when they have to be sent again.
             stop: when it is set, sending ends in the middle.
 
         Returns:

@@ -56,7 +56,7 @@ def publish(
     journal: Journal,
     *,
     parallel: int = 1,
-    tell: Progress | None = None,
+    advance: Progress | None = None,
 ) -> list[Outcome]:
     """Do what was planned, and return what came of it, in the same order.
 
@@ -68,7 +68,7 @@ def publish(
         uploads: the plan.
         journal: notes what is under way.
         parallel: versions sent at once, and files or index pages read at once.
-        tell: is told how many bytes more were sent, if this is a part of something that its caller announces.
+        advance: is told how many bytes more were sent, if this is a part of something that its caller announces.
 
     Raises:
         ConflictError: something was refused; then nothing at all is written.
@@ -91,8 +91,8 @@ def publish(
             ((upload.release.name.file, upload.release.sha256) for upload in coming),
             anew=(upload.release.name.file for upload in coming if not upload.sent),
         )
-    if tell is not None:
-        return _done(registry, uploads, _Sender(registry, journal, tell), parallel)
+    if advance is not None:
+        return _done(registry, uploads, _Sender(registry, journal, advance), parallel)
     steps, ok = log.Steps(), False
     steps.open(f"Publishing to {registry.title}")
     try:
@@ -118,11 +118,11 @@ def _unless(outcome: Outcome, error: WheelyardError | None) -> Outcome:
 class _Sender:
     """Sends wheels, and reads them back; shared by threads."""
 
-    def __init__(self, registry: Registry, journal: Journal, tell: Progress) -> None:
+    def __init__(self, registry: Registry, journal: Journal, advance: Progress) -> None:
         self.stop = threading.Event()
         self._registry = registry
         self._journal = journal
-        self._tell = tell
+        self._advance = advance
         self._lock = threading.Lock()
         self._ours: set[int] = set()
 
@@ -141,7 +141,7 @@ class _Sender:
             sent_bytes += byte_count
             self._count(byte_count)
 
-        if self._registry.put(upload.release, tell=count, stop=self.stop):
+        if self._registry.put(upload.release, advance=count, stop=self.stop):
             self._ours.add(id(upload))
         self._count(upload.release.size - sent_bytes)  # what was there already, or arrived without an answer
 
@@ -168,7 +168,7 @@ class _Sender:
 
     def _count(self, byte_count: int) -> None:
         with self._lock:
-            self._tell(byte_count)
+            self._advance(byte_count)
 
 
 def _run(uploads: Sequence[Upload], sender: _Sender, parallel: int) -> list[Outcome]:

@@ -142,7 +142,7 @@ SAYS = {
     "nox -s image": (r"manylinux_2_39_riscv64",),
     "wheelyard available -r requirements.txt": (r"markupsafe", r"pip install"),
     "nox -s doctor": (r"This machine can build",),
-    # pip and glibc as new as the page wants them: the page's own reader can tell.
+    # pip and glibc as new as the page wants them: the page's own reader can advance.
     "python3 -m pip --version": (r"pip (2[5-9]|24\.[1-9])",),
     "ldd --version": (r"2\.(39|[4-9]\d)",),
 }

@@ -193,7 +193,7 @@ def test_what_is_not_there_is_forwarded_or_not_found(gitlab: Instance) -> None:
 
 
 def test_nobody_reads_a_public_project_and_so_does_a_bad_password(gitlab: Instance) -> None:
-    """`find_user_from_sources` finds no user, which is no error: a GET cannot tell whether a deploy token lives."""
+    """`find_user_from_sources` finds no user, which is no error: a GET cannot advance whether a deploy token lives."""
     gitlab.upload(wheel(gitlab))
     for auth in (None, ("anybody", "gldt-that-never-lived"), gitlab.auth("deploy_token")):
         assert gitlab.page(gitlab.name(), auth=auth) != ""

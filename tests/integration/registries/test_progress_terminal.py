@@ -159,7 +159,7 @@ def test_nothing_counts_twice_meanwhile(yard: PublishedProject, what: str) -> No
     yard.gitlab.fault(Fault(**AGAIN[what], times=2))
     told: list[int] = []
     registry = GitLabRegistry(yard.server.url, PROJECT, Credential(Login("ann", yard.deploy_token), "here"))
-    assert registry.put(read_release(wheel, sha256=sha256_file(wheel)), tell=told.append)
+    assert registry.put(read_release(wheel, sha256=sha256_file(wheel)), advance=told.append)
     yard.exactly([wheel])
     size = wheel.stat().st_size
     sums = list(itertools.accumulate(told))
@@ -252,8 +252,8 @@ def test_a_pipe_gets_a_line_every_ten_seconds(
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     log.setup(log.Face.PLAIN)
-    with log.progress("sent", 24_000_000) as tell:
+    with log.progress("sent", 24_000_000) as advance:
         for _ in range(24):
             clock[0] += 1
-            tell(1_000_000)
+            advance(1_000_000)
     assert capsys.readouterr().err.splitlines() == ["sent: 11.0 MB of 24.0 MB", "sent: 22.0 MB of 24.0 MB"]

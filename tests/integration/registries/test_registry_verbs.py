@@ -480,7 +480,7 @@ def test_a_kill_between_deletion_and_record(yard: PublishedProject, after: bool)
 
 
 def removed(yard: PublishedProject, *words: str, code: int = 0) -> str:
-    """Ask for a removal, first only to tell, then really; return what was said."""
+    """Ask for a removal, first only to advance, then really; return what was said."""
     before = yard.gitlab.files(yard.project)
     records = {path: path.read_bytes() for path in yard.stock.root.glob("packages/*/releases.toml")}
     told = yard.registry("remove", *words)
@@ -501,7 +501,7 @@ def test_remove_deletes_what_verify_finds(yard: PublishedProject, tmp_path: Path
     nameless = other(tmp_path, WheelSpec(version="2.0"))
     yard.upload(nameless, sha256_digest=None)
     stranger = other(tmp_path, WheelSpec(name="stranger", version="3.0"))
-    yard.upload(stranger, name="demo", version="0.1")  # a version that its name does not tell
+    yard.upload(stranger, name="demo", version="0.1")  # a version that its name does not advance
     yard.maintain()
     problems = report(yard.registry("verify", "--json"), "registry-verification")["problems"]
     assert {each["kind"] for each in problems} == {"orphan", "no-hash"}

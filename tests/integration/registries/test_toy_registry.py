@@ -77,7 +77,7 @@ class JsonRegistry:
     def check_access(self):
         pass
 
-    def put(self, release, *, tell=lambda size: None, stop=None):
+    def put(self, release, *, advance=lambda size: None, stop=None):
         wheels = self._read()
         there = wheels.setdefault(release.project, {})
         data = release.path.read_bytes()
@@ -86,7 +86,7 @@ class JsonRegistry:
         text = {name: {file: base64.b64encode(data).decode() for file, data in files.items()}
                 for name, files in wheels.items()}
         self._path.write_text(json.dumps(text))
-        tell(release.size)
+        advance(release.size)
         return True
 
     def confirm(self, project, file, sha256):

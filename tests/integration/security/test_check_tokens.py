@@ -68,7 +68,7 @@ def test_a_renewal_is_counted_without_any_server(watch: Watch) -> None:
 
 
 def test_an_expired_group_token(watch: Watch) -> None:
-    """It cannot even tell of itself; the deploy token is tried all the same, and known to live."""
+    """It cannot even advance of itself; the deploy token is tried all the same, and known to live."""
     watch.use(group=watch.group_token(0))
     ended = watch.run()
     assert ended.code == 65

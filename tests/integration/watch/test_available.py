@@ -54,7 +54,7 @@ def offer(
     needs: tuple[str, ...] | None = (),
     sdist: bool = True,
 ) -> None:
-    """Serve one version; its wheels tell what they need, or do not if that is None."""
+    """Serve one version; its wheels advance what they need, or do not if that is None."""
     metadata = None
     if needs is not None:
         lines = "".join(f"Requires-Dist: {need}\n" for need in needs)

@@ -41,7 +41,7 @@ def wheel(package: str, python: str) -> str:
     return f"{package}-1.0-{python}-{python}-manylinux_2_39_riscv64.whl"
 
 
-def tell(project: Project, job: str, python: str, state: str = "built", **failure: object) -> None:
+def advance(project: Project, job: str, python: str, state: str = "built", **failure: object) -> None:
     package = job.partition(" ")[0]
     told = WheelOutcome.model_validate(
         {
@@ -75,11 +75,11 @@ def test_each_package_of_the_plan_has_its_row(project: Project) -> None:
     made = plan(
         ("a", ("cp312", "cp313")), ("b", ("cp312",)), ("c", ("cp312",)), ("d", ("cp312", "cp313")), ("e", ("cp312",))
     )
-    tell(project, "a 1.0 cp312 cp313", "cp312")
-    tell(project, "a 1.0 cp312 cp313", "cp313", "reused")
-    tell(project, "b 1.0 cp312", "cp312", "failed", line="b.c:1: error: no")
-    tell(project, "c 1.0 cp312", "cp312", "stopped", what="b is nowhere")
-    tell(project, "d 1.0 cp312 cp313", "cp312")
+    advance(project, "a 1.0 cp312 cp313", "cp312")
+    advance(project, "a 1.0 cp312 cp313", "cp313", "reused")
+    advance(project, "b 1.0 cp312", "cp312", "failed", line="b.c:1: error: no")
+    advance(project, "c 1.0 cp312", "cp312", "stopped", what="b is nowhere")
+    advance(project, "d 1.0 cp312 cp313", "cp312")
     night = flow.report(project, made)
     assert {row.package: row.result for row in night.rows} == {
         "a": "built",
@@ -100,26 +100,26 @@ def test_each_package_of_the_plan_has_its_row(project: Project) -> None:
 
 def test_what_another_job_left_does_not_count(project: Project) -> None:
     """A folder of results may hold those of an earlier plan."""
-    tell(project, "a 0.9 cp312", "cp312")
+    advance(project, "a 0.9 cp312", "cp312")
     assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
 
 
 def test_what_the_same_job_of_an_earlier_plan_left_does_not_count(project: Project) -> None:
     made = plan(("a", ("cp312",)))
-    tell(project, "a 1.0 cp312", "cp312")
+    advance(project, "a 1.0 cp312", "cp312")
     assert rows(project, made) == {"a": "built"}
     later = made.model_copy(update={"jobs": tuple(job.model_copy(update={"key": "8" * 64}) for job in made.jobs)})
     assert rows(project, later) == {"a": "silent"}
 
 
 def test_an_outcome_whose_wheel_is_not_there_does_not_count(project: Project) -> None:
-    tell(project, "a 1.0 cp312", "cp312")
+    advance(project, "a 1.0 cp312", "cp312")
     (project.dist / "a" / "1.0" / wheel("a", "cp312")).unlink()
     assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
 
 
 def test_built_without_any_wheel_is_not_believed(project: Project) -> None:
-    tell(project, "a 1.0 cp312", "cp312")
+    advance(project, "a 1.0 cp312", "cp312")
     path = next(project.dist.rglob("outcome-*.json"))
     path.write_text(path.read_text().replace(f'"{wheel("a", "cp312")}"', ""))
     assert rows(project, plan(("a", ("cp312",)))) == {"a": "silent"}
@@ -129,7 +129,7 @@ def test_built_without_any_wheel_is_not_believed(project: Project) -> None:
 def test_more_than_a_job_was_to_build_does_not_count(project: Project, pythons: tuple[str, ...]) -> None:
     made = plan(("a", ("cp312", "cp313")))
     for python in ("cp312", "cp313"):
-        tell(project, "a 1.0 cp312 cp313", python)
+        advance(project, "a 1.0 cp312 cp313", python)
     one = next(outcomes(project.dist / "a/1.0"))
     write_outcome(project.dist / "a/1.0", one.model_copy(update={"interpreters": pythons}))
     (row,) = flow.report(project, made).rows
@@ -138,7 +138,7 @@ def test_more_than_a_job_was_to_build_does_not_count(project: Project, pythons: 
 
 def test_one_wheel_does_not_pass_for_another(project: Project) -> None:
     made = plan(("a", ("cp312", "cp313")))
-    tell(project, "a 1.0 cp312 cp313", "cp312")
+    advance(project, "a 1.0 cp312 cp313", "cp312")
     one = next(outcomes(project.dist / "a/1.0"))
     write_outcome(project.dist / "a/1.0", one.model_copy(update={"interpreters": ("cp313",)}))
     (row,) = flow.report(project, made).rows
@@ -156,7 +156,7 @@ def test_what_another_pipeline_builds_is_no_failure(project: Project) -> None:
     made = plan(("a", ("cp312",)), ("b", ("cp312",)))
     jobs = tuple(job.model_copy(update={"pipeline": which}) for which, job in enumerate(made.jobs, 1))
     made = made.model_copy(update={"jobs": jobs})
-    tell(project, "a 1.0 cp312", "cp312")
+    advance(project, "a 1.0 cp312", "cp312")
     night = flow.report(project, made, 1)
     assert [row.package for row in night.rows] == ["a"]
     assert flow.problem(night) is None
@@ -167,7 +167,7 @@ def test_what_another_pipeline_builds_is_no_failure(project: Project) -> None:
 
 def test_the_table_tells_why_and_how_long_and_what_is_left_out(project: Project) -> None:
     made = plan(("a", ("cp312",)))
-    tell(project, "a 1.0 cp312", "cp312")
+    advance(project, "a 1.0 cp312", "cp312")
     night = flow.report(project, made)
     why = made.jobs[0].why
     assert f"| a | 1.0 | {why} | built | 1 of 1 | 61 s |  |" in flow.markdown(night).splitlines()
@@ -180,9 +180,9 @@ def test_the_table_tells_why_and_how_long_and_what_is_left_out(project: Project)
 
 def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Project) -> None:
     made = plan(("a", ("cp312",)), ("b", ("cp312",)), ("c", ("cp312",)), ("e", ("cp312",)))
-    tell(project, "a 1.0 cp312", "cp312")
-    tell(project, "b 1.0 cp312", "cp312", "failed", line="no")
-    tell(project, "c 1.0 cp312", "cp312", "stopped", what="b is nowhere")
+    advance(project, "a 1.0 cp312", "cp312")
+    advance(project, "b 1.0 cp312", "cp312", "failed", line="no")
+    advance(project, "c 1.0 cp312", "cp312", "stopped", what="b is nowhere")
     wanted, well = flow.issue_texts(flow.report(project, made))
     assert sorted(wanted) == ["b", "e"]
     assert well == ("a",)
@@ -190,7 +190,7 @@ def test_an_issue_is_wanted_for_failures_and_no_longer_for_successes(project: Pr
 
 def test_the_same_failure_asks_for_the_same_issue_on_another_night(project: Project) -> None:
     made = plan(("b", ("cp312",)))
-    tell(project, "b 1.0 cp312", "cp312", "failed", line="b.c:1: error: no")
+    advance(project, "b 1.0 cp312", "cp312", "failed", line="b.c:1: error: no")
     before, _ = flow.issue_texts(flow.report(project, made))
     path = next(project.dist.rglob("outcome-*.json"))
     path.write_text(path.read_text().replace("61", "99").replace("2026-11-24", "2026-11-25"))
@@ -235,9 +235,9 @@ def test_an_issue_is_closed_once_nothing_of_the_package_is_due_however_that_came
     file = ReleasedFile(file=f"published-1.0-{tags}.whl", where="ours", sha256="0" * 64, size=1, tags=(tags,))
     record(RELEASES.path(project.packages, "published"), [file])
     made = plan(*((name, ("cp312",)) for name in ("built", "failed", "stopped")))
-    tell(project, "built 1.0 cp312", "cp312")
-    tell(project, "failed 1.0 cp312", "cp312", "failed", line="no")
-    tell(project, "stopped 1.0 cp312", "cp312", "stopped", what="another is nowhere")
+    advance(project, "built 1.0 cp312", "cp312")
+    advance(project, "failed 1.0 cp312", "cp312", "failed", line="no")
+    advance(project, "stopped 1.0 cp312", "cp312", "stopped", what="another is nowhere")
     board = Board(*names, "gone")
 
     @contextlib.contextmanager
@@ -254,7 +254,7 @@ HOSTILE = "@everyone | `x` [click](javascript:1) <script>\x1b[31m /close ![i](ht
 
 def test_what_upstream_prints_commands_nobody(project: Project) -> None:
     made = plan(("b", ("cp312",)))
-    tell(project, "b 1.0 cp312", "cp312", "failed", line=HOSTILE, what=HOSTILE, fix=HOSTILE)
+    advance(project, "b 1.0 cp312", "cp312", "failed", line=HOSTILE, what=HOSTILE, fix=HOSTILE)
     night = flow.report(project, made)
     body = flow.issue_texts(night)[0]["b"].body
     for text in (flow.markdown(night), body):
@@ -267,8 +267,8 @@ def test_what_upstream_prints_commands_nobody(project: Project) -> None:
 
 def test_junit_says_the_same(project: Project) -> None:
     made = plan(("a", ("cp312",)), ("b", ("cp312",)))
-    tell(project, "a 1.0 cp312", "cp312")
-    tell(project, "b 1.0 cp312", "cp312", "failed", line="<&\x00\x0b>")
+    advance(project, "a 1.0 cp312", "cp312")
+    advance(project, "b 1.0 cp312", "cp312", "failed", line="<&\x00\x0b>")
     suite = ET.fromstring(flow.junit(flow.report(project, made)))  # noqa: S314 - ours
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert [case.get("classname") for case in suite if case.find("failure") is not None] == ["b"]

@@ -34,7 +34,7 @@ def plan(**jobs: tuple[str, ...]) -> JobsReport:
     return JobsReport.model_validate({"selection": "due", "estimate": ESTIMATE, "jobs": entries, "matrices": matrices})
 
 
-def tell(project: Project, package: str, **states: str) -> None:
+def advance(project: Project, package: str, **states: str) -> None:
     """Leave what a job says: ``cp312="built"``."""
     folder = project.dist / package / "1.0"
     for python, state in states.items():
@@ -66,9 +66,9 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_what_died_is_jobs_to_retry_and_what_failed_is_not(project: Project) -> None:
-    tell(project, "well", cp312="built", cp313="built")
-    tell(project, "bad", cp312="built", cp313="failed")
-    tell(project, "half", cp312="built")
+    advance(project, "well", cp312="built", cp313="built")
+    advance(project, "bad", cp312="built", cp313="failed")
+    advance(project, "half", cp312="built")
     made = plan(well=(), bad=(), half=(), lost=())
     assert names(project, made) == {"retry-first-1": ["half", "lost"]}
     half, lost = jobs_to_retry(project, made)[0].include
@@ -77,12 +77,12 @@ def test_what_died_is_jobs_to_retry_and_what_failed_is_not(project: Project) -> 
 
 
 def test_what_said_why_it_failed_is_left_out_also_of_a_job_that_died(project: Project) -> None:
-    tell(project, "lost", cp312="failed")
+    advance(project, "lost", cp312="failed")
     assert [each.include[0]["wheels"] for each in jobs_to_retry(project, plan(lost=()))] == [("cp313",)]
 
 
 def test_what_a_machine_has_ended_is_jobs_to_retry(project: Project) -> None:
-    tell(project, "lost", cp312="built", cp313="ended")
+    advance(project, "lost", cp312="built", cp313="ended")
     assert [each.include[0]["wheels"] for each in jobs_to_retry(project, plan(lost=()))] == [("cp313",)]
 
 
@@ -96,17 +96,17 @@ def test_a_plan_for_another_forge_has_nothing_to_try(tmp_path: Path) -> None:
 
 
 def test_a_wheel_that_is_not_there_was_not_built(project: Project) -> None:
-    tell(project, "lost", cp312="built", cp313="built")
+    advance(project, "lost", cp312="built", cp313="built")
     next((project.dist / "lost/1.0").glob("*cp313*.whl")).unlink()
     assert names(project, plan(lost=())) == {"retry-first-1": ["lost"]}
 
 
 def test_what_waited_for_it_comes_after_it_in_the_plans_order(project: Project) -> None:
     made = plan(lost=(), bad=(), near=("lost",), other=("bad",), far=("near",), gone=("far",), well=("lost",))
-    tell(project, "bad", cp312="failed", cp313="failed")
+    advance(project, "bad", cp312="failed", cp313="failed")
     for package in ("near", "other", "far"):
-        tell(project, package, cp312="stopped", cp313="stopped")
-    tell(project, "well", cp312="built", cp313="built")  # with what a registry had
+        advance(project, package, cp312="stopped", cp313="stopped")
+    advance(project, "well", cp312="built", cp313="built")  # with what a registry had
     assert names(project, made) == {
         "retry-first-1": ["lost"],
         "retry-next-1": ["near"],  # side by side, and then one after another
@@ -115,7 +115,7 @@ def test_what_waited_for_it_comes_after_it_in_the_plans_order(project: Project) 
 
 
 def test_nobody_died(project: Project) -> None:
-    tell(project, "well", cp312="built", cp313="built")
+    advance(project, "well", cp312="built", cp313="built")
     assert jobs_to_retry(project, plan(well=())) == ()
 
 
@@ -127,7 +127,7 @@ def test_more_than_a_matrix_takes_are_several(project: Project) -> None:
 def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.root)
     made = plan(lost=(), near=("lost",))
-    tell(project, "near", cp312="stopped", cp313="stopped")
+    advance(project, "near", cp312="stopped", cp313="stopped")
     (project.dist / "jobs").mkdir()
     (project.dist / "jobs/jobs.json").write_text(made.model_dump_json(by_alias=True), encoding="utf-8")
     done = CliRunner().invoke(cli, ["ci", "retry"])
@@ -139,7 +139,7 @@ def test_the_verb_writes_what_a_forge_is_given(project: Project, monkeypatch: py
     (row,) = json.loads((out / "retry-next-1.json").read_text(encoding="utf-8"))["include"]
     assert row["package"] == "near"
 
-    tell(project, "lost", cp312="built", cp313="built")
-    tell(project, "near", cp312="built", cp313="built")
+    advance(project, "lost", cp312="built", cp313="built")
+    advance(project, "near", cp312="built", cp313="built")
     assert CliRunner().invoke(cli, ["ci", "retry"]).output == ""
     assert [(each.name, each.read_text(encoding="utf-8")) for each in out.iterdir()] == [("outputs", "")]

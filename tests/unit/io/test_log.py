@@ -231,6 +231,6 @@ def test_a_table_is_aligned_and_clean() -> None:
 
 def test_progress_says_nothing_when_it_is_quick(capsys: pytest.CaptureFixture[str]) -> None:
     log.setup(Face.PLAIN)
-    with log.progress("downloading", 100) as tell:
-        tell(100)
+    with log.progress("downloading", 100) as advance:
+        advance(100)
     assert capsys.readouterr().err == ""

@@ -38,12 +38,12 @@ class Watched(DirectoryRegistry):
         self.second_may_end = threading.Event()
         self.second_may_end.set()
 
-    def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
+    def put(self, release: Release, *, advance: Progress = nobody, stop: Event | None = None) -> bool:
         self.sent.append(release.name.file)
         if len(self.sent) == 2:
             self.second_begun.set()
             assert self.second_may_end.wait(10)
-        return super().put(release, tell=tell, stop=stop)
+        return super().put(release, advance=advance, stop=stop)
 
     def confirm(self, project: str, file: str, sha256: str) -> None:
         super().confirm(project, file, sha256)

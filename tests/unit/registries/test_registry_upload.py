@@ -142,7 +142,7 @@ def test_a_body_streams_tells_and_can_be_stopped(tmp_path: Path) -> None:
     told: list[int] = []
     stop = Event()
     with (tmp_path / "wheel").open("rb") as file:
-        body = multipart([("name", "demo")], ("demo.whl", file), tell=told.append, stop=stop)
+        body = multipart([("name", "demo")], ("demo.whl", file), advance=told.append, stop=stop)
         total = body.len
         body.read(10_000)
         stop.set()
@@ -151,7 +151,7 @@ def test_a_body_streams_tells_and_can_be_stopped(tmp_path: Path) -> None:
     assert sum(told) < 100_000
     assert total > 100_000
     with (tmp_path / "wheel").open("rb") as file:
-        body = multipart([("name", "demo")], ("demo.whl", file), tell=told.append)
+        body = multipart([("name", "demo")], ("demo.whl", file), advance=told.append)
         assert len(body.read()) == total == len(body.to_string()) + total
 
 

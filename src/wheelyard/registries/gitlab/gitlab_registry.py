@@ -188,24 +188,24 @@ class GitLabRegistry:
             fix=self._look,
         )
 
-    def put(self, release: Release, *, tell: Progress = nobody, stop: Event | None = None) -> bool:
+    def put(self, release: Release, *, advance: Progress = nobody, stop: Event | None = None) -> bool:
         """Upload a wheel; see :meth:`wheelyard.registries.registry.Registry.put`."""
         stored_hashes = self._known(release)
         if stored_hashes:
             self._same(release, stored_hashes)
             return False
         release.ensure_unchanged()
-        new = self._send(release, tell, stop)
+        new = self._send(release, advance, stop)
         with self._lock:
             self._seen[release.project][release.name.file] = {release.sha256}
         return new
 
-    def _send(self, release: Release, tell: Progress, stop: Event | None) -> bool:
+    def _send(self, release: Release, advance: Progress, stop: Event | None) -> bool:
         lost = False  # whether a try of ours went unanswered, which may have stored it
         for attempt in self._server.attempts(f"uploading {release.name.file}"):
             with attempt:
                 try:
-                    answer = self._upload(release, tell, stop)
+                    answer = self._upload(release, advance, stop)
                 except UnansweredError:
                     lost = True
                     if self._arrived(release):
@@ -234,24 +234,24 @@ class GitLabRegistry:
                     return
                 raise UnansweredError("not listed")
 
-    def _upload(self, release: Release, tell: Progress, stop: Event | None) -> Response:
+    def _upload(self, release: Release, advance: Progress, stop: Event | None) -> Response:
         sent = 0
 
         def count(byte_count: int) -> None:
             nonlocal sent
             sent += byte_count
-            tell(byte_count)
+            advance(byte_count)
 
         stored = False
         try:
             with release.path.open("rb") as file:
-                body = multipart(release.fields(), (release.name.file, file), tell=count, stop=stop)
+                body = multipart(release.fields(), (release.name.file, file), advance=count, stop=stop)
                 answer = self._server.send("POST", "", body, headers={"Content-Type": body.content_type})
             stored = judge(answer) is Verdict.STORED
             return answer
         finally:
             if not stored:
-                tell(-sent)
+                advance(-sent)
 
     def confirm(self, project: str, file: str, sha256: str) -> None:  # noqa: ARG002 - the hash is the address
         """Download a file and hash it: the server never does (see the facts above)."""
