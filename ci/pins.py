@@ -22,6 +22,7 @@ from wheelyard.images.local import packages as debian_packages
 from wheelyard.io import log
 from wheelyard.io.files import write_text
 from wheelyard.io.run import run
+from wheelyard.io.table import table_text
 
 ROOT = Path(__file__).parents[1]
 IMAGE = "src/wheelyard/images/definitions"
@@ -146,7 +147,7 @@ def main(arguments: list[str]) -> int:
     if not rows:
         print("every pin is the newest")
         return 0
-    print(log.table(("lock", "package", "old", "new"), rows))
+    print(table_text(("lock", "package", "old", "new"), rows))
     if check:
         return 1
     for path in dict.fromkeys(row[0] for row in rows):

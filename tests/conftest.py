@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +17,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("wheelyard", deadline=None)
 hypothesis.settings.load_profile("wheelyard")
+
+# Tables fold where they are too wide: most tests look at what a cell says, and at no fold in it.
+os.environ["COLUMNS"] = "300"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.records.models import Finding, Verdict, WheelVerdict
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def verdict_table(verdict: Verdict) -> str:
     rows = [(finding, "all wheels") for finding in verdict.overall]
     rows += [(finding, wheel.wheel) for wheel in verdict.wheels for finding in wheel.findings]
     rows.sort(key=lambda row: row[0].ok)
-    return log.table(
+    return table_text(
         ("", "rule", "wheel", "result"),
         [("ok" if finding.ok else "FAILED", finding.rule, where, finding.text) for finding, where in rows],
     )

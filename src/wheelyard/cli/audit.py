@@ -9,7 +9,7 @@ import click
 from wheelyard.cli import output
 from wheelyard.cli.options import dry_run_option, issues_option, json_option, packages_argument
 from wheelyard.core.errors import WheelyardError
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def audit_text(report: AuditReport) -> str:
         shown = [(entry, entry.summary or entry.url) for entry in report.counting]
         shown += [(entry, f"ignored until {entry.ignored.until}") for entry in report.vulnerabilities if entry.ignored]
         rows = [(entry.package, entry.version, entry.id, ", ".join(entry.fixed) or "-", text) for entry, text in shown]
-        lines += ["", log.table(("package", "version", "vulnerability", "fixed in", "what"), rows)]
+        lines += ["", table_text(("package", "version", "vulnerability", "fixed in", "what"), rows)]
     else:
         lines.append("no vulnerability of them is known")
     if report.expired:

@@ -16,6 +16,7 @@ from wheelyard.cli.options import json_option, open_optional, optional_registry_
 from wheelyard.core.errors import ConfigError, ListError
 from wheelyard.core.tags import Interpreter
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import default_project, seek_project
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def requirements_table(report: AvailabilityReport) -> str:
         (need.name if need.direct else f"  {need.name}", *(_cell(need, python) for python in report.interpreters))
         for need in report.needs
     ]
-    lines = [log.table(("requirement", *report.interpreters), rows)] if rows else ["nothing is required"]
+    lines = [table_text(("requirement", *report.interpreters), rows)] if rows else ["nothing is required"]
     kinds = {choice.kind for need in report.needs for choice in need.found.values()}
     meanings = {
         "wheel": "public: a riscv64 wheel on the public index",

@@ -10,6 +10,7 @@ import click
 from wheelyard.cli import output
 from wheelyard.cli.options import image_option, json_option, python_option, version_option
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def build_text(report: BuildReport) -> str:
     if report.built:
         rows = [(step.title, log.duration(step.seconds)) for step in report.steps]
         rows.append(("in all", log.duration(report.seconds)))
-        lines += ["", log.table(("step", "time"), rows)]
+        lines += ["", table_text(("step", "time"), rows)]
     if report.verdict:
         lines += ["", _checked(report.verdict)]
     if report.notes:

@@ -16,6 +16,7 @@ from wheelyard.cli.options import (
     packages_argument,
 )
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def status_text(report: WatchReport) -> str:
         (status.package, status.state, status.pinned or "-", status.newest or "-", log.clean(status.text))
         for status in sorted(report.packages, key=lambda status: (STATES.index(status.state), status.package))
     ]
-    lines = [log.table(("package", "state", "pinned", "upstream", "what"), rows)]
+    lines = [table_text(("package", "state", "pinned", "upstream", "what"), rows)]
     for status in report.packages:
         lines += [f"note: {status.package}: {log.clean(note)}" for note in status.notes]
         lines += [
@@ -98,4 +99,4 @@ def requests_text(report: WatchReport) -> str:
         (record.package, record.action, log.clean(record.title), record.url or log.clean(record.text))
         for record in report.change_requests
     ]
-    return log.table(("package", "change request", "title", "where"), rows)
+    return table_text(("package", "change request", "title", "where"), rows)

@@ -19,6 +19,7 @@ from wheelyard.cli.options import (
 )
 from wheelyard.cli.plan import add_listed, from_option
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def jobs_text(report: JobsReport, problems: tuple[object, ...] = ()) -> str:
             )
             for job in report.jobs
         ]
-        lines.append(log.table(("package", "version", "for", "wave", "about", "runner", "why"), rows))
+        lines.append(table_text(("package", "version", "for", "wave", "about", "runner", "why"), rows))
         lines += ["", *_estimate(report)]
     else:
         lines.append("nothing is due")

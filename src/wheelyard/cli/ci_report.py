@@ -11,6 +11,7 @@ from wheelyard.cli import output
 from wheelyard.cli.options import dry_run_option, issues_option, json_option
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import files, log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -90,5 +91,5 @@ def report_text(report: CIReport) -> str:
         )
         for row in report.ordered
     ]
-    table = log.table(("package", "version", "due why", "result", "wheels", "time", "message"), rows)
+    table = table_text(("package", "version", "due why", "result", "wheels", "time", "message"), rows)
     return "\n".join([table, *omissions])

@@ -9,7 +9,7 @@ import click
 
 from wheelyard.cli import output
 from wheelyard.cli.options import json_option
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -33,6 +33,6 @@ def doctor(*, as_json: bool) -> None:
 def doctor_text(report: DoctorReport) -> str:
     """Return every check, then the fixes of the missing tools."""
     rows = [(check.state, check.name, check.text) for check in report.findings]
-    text = log.table(("", "tool", "result"), rows)
+    text = table_text(("", "tool", "result"), rows)
     fixes = [f"  {check.name}: {check.fix}" for check in report.findings if check.state == "missing"]
     return "\n".join([text, "", *(["To fix:", *fixes] if fixes else ["This machine can build."])])

@@ -8,7 +8,7 @@ import click
 
 from wheelyard.cli import output
 from wheelyard.cli.options import json_option, packages_argument
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -55,4 +55,4 @@ def history_text(summary: History) -> str:
     if not rows:
         return f"{head}: nothing is known yet; wheelyard check-upstream {summary.package}"
     columns = ("version", "released", "ours", "days later", "upstream's", "days later", "gone")
-    return f"{head}\n{log.table(columns, rows)}"
+    return f"{head}\n{table_text(columns, rows)}"

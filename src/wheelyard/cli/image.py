@@ -8,7 +8,7 @@ import click
 
 from wheelyard.cli import output
 from wheelyard.cli.options import json_option
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -66,4 +66,4 @@ def images_text(report: ImagesReport) -> str:
     ]
     if report.chosen not in {info.reference for info in report.stored}:
         rows.insert(0, ("*", report.chosen, " ".join(report.interpreters), "-", "not here yet"))
-    return log.table(("", "image", "interpreters", "size", "digest"), rows)
+    return table_text(("", "image", "interpreters", "size", "digest"), rows)

@@ -29,7 +29,7 @@ def model(value: BaseModel) -> str:
 
 def left_out(reasons: Iterable[str]) -> list[str]:
     """Return the lines below a table for omissions, each with its reason; empty if there are none."""
-    lines = [f"  {log.clean(reason)}" for reason in reasons]
+    lines = [log.tame(f"  {log.clean(reason)}") for reason in reasons]
     return ["", "left out:", *lines] if lines else []
 
 

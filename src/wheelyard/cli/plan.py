@@ -12,6 +12,7 @@ from wheelyard.cli import output
 from wheelyard.cli.options import image_option, json_option, packages_argument, python_option, version_option
 from wheelyard.core.errors import PlanError
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def plans_text(plans: Plans) -> str:
         for index, wheel in enumerate(plan.expected):
             head = (plan.package, plan.version) if index == 0 else ("", "")
             rows.append((*head, ", ".join(map(str, wheel.interpreters)), wheel.pattern))
-    lines = [log.table(("package", "version", "for", "expected wheel"), rows)] if rows else []
+    lines = [table_text(("package", "version", "for", "expected wheel"), rows)] if rows else []
     packages_by_reason: dict[str, list[str]] = {}
     for plan in plans.plans:
         for omission in plan.omissions:
@@ -112,10 +113,10 @@ def plans_text(plans: Plans) -> str:
     lines += output.left_out(f"{reason} ({_names(names)})" for reason, names in packages_by_reason.items())
     notes = [f"  {plan.package}: {note}" for plan in plans.plans for note in plan.notes]
     if notes:
-        lines += ["", "notes:", *notes]
+        lines += ["", "notes:", *map(log.tame, notes)]
     for problem in plans.problems[1:]:
-        lines += ["", f"error: {problem}"]
-    return log.tame("\n".join(lines).lstrip("\n"))
+        lines += ["", log.tame(f"error: {problem}")]
+    return "\n".join(lines).lstrip("\n")
 
 
 def _names(names: list[str]) -> str:
@@ -125,4 +126,4 @@ def _names(names: list[str]) -> str:
 def explanation_text(settings: Explanation) -> str:
     """Return every setting, its value, and the file that sets it."""
     rows = [(key, json.dumps(item.value, ensure_ascii=False), item.where) for key, item in settings.items()]
-    return log.table(("setting", "value", "from"), rows)
+    return table_text(("setting", "value", "from"), rows)

@@ -10,6 +10,7 @@ from wheelyard.cli import output
 from wheelyard.cli.options import version_option
 from wheelyard.core.errors import WheelyardError
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def preflight_text(result: PreflightReport) -> str:
     rows = [(finding.step, finding.state, finding.text, finding.where) for finding in findings]
     parts = [
         log.clean(f"{result.package} {result.package_version}").rstrip(),
-        log.table(("step", "", "result", "where"), rows),
+        table_text(("step", "", "result", "where"), rows),
     ]
     if details := [(finding.step, line) for finding in findings for line in finding.details]:
-        parts.append(log.table(("step", "in detail"), details))
+        parts.append(table_text(("step", "in detail"), details))
     if fixes := dict.fromkeys((finding.where or finding.step, finding.fix) for finding in findings if finding.fix):
-        parts.append(log.table(("where", "to do"), fixes))
+        parts.append(table_text(("where", "to do"), fixes))
     return "\n\n".join(parts)

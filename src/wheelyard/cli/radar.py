@@ -10,6 +10,7 @@ import click
 from wheelyard.cli import output
 from wheelyard.cli.options import json_option, open_optional, optional_registry_option
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def radar_text(report: RadarReport) -> str:
         for gap in report.top
     ]
     columns = ("weight", "package", "newest", "ships", "wheels for", "ours", "needs first")
-    lines = [log.table(columns, rows)] if rows else []
+    lines = [table_text(columns, rows)] if rows else []
     count = f"{report.gaps} of {report.looked_at} packages ship binary wheels, and none for riscv64"
     lines += ["", f"{count}; shown: {len(report.top)}", f"list: {report.source}"]
     lines += [f"note: {log.clean(note)}" for note in report.notes]

@@ -9,7 +9,7 @@ import click
 
 from wheelyard.cli import output
 from wheelyard.cli.options import json_option, packages_argument, registry_option
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def listing_text(report: RegistryListing) -> str:
     if unhashed:
         end += f"; {unhashed} without a sha256, which no installer can check"
     columns = ("package", "version", "for", "files", "size", "notes")
-    table = log.table(columns, rows) if rows else "the registry is empty"
+    table = table_text(columns, rows) if rows else "the registry is empty"
     return f"{table}\n\n{end}"
 
 

@@ -8,7 +8,7 @@ import click
 
 from wheelyard.cli import output
 from wheelyard.cli.options import delete_option, packages_argument, registry_option
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -52,5 +52,5 @@ def prune_text(result: Pruned) -> str:
     else:
         end = f"deleted: {count}" + (f"; {output.COMMIT}" if doomed and result.recorded else "")
     columns = ("", "package", "version", "files", "why")
-    table = log.table(columns, rows) if rows else "the registry is empty"
+    table = table_text(columns, rows) if rows else "the registry is empty"
     return f"{table}\n\n{end}"

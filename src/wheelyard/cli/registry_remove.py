@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wheelyard.cli.options import delete_option, registry_option
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -38,4 +38,4 @@ def removal_text(result: Removal) -> str:
     ]
     count = f"{sum(file.copies for file in result.files)} files of {result.package}"
     end = f"would be deleted: {count}; nothing was, without --delete" if result.dry_run else f"deleted: {count}"
-    return f"{log.table(('', 'file', 'copies', 'stays'), rows)}\n\n{end}"
+    return f"{table_text(('', 'file', 'copies', 'stays'), rows)}\n\n{end}"

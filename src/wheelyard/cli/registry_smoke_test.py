@@ -8,7 +8,7 @@ import click
 
 from wheelyard.cli import output
 from wheelyard.cli.options import image_option, json_option, packages_argument, python_option, registry_option
-from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def smoke_test_text(report: TrialReport) -> str:
     rows = [(trial.package, trial.version, trial.interpreter, trial.state, trial.text) for trial in report.trials]
     failed = sum(trial.state != "ok" for trial in report.trials)
     columns = ("package", "version", "for", "smoke test", "message")
-    lines = [log.table(columns, rows)] if rows else ["nothing was tested"]
+    lines = [table_text(columns, rows)] if rows else ["nothing was tested"]
     if report.left_out:
         lines += ["", f"no wheel for an interpreter of {report.image}: {', '.join(report.left_out)}"]
     return "\n".join([*lines, "", f"{len(rows)} tested in {report.image}, {failed} failed"])

@@ -11,6 +11,7 @@ import click
 from wheelyard.cli import output
 from wheelyard.cli.options import json_option
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 
 if TYPE_CHECKING:
     from wheelyard.ci.review_report import ReviewReport
@@ -64,7 +65,7 @@ def review_text(report: ReviewReport) -> str:
     lines = [f"{report.commits} commits, {report.recipes} recipes: {len(report.findings) or 'nothing'} to mend"]
     if report.findings:
         rows = [(finding.kind, finding.where, finding.text) for finding in report.findings]
-        lines += ["", log.table(("what", "where", "found"), rows)]
+        lines += ["", table_text(("what", "where", "found"), rows)]
         fixes = dict.fromkeys((finding.where, finding.fix) for finding in report.findings if finding.fix)
         lines += ["", "To fix:", *(log.tame(log.clean(f"  {where}: {fix}")) for where, fix in fixes)]
     if report.triggers:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wheelyard.core.errors import WheelyardError
 from wheelyard.forges.issue_report import IssueReport
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +96,7 @@ def issues_table(records: Sequence[IssueReport]) -> str:
     if not records:
         return "no issue is open, and none is needed"
     rows = [(record.package, record.action, record.title or record.text, record.url or "-") for record in records]
-    return log.table(("package", "issue", "title", "where"), rows)
+    return table_text(("package", "issue", "title", "where"), rows)
 
 
 def inline(text: str, most: int = 300) -> str:

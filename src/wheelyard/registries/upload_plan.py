@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from wheelyard.io import log, threads
+from wheelyard.io import threads
+from wheelyard.io.table import table_text
 from wheelyard.registries.simple_index import identity
 
 if TYPE_CHECKING:
@@ -103,4 +104,4 @@ def _decide(
 def uploads_table(uploads: Sequence[Upload]) -> str:
     """Return the plan as a table for people."""
     rows = [(upload.action.value, upload.release.name.file, upload.release.size, upload.reason) for upload in uploads]
-    return log.table(("", "wheel", "bytes", "why"), rows)
+    return table_text(("", "wheel", "bytes", "why"), rows)

@@ -144,7 +144,8 @@ VERBS = (
 
 
 @pytest.mark.parametrize("words", ["", *VERBS])
-def test_help(words: str, snapshot: SnapshotAssertion) -> None:
+def test_help(words: str, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     done = CliRunner().invoke(cli, [*words.split(), "--help"], prog_name="wheelyard", terminal_width=80)
     assert done.exit_code == 0
     assert "..." not in done.output.partition("Commands:")[2]  # a summary that is cut says nothing

@@ -106,7 +106,7 @@ def test_a_summary_says_what_where_how_long_what_was_checked_and_how_to_install(
         "    tests: 7 passed (a subset: no network)",
         "",
         "step                    time",
-        "----------------------  ----------",
+        "----------------------- ----------",
         "Preparing source        1.2 s",
         "Building wheel (cp313)  75 s",
         "in all                  2 min 10 s",

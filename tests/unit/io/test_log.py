@@ -224,11 +224,6 @@ def test_any_duration_is_short(seconds: float) -> None:
     assert re.fullmatch(r"\d+(\.\d)? s|\d+ min \d\d s|\d+ h \d\d min", log.duration(seconds))
 
 
-def test_a_table_is_aligned_and_clean() -> None:
-    text = log.table(["name", "what"], [["a", "first"], ["longer", "\x1b[31mred"]])
-    assert text.splitlines() == ["name    what", "------  --------", "a       first", "longer   [31mred"]
-
-
 def test_progress_says_nothing_when_it_is_quick(capsys: pytest.CaptureFixture[str]) -> None:
     log.setup(Face.PLAIN)
     with log.progress("downloading", 100) as advance:

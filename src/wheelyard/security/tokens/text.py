@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from wheelyard.io import log
+from wheelyard.io.table import table_text
 from wheelyard.records import expiry_table
 from wheelyard.records.expiry_table import Expiry
 from wheelyard.security.token_report import STATES
@@ -40,7 +41,7 @@ def findings_table(report: TokenReport) -> str:
         for finding in report.findings
     ]
     fixes = dict.fromkeys((finding.name, finding.fix) for finding in report.findings if finding.fix)
-    lines = [log.table(("state", "name", "days", "finding"), rows)]
+    lines = [table_text(("state", "name", "days", "finding"), rows)]
     if fixes:
         lines += ["", "To fix:", *(f"  {name}: {log.clean(log.redact(fix))}" for name, fix in fixes)]
     return "\n".join(lines)
