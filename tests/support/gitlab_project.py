@@ -1,7 +1,7 @@
 """A project whose pipelines run here: repository and registry on a GitLab, its clone under gitlab-ci-local.
 
 ``ci/bootstrap`` is a stand-in, which starts what it is given with the tool of this run: it has tests of its own. Files
-beside the clone advance it what goes wrong with machines that build.
+beside the clone tell it what goes wrong with machines that build.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class _Metered:
         self._check(position)
         return self._plain.seek(position)
 
-    def advance(self) -> int:
+    def tell(self) -> int:
         return self._plain.tell()
 
     def _check(self, position: int) -> None:
