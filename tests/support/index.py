@@ -168,7 +168,7 @@ class IndexServer(Loopback):
             self._projects.pop(project, None)
             self._told.pop(project, None)
 
-    def advance(self, project: str, **keys: object) -> None:
+    def set_keys(self, project: str, **keys: object) -> None:
         """Have the JSON page of *project* say *keys* at its top level, such as ``name`` or ``project-status``."""
         with self._lock:
             self._told.setdefault(project, {}).update(keys)

@@ -128,14 +128,14 @@ def yank(project: str, version: str, reason: str = "") -> Event:
 
 def rename(project: str, name: str) -> Event:
     """The page of *project* says that it is another's."""
-    return lambda index, _: index.advance(project, name=name)
+    return lambda index, _: index.set_keys(project, name=name)
 
 
 def status(project: str, word: str, reason: str = "") -> Event:
     """PEP 792's marker; of a quarantined project nothing is listed."""
 
     def happen(index: IndexServer, _: date) -> None:
-        index.advance(project, **{"project-status": {"status": word, "reason": reason}})
+        index.set_keys(project, **{"project-status": {"status": word, "reason": reason}})
         if word == "quarantined":
             index.set_files(project, [])
 

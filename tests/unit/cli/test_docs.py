@@ -121,7 +121,7 @@ def test_examples_of_recipes_are_valid(snippet: Snippet) -> None:
 def test_blocks_say_what_they_are() -> None:
     for page in ALL:
         for snippet in snippets(page):
-            assert snippet.language in {"console", "toml", "text", "ini", "json", ""}, snippet
+            assert snippet.language in {"console", "toml", "text", "ini", "json", "diff", ""}, snippet
 
 
 # --------------------------------------------------------------------- commands
