@@ -15,7 +15,8 @@ PAGES = sorted(path for path in (ROOT / "docs/contributing").glob("*.md") if pat
 
 
 def diff_of(page: Path) -> str:
-    (diff,) = re.findall(r"^```diff\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    diffs: list[str] = re.findall(r"^```diff\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (diff,) = diffs
     return diff
 
 

@@ -56,9 +56,13 @@ def audit_text(report: AuditReport) -> str:
     """Return the known vulnerabilities for people; ignored ones come last."""
     lines = [f"{report.versions} published versions of {report.packages} packages"]
     if report.vulnerabilities:
-        shown = [(entry, entry.summary or entry.url) for entry in report.counting]
-        shown += [(entry, f"ignored until {entry.ignored.until}") for entry in report.vulnerabilities if entry.ignored]
-        rows = [(entry.package, entry.version, entry.id, ", ".join(entry.fixed) or "-", text) for entry, text in shown]
+        entries = [(entry, entry.summary or entry.url) for entry in report.counting]
+        entries += [
+            (entry, f"ignored until {entry.ignored.until}") for entry in report.vulnerabilities if entry.ignored
+        ]
+        rows = [
+            (entry.package, entry.version, entry.id, ", ".join(entry.fixed) or "-", text) for entry, text in entries
+        ]
         lines += ["", table_text(("package", "version", "vulnerability", "fixed in", "what"), rows)]
     else:
         lines.append("no vulnerability of them is known")

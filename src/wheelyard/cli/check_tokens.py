@@ -92,12 +92,12 @@ def _check(project: Project, *, issues: bool, record: bool, dry_run: bool, as_js
 
 
 def _issue(issue: IssueRecord) -> str:
-    done = {"open": "opened", "update": "changed", "keep": "is as it should be", "close": "closed"}
+    written = {"open": "opened", "update": "changed", "keep": "is as it should be", "close": "closed"}
     planned = {"open": "would be opened", "update": "would be changed", "keep": "is as it should be"}
     planned["close"] = "would be closed"
     if issue.action == "none":
         return "issue: there is none, and none is needed"
-    words = (done if issue.written else planned)[issue.action]
+    words = (written if issue.written else planned)[issue.action]
     return " ".join(filter(None, ["issue", words + (":" if issue.url or issue.title else ""), issue.url, issue.title]))
 
 
@@ -105,8 +105,8 @@ def _rotate(project: Project, name: str, expires: date | None, target: Path | No
     from wheelyard.security import check_tokens as tokens
 
     if target is None:
-        made = tokens.rotate(project, name, expires)
-        click.echo(made.secret)
+        token = tokens.rotate(project, name, expires)
+        click.echo(token.secret)
     else:
         if target.exists():
             raise click.UsageError(f"{target} is there already")
@@ -115,19 +115,19 @@ def _rotate(project: Project, name: str, expires: date | None, target: Path | No
         except OSError as error:
             raise click.UsageError(f"{target} cannot be written: {error.strerror}") from error
         try:
-            made = tokens.rotate(project, name, expires)
+            token = tokens.rotate(project, name, expires)
         except BaseException:
             files.remove(target)
             raise
-        _keep(made, target)
-    log.info(f"renewed until {made.expires}; the old one has ended: put the new one wherever the old one is kept")
+        _keep(token, target)
+    log.info(f"renewed until {token.expires}; the old one has ended: put the new one wherever the old one is kept")
 
 
-def _keep(made: RotatedToken, target: Path) -> None:
+def _keep(token: RotatedToken, target: Path) -> None:
     try:
-        files.write_bytes(target, f"{made.secret}\n".encode(), mode=_PRIVATE)
+        files.write_bytes(target, f"{token.secret}\n".encode(), mode=_PRIVATE)
     except WheelyardError:
         if not os.environ.get("CI"):
-            click.echo(made.secret)
-        log.error(f"{made.name} is renewed, and could not be written to {target}")
+            click.echo(token.secret)
+        log.error(f"{token.name} is renewed, and could not be written to {target}")
         raise

@@ -57,18 +57,18 @@ def _preflight_range(project: Project, span: str, *, fresh: bool, as_json: bool)
 
     selection = changed.changed(project, span, image=site_image(project))
     failures = list(selection.problems)
-    shown = 0
+    results = 0
     for package, version in changed.touched(selection):
         try:
             result = preflight_package.preflight(project, package, version, fresh=fresh)
         except WheelyardError as error:
             failures.append(error)
             continue
-        shown += 1
+        results += 1
         click.echo(result.model_dump_json(by_alias=True) if as_json else f"{preflight_text(result)}\n")
         if failure := preflight_package.problem(result):
             failures.append(failure)
-    if not shown and not failures and not as_json:
+    if not results and not failures and not as_json:
         click.echo("no package is changed")
     return failures
 

@@ -53,7 +53,7 @@ def publication_text(report: Publication) -> str:
 
     if report.dry_run:
         return "\na dry run: nothing was written"
-    counts = ", ".join(f"{number} {what}" for what, number in counted(report.outcomes).items() if number)
+    counts = ", ".join(f"{number} {outcome}" for outcome, number in counted(report.outcomes).items() if number)
     lines = ["", f"{report.registry.adapter.title}: {counts or 'nothing was published'}"]
     lines += [f"recorded in {path}" for path in report.recorded]
     lines += ["", f"pip install PACKAGE --prefer-binary --extra-index-url {report.registry.adapter.index_url}"]

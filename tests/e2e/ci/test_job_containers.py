@@ -78,7 +78,7 @@ def test_a_job_is_killed_and_tried_again_and_then_has_nothing_to_do(site: Site) 
     assert name == artifact_name("tiny", "1.0", ("cp313",), str(row["key"]))
     assert {file for file in files if (site.root / file).exists()} == {"dist/tiny/1.0/build-cp313.log"}
     code, said = run(site, "ci", "report")
-    assert (code, "died without a word" in said) == (43, True), said
+    assert (code, "ended without a result" in said) == (43, True), said
 
     code, said = run(site, *words, job=json.dumps(row), output=output)
     assert code == 0, said

@@ -22,7 +22,7 @@ COMMANDS = commands("docs/how-to/pipelines.md")
 # What must be read on the screen, and the exit code.
 SAYS = {
     "wheelyard ci plan --due --format github --out dist/jobs": (0, "critical path"),
-    "wheelyard ci report": (43, "died without a word"),
+    "wheelyard ci report": (43, "ended without a result"),
     "wheelyard ci report --summary report.md --junit report.xml": (0, "built"),
 }
 
