@@ -9,7 +9,7 @@ from __future__ import annotations
 from wheelyard.core.errors import EngineError, ImageError
 from wheelyard.core.values import Image, ImageChoice
 from wheelyard.images import official
-from wheelyard.images.local import build, definition
+from wheelyard.images.local import definition
 from wheelyard.io import engine, files
 from wheelyard.io.cache import cache_dir
 
@@ -54,6 +54,8 @@ def resolve(choice: ImageChoice, policy: str, *, offline: bool = False) -> Image
     if offline:
         return loaded.image()
     try:
+        from wheelyard.images.local import build  # a plan for the official image does not pay for it
+
         return build.made(loaded) or loaded.image()
     except EngineError:
         return loaded.image()
@@ -70,6 +72,8 @@ def ensure(image: Image) -> Image:
     """
     if image.kind == "official":
         return official.ensure(image)
+    from wheelyard.images.local import build
+
     return build.ensure(definition.load(image.choice, image.policy))
 
 
@@ -79,6 +83,8 @@ def list_images() -> list[engine.ImageInfo]:
     Raises:
         EngineError: the container engine is missing or does not work.
     """
+    from wheelyard.images.local import build
+
     return engine.images(build.LABEL)
 
 
