@@ -67,7 +67,7 @@ def check_wheels(
         wheels: the files.
         expected: what the plan wants; all of one package and version.
         config: what holds for all packages.
-        settings: what the recipe says.
+        settings: the recipe's settings.
 
     Raises:
         ValueError: nothing is expected.

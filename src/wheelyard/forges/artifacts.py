@@ -28,7 +28,7 @@ class Artifact:
         name: its name.
         size: bytes, as the forge has it.
         run: the number of its run.
-        commit: the commit of the run; empty if the forge does not say.
+        commit: the commit of the run; empty if the forge reports none.
     """
 
     number: int

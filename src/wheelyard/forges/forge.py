@@ -255,10 +255,10 @@ class RequestApi(Protocol):
         """
 
     def update(self, request: PostedRequest, title: str, body: str, labels: Sequence[str]) -> None:
-        """Change what a request says; *labels* are added to those that it has."""
+        """Change the text of a request; *labels* are added to those that it has."""
 
     def close(self, request: PostedRequest) -> None:
         """Close a request without merging it."""
 
     def comment(self, request: PostedRequest, text: str) -> None:
-        """Say something below a request."""
+        """Comment on a request."""

@@ -78,7 +78,7 @@ def judge(
 
     Args:
         requirement: its specifier counts; its marker, extras and address do not.
-        facts: what the public index says of the project.
+        facts: the public index's facts of the project.
         ours: file names of wheels in our registry that are neither yanked nor for other Pythons by Requires-Python;
             other files are passed over.
         interpreter: for which Python.
@@ -155,7 +155,7 @@ def _taken(interpreter: Interpreter, pairs: tuple[str, ...]) -> str | None:
 
 
 def _reason(requirement: Requirement, facts: ProjectFacts, options: Iterable[_Option], interpreter: Interpreter) -> str:
-    """Say why nothing is left."""
+    """Return why nothing is left."""
     if facts.status == "quarantined":
         return "the index has quarantined it"
     if not facts.releases and not options:

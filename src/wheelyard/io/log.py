@@ -137,18 +137,18 @@ def package(name: str) -> Iterator[None]:
 
 
 def info(message: str) -> None:
-    """Say something a person wants to know."""
+    """Log information for people."""
     _line(message)
 
 
 def warn(message: str) -> None:
-    """Say something a person should look at, though the work goes on."""
+    """Log a warning; the work goes on."""
     prefix = "::warning::" if _state.face is Face.GITHUB else "warning: "
     _line(message, mark=prefix)
 
 
 def error(message: str) -> None:
-    """Say what ended the run."""
+    """Log the error that ended the run."""
     prefix = "::error::" if _state.face is Face.GITHUB else "error: "
     _line(message, mark=prefix)
 
@@ -325,7 +325,7 @@ def progress(title: str, total: int | None, *, unit: str = "B") -> Iterator[Call
 
     Args:
         title: what is being done.
-        total: how much there is to do, None when nobody knows.
+        total: how much there is to do, None if that is unknown.
         unit: of what; ``B`` is shown in MB.
 
     Yields:

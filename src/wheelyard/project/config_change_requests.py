@@ -29,7 +29,7 @@ def _remote(value: str) -> str:
 
 
 class ChangeRequestConfig(Model):
-    """Where proposals go."""
+    """The forge that change requests go to."""
 
     forge: Literal["gitlab", "github"] = Field(description="`gitlab` (merge requests) or `github` (pull requests).")
     url: ServerUrl | None = Field(None, description="The server; the forge's own if none is named.")

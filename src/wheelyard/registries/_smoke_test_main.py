@@ -76,7 +76,7 @@ def _try(package: dict[str, Any], task: dict[str, Any], folder: str) -> dict[str
 
 
 def main() -> None:
-    """Do what the task says, and report behind the mark; one package's failure keeps no other back."""
+    """Run the task, and report behind the mark; one package's failure does not stop the others."""
     mark, task = sys.argv[1], json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
     task["modules_of"] = runpy.run_path(str(Path(__file__).with_name("modules.py")))["modules_of"]
     os.environ.update(PYTHONDONTWRITEBYTECODE="1", NO_COLOR="1")

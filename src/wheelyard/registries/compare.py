@@ -1,4 +1,4 @@
-"""Whether a registry has what the records say, and nothing else; compared project by project."""
+"""Compare a registry with the records, project by project."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Layout::
 
     files/<project>/<wheel>            the wheel
     files/<project>/<wheel>.metadata   its METADATA (PEP 658)
-    files/<project>/<wheel>.json       what the pages say of it, so that nothing is hashed twice
+    files/<project>/<wheel>.json       its facts for the pages, so that nothing is hashed twice
     simple/index.html, index.json      the projects
     simple/<project>/index.{html,json} a project's files
 
@@ -46,7 +46,7 @@ _COMING = ".coming"  # suffix of a wheel that is not whole yet
 
 
 class FileEntry(Model):
-    """``<wheel>.json``: what index pages say of a wheel; yanked None means it is not."""
+    """``<wheel>.json``: a wheel's facts for index pages; yanked None means it is not."""
 
     schema_: Literal["wheelyard/index-file"] = Field("wheelyard/index-file", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
@@ -344,7 +344,7 @@ def _same(path: Path, release: Release) -> bool:
 
 
 def write_changed(path: Path, text: str) -> bool:
-    """Write a page unless it says the right thing already, and return whether it did not.
+    """Write a page unless it is up to date, and return whether it was written.
 
     Readers and mirrors see no needless change.
 

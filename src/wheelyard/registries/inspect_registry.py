@@ -1,4 +1,4 @@
-"""``registry list``, ``verify`` and ``adopt``: what a registry has, and whether our records say the same."""
+"""``registry list``, ``verify`` and ``adopt``: the files of a registry, and whether our records agree."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def list_registry(project: Project, registry: NamedRegistry, packages: Sequence[
         project: the project.
         registry: the registry.
         packages: which packages; all by default.
-        sizes: ask the registry for the sizes that neither its index nor our records know.
+        sizes: ask the registry for the sizes that neither its index nor our records have.
 
     Raises:
         UnknownPackageError: it has no such package.
@@ -407,7 +407,7 @@ def _read(
 
 
 def entry_of(release: Release, where: str, **stated: object) -> ReleasedFile:
-    """Return the record of a wheel in a registry: what the wheel itself says, and *stated* of how it came to be."""
+    """Return the record of a wheel in a registry: the wheel's own metadata, and *stated* about its build."""
     facts: dict[str, object] = {
         "file": release.name.file,
         "where": where,

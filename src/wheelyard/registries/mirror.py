@@ -91,7 +91,7 @@ class _Tally:
     Attributes:
         silent: batches in a row that failed for want of an answer.
         hopeless: whether the next batch would meet the same.
-        advance: is told how many bytes more were sent.
+        advance: is called with the number of bytes of each part.
     """
 
     copied: list[str] = field(default_factory=list)

@@ -62,7 +62,7 @@ class Tried(NamedTuple):
         name, version: what was tried.
         state: ``ok``; or what failed: ``install``, ``import``; ``other`` if pip took a file from elsewhere; ``lost`` if
             the container ended before it was its turn.
-        text: what was said.
+        text: the message.
     """
 
     name: str
@@ -89,7 +89,7 @@ def try_out(
         interpreter: with which Python; its own pip is used.
         run_in: starts the container; it must allow the network.
         index: the address of the registry's index, or an index folder.
-        log_file: all that is said is appended there.
+        log_file: all output is appended there.
         timeout: seconds for each installation, and for each import.
 
     Raises:
@@ -121,7 +121,7 @@ def try_out(
 
 
 def read_reports(log_file: Path, mark: str) -> dict[str, tuple[Report, ...]]:
-    """Return what the program has said of each package, in the lines that begin with its mark; other text is none."""
+    """Return the program's reports of each package: the lines that begin with its mark."""
     lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines() if log_file.is_file() else []
     reports_by_name: dict[str, tuple[Report, ...]] = {}
     for line in lines:

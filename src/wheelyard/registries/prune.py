@@ -153,7 +153,7 @@ class Yanked:
     Attributes:
         files: the files.
         shown: whether the registry's own index shows it; if not, ours does (``registry index``).
-        recorded: whether our records say it.
+        recorded: whether our records list it.
     """
 
     files: tuple[str, ...]

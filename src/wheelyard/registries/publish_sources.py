@@ -99,7 +99,7 @@ def lacking(project: Project, registry: NamedRegistry, wheels: Iterable[tuple[Pa
 
 
 def _unnamed(wheel: Path, record: WheelRecord) -> list[str]:
-    """Return what is wrong with what a record says of the libraries in its wheel: those that it does not name."""
+    """Return a problem for each library in a wheel that its record does not name."""
     named = {graft.file for graft in record.grafts or ()}
     try:
         lost = [library.file for library in grafted(wheel) if library.copied and library.file not in named]

@@ -38,8 +38,8 @@ class RegistryFile:
 
     Attributes:
         file: its name.
-        sha256: its hash; None where the registry does not know it, as GitLab may not.
-        size: bytes, None where the registry does not say.
+        sha256: its hash; None where the registry has none, as GitLab may.
+        size: bytes, None where the registry states none.
         requires_python: Requires-Python, empty if there is none.
         yanked: None if it is not; else the reason, which may be empty (PEP 592).
         metadata_sha256: the hash of its METADATA if that is served beside it (PEP 658), empty if not.
@@ -152,7 +152,7 @@ class Registry(Protocol):
 
         Args:
             release: the wheel.
-            advance: is told how many bytes were sent, and a negative number when they have to be sent again.
+            advance: is called with the bytes of each part, and with a negative number when they are sent again.
             stop: when it is set, sending ends in the middle.
 
         Returns:
@@ -177,7 +177,7 @@ class Registry(Protocol):
         """Copy a file to *target*, whole or not at all, with the bytes that the registry's index promises.
 
         Raises:
-            PublishError: the registry does not know the file's hash, or it is gone.
+            PublishError: the registry has no hash of the file, or the file is gone.
             DigestMismatchError: it gives other bytes.
             NetworkError: the registry does not answer.
             DiskError: no space for it.

@@ -1,4 +1,4 @@
-"""What the registry verbs say to machines: closed, frozen, versioned; people get tables of the same."""
+"""The reports of the registry verbs: closed, frozen and versioned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wheelyard.core.model import Model
 
 
 class PublishedFile(Model):
-    """One wheel of a publication; ``error`` says why it is not there."""
+    """One wheel of a publication; ``error`` is the reason if it is not published."""
 
     file: str
     sha256: str
@@ -38,8 +38,8 @@ class ListedFile(Model):
         file: its name.
         version: the package's version, empty if the name has none.
         interpreters: the Python and ABI tags of a wheel, as ``python-abi``.
-        sha256: its hash, None where the registry does not know it.
-        size: bytes, None where nobody knows.
+        sha256: its hash, None where the registry has none.
+        size: bytes, None where it is unknown.
         yanked: the reason, None if it is not.
     """
 

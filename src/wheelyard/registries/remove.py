@@ -1,6 +1,6 @@
 """``registry remove``: what ``registry verify`` finds and nobody wants, named file by file.
 
-What our records say was published stays, whatever is asked for: of a file that is there twice, only the other copy
+A recorded file stays, whatever is asked for: of a file that is there twice, only the other copy
 goes.
 """
 

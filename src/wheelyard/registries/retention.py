@@ -36,7 +36,7 @@ class Pruning:
 def plan_pruning(
     project: str, files: Sequence[RegistryFile], *, keep: int, referenced: Collection[Version]
 ) -> tuple[Pruning, ...]:
-    """Say what is to become of each version, newest first. What is no wheel of the project is left alone.
+    """Return the decision for each version, newest first. Files that are no wheels of the project are kept.
 
     Args:
         project: its canonical name.

@@ -1,4 +1,4 @@
-"""What ``registry smoke-test --json`` says: closed, frozen, versioned, as all that the tool writes."""
+"""The report of ``registry smoke-test``: closed, frozen and versioned."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Trial(Model):
         interpreter: with which Python, such as ``cp313``.
         state: ``ok``; ``install`` or ``import`` if that failed; ``other`` if pip took a file from elsewhere; ``lost``
             if the container ended before; ``unreadable`` if the registry's page of the package cannot be read.
-        text: what was said.
+        text: the message.
     """
 
     package: str

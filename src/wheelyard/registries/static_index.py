@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def enrich(listed: Sequence[RegistryFile], records: Iterable[ReleasedFile]) -> list[RegistryFile]:
-    """Return the files with what our records know of the very same bytes: yanks and sizes."""
+    """Return the files with the yanks and sizes that our records have of the same bytes."""
     record_by_file = {record.file: record for record in records}
     enriched = []
     for file in listed:

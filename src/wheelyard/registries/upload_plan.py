@@ -46,7 +46,7 @@ class Upload:
 def plan_uploads(
     registry: Registry, releases: Iterable[Release], *, begun: Mapping[str, str] | None = None, parallel: int = 1
 ) -> tuple[Upload, ...]:
-    """Say what publishing *releases* would do; nothing is written.
+    """Return what publishing *releases* would do; nothing is written.
 
     Args:
         registry: where to.

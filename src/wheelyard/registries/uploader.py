@@ -68,7 +68,7 @@ def publish(
         uploads: the plan.
         journal: notes what is under way.
         parallel: versions sent at once, and files or index pages read at once.
-        advance: is told how many bytes more were sent, if this is a part of something that its caller announces.
+        advance: is called with the number of bytes of each part, if the caller shows the progress.
 
     Raises:
         ConflictError: something was refused; then nothing at all is written.
@@ -83,7 +83,7 @@ def publish(
             fix="a file is never replaced: publish a new version, or give the wheel a build number",
         )
     if not uploads:
-        return []  # nothing is said to be done where nothing may go
+        return []  # nothing to report where nothing is uploaded
     coming = [upload for upload in uploads if upload.action is Action.UPLOAD]
     if coming:
         registry.check_access()

@@ -1,4 +1,4 @@
-"""A wheel on its way out: what a registry must know of it, read from the wheel itself."""
+"""A wheel to publish: its metadata for a registry, read from the wheel itself."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Release:
 
     @property
     def licence(self) -> str:
-        """What METADATA says of its licence: an SPDX expression (PEP 639), or what there was before them."""
+        """The licence in METADATA: an SPDX expression (PEP 639), or an older field."""
         raw = self._said
         named = raw.get("license_expression") or raw.get("license", "").strip().partition("\n")[0]
         if named and len(named) <= _LONGEST_LICENCE:
@@ -110,7 +110,7 @@ class Release:
 
 
 def read_release(path: Path, *, sha256: str, hashed: bool = False) -> Release:
-    """Read what a registry must know of a wheel.
+    """Read a wheel's metadata for a registry.
 
     Args:
         path: the wheel.

@@ -1,4 +1,4 @@
-"""``registry index``: static pages in front of a registry, with what its own index cannot say."""
+"""``registry index``: static pages in front of a registry, with what its own index lacks."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def prepare(
     Args:
         package: the recipe's name.
         locked: what the version is pinned to.
-        settings: what the recipe says for this version.
+        settings: the recipe's settings for this version.
         recipe_folder: what the recipe's paths are relative to.
         work: where the tree is made.
         config: the limits.

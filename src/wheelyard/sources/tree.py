@@ -29,7 +29,7 @@ _EARLIEST = 315_532_800  # 1980, its first
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or link of a tree: its path from the root, and what lstat(2) says of it."""
+    """A file or link of a tree: its path from the root, and its lstat(2)."""
 
     path: str
     status: os.stat_result

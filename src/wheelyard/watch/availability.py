@@ -111,12 +111,12 @@ class ProjectPages:
         return len(missing)
 
     def facts(self, name: str) -> ProjectFacts:
-        """Return what the index says of a project that was loaded; nothing, where it says nothing."""
+        """Return the index's facts of a loaded project; empty facts where it has none."""
         project = self._projects[name]
         return project if isinstance(project, ProjectFacts) else ProjectFacts(name)
 
     def trouble(self, name: str) -> WheelyardError | None:
-        """Return why the index says nothing of a project."""
+        """Return why the index has no facts of a project."""
         project = self._projects[name]
         return project if isinstance(project, WheelyardError) else None
 

@@ -93,7 +93,7 @@ class Gap(Model):
         name: its canonical name.
         weight: as the list has it, None if it has none.
         version: its newest final release.
-        released: when that came, None if the index does not say.
+        released: the date, None if the index states none.
         reference: the platform that *wanted* was read from.
         pure: whether a wheel that runs everywhere is there as well.
         wanted: interpreters of the site for which upstream has a wheel on *reference*.
@@ -128,7 +128,7 @@ class RadarReport(Model):
 
     Attributes:
         checked: when, in UTC.
-        source: what the list says of itself, or its name.
+        source: the title of the list, or its name.
         names: how many names it has.
         looked_at: how many of them the index answered for.
         gaps: how many of these are gaps.
@@ -136,7 +136,7 @@ class RadarReport(Model):
         top: the heaviest gaps, the heaviest first.
         failed: projects that could not be looked at; the first hundred.
         failures: how many they are.
-        notes: what else a reader should know.
+        notes: remarks for people.
     """
 
     schema_: Literal["wheelyard/radar"] = Field("wheelyard/radar", alias="schema")

@@ -21,7 +21,7 @@ from wheelyard.io.retry import asked_wait
 from wheelyard.io.server import Login, Token
 from wheelyard.io.upload_body import multipart
 from wheelyard.registries import read_release
-from wheelyard.registries.gitlab.upload import Verdict, judge, said
+from wheelyard.registries.gitlab.upload import Verdict, judge, message_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,15 +64,15 @@ def test_what_an_answer_means(status: int, body: str, verdict: Verdict) -> None:
 
 @given(st.text(max_size=400))
 def test_what_a_server_says_is_one_tame_line(text: str) -> None:
-    line = said(answer(400, text))
+    line = message_of(answer(400, text))
     assert len(line) <= 300
     assert line.isprintable()
 
 
 def test_what_a_server_says() -> None:
-    assert said(answer(400, '{"message": "no\\u001b[31m\\nway"}')) == "no [31m way"
-    assert said(answer(400, '{"error": "content is missing"}')) == "content is missing"
-    assert said(answer(400, "[1, 2]")) == "[1, 2]"
+    assert message_of(answer(400, '{"message": "no\\u001b[31m\\nway"}')) == "no [31m way"
+    assert message_of(answer(400, '{"error": "content is missing"}')) == "content is missing"
+    assert message_of(answer(400, "[1, 2]")) == "[1, 2]"
 
 
 def test_how_long_a_server_asks_to_wait() -> None:

@@ -29,7 +29,7 @@ from wheelyard.io.server import Server
 from wheelyard.io.upload_body import multipart
 from wheelyard.registries.gitlab import index_pages
 from wheelyard.registries.gitlab.credentials import find_credential, no_credential
-from wheelyard.registries.gitlab.upload import Verdict, judge, said
+from wheelyard.registries.gitlab.upload import Verdict, judge, message_of
 from wheelyard.registries.registry import NONE, nobody
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class GitLabRegistry:
         login = credential.login if credential else None
         self._server = Server(base, login, ca_bundle=ca_bundle, timeout=timeout, patience=patience)
         self._source = credential.source if credential else "nobody"
-        self._seen: dict[str, dict[str, set[str | None]]] = {}  # by project and file: what the index says it hashes to
+        self._seen: dict[str, dict[str, set[str | None]]] = {}  # by project and file: the hashes in the index to
         self._lock = threading.Lock()
         self._checked = False
 
@@ -177,14 +177,14 @@ class GitLabRegistry:
                 return
 
     def _judge_access(self, answer: Response) -> None:
-        if answer.status_code == 400 and "is missing" in said(answer):  # noqa: PLR2004
+        if answer.status_code == 400 and "is missing" in message_of(answer):  # noqa: PLR2004
             self._checked = True
             return
         if error := self.refusal(answer):
             raise error
         raise NetworkError(
             f"{self.title} gives an unexpected answer ({answer.status_code}) when asked for access",
-            details=[said(answer)],
+            details=[message_of(answer)],
             fix=self._look,
         )
 
@@ -227,7 +227,7 @@ class GitLabRegistry:
         raise AssertionError("attempts() ends with an error")
 
     def _await(self, release: Release) -> None:
-        """Wait until the index shows a file that the server says it has; sending it again would change nothing."""
+        """Wait until the index lists a file that the server has; another upload would change nothing."""
         for attempt in self._server.attempts(f"{release.name.file} is said to be there, and not in the index"):
             with attempt:
                 if self._arrived(release):
@@ -311,7 +311,7 @@ class GitLabRegistry:
             self._seen.pop(project, None)
 
     def yank(self, project: str, file: str, reason: str | None) -> bool:  # noqa: ARG002
-        """GitLab knows no yank: make sure that the file is there, and leave it to our records and index."""
+        """Make sure that the file is there: GitLab has no yank, so our records and index have it."""
         if file not in {listed.file for listed in self.files(project)}:
             raise PublishError(f"{self.title} has no {file}", fix=f"wheelyard registry list {project}")
         return False
@@ -341,11 +341,11 @@ class GitLabRegistry:
         if answer.status_code == _NOT_FOUND or (answer.status_code == _FOUND and path != "/simple"):
             return None
         raise self.refusal(answer) or NetworkError(
-            f"{self.title} answers {answer.status_code} for its index", details=[said(answer)], fix=self._look
+            f"{self.title} answers {answer.status_code} for its index", details=[message_of(answer)], fix=self._look
         )
 
     def _known(self, release: Release) -> set[str | None]:
-        """Return what the index said a file hashes to when it was last read; it is read at least once."""
+        """Return the hashes of a file in the index as it was last read; it is read at least once."""
         with self._lock:
             cached = self._seen.get(release.project)
         if cached is None:
@@ -385,11 +385,11 @@ class GitLabRegistry:
                     where=self.title,
                     fix="wheelyard check-tokens says which; docs/how-to/tokens.md says how to renew it",
                 )
-            case 403 if "protected" not in said(answer).lower():
+            case 403 if "protected" not in message_of(answer).lower():
                 return CredentialsError(
                     f"the credential from {self._source} may not do this",
                     where=self.title,
-                    details=[said(answer)],
+                    details=[message_of(answer)],
                     fix="a deploy token needs write_package_registry, an access token api and the role Developer",
                 )
             case 404:
@@ -416,7 +416,7 @@ class GitLabRegistry:
             fix = "the server gives the reason; a limit on sizes is a setting of the project or the server"
         return PublishError(
             f"{self.title} does not take {release.name.file}",
-            details=[f"{answer.status_code}: {said(answer)}"],
+            details=[f"{answer.status_code}: {message_of(answer)}"],
             fix=fix,
         )
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from wheelyard.core.errors import PublishError, RegistryContentError
 from wheelyard.io.body import Pace, sha256_of
 from wheelyard.io.upload_body import FileBody
-from wheelyard.registries.gitlab.upload import said
+from wheelyard.registries.gitlab.upload import message_of
 from wheelyard.registries.registry import source_conflict, version_word
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class GitLabSources:
         self._registry.check_access()
 
     def put(self, name: str, version: str, path: Path, sha256: str) -> str:
-        """Send a file unless it is there; whatever the answer says, what is there afterwards decides."""
+        """Send a file unless it is there; the content afterwards decides, not the answer."""
         place = f"/source-{quote(name)}/{quote(version_word(version))}/{quote(path.name)}"
         url = self._server.base + place
         for attempt in self._server.attempts(f"uploading {path.name}"):
@@ -51,7 +51,7 @@ class GitLabSources:
                 if answer.status_code not in {_OK, _CREATED}:
                     raise self._registry.refusal(answer) or PublishError(
                         f"{self._registry.title} does not take {path.name}",
-                        details=[f"{answer.status_code}: {said(answer)}"],
+                        details=[f"{answer.status_code}: {message_of(answer)}"],
                         fix="the server gives the reason; a limit on sizes is a setting of the project or the server",
                     )
                 if (stored := self._read(place, path.name)) != sha256:
@@ -72,7 +72,7 @@ class GitLabSources:
                     return None
                 if answer.status_code != _OK:
                     raise self._registry.refusal(answer) or PublishError(
-                        f"{self._registry.title} answers {answer.status_code} for {name}", details=[said(answer)]
+                        f"{self._registry.title} answers {answer.status_code} for {name}", details=[message_of(answer)]
                     )
                 return sha256_of(answer, Pace(self._server.base, self._server.patience))
         raise AssertionError("attempts() ends with an error")

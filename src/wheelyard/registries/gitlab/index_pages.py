@@ -1,4 +1,4 @@
-"""What GitLab's index pages say, checked before any of it becomes a path, an address or a line on a screen."""
+"""Read GitLab's index pages, and check them before anything becomes a path, an address or a line on a screen."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def open_project(url: str, project: str, credential: Credential | None, *, ca_bu
 
 
 def sizes(remote: Project, name: str) -> dict[tuple[str, str | None], int]:
-    """Return the size in bytes of each file of a project, by name and hash: GitLab's index does not say it.
+    """Return the size in bytes of each file of a project, by name and hash: GitLab's index states none.
 
     Raises:
         CredentialsError: the token may not read them.

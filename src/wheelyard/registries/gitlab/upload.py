@@ -34,7 +34,7 @@ def judge(answer: Response) -> Verdict:
         return Verdict.STORED
     if passes(answer.status_code):
         return Verdict.PASSING
-    text = said(answer)
+    text = message_of(answer)
     if answer.status_code == _BAD and _FILE_TAKEN in text:
         return Verdict.DUPLICATE
     if answer.status_code == _BAD and _NAME_TAKEN in text:
@@ -42,8 +42,8 @@ def judge(answer: Response) -> Verdict:
     return Verdict.REFUSED
 
 
-def said(answer: Response) -> str:
-    """Return what a server says, in one tame line without secrets: JSON's message or error, else the text."""
+def message_of(answer: Response) -> str:
+    """Return a server's message in one safe line without secrets: JSON's message or error, else the text."""
     text = answer.text[:10_000]
     try:
         value = json.loads(text)
