@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import pty
+import string
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from wheelyard.io import table
 from wheelyard.io.table import table_text
 
 WIDE = "from wheelyard.io.table import table_text; print(table_text(['name', 'what'], [['a', 'word ' * 30]]))"
@@ -17,6 +21,25 @@ WIDE = "from wheelyard.io.table import table_text; print(table_text(['name', 'wh
 def test_a_table_is_aligned_and_clean() -> None:
     text = table_text(["name", "what"], [["a", "first"], ["longer", "\x1b[31mred"]])
     assert text.splitlines() == ["name    what", "------- --------", "a       first", "longer   [31mred"]
+
+
+@given(st.lists(st.lists(st.text(string.ascii_letters + " -", max_size=9), min_size=3, max_size=3), max_size=5))
+def test_a_table_that_does_not_fold_is_as_rich_has_it(rows: list[list[str]]) -> None:
+    columns = ["", "name", "what"]
+    plain = table._unfolded([columns, *rows])
+    assert plain == table._folded(columns, rows, 80, plain=True)
+
+
+def test_a_table_that_does_not_fold_needs_no_rich() -> None:
+    program = "import sys; from wheelyard.io.table import table_text; table_text(['a'], [['b']]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "wheelyard.io.table" in done.stdout.split()
+    assert "rich" not in done.stdout.split()
+
+
+def test_wide_letters_are_aligned() -> None:
+    lines = table_text(["name", "what"], [["日本", "x"], ["name", "y"]]).splitlines()
+    assert lines[2:] == ["日本  x", "name  y"]
 
 
 def test_markup_is_no_markup() -> None:
