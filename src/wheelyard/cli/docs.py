@@ -30,7 +30,7 @@ from wheelyard.records.history import HISTORY
 from wheelyard.records.models import Verdict, WheelRecord
 from wheelyard.records.releases import RELEASES
 from wheelyard.registries.registry_reports import PublicationReport, RegistryListing, RegistryVerification
-from wheelyard.registries.smoke_test_report import TrialReport
+from wheelyard.registries.smoke_test_report import SmokeTestReport
 from wheelyard.security.token_report import TokenReport
 from wheelyard.security.vulnerability_report import AuditReport
 from wheelyard.site.site_report import Site
@@ -57,7 +57,7 @@ _SCHEMAS: dict[str, type[Model]] = {
     "radar": RadarReport,
     "registry-listing": RegistryListing,
     "registry-verification": RegistryVerification,
-    "registry-trial": TrialReport,
+    "registry-smoke-test": SmokeTestReport,
     "packages": Site,
     "records": RecordsReport,
     "releases": RELEASES.model,

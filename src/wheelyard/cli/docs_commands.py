@@ -41,7 +41,7 @@ OUTPUTS = {
     "publish": "publication",
     "registry list": "registry-listing",
     "registry verify": "registry-verification",
-    "registry smoke-test": "registry-trial",
+    "registry smoke-test": "registry-smoke-test",
     "sources": "sources-report",
     "records": "records",
     "check-upstream": "upstream",

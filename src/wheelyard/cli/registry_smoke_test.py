@@ -13,7 +13,7 @@ from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
     from wheelyard.core.tags import Interpreter
-    from wheelyard.registries.smoke_test_report import TrialReport
+    from wheelyard.registries.smoke_test_report import SmokeTestReport
 
 
 @click.command("smoke-test")
@@ -44,10 +44,12 @@ def registry_smoke_test(
         raise problem
 
 
-def smoke_test_text(report: TrialReport) -> str:
+def smoke_test_text(report: SmokeTestReport) -> str:
     """Return the result of each published version with each interpreter."""
-    rows = [(trial.package, trial.version, trial.interpreter, trial.state, trial.text) for trial in report.trials]
-    failed = sum(trial.state != "ok" for trial in report.trials)
+    rows = [
+        (result.package, result.version, result.interpreter, result.state, result.text) for result in report.results
+    ]
+    failed = sum(result.state != "ok" for result in report.results)
     columns = ("package", "version", "for", "smoke test", "message")
     lines = [table_text(columns, rows)] if rows else ["nothing was tested"]
     if report.left_out:

@@ -1,4 +1,4 @@
-"""The trial's own program, run in the target environment: pip installs each package from the index, it is imported.
+"""The smoke test's own program, run in the target environment: pip installs each package, and it is imported.
 
 Run as ``python -I _smoke_test_main.py REPORT-MARK TASK-FILE``; imports the standard library only. For each package one
 line begins with the mark: a JSON object with ``name``, ``step`` (the last one), ``ok``, ``text`` and ``sha256``.

@@ -1,4 +1,4 @@
-"""The trial of what is published: real pip installs it from the index in the target environment, and it is imported."""
+"""The smoke test of published wheels: real pip installs them in the target environment, and they are imported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ State = Literal["ok", "install", "other", "import", "lost"]
 
 _PROGRAM = Path(__file__).with_name("_smoke_test_main.py")
 _MODULES = Path(__file__).parents[1] / "checks/_modules.py"
-_INSIDE = "/trial"
+_INSIDE = "/smoke-test"
 _START = 600  # seconds for a container to start, beside what its packages take
 
 
@@ -113,7 +113,7 @@ def try_out(
         try:
             total_timeout = _START + 2 * timeout * len(versions)
             completed = run_in(argv, mounts=mounts, timeout=total_timeout, check=False, log_file=log_file)
-            ended = f"the trial ended with status {completed.returncode}; see {log_file}"
+            ended = f"the smoke test ended with status {completed.returncode}; see {log_file}"
         except (StepTimeoutError, ProgramError) as error:
             ended = error.what
     reports = read_reports(log_file, mark)

@@ -14,7 +14,7 @@ from wheelyard.io import cache, engine, files, log
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.registries.inspect_registry import installable, listings, projects_of
 from wheelyard.registries.pip_smoke_test import Wanted, try_out
-from wheelyard.registries.smoke_test_report import Trial, TrialReport
+from wheelyard.registries.smoke_test_report import SmokeTestReport, SmokeTestResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ def try_registry(
     pythons: tuple[Interpreter, ...] = (),
     newest: int = 1,
     image: str | None = None,
-) -> TrialReport:
+) -> SmokeTestReport:
     """Install the newest versions of *packages*, of all by default, from a registry and import them.
 
     One container of an interpreter does for all packages, as an image starts slowly. A package that fails keeps no
@@ -67,32 +67,38 @@ def try_registry(
         ImageError: there is no image.
     """
     releases: list[Release] = []
-    unreadable: list[Trial] = []
+    unreadable: list[SmokeTestResult] = []
     for package, listing in listings(registry, projects_of(registry, packages)):
         if isinstance(listing, WheelyardError):
-            unreadable.append(Trial(package=package, version="", interpreter="", state="unreadable", text=listing.head))
+            unreadable.append(
+                SmokeTestResult(package=package, version="", interpreter="", state="unreadable", text=listing.head)
+            )
             continue
         releases += _releases(project, registry, package, listing)[:newest]
     engine.require_riscv64()
     choice = ImageChoice.parse(image or project.config.image)
     target_image = images.ensure(images.resolve(choice, project.config.policy))
     folder = project.dist / "try"
-    trials = list(unreadable)
+    results = list(unreadable)
     with cache.lock(folder / ".lock", what="trying what is published"):  # the logs are one run's
         for interpreter in target_image.interpreters:
             if not pythons or interpreter in pythons:
                 rounds = _rounds(project, releases, interpreter)
-                trials += _tried(registry, rounds, interpreter, engine.run_with_network(target_image.reference), folder)
-    finished = {(trial.package, trial.version) for trial in trials}
+                results += _tried(
+                    registry, rounds, interpreter, engine.run_with_network(target_image.reference), folder
+                )
+    finished = {(result.package, result.version) for result in results}
     left = tuple(
-        f"{trial.package} {trial.version}" for trial in releases if (trial.package, str(trial.version)) not in finished
+        f"{result.package} {result.version}"
+        for result in releases
+        if (result.package, str(result.version)) not in finished
     )
-    return TrialReport(registry=registry.name, image=target_image.reference, trials=tuple(trials), left_out=left)
+    return SmokeTestReport(registry=registry.name, image=target_image.reference, results=tuple(results), left_out=left)
 
 
 def _tried(
     registry: NamedRegistry, rounds: Iterable[Sequence[Wanted]], interpreter: Interpreter, run_in: RunIn, folder: Path
-) -> Iterator[Trial]:
+) -> Iterator[SmokeTestResult]:
     log_file = folder / f"{interpreter}.log"
     files.remove(log_file)
     for versions in rounds:
@@ -105,19 +111,20 @@ def _tried(
                 log_file=log_file,
             )
         for name, version, state, text in results:
-            yield Trial(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
+            yield SmokeTestResult(package=name, version=version, interpreter=str(interpreter), state=state, text=text)
 
 
-def problem(report: TrialReport) -> WheelyardError | None:
+def problem(report: SmokeTestReport) -> WheelyardError | None:
     """Return the error of what does not install or import, None if all does."""
-    failed = [trial for trial in report.trials if trial.state != "ok"]
+    failed = [result for result in report.results if result.state != "ok"]
     if not failed:
         return None
     return TrialError(
-        f"{len(failed)} of {len(report.trials)} trials failed",
+        f"{len(failed)} of {len(report.results)} smoke tests failed",
         where=report.registry,
         details=[
-            f"{trial.package} {trial.version} {trial.interpreter}: {trial.state}: {trial.text}" for trial in failed
+            f"{result.package} {result.version} {result.interpreter}: {result.state}: {result.text}"
+            for result in failed
         ],
         fix="look at dist/try/<interpreter>.log; yank what nobody should get: wheelyard registry yank",
     )

@@ -9,7 +9,7 @@ from pydantic import Field
 from wheelyard.core.model import Model
 
 
-class Trial(Model):
+class SmokeTestResult(Model):
     """One published version with one interpreter.
 
     Attributes:
@@ -27,19 +27,19 @@ class Trial(Model):
     text: str = ""
 
 
-class TrialReport(Model):
+class SmokeTestReport(Model):
     """``registry smoke-test --json``.
 
     Attributes:
         registry: the registry.
         image: the image in which it was tried.
-        trials: what became of each.
+        results: the result of each version.
         left_out: versions without a wheel for any interpreter that was looked at.
     """
 
-    schema_: Literal["wheelyard/registry-trial"] = Field("wheelyard/registry-trial", alias="schema")
+    schema_: Literal["wheelyard/registry-smoke-test"] = Field("wheelyard/registry-smoke-test", alias="schema")
     version_: Literal[1] = Field(1, alias="version")
     registry: str
     image: str
-    trials: tuple[Trial, ...]
+    results: tuple[SmokeTestResult, ...]
     left_out: tuple[str, ...] = ()

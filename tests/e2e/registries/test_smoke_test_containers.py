@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 FEW = ("markupsafe", "ujson")
 
 
-def trials(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
+def results(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
     told: dict[str, Any] = json.loads(done.stdout)
-    return {each["package"]: (each["state"], each["text"]) for each in told["trials"]}
+    return {each["package"]: (each["state"], each["text"]) for each in told["results"]}
 
 
 def run(yard: BuiltRecipes, *words: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +75,7 @@ def test_a_file_that_another_index_has_is_not_ours(
     with StaticServer(tmp_path / "upstream") as upstream:
         monkeypatch.setenv("PIP_INDEX_URL", f"{upstream.url}/simple/")
         done = run(yard, "--registry", str(broken), "--json", "markupsafe")
-    state, text = trials(done)["markupsafe"]
+    state, text = results(done)["markupsafe"]
     assert (done.returncode, state) == (68, "other"), text
     assert sha256_file(other)[:16] in text
 

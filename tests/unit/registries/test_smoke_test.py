@@ -1,4 +1,4 @@
-"""What the trial's program reports, and what cannot pass for a report."""
+"""What the smoke test's program reports, and what cannot pass for a report."""
 
 from __future__ import annotations
 
