@@ -13,7 +13,7 @@ from support.gitlab import GitLab, Project, Server, serve
 from wheelyard.core.digests import sha256_file
 from wheelyard.records.releases import RELEASES, record
 from wheelyard.registries import read_release
-from wheelyard.registries.inspect_registry import entry_of
+from wheelyard.registries.wheel_file import entry_of
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,9 +11,9 @@ from wheelyard.io import cache, files, log
 from wheelyard.planning.build_requires import has, wheels
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.registries import DirectoryRegistry, read_release
-from wheelyard.registries.inspect_registry import installable
 from wheelyard.registries.open_registry import open_registry
 from wheelyard.registries.publish_wheels import publish_packages
+from wheelyard.registries.registry_listings import installable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

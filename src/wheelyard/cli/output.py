@@ -59,6 +59,6 @@ def raise_all(text: str, errors: Sequence[WheelyardError], *, complete: bool = T
         WheelyardError: there is one.
     """
     if errors:
-        from wheelyard.registries.inspect_registry import together
+        from wheelyard.registries.registry_errors import together
 
         raise together(f"{len(errors)} {text}; {'all else is done' if complete else 'the rest was not tried'}", errors)

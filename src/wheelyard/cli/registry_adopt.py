@@ -11,7 +11,7 @@ from wheelyard.cli.options import packages_argument, registry_option
 from wheelyard.project.config import find_project
 
 if TYPE_CHECKING:
-    from wheelyard.registries.inspect_registry import Adoption
+    from wheelyard.registries.adopt_registry import Adoption
 
 
 @click.command("adopt")
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @registry_option
 def registry_adopt(packages: tuple[str, ...], registry: str | None) -> None:
     """Record the published files of PACKAGE, by default of every package, that no record lists."""
-    from wheelyard.registries import inspect_registry
+    from wheelyard.registries import adopt_registry
     from wheelyard.registries.open_registry import open_configured
 
     project = find_project()
-    adoption = inspect_registry.adopt(project, open_configured(project, registry), packages)
+    adoption = adopt_registry.adopt(project, open_configured(project, registry), packages)
     click.echo(adoption_text(adoption))
     output.raise_all("not recorded", adoption.refused)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @json_option
 def registry_list(packages: tuple[str, ...], registry: str | None, *, sizes: bool, as_json: bool) -> None:
     """Show the published files of PACKAGE, by default of every package."""
-    from wheelyard.registries.inspect_registry import list_registry
+    from wheelyard.registries.list_registry import list_registry
     from wheelyard.registries.open_registry import open_configured
 
     project = find_project()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @json_option
 def registry_verify(packages: tuple[str, ...], registry: str | None, *, download: bool, as_json: bool) -> None:
     """Compare a registry with our records of PACKAGE, by default of every package."""
-    from wheelyard.registries.inspect_registry import verify_registry
     from wheelyard.registries.open_registry import open_configured
+    from wheelyard.registries.verify_registry import verify_registry
 
     project = find_project()
     report = verify_registry(project, open_configured(project, registry), packages, download=download)

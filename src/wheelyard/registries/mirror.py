@@ -23,12 +23,14 @@ from wheelyard.core.errors import (
 from wheelyard.io import cache, files, log, threads
 from wheelyard.records.releases import RELEASES, record
 from wheelyard.registries import Journal, Release, plan_uploads, publish, read_release
-from wheelyard.registries.inspect_registry import about, entry_of, listings, projects_of, recorded
 from wheelyard.registries.prune import mark
 from wheelyard.registries.publish_wheels import JOURNALS
 from wheelyard.registries.registry import nobody
+from wheelyard.registries.registry_errors import about
+from wheelyard.registries.registry_listings import listings, projects_of, recorded
 from wheelyard.registries.simple_index import identity, version_of
 from wheelyard.registries.static_index import enrich, listable
+from wheelyard.registries.wheel_file import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

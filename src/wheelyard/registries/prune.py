@@ -16,8 +16,9 @@ from wheelyard.project.loader import makers
 from wheelyard.records import releases
 from wheelyard.records.lockfile import lock_file, read_lock
 from wheelyard.registries import Journal
-from wheelyard.registries.inspect_registry import about, listings, projects_of, recorded
 from wheelyard.registries.publish_wheels import JOURNALS
+from wheelyard.registries.registry_errors import about
+from wheelyard.registries.registry_listings import listings, projects_of, recorded
 from wheelyard.registries.retention import Pruning, plan_pruning
 from wheelyard.registries.simple_index import version_of
 from wheelyard.registries.static_index import enrich

@@ -14,10 +14,11 @@ from wheelyard.records.durations import DURATIONS, Duration, of_record
 from wheelyard.records.releases import RELEASES, record
 from wheelyard.records.wheel_records import releasable
 from wheelyard.registries import Action, Journal, Outcome, plan_uploads, publish, read_release
-from wheelyard.registries.inspect_registry import entry_of, together
 from wheelyard.registries.open_registry import open_registry
 from wheelyard.registries.publish_sources import lacking
+from wheelyard.registries.registry_errors import together
 from wheelyard.registries.registry_reports import PublicationReport, PublishedFile
+from wheelyard.registries.wheel_file import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import PublishError
 from wheelyard.registries import Journal
-from wheelyard.registries.inspect_registry import projects_of, recorded
 from wheelyard.registries.publish_wheels import JOURNALS
+from wheelyard.registries.registry_listings import projects_of, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

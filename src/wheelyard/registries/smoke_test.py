@@ -12,7 +12,6 @@ from wheelyard.core.tags import wheel_for
 from wheelyard.core.values import ImageChoice
 from wheelyard.io import cache, engine, files, log
 from wheelyard.project.loader import effective, load_recipe
-from wheelyard.registries.inspect_registry import installable, listings, projects_of
 from wheelyard.registries.pip_smoke_test import Wanted, try_out
 from wheelyard.registries.smoke_test_report import SmokeTestReport, SmokeTestResult
 

@@ -17,6 +17,7 @@ from wheelyard.core.errors import PublishError
 from wheelyard.core.pep440 import read_version
 from wheelyard.core.tags import WheelName
 from wheelyard.io import log
+from wheelyard.records.releases import ReleasedFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,6 +153,19 @@ def describe(path: Path, name: WheelName, *, sha256: str | None = None) -> Relea
             f"METADATA says {stated_name[:100]} {version[:100]}, the file name does not", where=str(path), fix=fix
         )
     return Release(path, name, sha256, size, metadata, raw.get("requires_python", ""))
+
+
+def entry_of(release: Release, where: str, **stated: object) -> ReleasedFile:
+    """Return the record of a wheel in a registry: the wheel's own metadata, and *stated* about its build."""
+    facts: dict[str, object] = {
+        "file": release.name.file,
+        "where": where,
+        "sha256": release.sha256,
+        "size": release.size,
+        "tags": tuple(sorted(map(str, release.name.tags))),
+        "licence": release.licence,
+    }
+    return ReleasedFile.model_validate(facts | stated)
 
 
 def _metadata(path: Path) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelyard.core.errors import WheelyardError
-from wheelyard.registries.inspect_registry import about, listings, recorded, together
+from wheelyard.registries.registry_errors import about, together
+from wheelyard.registries.registry_listings import listings, recorded
 from wheelyard.registries.static_index import enrich, listable, write_front
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from wheelyard.project.config import find_project
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.records.lockfile import lock_file, pin
 from wheelyard.records.models import LockedVersion
-from wheelyard.registries.inspect_registry import installable
 from wheelyard.registries.open_registry import open_registry
+from wheelyard.registries.registry_listings import installable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,23 +11,23 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from wheelyard.core.errors import (
     ConfigError,
     ConflictError,
-    CredentialsError,
     DigestMismatchError,
     NetworkError,
     PublishError,
     RegistryContentError,
 )
-from wheelyard.io import downloads, log, simple_api
+from wheelyard.io import downloads, simple_api
 from wheelyard.io.body import PATIENCE, Pace, Patience, sha256_of
 from wheelyard.io.retry import UnansweredError
 from wheelyard.io.server import Server
 from wheelyard.io.upload_body import multipart
 from wheelyard.registries.gitlab import index_pages
+from wheelyard.registries.gitlab.answer_errors import FORBIDDEN, AnswerErrors
 from wheelyard.registries.gitlab.credentials import find_credential, no_credential
 from wheelyard.registries.gitlab.upload import Verdict, judge, message_of
 from wheelyard.registries.registry import NONE, nobody
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from wheelyard.registries.registry import Progress, RegistryFile
     from wheelyard.registries.wheel_file import Release
 
-_OK, _FOUND, _FORBIDDEN, _NOT_FOUND = 200, 302, 403, 404
-_REFUSED = frozenset({401, _FORBIDDEN})
+_OK, _FOUND, _NOT_FOUND = 200, 302, 404
+_REFUSED = frozenset({401, FORBIDDEN})
 _LARGEST = 64 << 30  # bytes of a file that we fetch; GitLab's own limits are far below
 
 
@@ -89,8 +89,8 @@ class GitLabRegistry:
         self.parallel = parallel
         login = credential.login if credential else None
         self._server = Server(base, login, ca_bundle=ca_bundle, timeout=timeout, patience=patience)
-        self._source = credential.source if credential else "nobody"
-        self._seen: dict[str, dict[str, set[str | None]]] = {}  # by project and file: the hashes in the index to
+        self.errors = AnswerErrors(self.title, credential.source if credential else "nobody")
+        self._seen: dict[str, dict[str, set[str | None]]] = {}  # by project and file: the hashes in the index
         self._lock = threading.Lock()
         self._checked = False
 
@@ -148,7 +148,7 @@ class GitLabRegistry:
         """Return the canonical names of all projects that have files; GitLab repeats one for each version."""
         answer = self._page("/simple")
         if answer is None:
-            raise self._unknown()
+            raise self.errors.unknown()
         self._checked = True
         return index_pages.projects(answer, title=self.title, fix=self._look)
 
@@ -180,7 +180,7 @@ class GitLabRegistry:
         if answer.status_code == 400 and "is missing" in message_of(answer):  # noqa: PLR2004
             self._checked = True
             return
-        if error := self.refusal(answer):
+        if error := self.errors.refusal(answer):
             raise error
         raise NetworkError(
             f"{self.title} gives an unexpected answer ({answer.status_code}) when asked for access",
@@ -216,7 +216,7 @@ class GitLabRegistry:
                 if verdict is Verdict.STORED:
                     return True
                 if verdict is Verdict.REFUSED:
-                    raise self.refusal(answer) or self._rejection(release, answer)
+                    raise self.errors.refusal(answer) or self.errors.rejection(release.name.file, answer)
                 if verdict is Verdict.DUPLICATE:
                     self._await(release)
                     return lost
@@ -259,7 +259,7 @@ class GitLabRegistry:
         for attempt in self._server.attempts(f"reading {file} back"):
             with attempt, self._server.stream(path) as answer:
                 attempt.take(answer)
-                if answer.status_code in _REFUSED and (error := self.refusal(answer)):
+                if answer.status_code in _REFUSED and (error := self.errors.refusal(answer)):
                     raise error
                 if answer.status_code != _OK:
                     raise RegistryContentError(
@@ -340,7 +340,7 @@ class GitLabRegistry:
             return answer
         if answer.status_code == _NOT_FOUND or (answer.status_code == _FOUND and path != "/simple"):
             return None
-        raise self.refusal(answer) or NetworkError(
+        raise self.errors.refusal(answer) or NetworkError(
             f"{self.title} answers {answer.status_code} for its index", details=[message_of(answer)], fix=self._look
         )
 
@@ -375,50 +375,6 @@ class GitLabRegistry:
                 ],
                 fix="a file is never replaced: publish a new version, or give the wheel a build number",
             )
-
-    def refusal(self, answer: Response) -> PublishError | NetworkError | None:
-        """Return the error of an answer that is about who we are or where we went, None for any other."""
-        match answer.status_code:
-            case 401:
-                return CredentialsError(
-                    f"the credential from {self._source} is not accepted: wrong, expired or revoked",
-                    where=self.title,
-                    fix="wheelyard check-tokens says which; docs/how-to/tokens.md says how to renew it",
-                )
-            case 403 if "protected" not in message_of(answer).lower():
-                return CredentialsError(
-                    f"the credential from {self._source} may not do this",
-                    where=self.title,
-                    details=[message_of(answer)],
-                    fix="a deploy token needs write_package_registry, an access token api and the role Developer",
-                )
-            case 404:
-                return self._unknown()
-            case status if 300 <= status < 400:  # noqa: PLR2004
-                host = urlsplit(answer.headers.get("Location", "")).netloc or "elsewhere"
-                return NetworkError(
-                    f"{self.title} redirects to {log.clean(host)[:100]}; credentials are not sent there",
-                    fix="if the server has moved, change the registry's url in [tool.wheelyard]",
-                )
-        return None
-
-    def _unknown(self) -> PublishError:
-        return PublishError(
-            "there is no such project, or it is private and the credential has no access",
-            where=self.title,
-            fix="check the registry's url and project in [tool.wheelyard.registries]",
-        )
-
-    def _rejection(self, release: Release, answer: Response) -> PublishError:
-        if answer.status_code == _FORBIDDEN:
-            fix = "a package protection rule shuts deploy tokens out: change it, or use an access token of its role"
-        else:
-            fix = "the server gives the reason; a limit on sizes is a setting of the project or the server"
-        return PublishError(
-            f"{self.title} does not take {release.name.file}",
-            details=[f"{answer.status_code}: {message_of(answer)}"],
-            fix=fix,
-        )
 
 
 def _ca_bundle(config: GitLabConfig, name: str, root: Path) -> str:

@@ -49,7 +49,7 @@ class GitLabSources:
                 with path.open("rb") as file:
                     answer = attempt.take(self._server.send("PUT", place, FileBody(file)))
                 if answer.status_code not in {_OK, _CREATED}:
-                    raise self._registry.refusal(answer) or PublishError(
+                    raise self._registry.errors.refusal(answer) or PublishError(
                         f"{self._registry.title} does not take {path.name}",
                         details=[f"{answer.status_code}: {message_of(answer)}"],
                         fix="the server gives the reason; a limit on sizes is a setting of the project or the server",
@@ -71,7 +71,7 @@ class GitLabSources:
                 if answer.status_code == _NOT_FOUND:
                     return None
                 if answer.status_code != _OK:
-                    raise self._registry.refusal(answer) or PublishError(
+                    raise self._registry.errors.refusal(answer) or PublishError(
                         f"{self._registry.title} answers {answer.status_code} for {name}", details=[message_of(answer)]
                     )
                 return sha256_of(answer, Pace(self._server.base, self._server.patience))
