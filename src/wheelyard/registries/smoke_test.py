@@ -13,6 +13,7 @@ from wheelyard.core.values import ImageChoice
 from wheelyard.io import cache, engine, files, log
 from wheelyard.project.loader import effective, load_recipe
 from wheelyard.registries.pip_smoke_test import Wanted, try_out
+from wheelyard.registries.registry_listings import installable, listings, projects_of
 from wheelyard.registries.smoke_test_report import SmokeTestReport, SmokeTestResult
 
 if TYPE_CHECKING:
