@@ -78,10 +78,9 @@ def available(
     if own.needs_login:
         own.notes["our registry needs a login: only its wheels of public versions are shown"] = None
     pages = ProjectPages(index_url(), own, parallel=project.config.watch.parallel)
-    folder = cache_dir("work")
-    files.sweep_scratch(folder, "available")
+    files.sweep_scratch(cache_dir("work"), "available")
     tables: dict[Interpreter, _Table] = {}
-    with files.scratch(folder, "available") as scratch:
+    with files.scratch(cache_dir("work"), "available") as scratch:
         resolver = Resolver(
             words,
             [_readable(source, scratch) for source in sources],
@@ -91,12 +90,9 @@ def available(
             follow=follow,
         )
         for python in pythons:
-            with log.step(f"Resolving for {python}"):
-                table = _Table(resolver, pages, python, glibc)
-                table.prefer_wheels()
-                tables[python] = table
-            if lock and table.is_complete:
-                files.write_text(lock, resolver.lock(python, table.pins))
+            tables[python] = _resolved(resolver, pages, python, glibc)
+        if lock and tables[python].is_complete:
+            files.write_text(lock, resolver.lock(python, tables[python].pins))
     return _report([*map(str, sources)], words, pages, tables)
 
 
@@ -154,6 +150,13 @@ def _readable(source: Path, scratch: Path) -> Path:
     target = scratch / f"{source.stem}-{len(list(scratch.iterdir()))}.txt"
     files.write_text(target, "".join(lines))
     return target
+
+
+def _resolved(resolver: Resolver, pages: ProjectPages, python: Interpreter, glibc: Glibc | None) -> _Table:
+    with log.step(f"Resolving for {python}"):
+        table = _Table(resolver, pages, python, glibc)
+        table.prefer_wheels()
+    return table
 
 
 class _Table:
