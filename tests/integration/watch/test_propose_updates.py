@@ -79,7 +79,7 @@ class Scene:
         done = self.run("--propose", "--json", *words)
         assert done.returncode == code, done.stdout + done.stderr
         assert self.place.token not in done.stdout + done.stderr
-        return {each["package"]: each for each in json.loads(done.stdout)["change_requests"]}
+        return {each["package"]: each for each in json.loads(done.stdout)["change-requests"]}
 
     def pin(self) -> None:
         """Pin upstream's newest, as merging a change request does."""
