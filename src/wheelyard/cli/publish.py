@@ -44,7 +44,7 @@ def uploads_text(uploads: Sequence[Upload]) -> str:
     """Return the planned action for each wheel."""
     from wheelyard.registries import uploads_table
 
-    return uploads_table(uploads) if uploads else "no wheel may be published"
+    return uploads_table(uploads) if uploads else "no wheel may go"
 
 
 def publication_text(report: Publication) -> str:
