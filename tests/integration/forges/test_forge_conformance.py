@@ -308,13 +308,13 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from support.forges import proposal
-from wheelyard.project.config_proposals import ProposalPolicy
+from wheelyard.project.config_change_requests import ChangeRequestConfig
 from wheelyard import forges
 from wheelyard.forges import {kind} as RequestApi, Branches
 def die(*_words, **_options):
     os.kill(os.getpid(), signal.SIGKILL)
 setattr({target}, "{method}", die)
-with forges.open_forge(ProposalPolicy.model_validate_json(sys.argv[1]), sys.argv[2], Path(sys.argv[3])) as opened:
+with forges.open_forge(ChangeRequestConfig.model_validate_json(sys.argv[1]), sys.argv[2], Path(sys.argv[3])) as opened:
     {do}
 """
 
