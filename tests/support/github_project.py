@@ -54,7 +54,7 @@ env >>"{scratch}/seen"
 export PATH="{path}:$PATH" WHEELYARD_CACHE="{cache}" WHEELYARD_INDEX="{index}"
 export REQUESTS_CA_BUNDLE="{ca}" NO_PROXY=127.0.0.1
 export WHEELYARD_OSV="{osv}"
-if [[ $* == *" job "* ]]; then
+if [[ $* == *" run-job"* ]]; then
     if [[ -e "{scratch}/instead" ]]; then . "{scratch}/instead"; exit; fi
     if [[ -s "{scratch}/kill" ]]; then # a letter for each time
         left=$(<"{scratch}/kill"); printf '%s' "${{left#?}}" >"{scratch}/kill"; "$@" &

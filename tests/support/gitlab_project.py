@@ -56,7 +56,7 @@ default:
 STAND_IN = """\
 #!/bin/bash
 export PATH="{path}:$PATH"
-if [[ $* == *" job "* ]]; then
+if [[ $* == *" run-job"* ]]; then
     if [[ -e "{scratch}/instead" ]]; then . "{scratch}/instead"; exit; fi
     if [[ -e "{scratch}/no-qemu" ]]; then
         set -- unshare --mount sh -c 'mount -t tmpfs none /proc/sys/fs/binfmt_misc && exec "$@"' sh "$@"

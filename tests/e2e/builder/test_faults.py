@@ -68,8 +68,8 @@ def test_a_source_that_yields_the_wrong_thing(site: Site, mode: str, code: int, 
 def test_a_failed_check_keeps_everything(site: Site) -> None:
     add_tiny(site.index, mode="version")
     site.build()
-    held = list(site.root.glob("dist/tiny/1.0/held/*/*"))
-    assert {file.name for file in held} >= {"verdict.json", "outcome.json"}
+    held = list(site.root.glob("dist/tiny/1.0/unchecked/*/*"))
+    assert {file.name for file in held} >= {"verdict.json", "unchecked.json"}
     assert any(file.suffix == ".whl" for file in held)
 
 
