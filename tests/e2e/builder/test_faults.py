@@ -128,7 +128,7 @@ def test_a_build_that_stands_still_is_tried_once_more(site: Site) -> None:
         site.recipe(TESTED)
         code, output = site.build()
         assert code == 0, output
-        said = "its programs have used next to no processor time for 10 s; the build was at: Building wheel (cp313)"
+        said = "its programs have used next to no processor time for 10 s; the last step was: Building wheel (cp313)"
         assert output.count(f"{said}; the build is retried once") == 1
         assert len(asked) == 2
     assert len(site.wheels) == 1
