@@ -98,10 +98,10 @@ def test_a_good_change_passes(change: Change) -> None:
         ("fixup! A change", "part of another commit"),
         ("squash! A change", "part of another commit"),
         ("amend! A change", "part of another commit"),
-        ("REVERTME: a newer runner", "says 'REVERTME'"),
-        ("Try it\n\nDO NOT MERGE", "says 'DO NOT MERGE'"),
-        ("Try it (do-not-merge)", "says 'do-not-merge'"),
-        ("Try it [DO_NOT_MERGE]\x1b[31m", "says 'DO_NOT_MERGE'"),
+        ("REVERTME: a newer runner", "contains 'REVERTME'"),
+        ("Try it\n\nDO NOT MERGE", "contains 'DO NOT MERGE'"),
+        ("Try it (do-not-merge)", "contains 'do-not-merge'"),
+        ("Try it [DO_NOT_MERGE]\x1b[31m", "contains 'DO_NOT_MERGE'"),
     ],
 )
 def test_commits_that_are_not_meant_to_stay(change: Change, message: str, says: str) -> None:
@@ -200,7 +200,7 @@ CASES: dict[str, tuple[Callable[[Change], None], list[tuple[str, str, str]]]] = 
     "a lock written by hand": (handmade, [("record", "packages/one/lock.toml", "not as wheelyard writes it")]),
     "a lock that is none": (
         lambda change: change.write("packages/one/lock.toml", "schema = 'x'\n"),
-        [("record", "packages/one/lock.toml:1", "not a lock")],
+        [("record", "packages/one/lock.toml:1", "not a wheelyard/lock file")],
     ),
     "a lock without a recipe": (
         lambda change: change.pin("twoo", "1.0"),
