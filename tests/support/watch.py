@@ -49,6 +49,8 @@ class Ended(NamedTuple):
         """The states in the table's first column, by the name in its second."""
         found: dict[str, list[str]] = {}
         for line in self.out.partition("\n\n")[0].splitlines()[2:]:
+            if line.startswith(" "):  # the rest of a cell that folds
+                continue
             state, _, rest = line.partition("  ")
             name = next(name for name in (NAME, DEPLOY_NAME, "GitLab for Open Source") if rest.strip().startswith(name))
             found.setdefault(name, []).append(state)
