@@ -121,7 +121,7 @@ def test_news_of_what_is_published_are_yellow_and_have_their_issues(day: GitLabP
     assert ended(done, "WARN") == {"tokens": 64, "audit": 67, "installs": 68}, done.stdout + done.stderr
     well(done)
     titles = {issue.title for issue in day.project.issues.values() if issue.state == "opened"}
-    assert titles == {"Tokens and renewals: 1 due soon", "tiny: 1 known vulnerability in what is published"}
+    assert titles == {"Tokens and renewals: 1 due soon", "tiny: 1 known vulnerability in published versions"}
     log = (day.checkout.artifacts("installs") / "dist/try/cp314.log").read_text(encoding="utf-8")
     assert "DO NOT MATCH THE HASHES" in log
 
